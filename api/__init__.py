@@ -1,0 +1,1 @@
+"""HTTP: search, events, suggest, admin."""

@@ -1,0 +1,1 @@
+"""Which retrievers play, how deep, and with which probability."""

@@ -1,0 +1,1 @@
+"""What can be found: entities, readers of public dumps, text analysis, the store."""

@@ -1,0 +1,1 @@
+"""UBI events, the durable log, attribution of a click to its search, rewards."""

@@ -1,0 +1,1 @@
+"""Features of (query, candidate), LambdaMART, fast scoring."""

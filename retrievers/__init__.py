@@ -1,0 +1,1 @@
+"""Candidate generators; each turns a query into (ordinal, score) candidates."""

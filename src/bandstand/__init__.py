@@ -1,0 +1,1 @@
+"""Bandstand: music search that learns how to rank and how to retrieve."""

@@ -1,0 +1,86 @@
+"""The one error tree: everything that Bandstand raises on purpose, each with the remedy in its message.
+
+An upstream exception (sqlite3, lmdb, tantivy, lightgbm, ...) is mapped into this tree at the edge that calls
+upstream, and raised ``from`` its cause. The CLI turns `BadInput` into exit code 2 and the rest into 1; HTTP
+turns each class into the status that it names.
+"""
+
+from __future__ import annotations
+
+
+class BandstandError(Exception):
+    """Root of the tree. ``status`` is the HTTP status that stands for the class."""
+
+    status = 500
+    title = "Bandstand failed"
+
+
+class BadInput(BandstandError):
+    """The caller's value cannot be used; ``field`` names it where there is one."""
+
+    status = 422
+    title = "Bad value"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotFound(BandstandError):
+    """What was asked for does not exist (any more)."""
+
+    status = 404
+    title = "Not found"
+
+
+class Conflict(BandstandError):
+    """The request contradicts what is stored, or somebody else holds the lock."""
+
+    status = 409
+    title = "Conflict"
+
+
+class TooLarge(BandstandError):
+    """The request is larger than the documented limit."""
+
+    status = 413
+    title = "Too large"
+
+
+class Unavailable(BandstandError):
+    """Not now: still loading, overloaded, or a part is missing. Try again after ``retry_after`` seconds."""
+
+    status = 503
+    title = "Not available now"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StorageError(BandstandError):
+    """A file of the home folder cannot be read or written (disk full, damaged, wrong version)."""
+
+    status = 503
+    title = "Storage failed"
+
+
+class ModelError(BandstandError):
+    """A model is missing, damaged, or was trained on other features than this version computes."""
+
+    status = 409
+    title = "Model cannot be used"
+
+
+class MissingDependency(BandstandError):
+    """A library or a model package is not installed; the message gives the install line."""
+
+    status = 503
+    title = "Something is not installed"
+
+
+class RetrievalError(BandstandError):
+    """A retriever could not answer; the search goes on without it."""
+
+    status = 503
+    title = "Retriever failed"
