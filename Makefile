@@ -24,7 +24,7 @@ demo: $(VENV)/run.stamp
 	@$(BIN)/bandstand demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check $(FOLDERS)

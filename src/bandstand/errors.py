@@ -26,6 +26,13 @@ class BadInput(BandstandError):
         self.field = field
 
 
+class Forbidden(BandstandError):
+    """The admin key is missing or wrong."""
+
+    status = 403
+    title = "Forbidden"
+
+
 class NotFound(BandstandError):
     """What was asked for does not exist (any more)."""
 

@@ -21,6 +21,7 @@ Scores = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+
 def actor_of(user_id: str | None, session_id: str | None) -> str | None:
     """The key under which behaviour is remembered: users by id, anonymous visitors by session."""
     if user_id:
@@ -275,6 +276,7 @@ class Event:
     def actor(self) -> str | None:
         """Whose behaviour this is: the user, else a stand-in made of the session or the client, else nobody's."""
         return actor_of(self.user_id, self.session_id or self.client_id)
+
 
 ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance"),
