@@ -1,0 +1,197 @@
+"""Entities as JSON (validated field by field, from outside) and as compact payloads (trusted, in the store)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from bandstand.errors import BadInput, StorageError
+from bandstand.types import KINDS, Attribute, Entity, Kind
+
+MAX_ID = 256
+MAX_TEXT = 2_000
+MAX_ITEMS = 100_000
+"""Limits of one entity: characters of an id, characters of any other text, entries of any list."""
+
+_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?|(\d{4}-\d\d-\d\d)", re.ASCII)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+FIELDS = ("id", "kind", "title", "artists", "album", "aliases", "attributes", "popularity", "released", "members")
+
+
+def encode(entity: Entity) -> bytes:
+    """Return the store's payload of an entity: a JSON array without the id, the same bytes for the same content.
+
+    Raises:
+        BadInput: a text holds a lone surrogate or another value that JSON cannot carry.
+    """
+    attributes = [(a.name, a.value, a.confidence) for a in entity.attributes]
+    head = (KINDS.index(entity.kind), entity.title, entity.artists, entity.album, entity.aliases)
+    try:
+        return orjson.dumps((*head, attributes, entity.popularity, entity.released, entity.members))
+    except (orjson.JSONEncodeError, TypeError) as error:
+        raise BadInput(f"entity {entity.id!r} cannot be stored: {error}. Send valid UTF-8 text.") from error
+
+
+def decode(id: str, payload: bytes) -> Entity:  # noqa: A002 - the field's name
+    """Return the entity whose payload `encode` made; nothing is checked again.
+
+    Raises:
+        StorageError: the payload is damaged.
+    """
+    try:
+        kind, title, artists, album, aliases, attributes, popularity, released, members = orjson.loads(payload)
+        return Entity(
+            id=id,
+            kind=KINDS[kind],
+            title=title,
+            artists=tuple(artists),
+            album=album,
+            aliases=tuple(aliases),
+            attributes=tuple([Attribute(*attribute) for attribute in attributes]),
+            popularity=popularity,
+            released=released,
+            members=tuple(members),
+        )
+    except (ValueError, TypeError, IndexError) as error:
+        raise StorageError(f"the stored entity {id!r} is damaged: {error}. Ingest it again.") from error
+
+
+def entity_to_json(entity: Entity) -> dict[str, Any]:
+    """Return an entity as plain JSON values; unset fields are left out, attributes are ``{"genre": {"jazz": 0.9}}``."""
+    result: dict[str, Any] = {"id": entity.id, "kind": entity.kind, "title": entity.title}
+    for name in ("artists", "aliases", "members"):
+        if values := getattr(entity, name):
+            result[name] = list(values)
+    for name in ("album", "popularity", "released"):
+        if value := getattr(entity, name):
+            result[name] = value
+    if entity.attributes:
+        attributes: dict[str, dict[str, float]] = {}
+        result["attributes"] = attributes
+        for attribute in entity.attributes:
+            attributes.setdefault(attribute.name, {})[attribute.value] = attribute.confidence
+    return result
+
+
+def entity_from_json(data: object) -> Entity:
+    """Return the entity that a JSON object describes, as `entity_to_json` writes it.
+
+    Attributes may also be lists (``{"genre": ["jazz"]}``, confidence 1) or a single text.
+
+    Raises:
+        BadInput: a field is missing, unknown or wrong; ``field`` names it.
+    """
+    if not isinstance(data, Mapping):
+        raise BadInput(f"an entity is a JSON object, not {type(data).__name__}")
+    for name in data:
+        if name not in FIELDS:
+            raise BadInput(f"unknown field {name!r}; an entity has {', '.join(FIELDS)}", field=str(name))
+    return Entity(
+        id=_text(data.get("id"), "id", MAX_ID),
+        kind=_kind(data.get("kind")),
+        title=_text(data.get("title"), "title"),
+        artists=_texts(data.get("artists"), "artists"),
+        album=_optional(data.get("album"), "album", _text),
+        aliases=_texts(data.get("aliases"), "aliases"),
+        attributes=_attributes(data.get("attributes")),
+        popularity=_popularity(data.get("popularity")),
+        released=_optional(data.get("released"), "released", _date),
+        members=_texts(data.get("members"), "members"),
+    )
+
+
+def _text(value: object, field: str, limit: int = MAX_TEXT) -> str:
+    if type(value) is str and value.isascii() and 0 < len(value) <= limit and value.isprintable():
+        return value.strip() or _text("", field)  # the common case, quickly
+    if not isinstance(value, str):
+        raise BadInput(f"{field} must be text, not {_shown(value)}", field=field)
+    text = value.strip()
+    if not text:
+        raise BadInput(f"{field} is empty", field=field)
+    if len(text) > limit:
+        raise BadInput(f"{field} has {len(text)} characters; at most {limit} are kept", field=field)
+    if _UNSTORABLE.search(text):
+        raise BadInput(f"{field} holds a character that cannot be stored (lone surrogate or NUL)", field=field)
+    return text
+
+
+def _optional(value: object, field: str, read: Callable[[object, str], str]) -> str | None:
+    return None if value is None or value == "" else read(value, field)
+
+
+def _texts(value: object, field: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise BadInput(f"{field} must be a list of texts, not {_shown(value)}", field=field)
+    if len(value) > MAX_ITEMS:
+        raise BadInput(f"{field} has {len(value)} entries; at most {MAX_ITEMS} are kept", field=field)
+    return tuple(dict.fromkeys(_text(item, field) for item in value))
+
+
+def _kind(value: object) -> Kind:
+    for kind in KINDS:
+        if value == kind:
+            return kind
+    raise BadInput(f"kind must be one of {', '.join(KINDS)}, not {_shown(value)}", field="kind")
+
+
+def _date(value: object, field: str) -> str:
+    match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or (match[1] and not _is_day(match[1])):
+        raise BadInput(f"{field} must be YYYY, YYYY-MM or YYYY-MM-DD, not {_shown(value)}", field=field)
+    return match[0]
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _popularity(value: object) -> float:
+    return 0.0 if value is None else _share(value, "popularity", closed=True)
+
+
+def _share(value: object, field: str, *, closed: bool) -> float:
+    """Return a number in (0, 1], or in [0, 1] when ``closed``."""
+    if type(value) is float and 0 < value <= 1:
+        return value
+    interval = "[0, 1]" if closed else "(0, 1]"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise BadInput(f"{field} must be a number in {interval}, not {_shown(value)}", field=field)
+    if not 0 <= value <= 1 or (value == 0 and not closed):
+        raise BadInput(f"{field} must be in {interval}, not {value}", field=field)
+    return float(value)
+
+
+def _attributes(value: object) -> tuple[Attribute, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        raise BadInput(
+            f'attributes must be an object like {{"genre": {{"jazz": 0.9}}}}, not {_shown(value)}', field="attributes"
+        )
+    return tuple(attribute for name, values in value.items() for attribute in _values(name, values))
+
+
+def _values(name: object, values: object) -> list[Attribute]:
+    key = _text(name, "attributes")
+    field = f"attributes.{key}"
+    if isinstance(values, str):
+        values = [values]
+    if isinstance(values, Mapping):
+        return [Attribute(key, _text(v, field), _share(c, field, closed=False)) for v, c in values.items()]
+    return [Attribute(key, text) for text in _texts(values, field)]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,149 @@
+"""As-you-type completion: titles, artists and "artist title" that begin with what was typed, popular ones first."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.catalog.columns import Catalog, Columns
+from bandstand.catalog.text import normalize, romanize
+from bandstand.types import Entity, Mask, Ordinals
+
+_TITLE, _ARTIST, _NAME = range(3)
+_LAST = "\U0010ffff"
+_REBUILD_SHARE = 0.05
+_REBUILD_LEAST = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Segment:
+    """Sorted normalised (and romanised) texts with, for each, its ordinal and which text of the entity it is."""
+
+    texts: list[str]
+    ordinals: Ordinals
+    forms: NDArray[np.int8]
+
+    def range(self, prefix: str) -> slice:
+        return slice(bisect_left(self.texts, prefix), bisect_left(self.texts, prefix + _LAST))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _State:
+    """``built`` is the snapshot behind ``main``; ``recent`` holds the rows whose text is new or other since then."""
+
+    built: Columns
+    current: Columns
+    main: _Segment
+    recent: _Segment
+    outdated: Mask
+
+
+class PrefixIndex:
+    """Completion over a catalogue; built on first use, and brought up to date when the catalogue has moved on.
+
+    Small changes go to a second small segment; once they are many the whole is built again (about 0.2 s for 28,000
+    tracks). Popularity and deletions always count as of the newest snapshot.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._state: _State | None = None
+        self._lock = threading.Lock()
+
+    def complete(self, prefix: str, k: int = 10) -> list[tuple[int, str]]:
+        """Return at most ``k`` (ordinal, text as written), texts distinct, by popularity; [] for a blank prefix."""
+        typed = normalize(prefix)
+        if not typed or k <= 0:
+            return []
+        state = self.refresh()
+        ordinals, forms = _best(state, typed, 4 * k + 16)
+        found: dict[str, tuple[int, str]] = {}
+        for ordinal, form, entity in zip(ordinals, forms, self._catalog.entities(ordinals), strict=True):
+            text = _written(entity, int(form))
+            found.setdefault(normalize(text), (int(ordinal), text))
+        return list(found.values())[:k]
+
+    def refresh(self) -> _State:
+        """Bring the index up to the catalogue's snapshot; nothing to do when it has not changed."""
+        columns, state = self._catalog.columns, self._state
+        if state is not None and state.current is columns:
+            return state
+        with self._lock:
+            self._state = state = _follow(self._state, columns)
+            return state
+
+
+def _follow(state: _State | None, columns: Columns) -> _State:
+    if state is not None and columns.n >= state.built.n:
+        built, n = state.built, state.built.n
+        outdated = (columns.names[:n] != built.names[:n]) | (columns.titles[:n] != built.titles[:n])
+        gone = built.live & ~columns.live[:n]
+        recent = np.concatenate([np.flatnonzero(outdated | (columns.live[:n] & ~built.live)), np.arange(n, columns.n)])
+        if len(recent) + gone.sum() <= max(_REBUILD_LEAST, _REBUILD_SHARE * n):
+            segment = _segment(columns, recent.tolist())
+            return _State(built=built, current=columns, main=state.main, recent=segment, outdated=outdated)
+    main = _segment(columns, range(columns.n))
+    outdated = np.zeros(columns.n, np.bool_)
+    return _State(built=columns, current=columns, main=main, recent=_segment(columns, ()), outdated=outdated)
+
+
+def _segment(columns: Columns, ordinals: Iterable[int]) -> _Segment:
+    entries = sorted(_entries(columns, ordinals))
+    return _Segment(
+        texts=[text for text, _, _ in entries],
+        ordinals=np.fromiter((ordinal for _, ordinal, _ in entries), np.int32, len(entries)),
+        forms=np.fromiter((form for _, _, form in entries), np.int8, len(entries)),
+    )
+
+
+def _entries(columns: Columns, ordinals: Iterable[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield (text, ordinal, form) of live rows; an artist once, by its most popular row."""
+    artists: dict[str, int] = {}
+    live, popularity = columns.live.tolist(), columns.popularity.tolist()
+    for ordinal in ordinals:
+        if not live[ordinal]:
+            continue
+        title, name = columns.titles[ordinal], columns.names[ordinal]
+        yield from _spellings(title, ordinal, _TITLE)
+        if len(name) > len(title):
+            yield from _spellings(name, ordinal, _NAME)
+            artist = name[: -len(title) - 1]
+            if artist not in artists or popularity[ordinal] > popularity[artists[artist]]:
+                artists[artist] = ordinal
+    for artist, ordinal in artists.items():
+        yield from _spellings(artist, ordinal, _ARTIST)
+
+
+def _spellings(text: str, ordinal: int, form: int) -> Iterator[tuple[str, int, int]]:
+    yield text, ordinal, form
+    if not text.isascii():
+        yield romanize(text), ordinal, form
+
+
+def _best(state: _State, typed: str, depth: int) -> tuple[Ordinals, NDArray[np.int8]]:
+    """Return the ``depth`` most popular live entries under a prefix, ties by ordinal."""
+    main, recent = state.main.range(typed), state.recent.range(typed)
+    old = state.main.ordinals[main]
+    kept = ~state.outdated[old]
+    ordinals = np.concatenate([old[kept], state.recent.ordinals[recent]])
+    forms = np.concatenate([state.main.forms[main][kept], state.recent.forms[recent]])
+    live = state.current.live[ordinals]
+    ordinals, forms = ordinals[live], forms[live]
+    popularity = state.current.popularity[ordinals]
+    if len(ordinals) > depth:
+        top = np.argpartition(-popularity, depth)[:depth]
+        ordinals, forms, popularity = ordinals[top], forms[top], popularity[top]
+    order = np.lexsort((forms, ordinals, -popularity))
+    return ordinals[order], forms[order]
+
+
+def _written(entity: Entity, form: int) -> str:
+    artists = ", ".join(entity.artists)
+    if form == _TITLE:
+        return entity.title
+    return artists if form == _ARTIST else f"{artists} {entity.title}"

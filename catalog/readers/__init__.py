@@ -1,0 +1,1 @@
+"""Readers of catalogue files: one small class a format, all behind the `Reader` protocol of `base`."""

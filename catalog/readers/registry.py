@@ -1,0 +1,50 @@
+"""Readers by name, and the reader that a file seems to want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bandstand.catalog.readers.base import Reader, read_lines
+from bandstand.catalog.readers.csv import REQUIRED, CsvReader
+from bandstand.catalog.readers.lastfm import LastfmReader
+from bandstand.catalog.readers.ndjson import NdjsonReader
+from bandstand.catalog.readers.spotify import COLUMNS, SpotifyReader
+from bandstand.errors import BadInput
+
+READERS: Mapping[str, Callable[[], Reader]] = {
+    reader.name: reader for reader in (NdjsonReader, CsvReader, SpotifyReader, LastfmReader)
+}
+
+
+def reader_named(name: str) -> Reader:
+    """Return the reader of a format, or raise `BadInput` listing the formats."""
+    if name not in READERS:
+        raise BadInput(f"there is no format {name!r}; known are {', '.join(READERS)}", field="format")
+    return READERS[name]()
+
+
+def guess_reader(path: Path) -> Reader:
+    """Return the reader for a path, by its first line, or for a folder by its files.
+
+    Raises:
+        BadInput: it is missing, or of no known format; the message lists the formats.
+    """
+    if not path.exists():
+        raise BadInput(f"there is no file {path}")
+    if path.is_dir():
+        name = LastfmReader.name if any(path.glob("user_taggedartists.dat*")) else None
+    else:
+        name = _by_first_line(next(read_lines(path), ""))
+    if name is None:
+        raise BadInput(f"cannot tell the format of {path}; name one of {', '.join(READERS)}", field="format")
+    return reader_named(name)
+
+
+def _by_first_line(line: str) -> str | None:
+    if line.lstrip().startswith("{"):
+        return NdjsonReader.name
+    columns = {column.strip().strip('"') for column in line.split(",")}
+    if columns.issuperset(COLUMNS):
+        return SpotifyReader.name
+    return CsvReader.name if columns.issuperset(REQUIRED) else None

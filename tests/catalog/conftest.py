@@ -1,0 +1,64 @@
+"""Shared pieces: a clock that stands still, an empty store, and entities of every shape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+
+from bandstand.catalog.store import CatalogStore
+from bandstand.types import KINDS, Attribute, Entity
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[CatalogStore]:
+    opened = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: NOW)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def data() -> Path:
+    folder = Path(os.environ.get("BANDSTAND_DATA", ""))
+    if not os.environ.get("BANDSTAND_DATA") or not folder.is_dir():
+        pytest.skip("BANDSTAND_DATA does not name the folder of real data")
+    return folder
+
+
+@pytest.fixture
+def make_track():
+    def track(id_: str, title: str | None = None, **fields: object) -> Entity:
+        return Entity(id=id_, kind="track", title=title or f"title {id_}", **fields)
+
+    return track
+
+
+@pytest.fixture(scope="session")
+def any_entity() -> st.SearchStrategy[Entity]:
+    text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
+    words = text.map(str.strip).filter(bool)
+    shares = st.floats(min_value=1e-6, max_value=1.0)
+    attributes = st.dictionaries(
+        st.sampled_from(["genre", "mood", "tag"]), st.dictionaries(words, shares, min_size=1, max_size=3), max_size=3
+    )
+    texts = st.lists(words, max_size=3, unique=True).map(tuple)
+    return st.builds(
+        Entity,
+        id=words,
+        kind=st.sampled_from(KINDS),
+        title=words,
+        artists=texts,
+        album=st.none() | words,
+        aliases=texts,
+        attributes=attributes.map(
+            lambda named: tuple(Attribute(n, v, c) for n, values in named.items() for v, c in values.items())
+        ),
+        popularity=st.floats(min_value=0.0, max_value=1.0),
+        released=st.none() | st.dates().map(str) | st.sampled_from(["1959", "1984-07"]),
+        members=texts,
+    )

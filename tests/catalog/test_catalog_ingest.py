@@ -1,0 +1,217 @@
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import orjson
+import pytest
+
+from bandstand.catalog import ingest as module
+from bandstand.catalog.ingest import IngestReport, ingest
+from bandstand.catalog.readers.csv import CsvReader
+from bandstand.catalog.readers.lastfm import LastfmReader
+from bandstand.catalog.readers.ndjson import NdjsonReader
+from bandstand.catalog.readers.spotify import SpotifyReader
+from bandstand.catalog.store import CatalogStore
+from bandstand.errors import BadInput, StorageError
+
+
+def _line(i: int) -> bytes:
+    return b"broken" if i % 7 == 3 else b'{"id": "%d", "kind": "track", "title": "Song %d"}' % (i, i)
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "songs.ndjson"
+    path.write_bytes(b"\n".join(map(_line, range(100))))
+    return path
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 10)
+
+
+def _rejected_lines(path):
+    return [orjson.loads(line)["line"] for line in path.read_bytes().splitlines()]
+
+
+def _run(source, store, tmp_path, **options):
+    return ingest(
+        NdjsonReader(),
+        source,
+        store,
+        rejects=tmp_path / "rejects",
+        resume=tmp_path / "resume",
+        clock=lambda: 1.0,
+        **options,
+    )
+
+
+def test_a_file_is_stored_and_reported(source, store, tmp_path, small_batches):
+    seen = []
+    report = _run(source, store, tmp_path, progress=seen.append)
+    assert report == IngestReport(read=86, changed=86, rejected=14)
+    assert store.count() == 86
+    assert [now.read + now.rejected for now in seen] == list(range(10, 101, 10))
+    assert _rejected_lines(tmp_path / "rejects") == list(range(4, 101, 7))
+    first = orjson.loads((tmp_path / "rejects").read_bytes().splitlines()[0])
+    assert first["raw"] == "broken"
+    assert first["reason"].startswith("not JSON")
+    assert not (tmp_path / "resume").exists()
+
+
+def test_the_same_file_twice_changes_nothing(source, store, tmp_path):
+    _run(source, store, tmp_path)
+    head = store.head()
+    report = _run(source, store, tmp_path)
+    assert (report.changed, report.unchanged, report.rejected, store.head()) == (0, 86, 14, head)
+    assert _rejected_lines(tmp_path / "rejects") == list(range(4, 101, 7))
+
+
+def test_no_rejects_no_file(store, tmp_path):
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(_line(0))
+    (tmp_path / "rejects").write_text("of an earlier run")
+    _run(path, store, tmp_path)
+    assert not (tmp_path / "rejects").exists()
+
+
+def test_an_interrupted_ingest_goes_on_where_it_stopped(source, store, tmp_path, small_batches):
+    def interrupt(report):
+        if report.read > 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(source, store, tmp_path, progress=interrupt)
+    done = store.count()
+    assert 40 < done < 86
+    report = _run(source, store, tmp_path)
+    assert (report.read + done, report.changed, report.skipped) == (86, report.read, 50)
+    assert store.count() == 86
+    assert _rejected_lines(tmp_path / "rejects") == list(range(4, 101, 7))
+    assert not (tmp_path / "resume").exists()
+
+
+@pytest.mark.parametrize(
+    "state", [b"", b"{}", b"nonsense", b'{"fingerprint": "other", "line": 90, "rejects": 0}', b"[]"]
+)
+def test_a_useless_resume_file_means_starting_over(source, store, tmp_path, state):
+    (tmp_path / "resume").write_bytes(state)
+    assert _run(source, store, tmp_path).read == 86
+
+
+def test_another_file_is_not_resumed(source, store, tmp_path, small_batches):
+    def interrupt(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(source, store, tmp_path, progress=interrupt)
+    source.write_bytes(source.read_bytes() + b"\n" + _line(100))
+    assert _run(source, store, tmp_path).skipped == 0
+
+
+_KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from bandstand.catalog import ingest as module
+from bandstand.catalog.journal import Journal
+from bandstand.catalog.readers.ndjson import NdjsonReader
+from bandstand.catalog.store import CatalogStore
+
+folder, moment = Path(sys.argv[1]), sys.argv[2]
+module.CHUNK = 10
+store = CatalogStore(folder / "catalog.sqlite", clock=time.time)
+
+def kill(report):
+    if report.read > 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if moment == "before the journal":
+    commit = Journal.commit
+    def dying(self, rejected, line):
+        if line > 50:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(self, rejected, line)
+    Journal.commit = dying
+if moment == "between rejects and position":
+    save = Journal._save
+    def dying(self, resume, line):
+        if line > 50:
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(self, resume, line)
+    Journal._save = dying
+module.ingest(NdjsonReader(), folder / "songs.ndjson", store, rejects=folder / "rejects", resume=folder / "resume",
+              progress=kill if moment == "after a batch" else None)
+"""
+
+
+@pytest.mark.parametrize("moment", ["after a batch", "before the journal", "between rejects and position"])
+def test_a_killed_ingest_loses_and_doubles_nothing(source, tmp_path, moment):
+    script = [sys.executable, "-c", textwrap.dedent(_KILLED), str(tmp_path), moment]
+    assert subprocess.run(script, check=False, env=dict(os.environ)).returncode == -signal.SIGKILL
+    store = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    assert 40 < store.count() < 86
+    report = _run(source, store, tmp_path)
+    assert report.skipped >= 50
+    assert sorted(int(entity.id) for _, entity in store.scan()) == [i for i in range(100) if i % 7 != 3]
+    assert [ordinal for ordinal, _ in store.scan()] == list(range(86))
+    assert _rejected_lines(tmp_path / "rejects") == list(range(4, 101, 7))
+    store.close()
+
+
+@pytest.mark.parametrize("reader", [NdjsonReader(), CsvReader(), SpotifyReader(), LastfmReader()])
+def test_a_missing_source_is_bad_input(reader, store, tmp_path):
+    with pytest.raises(BadInput, match="no file"):
+        ingest(reader, tmp_path / "missing", store, rejects=tmp_path / "rejects")
+
+
+@pytest.mark.parametrize(
+    ("reader", "content"),
+    [
+        (NdjsonReader(), b""),
+        (NdjsonReader(), b"\n \n"),
+        (NdjsonReader(), gzip.compress(b"", mtime=0)),
+        (CsvReader(), b"id,kind,title\n"),
+        (CsvReader(), b""),
+        (SpotifyReader(), b""),
+    ],
+)
+def test_an_empty_source_is_bad_input(reader, content, store, tmp_path):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(BadInput):
+        ingest(reader, tmp_path / "x", store, rejects=tmp_path / "rejects", resume=tmp_path / "resume")
+    assert store.count() == 0
+
+
+def test_a_gz_cut_short_keeps_what_came_before(store, tmp_path, small_batches):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"\n".join(map(_line, range(1_000))))[:-20])
+    with pytest.raises(BadInput, match="damaged gz"):
+        _run(path, store, tmp_path)
+    assert store.count() > 0
+    assert (tmp_path / "resume").exists()
+
+
+def test_rejects_that_cannot_be_written_are_a_storage_error(source, store, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot write"):
+        ingest(NdjsonReader(), source, store, rejects=tmp_path / "file" / "rejects")
+
+
+def test_a_whole_file_format_reads_again(store, tmp_path, data):
+    def run():
+        return ingest(
+            SpotifyReader(),
+            data / "spotify_songs.csv.gz",
+            store,
+            rejects=tmp_path / "rejects",
+            resume=tmp_path / "resume",
+        )
+
+    first, second = run(), run()
+    assert (first.read, first.changed, first.rejected) == (28_352 + 10_676 + 471, 39_499, 5)
+    assert (second.changed, second.unchanged) == (0, 39_499)
+    assert not (tmp_path / "resume").exists()
