@@ -1,0 +1,159 @@
+"""One write transaction of the memory: everything that the learner may change, together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandstand.errors import BadInput
+from bandstand.memory_index.choices import Choices
+from bandstand.memory_index.evidence import Evidence
+from bandstand.memory_index.forgetting import Forgetting
+from bandstand.memory_index.keys import counter_key, query_key
+from bandstand.memory_index.meta import Meta
+from bandstand.memory_index.publishing import VECTOR_HEADER
+from bandstand.memory_index.record import CLICKS, PLAYS
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.memory_index.tables import Tables
+from bandstand.memory_index.transaction import items_under
+from bandstand.memory_index.trend import TrendPage, place
+from bandstand.types import Ordinals, Scores
+
+if TYPE_CHECKING:
+    from bandstand.memory_index.transaction import Databases, WriteTransaction
+
+
+class MemoryBatch:
+    """Given out by `Memory.batch` and valid inside its block only; for one thread.
+
+    ``now`` is seconds since 1970; a time before what is stored counts as of the stored time. ``user`` is an id, a
+    stand-in made from the session, or None; ids are hashed with the home's secret before anything is written.
+
+    Raises:
+        StorageError: from any method, when LMDB fails; the whole batch is then undone.
+    """
+
+    def __init__(
+        self, dbs: Databases, txn: WriteTransaction, settings: MemorySettings, user_key: Callable[[str], bytes]
+    ) -> None:
+        self._tables = Tables(dbs, txn, settings)
+        self._evidence = Evidence(self._tables)
+        self._choices = Choices(self._tables)
+        self._forgetting = Forgetting(self._tables, self._evidence, self._choices)
+        self._meta = Meta(txn, dbs["meta"])
+        self._user_key = user_key
+        self._touched = False
+
+    def impression(self, normalized: str, ordinals: Ordinals, *, user: str | None, now: float) -> None:
+        """Count one impression for each examined entity of a search; queries never chosen from are not recorded."""
+        self._tables.spill()
+        self._evidence.impression(normalized, ordinals, None if user is None else self._user_key(user), now)
+
+    def click(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
+        """Count a click; ``weight`` below 1 for what is only inferred."""
+        self._chosen(CLICKS, normalized, ordinal, user, now, weight)
+
+    def play(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
+        """Count a play that satisfied."""
+        self._chosen(PLAYS, normalized, ordinal, user, now, weight)
+
+    def predict(self, normalized: str, ordinals: Ordinals, scores: Scores) -> None:
+        """Set predicted scores in (0, 1), shape (n,): the prior of each pair until clicks and plays outweigh it."""
+        self._tables.spill()
+        self._evidence.predict(normalized, ordinals, scores)
+
+    def retract(self, ordinal: int, *, keep: set[str] | frozenset[str] = frozenset()) -> None:
+        """Take an entity's predictions back, but for the normalised queries in ``keep``."""
+        self._tables.spill()
+        self._evidence.retract(ordinal, {query_key(query) for query in keep})
+
+    def choose(self, user: str, ordinal: int, *, normalized: str | None, strength: float, now: float) -> None:
+        """Add to a user's history, the entity's fans and what goes together; ``strength`` > 0, a click being 1."""
+        self._tables.spill()
+        self._choices.choose(self._user_key(user), ordinal, normalized, strength, now)
+
+    def trend(self, ordinal: int, amount: float, *, now: float) -> None:
+        """Add to what is trending."""
+        key, at = place(ordinal)
+        page = self._tables.trend.get(key) or self._tables.trend.put(key, TrendPage.empty())
+        page.add(at, amount, now, self._tables.settings.trend_half_life)
+
+    def forget_user(self, user: str) -> int:
+        """Remove all that is personal; how many records. What others agreed on stays, without a name on it."""
+        return self._forgetting.user(self._user_key(user))
+
+    def forget_entity(self, ordinal: int) -> int:
+        """Remove an entity; how many records changed."""
+        return self._forgetting.entity(ordinal)
+
+    def evict(self) -> int:
+        """Bring the memory down to its bounds, predicted-only queries and lowest evidence first; how many went."""
+        return self._forgetting.evict()
+
+    def vectors_wanted(self, limit: int) -> list[str]:
+        """Shared queries without a vector, at most ``limit``."""
+        self._tables.flush()
+        keys = [key for key, _ in islice(self._tables.txn.cursor(db=self._tables.dbs["wanted"]), limit)]
+        return [record.text for key in keys if (record := self._tables.queries.get(key)) is not None]
+
+    def set_vector(self, normalized: str, vector: Scores) -> None:
+        """Store the vector (dim,) of a shared query as float16; a query that is not shared is passed over."""
+        txn, dbs, key = self._tables.txn, self._tables.dbs, query_key(normalized)
+        record = self._tables.queries.get(key)
+        if record is None or not record.is_shared:
+            return
+        self._tables.flush()
+        old = txn.get(key, db=dbs["vectors"])
+        if old is not None:
+            txn.delete(counter_key(VECTOR_HEADER.unpack_from(old)[0]), db=dbs["changes"])
+        change = self._meta.add("changes", 1)
+        txn.put(key, VECTOR_HEADER.pack(change) + np.asarray(vector, np.float16).tobytes(), db=dbs["vectors"])
+        txn.put(counter_key(change), key, db=dbs["changes"])
+        txn.delete(key, db=dbs["wanted"])
+
+    @property
+    def position(self) -> int:
+        """How far the log is consumed."""
+        return self._meta.get("position")
+
+    def set_position(self, position: int) -> None:
+        """Store how far the log is consumed, in the same transaction as what came of it."""
+        self._meta.set("position", position)
+        self._touched = True
+
+    def get(self, key: bytes) -> bytes | None:
+        """A value of the learner's own."""
+        return self._tables.txn.get(key, db=self._tables.dbs["state"])
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a value of the learner's own; keys have 1 to 511 bytes."""
+        self._tables.txn.put(key, value, db=self._tables.dbs["state"])
+        self._touched = True
+
+    def delete(self, key: bytes) -> None:
+        """Remove a value of the learner's own, if it is there."""
+        self._touched = self._tables.txn.delete(key, db=self._tables.dbs["state"]) or self._touched
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The learner's keys under a prefix, ascending, as they were at the call; writing meanwhile is fine."""
+        return iter(list(items_under(self._tables.txn, self._tables.dbs["state"], prefix)))
+
+    def finish(self) -> None:
+        """Write everything into the transaction; `Memory.batch` calls it before the commit."""
+        self._tables.flush()
+        if self._tables.touched or self._touched:  # LMDB commits nothing at no cost
+            self._meta.add("pairs", self._tables.added_pairs)
+            self._meta.add("version", 1)
+
+    def _chosen(self, column: int, normalized: str, ordinal: int, user: str | None, now: float, weight: float) -> None:
+        if weight <= 0:
+            raise BadInput(f"a choice must have a positive weight, not {weight}", field="weight")
+        self._tables.spill()
+        self._evidence.choice(column, normalized, ordinal, weight, now)
+        key = None if user is None else self._user_key(user)
+        if key is not None:
+            self._evidence.own_choice(column, normalized, ordinal, weight, key, now)
+        self._evidence.support(normalized, ordinal, key)

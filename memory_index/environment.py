@@ -1,0 +1,170 @@
+"""The LMDB environment: named databases, transactions, growth of the map, and errors in our own tree."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lmdb
+
+from bandstand.errors import BadInput, Conflict, StorageError
+from bandstand.memory_index.gate import Gate
+
+if TYPE_CHECKING:
+    from bandstand.memory_index.transaction import Databases, ReadTransaction, WriteTransaction
+
+DATABASES = {
+    "meta": False,  # version, position, secret, schema
+    "queries": False,  # query key -> QueryRecord of everybody
+    "own": False,  # user key + query key -> QueryRecord of one user
+    "support": False,  # query key + ordinal -> user keys that chose a pair which is not shared yet
+    "near": True,  # hash of a shared query with characters deleted, or of its sorted words -> query key
+    "links": True,  # ordinal -> query keys that share it
+    "popular": False,  # text of a shared query -> popularity and its time
+    "phrases": False,  # ordinal -> query keys under which it is predicted
+    "vectors": False,  # query key -> change number and vector
+    "changes": False,  # change number -> query key whose vector was set
+    "wanted": False,  # shared queries without a vector
+    "users": False,  # user key -> History
+    "fans": False,  # ordinal -> user keys that chose it, latest last
+    "related": False,  # ordinal -> entities chosen by the same users
+    "trend": False,  # page of ordinals -> decayed amounts
+    "state": False,  # the learner's own keys
+}
+"""Name of each database and whether a key holds several sorted values."""
+
+_PAGE = 4096
+_HEADROOM = 4
+_MAX_READERS = 1024
+
+
+class Environment:
+    """One folder with one LMDB environment, for any number of reading threads and processes and one writer.
+
+    The map grows by doubling: before a batch when less than a quarter is free, and after a batch that did not fit.
+    Threads of this process that read meanwhile are waited for, other processes follow at their next read.
+
+    Raises:
+        Conflict: the folder is already open in this process (LMDB's locks do not survive a second opening).
+        StorageError: from any method, when the files cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path, map_size: int) -> None:
+        self.path = path
+        self._gate = Gate()
+        self._writer = threading.Lock()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lmdb = lmdb.open(
+                str(path),
+                map_size=max(map_size, 64 * _PAGE),
+                max_dbs=len(DATABASES),
+                max_readers=_MAX_READERS,
+                max_spare_txns=16,
+            )
+            self.dbs = self._open_databases()
+        except (lmdb.Error, OSError) as cause:
+            raise self._mapped(cause) from cause
+
+    def _open_databases(self) -> Databases:
+        """Create the databases where they are missing."""
+        # Handles opened in a read transaction of py-lmdb die with it; opened one by one they last.
+        try:
+            return {n: self._lmdb.open_db(n.encode(), create=False) for n in DATABASES}
+        except lmdb.NotFoundError:
+            with self._lmdb.begin(write=True) as txn:
+                return {
+                    n: self._lmdb.open_db(n.encode(), txn=txn, dupsort=several, dupfixed=several)
+                    for n, several in DATABASES.items()
+                }
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadTransaction]:
+        """A read transaction over one consistent state; its values are memoryviews that die with it."""
+        self._gate.enter()
+        try:
+            with self._begin_reading() as txn:
+                yield txn
+        except lmdb.Error as cause:
+            raise self._mapped(cause) from cause
+        finally:
+            self._gate.leave()
+
+    def _begin_reading(self) -> AbstractContextManager[ReadTransaction]:
+        while True:
+            try:
+                txn: AbstractContextManager[ReadTransaction] = self._lmdb.begin(buffers=True)
+            except lmdb.MapResizedError:  # another process has grown the map
+                self._gate.leave()
+                try:
+                    self._resize(0)
+                finally:
+                    self._gate.enter()
+            else:
+                return txn
+
+    @contextmanager
+    def writing(self) -> Iterator[WriteTransaction]:
+        """The one write transaction: on disk after the block, undone when the block raises."""
+        with self._writer:
+            self._make_room()
+            try:
+                with self._gate.stay(), self._lmdb.begin(write=True) as txn:
+                    yield txn
+            except lmdb.MapFullError as cause:
+                grown = self._grow()
+                raise StorageError(
+                    f"the memory in {self.path} was full and this batch is undone; it may hold {grown >> 20} MiB now: "
+                    "apply the batch again"
+                ) from cause
+            except lmdb.Error as cause:
+                raise self._mapped(cause) from cause
+
+    def used(self) -> tuple[int, int]:
+        """Bytes in use and size of the map."""
+        try:
+            info = self._lmdb.info()
+        except lmdb.Error as cause:
+            raise self._mapped(cause) from cause
+        return (info["last_pgno"] + 1) * _PAGE, info["map_size"]
+
+    def close(self) -> None:
+        """Wait for the reads under way, then close the files; a second call does nothing."""
+        with self._writer, self._gate.alone():
+            self._lmdb.close()
+
+    def _make_room(self) -> None:
+        used, size = self.used()
+        if (size - used) * _HEADROOM < size:
+            self._grow()
+
+    def _grow(self) -> int:
+        size = 2 * self.used()[1]
+        self._resize(size)
+        return size
+
+    def _resize(self, size: int) -> None:
+        """Map ``size`` bytes, or what the file says where 0; LMDB forbids it while this process reads."""
+        with self._gate.alone():
+            try:
+                self._lmdb.set_mapsize(size)
+            except (lmdb.Error, OSError) as cause:
+                raise self._mapped(cause) from cause
+
+    def _mapped(self, cause: Exception) -> Exception:
+        """The error of our tree that stands for an upstream one, with its remedy."""
+        where, why = f"the memory in {self.path}", str(cause)
+        if isinstance(cause, lmdb.BadValsizeError):
+            return BadInput("a key of the memory must have 1 to 511 bytes")
+        if "already open in this process" in why:
+            return Conflict(f"{where} is already open in this process: share the one Memory")
+        if "closed" in why:
+            return StorageError(f"{where} is closed, or its transaction has ended: open it again")
+        if isinstance(cause, lmdb.ReadersFullError):
+            return StorageError(f"{where} has {_MAX_READERS} readers already: run fewer processes or threads")
+        if isinstance(cause, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError)):
+            return StorageError(f"{where} is damaged or from another version ({why}): delete the folder and learn anew")
+        return StorageError(f"{where} cannot be used ({why}): check free space and permissions")

@@ -1,0 +1,39 @@
+"""Keys of the memory: queries and users by 64-bit hash, ordinals by big-endian bytes."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+HASH_BYTES = 8
+ANONYMOUS = bytes(HASH_BYTES)
+"""The one supporter that stands for everybody without an id."""
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 that also survives the lone surrogates which JSON may carry."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes | memoryview) -> str:
+    """Inverse of `encode`."""
+    return str(data, "utf-8", "surrogatepass")
+
+
+def query_key(normalized: str) -> bytes:
+    """8-byte key of a normalised query of any length (LMDB keys end at 511 bytes)."""
+    return blake2b(encode(normalized), digest_size=HASH_BYTES).digest()
+
+
+def user_key(user: str | None, secret: bytes) -> bytes:
+    """8-byte hash of a user id, keyed by the home's secret, so that ids cannot be guessed from a copied file."""
+    return ANONYMOUS if user is None else blake2b(encode(user), digest_size=HASH_BYTES, key=secret).digest()
+
+
+def ordinal_key(ordinal: int) -> bytes:
+    """4-byte big-endian key of an ordinal, so that keys sort as ordinals do."""
+    return int(ordinal).to_bytes(4, "big")
+
+
+def counter_key(number: int) -> bytes:
+    """8-byte big-endian key of a change number."""
+    return number.to_bytes(8, "big")

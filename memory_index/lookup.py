@@ -1,0 +1,178 @@
+"""Reading what a query led to: its own record, near spellings, other word orders and shared answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bandstand.memory_index import spelling, stored
+from bandstand.memory_index.keys import ordinal_key, query_key
+from bandstand.memory_index.posterior import decay, posterior_mean
+from bandstand.memory_index.record import SHARED
+from bandstand.memory_index.rows import (
+    CLICK,
+    COANSWER,
+    COLUMNS,
+    IMPRESSION,
+    OWN,
+    PLAY,
+    PREDICTED,
+    REORDERED,
+    SCORE,
+    Answers,
+    QueryRow,
+    Rows,
+    merge,
+)
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.memory_index.stored import StoredQuery, worth
+from bandstand.memory_index.transaction import items_under, values_of
+from bandstand.types import Ordinals
+
+if TYPE_CHECKING:
+    from bandstand.memory_index.transaction import Databases, ReadTransaction
+
+_SEEDS, _LINKED = 5, 8
+"""Co-answers: of how many best rows, and over how many other queries each."""
+
+
+class Lookup:
+    """One look-up inside one read transaction, for one user (None: nobody in particular) at one time."""
+
+    def __init__(
+        self, dbs: Databases, txn: ReadTransaction, settings: MemorySettings, *, user: bytes | None, now: float
+    ) -> None:
+        self._dbs, self._txn, self._settings = dbs, txn, settings
+        self._user, self._now = user, now
+        self._weights = np.array([settings.click_weight, settings.play_weight], np.float32)
+
+    def rows(self, normalized: str) -> Rows:
+        """Everything the memory has to say on a query."""
+        key = query_key(normalized)
+        exact, learned = self._answers(key)
+        tables, corrected = [exact], None
+        if not learned:
+            tables += self._reordered(normalized)
+            near = self._near(normalized) if len(tables) == 1 else None
+            if near is not None:
+                edits, text = near
+                answers, _ = self._answers(query_key(text))
+                tables.append(answers.discounted(self._settings.edit_discount**edits, edits))
+                corrected = None if len(exact) else text
+        found = merge(tables)
+        if 0 < len(found) < self._settings.expand_below:
+            found = merge([found, *self._coanswers(key, found)])
+        return found.rows(corrected)
+
+    def believed_rows(self, record: StoredQuery) -> tuple[QueryRow, ...]:
+        """The record's visible rows, best first, one by one."""
+        rows = self._believed(record).rows()
+        shared = np.isin(rows.ordinals, record.ordinals[record.block[stored.STATE].view(np.int32) == SHARED])
+        return tuple(
+            QueryRow(
+                ordinal=int(rows.ordinals[at]),
+                score=float(rows.scores[at]),
+                impressions=float(rows.impressions[at]),
+                clicks=float(rows.clicks[at]),
+                plays=float(rows.plays[at]),
+                predicted=None if np.isnan(rows.predicted[at]) else float(rows.predicted[at]),
+                shared=bool(shared[at]),
+            )
+            for at in range(len(rows))
+        )
+
+    def _answers(self, key: bytes) -> tuple[Answers, bool]:
+        """Rows of one stored query, and whether any of them was learned rather than predicted."""
+        value = self._txn.get(key, db=self._dbs["queries"])
+        answers, learned = Answers.empty(), False
+        if value is not None:
+            record = StoredQuery(value)
+            answers, learned = self._believed(record), record.shared > 0
+        value = None if self._user is None else self._txn.get(self._user + key, db=self._dbs["own"])
+        return (answers, learned) if value is None else (self._with_own(answers, StoredQuery(value)), True)
+
+    def _believed(self, record: StoredQuery) -> Answers:
+        """Rows that everybody may see: shared ones, and predicted ones without what a single user did there."""
+        block, settings = record.block[:, : record.visible], self._settings
+        left = np.float32(decay(self._now - record.updated, settings.half_life))
+        matrix = np.zeros((len(COLUMNS), record.visible), np.float32)
+        np.multiply(block[stored.CLICK : stored.IMPRESSION + 1], left, out=matrix[CLICK : IMPRESSION + 1])
+        predicted = matrix[PREDICTED] = block[stored.PREDICTED]
+        prior = np.fmax(predicted, np.float32(settings.base_rate))  # of NaN and a number, the number
+        gained = self._weights @ matrix[CLICK : PLAY + 1]
+        matrix[SCORE] = posterior_mean(prior, gained, block[stored.UNCLICKED] * left, settings.prior_strength)
+        return Answers(record.ordinals[: record.visible].copy(), matrix)
+
+    def _with_own(self, shared: Answers, own: StoredQuery) -> Answers:
+        """The user's own evidence on top: what everybody believes is the prior of what this user does."""
+        left = np.float32(decay(self._now - own.updated, self._settings.half_life))
+        counts = own.block[[stored.RAW_CLICK, stored.RAW_PLAY, stored.IMPRESSION]] * left
+        answers = self._widened(shared, own.ordinals)
+        at, matrix = np.searchsorted(answers.ordinals, own.ordinals), answers.matrix
+        failures = own.block[stored.UNCLICKED] * left
+        matrix[SCORE, at] = posterior_mean(
+            matrix[SCORE, at], self._weights @ counts[:2], failures, self._settings.own_strength
+        )
+        matrix[CLICK : IMPRESSION + 1, at] = np.maximum(matrix[CLICK : IMPRESSION + 1, at], counts)
+        matrix[OWN, at] = 1
+        return answers
+
+    def _widened(self, shared: Answers, ordinals: Ordinals) -> Answers:
+        """Answers that hold ``ordinals`` too, at the base rate where they are new."""
+        every = np.union1d(shared.ordinals, ordinals).astype(np.int32)
+        if len(every) == len(shared):
+            return shared
+        matrix = np.zeros((len(COLUMNS), len(every)), np.float32)
+        matrix[SCORE], matrix[PREDICTED] = self._settings.base_rate, np.nan
+        matrix[:, np.searchsorted(every, shared.ordinals)] = shared.matrix
+        return Answers(every, matrix)
+
+    def _reordered(self, normalized: str) -> list[Answers]:
+        keys = spelling.reordered(self._txn, self._dbs["near"], normalized)
+        return [self._answers(key)[0].discounted(self._settings.reorder_discount, REORDERED) for key in keys]
+
+    def _near(self, normalized: str) -> tuple[int, str] | None:
+        """Edits and text of the nearest learned query: the user's own before others', then the more chosen one."""
+        if not spelling.edits_allowed(normalized):
+            return None
+        near = [
+            (edits, not own, -evidence, text)
+            for own, evidence, text in chain(self._own_queries(), self._shared_queries(normalized))
+            if (edits := spelling.edits_between(normalized, text)) is not None
+        ]
+        if not near:
+            return None
+        edits, _, _, text = min(near)
+        return edits, text
+
+    def _shared_queries(self, normalized: str) -> Iterator[tuple[bool, float, str]]:
+        for key in spelling.nearby(self._txn, self._dbs["near"], normalized):
+            value = self._txn.get(key, db=self._dbs["queries"])
+            if value is not None:
+                yield False, worth(value)[0], StoredQuery(value).text
+
+    def _own_queries(self) -> Iterator[tuple[bool, float, str]]:
+        if self._user is not None:
+            for _, value in items_under(self._txn, self._dbs["own"], self._user):
+                yield True, worth(value)[0], StoredQuery(value).text
+
+    def _coanswers(self, key: bytes, found: Answers) -> list[Answers]:
+        """Shared rows of other queries that led to the best rows; a score is a product along the path."""
+        answers: dict[bytes, Answers] = {}
+        for at in np.argsort(-found.matrix[SCORE], kind="stable")[:_SEEDS]:
+            weight = self._settings.coanswer_discount * float(found.matrix[SCORE, at])
+            for other in values_of(self._txn, self._dbs["links"], ordinal_key(found.ordinals[at])):
+                if len(answers) == _LINKED:
+                    break
+                value = self._txn.get(other, db=self._dbs["queries"]) if other != key and other not in answers else None
+                if value is not None:
+                    answers[other] = self._shared_only(value).discounted(weight, COANSWER)
+        return list(answers.values())
+
+    def _shared_only(self, value: memoryview) -> Answers:
+        table = self._believed(StoredQuery(value))
+        chosen = (table.matrix[CLICK] > 0) | (table.matrix[PLAY] > 0)
+        return Answers(table.ordinals[chosen], table.matrix[:, chosen])

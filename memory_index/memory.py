@@ -1,0 +1,185 @@
+"""The memory: what queries led to, what users chose, what is trending, and the learner's own state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bandstand.errors import StorageError
+from bandstand.memory_index.batch import MemoryBatch
+from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.keys import counter_key, query_key, user_key
+from bandstand.memory_index.lookup import Lookup
+from bandstand.memory_index.meta import Meta
+from bandstand.memory_index.personal import PersonalLookup
+from bandstand.memory_index.publishing import VECTOR_HEADER, popular
+from bandstand.memory_index.rows import MemoryStats, PersonalRows, QueryRow, Rows
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.memory_index.stored import StoredQuery
+from bandstand.memory_index.transaction import items_from
+from bandstand.memory_index.trend import trending
+from bandstand.types import Ordinals, Scores
+
+__all__ = ["Memory", "MemoryBatch"]
+
+_SCHEMA = 1
+_SECRET = b"secret"
+
+
+class Memory:
+    """One LMDB folder, opened once in a process; its threads share this object, other processes open it beside.
+
+    Reads never wait for the writer and see the last committed batch. ``map_size`` is where the map starts, in bytes;
+    it grows by itself.
+
+    Raises:
+        Conflict: the folder is already open in this process.
+        StorageError: from any method, when the files cannot be opened, read or written, or are of another version.
+    """
+
+    def __init__(self, path: Path, *, settings: MemorySettings | None = None, map_size: int = 1 << 30) -> None:
+        self.settings = settings or MemorySettings()
+        self._env = Environment(path, map_size)
+        try:
+            self._secret = self._read_secret() or self._make_secret()
+        except StorageError:
+            self._env.close()
+            raise
+
+    def lookup(self, normalized: str, *, user: str | None, now: float) -> Rows:
+        """What a normalised query led to, for this user (None: nobody in particular) at ``now``.
+
+        The query's own record; where nothing was learned on it, its words in another order or a near spelling; and
+        where that is little, what other queries with the same answers led to.
+        """
+        key = None if user is None else user_key(user, self._secret)
+        with self._env.reading() as txn:
+            return Lookup(self._env.dbs, txn, self.settings, user=key, now=now).rows(normalized)
+
+    def personal(self, user: str, normalized: str, *, now: float) -> PersonalRows:
+        """What a user chose before, what goes with it, and what like users chose; like queries first."""
+        with self._env.reading() as txn:
+            lookup = PersonalLookup(self._env.dbs, txn, self.settings, normalized, now)
+            return lookup.rows(user_key(user, self._secret))
+
+    def knows(self, user: str) -> bool:
+        """Whether the user has ever chosen anything that is still held."""
+        with self._env.reading() as txn:
+            return txn.get(user_key(user, self._secret), db=self._env.dbs["users"]) is not None
+
+    def trending(self, *, now: float) -> tuple[Ordinals, Scores]:
+        """Decayed clicks and plays of every entity with any: ordinals (n,) and amounts (n,), largest first."""
+        with self._env.reading() as txn:
+            return trending(txn, self._env.dbs["trend"], now, self.settings.trend_half_life)
+
+    def learned(self, after: int) -> tuple[int, list[tuple[str, Scores]]]:
+        """Shared queries whose vector was set after a change number, with it, and the newest change number.
+
+        Start with 0 and hand the number back at the next call. Vectors are float32 (dim,), stored as float16.
+        """
+        dbs, found = self._env.dbs, []
+        with self._env.reading() as txn:
+            for _, key in items_from(txn, dbs["changes"], counter_key(after + 1)):
+                vector, record = txn.get(key, db=dbs["vectors"]), txn.get(key, db=dbs["queries"])
+                if vector is not None and record is not None:
+                    numbers = np.frombuffer(vector, np.float16, offset=VECTOR_HEADER.size)
+                    found.append((StoredQuery(record).text, numbers.astype(np.float32)))
+            return Meta(txn, dbs["meta"]).get("changes"), found
+
+    def vectors_wanted(self, limit: int) -> list[str]:
+        """Shared queries without a vector, at most ``limit``; encode them, then `MemoryBatch.set_vector`."""
+        dbs = self._env.dbs
+        with self._env.reading() as txn:
+            wanted = (txn.get(bytes(key), db=dbs["queries"]) for key, _ in txn.cursor(db=dbs["wanted"]))
+            return [StoredQuery(value).text for value in islice(wanted, limit) if value is not None]
+
+    def popular_queries(self, prefix: str, k: int) -> list[str]:
+        """At most ``k`` shared queries that start with a normalised prefix, most chosen first."""
+        with self._env.reading() as txn:
+            return popular(txn, self._env.dbs["popular"], prefix, k, self.settings.half_life)
+
+    def query_rows(self, normalized: str, *, now: float | None = None) -> tuple[QueryRow, ...]:
+        """What everybody's record of a query holds and believes, for people to read, best first.
+
+        Without ``now``, as of the record's last change. Pairs that are only one user's are not shown.
+        """
+        with self._env.reading() as txn:
+            value = txn.get(query_key(normalized), db=self._env.dbs["queries"])
+            if value is None:
+                return ()
+            record = StoredQuery(value)
+            lookup = Lookup(self._env.dbs, txn, self.settings, user=None, now=record.updated if now is None else now)
+            return lookup.believed_rows(record)
+
+    def position(self) -> int:
+        """How far the log is consumed; 0 at first."""
+        return self._counter("position")
+
+    def version(self) -> int:
+        """How many batches were committed that changed something."""
+        return self._counter("version")
+
+    def state(self, key: bytes) -> bytes | None:
+        """A value that the learner keeps here."""
+        with self._env.reading() as txn:
+            value = txn.get(key, db=self._env.dbs["state"])
+            return None if value is None else bytes(value)
+
+    def stats(self) -> MemoryStats:
+        """How much is held."""
+        used, map_size = self._env.used()
+        with self._env.reading() as txn:
+            entries = {name: txn.stat(db)["entries"] for name, db in self._env.dbs.items()}
+            meta = Meta(txn, self._env.dbs["meta"])
+            return MemoryStats(
+                queries=entries["queries"],
+                shared_queries=entries["wanted"] + entries["vectors"],
+                pairs=meta.get("pairs"),
+                own_queries=entries["own"],
+                users=entries["users"],
+                vectors=entries["vectors"],
+                bytes=used,
+                map_size=map_size,
+                version=meta.get("version"),
+            )
+
+    @contextmanager
+    def batch(self) -> Iterator[MemoryBatch]:
+        """One write transaction: on disk when the block ends, undone when it raises. Batches wait for each other."""
+        with self._env.writing() as txn:
+            batch = MemoryBatch(self._env.dbs, txn, self.settings, lambda user: user_key(user, self._secret))
+            yield batch
+            batch.finish()
+
+    def close(self) -> None:
+        """Close the files; the object is of no use afterwards."""
+        self._env.close()
+
+    def _counter(self, name: str) -> int:
+        with self._env.reading() as txn:
+            return Meta(txn, self._env.dbs["meta"]).get(name)
+
+    def _read_secret(self) -> bytes | None:
+        with self._env.reading() as txn:
+            secret = txn.get(_SECRET, db=self._env.dbs["meta"])
+            schema = Meta(txn, self._env.dbs["meta"]).get("schema")
+        if secret is not None and schema != _SCHEMA:
+            raise StorageError(
+                f"the memory in {self._env.path} has format {schema}, this version reads {_SCHEMA}: "
+                "delete the folder and learn anew from the log"
+            )
+        return None if secret is None else bytes(secret)
+
+    def _make_secret(self) -> bytes:
+        with self._env.writing() as txn:
+            secret = txn.get(_SECRET, db=self._env.dbs["meta"])
+            if secret is None:  # else another process was faster
+                secret = os.urandom(32)
+                txn.put(_SECRET, secret, db=self._env.dbs["meta"])
+                Meta(txn, self._env.dbs["meta"]).set("schema", _SCHEMA)
+            return secret
