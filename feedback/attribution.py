@@ -1,0 +1,70 @@
+"""Which search an event belongs to, and to which of its hits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bandstand.errors import NotFound
+from bandstand.types import Event, Impression
+
+
+class Attributed(NamedTuple):
+    """An event on its search; ``position`` counts from 1 over the ranking, None outside the logged head."""
+
+    impression: Impression
+    event: Event
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Events belong to the search that they name, within ``window`` seconds after it.
+
+    A client's clock may run up to ``skew`` seconds behind, so that its events seem to precede their search.
+    """
+
+    window: float = 1800.0
+    skew: float = 60.0
+
+    def in_window(self, impression: Impression, event: Event) -> bool:
+        """Whether the event names this search and came while that could still be its cause."""
+        delay = event.time - impression.query.time
+        return event.query_id == impression.query.id and -self.skew <= delay <= self.window
+
+    def attribute(self, event: Event, find: Callable[[str], Impression]) -> Attributed | None:
+        """The event with its search, which ``find`` (`Log.impression`) knows; None where it belongs to none."""
+        if event.query_id is None:
+            return None
+        try:
+            impression = find(event.query_id)
+        except NotFound:
+            return None
+        if not self.in_window(impression, event):
+            return None
+        return Attributed(impression, event, position_of(impression, event))
+
+    def of(self, impression: Impression, events: Iterable[Event]) -> tuple[Event, ...]:
+        """Those of ``events`` that belong to this search, in their order."""
+        return tuple(event for event in events if self.in_window(impression, event))
+
+
+def position_of(impression: Impression, event: Event) -> int | None:
+    """The hit's place from 1 over the whole ranking, found by its id; None outside the logged head.
+
+    The position that the client claims counts only where it names no object: a page may have been re-ordered
+    there, and anybody can claim to have clicked on the first hit.
+    """
+    if event.object_id is None:
+        claimed = event.position
+        return claimed if claimed is not None and 1 <= claimed <= len(impression.entity_ids) else None
+    try:
+        return impression.entity_ids.index(event.object_id) + 1
+    except ValueError:
+        return None
+
+
+def query_text(event: Event, impression: Impression | None) -> str | None:
+    """What the user had searched for: the text of the event's search, else what the event itself says."""
+    return impression.query.text if impression is not None else event.user_query

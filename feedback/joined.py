@@ -1,0 +1,55 @@
+"""The log as searches with their events, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.log import Log, LogEntry
+from bandstand.feedback.rewards import SearchOutcome
+from bandstand.types import Event, Impression
+
+_PAGE = 200
+_EVENTS_A_SEARCH = 1_000
+"""More events than a person makes on one search: what a bot adds beyond is left out, and memory stays bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Joined:
+    """A search and the events within its window, in the order of the log."""
+
+    impression: Impression
+    events: tuple[Event, ...]
+    attribution: Attribution
+
+    def outcome(self) -> SearchOutcome:
+        """What came of it under the default reward weights."""
+        outcome = SearchOutcome(self.impression, attribution=self.attribution)
+        for event in self.events:
+            outcome.add(event)
+        return outcome
+
+
+def entries(log: Log, *, impressions_only: bool = False) -> Iterator[LogEntry]:
+    """Every entry up to the head of this moment, page by page."""
+    head, after = log.head(), 0
+    while page := log.read(after, _PAGE, kind="impression" if impressions_only else None):
+        for entry in page:
+            if entry.seq > head:
+                return
+            yield entry
+        after = page[-1].seq
+
+
+def joined(log: Log, window: float = 1800.0) -> Iterator[Joined]:
+    """Every search of the log with its events of the next ``window`` seconds, in the order of the searches.
+
+    Holds one page of searches in memory, whatever the log's size.
+    """
+    attribution = Attribution(window=window)
+    for entry in entries(log, impressions_only=True):
+        if isinstance(entry.record, Impression):
+            impression = entry.record
+            events = attribution.of(impression, log.events_of(impression.query.id, limit=_EVENTS_A_SEARCH))
+            yield Joined(impression=impression, events=events, attribution=attribution)

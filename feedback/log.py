@@ -1,0 +1,265 @@
+"""The durable log: searches, events and control records in one order, in SQLite.
+
+Why ``seq`` orders everything, also with several writing processes: SQLite admits one write transaction at a time,
+and a row's number is drawn inside it. So when a reader sees number n, every smaller number that will ever exist is
+already visible, and following the log by ``seq > position`` misses nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from bandstand.errors import NotFound
+from bandstand.feedback.codec import (
+    decode_event,
+    decode_impression,
+    decode_json,
+    encode_event,
+    encode_impression,
+    encode_json,
+)
+from bandstand.feedback.commit import CommitSettings, GroupCommit
+from bandstand.feedback.sqlite import checkpoint, connect, mapped
+from bandstand.types import Clock, Event, Impression
+
+EntryKind = Literal["impression", "event", "control"]
+
+_INSERT = """INSERT INTO log (kind, id, time, query_id, user_id, session_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, id) DO NOTHING"""
+# Not sqlite_sequence: that also counts numbers drawn for duplicates, which no follower will ever reach.
+_HEAD = "SELECT coalesce(max(seq), 0) FROM log"
+_EVENTS_OF = "SELECT payload FROM log WHERE kind = 'event' AND query_id = ? ORDER BY seq LIMIT ?"
+
+# What a user did without being named, on a search that was theirs, goes too. Control records stay until their
+# reader drops them: one of them may be the order to forget this very user.
+_DELETE_USER = """DELETE FROM log WHERE kind != 'control' AND (user_id = :user OR (kind = 'event' AND user_id IS NULL
+AND query_id IN (SELECT id FROM log WHERE kind = 'impression' AND user_id = :user))) RETURNING kind"""
+
+_Row = tuple[str, str | None, float, str | None, str | None, str | None, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """An order to whoever follows the log, e.g. ``Control(kind="forget", payload={"user_id": "u1"})``."""
+
+    kind: str
+    payload: Mapping[str, Any]
+
+
+class LogEntry(NamedTuple):
+    """One record of the log; ``time`` is when it was logged, the record itself says when it happened."""
+
+    seq: int
+    kind: EntryKind
+    time: float
+    record: Impression | Event | Control
+
+
+class Appended(NamedTuple):
+    """What became of events: new ones, ones that were there already, and the seq up to which all of them stand."""
+
+    accepted: int
+    duplicates: int
+    last_seq: int
+
+
+class Log:
+    """The log in the SQLite file ``path``, for any number of threads and processes. Close it to write what is queued.
+
+    Raises:
+        StorageError: the file cannot be opened or is from a newer version; every method, when the disk fails.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, settings: CommitSettings | None = None) -> None:
+        self._path, self._clock, self._settings = path, clock, settings or CommitSettings()
+        self._writer = GroupCommit(path, self._settings)
+        self._reader = connect(path, busy_s=self._settings.busy_s)
+        self._reading = threading.Lock()
+        self._queued: dict[str, Impression] = {}
+
+    def append_events(self, events: Sequence[Event]) -> Appended:
+        """Append and return once durable; an id that is already in the log, or earlier in ``events``, changes nothing.
+
+        Raises:
+            BadInput: an event cannot be encoded; then none is written.
+            StorageError, Unavailable: see `GroupCommit.run`.
+        """
+        now = self._clock()
+        rows = [_event_row(event, now) for event in events]
+        return self._writer.run(lambda connection: _insert(connection, rows), rows=max(1, len(rows)))
+
+    def append_impression(self, impression: Impression) -> None:
+        """Queue a search for the next transaction, before every later write of this process; does not wait for it.
+
+        A query id that is already logged keeps its first impression: later pages repeat the same ranking.
+
+        Raises:
+            BadInput: it cannot be encoded.
+            StorageError, Unavailable: see `GroupCommit.post`.
+        """
+        query = impression.query
+        payload = encode_impression(impression)
+        row = ("impression", query.id, self._clock(), query.id, query.user_id, query.session_id, payload)
+        # Visible before it is queued: the writer may finish, and take it out, before `post` returns.
+        self._queued.setdefault(query.id, impression)
+        try:
+            self._writer.post(lambda connection: connection.execute(_INSERT, row), lambda: self._unqueue(impression))
+        except BaseException:
+            self._unqueue(impression)
+            raise
+
+    def append_control(self, kind: str, payload: Mapping[str, Any]) -> int:
+        """Append an order for the log's followers and return its seq once durable.
+
+        Raises:
+            BadInput: ``payload`` is not plain JSON.
+            StorageError, Unavailable: see `GroupCommit.run`.
+        """
+        row: _Row = ("control", None, self._clock(), None, None, None, encode_json([kind, dict(payload)]))
+        return self._writer.run(lambda connection: _insert(connection, [row])).last_seq
+
+    def drop_control(self, seq: int) -> None:
+        """Delete a control record that has been carried out, as it may name the user whom it made forget."""
+        self._delete("DELETE FROM log WHERE kind = 'control' AND seq = ? RETURNING kind", (seq,))
+
+    def flush(self) -> None:
+        """Return once everything that this process queued before is durable."""
+        self._writer.run(lambda _: None)
+
+    def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
+        """At most ``limit`` entries with ``seq > after``, in order; only of one ``kind`` if given.
+
+        Raises:
+            StorageError: an entry is damaged.
+        """
+        where = "" if kind is None else " AND kind = ?"
+        rows = self._select(
+            f"SELECT seq, kind, time, payload FROM log WHERE seq > ?{where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
+            (after, limit) if kind is None else (after, kind, limit),
+        )
+        return [LogEntry(seq, name, time, _DECODERS[name](payload)) for seq, name, time, payload in rows]
+
+    def impression(self, query_id: str) -> Impression:
+        """The search with this id, also one that is still queued.
+
+        Raises:
+            NotFound: it was never made, or was deleted.
+            StorageError: it is damaged.
+        """
+        # Read the queue first: an impression leaves it only after it can be read from the database.
+        queued = self._queued.get(query_id)
+        if queued is not None:
+            return queued
+        rows = self._select("SELECT payload FROM log WHERE kind = 'impression' AND id = ?", (query_id,))
+        if not rows:
+            raise NotFound(f"there is no search {query_id!r}: it was never made, or its log entry was deleted since")
+        return decode_impression(rows[0][0])
+
+    def events_of(self, query_id: str, *, limit: int) -> list[Event]:
+        """The first ``limit`` events that name this search, in the order of the log."""
+        return [decode_event(payload) for (payload,) in self._select(_EVENTS_OF, (query_id, limit))]
+
+    def head(self) -> int:
+        """The seq of the newest entry, 0 where there is none; later entries are above every seq ever given."""
+        return int(self._select(_HEAD, ())[0][0])
+
+    def count(self, kind: EntryKind | None = None) -> int:
+        """How many entries the log holds, of one kind if given."""
+        where, values = ("", ()) if kind is None else (" WHERE kind = ?", (kind,))
+        return int(self._select(f"SELECT count(*) FROM log{where}", values)[0][0])  # noqa: S608 - constants
+
+    def delete_user(self, user_id: str) -> dict[str, int]:
+        """Delete the user's searches and events, also unnamed events on those searches; counts by kind.
+
+        The rows are overwritten with zeros and the write-ahead log is cut, so that the bytes are gone from the files.
+
+        Raises:
+            StorageError: a reader of another process kept old pages in use; the rows are deleted, call it again.
+        """
+        deleted = self._delete(_DELETE_USER, {"user": user_id})
+        return {"impressions": deleted.count("impression"), "events": deleted.count("event")}
+
+    def prune(self, before: float, *, upto: int | None = None, batch: int = 1_000) -> int:
+        """Delete what was logged before the time ``before``, up to seq ``upto`` (a follower's position) if given.
+
+        Works in transactions of ``batch`` rows, so that other writers get their turn; returns how many rows went.
+        """
+        last, total = 0, 0
+        upto = self.head() if upto is None else upto
+        while True:
+            found = self._select(
+                "SELECT seq FROM log WHERE seq > ? AND seq <= ? AND time < ? ORDER BY seq LIMIT ?",
+                (last, upto, before, batch),
+            )
+            if not found:
+                break
+            self._writer.run(_many("DELETE FROM log WHERE seq = ?", found), rows=len(found))
+            last, total = found[-1][0], total + len(found)
+        if total:
+            checkpoint(self._path, busy_s=self._settings.busy_s)
+        return total
+
+    def close(self) -> None:
+        """Write what is queued and close the file.
+
+        Raises:
+            StorageError: searches were left that could not be written.
+        """
+        try:
+            self._writer.close()
+        finally:
+            self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _unqueue(self, impression: Impression) -> None:
+        if self._queued.get(impression.query.id) is impression:
+            del self._queued[impression.query.id]
+
+    def _delete(self, statement: str, values: Any) -> list[str]:  # noqa: ANN401 - whatever sqlite3 binds
+        kinds = self._writer.run(lambda connection: [kind for (kind,) in connection.execute(statement, values)])
+        checkpoint(self._path, busy_s=self._settings.busy_s)
+        return kinds
+
+    def _select(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        with self._reading, mapped(self._path):
+            return self._reader.execute(statement, values).fetchall()
+
+
+def _event_row(event: Event, now: float) -> _Row:
+    return ("event", event.id, now, event.query_id, event.user_id, event.session_id, encode_event(event))
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> Appended:
+    before = connection.total_changes
+    connection.executemany(_INSERT, rows)
+    accepted = connection.total_changes - before
+    return Appended(accepted, len(rows) - accepted, connection.execute(_HEAD).fetchone()[0])
+
+
+def _many(statement: str, values: Iterable[tuple[object, ...]]) -> Callable[[sqlite3.Connection], object]:
+    return lambda connection: connection.executemany(statement, values)
+
+
+def _control(payload: bytes) -> Control:
+    kind, values = decode_json(payload)
+    return Control(kind=kind, payload=values)
+
+
+_DECODERS: dict[EntryKind, Callable[[bytes], Impression | Event | Control]] = {
+    "impression": decode_impression,
+    "event": decode_event,
+    "control": _control,
+}

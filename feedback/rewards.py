@@ -1,0 +1,117 @@
+"""What an action is worth: documented constants, until a model learned from sessions takes their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.feedback.attribution import Attribution, position_of
+from bandstand.types import Event, Impression, Scores
+
+LEARNED_ACTIONS = ("click", "play", "save", "skip")
+"""The actions that teach; every other one is stored and worth nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardWeights:
+    """Grades of single actions; the best action on a hit counts, and a skip takes its share off.
+
+    A play of unknown length is worth ``click``: somebody started it. ``relabelled`` scales the grade of a search
+    that is credited with what a later wording of it found; ``unlike`` does so where the two have no word in common.
+    """
+
+    click: float = 0.3
+    short_play: float = 0.1
+    play: float = 1.0
+    save: float = 1.0
+    skip: float = -0.2
+    full_play_seconds: float = 30.0
+    relabelled: float = 0.5
+    unlike: float = 0.25
+    success: float = 0.3
+
+
+DEFAULT_WEIGHTS = RewardWeights()
+
+# float32 as the grades are: 0.9 as float32 is a little less than 0.9.
+_RANKER_BOUNDS = np.array([0.5, 0.9], np.float32)
+
+
+def grade_of(event: Event, weights: RewardWeights = DEFAULT_WEIGHTS) -> float:
+    """The worth of one action, in [skip, 1]; 0 for actions that do not teach."""
+    if event.action == "play":
+        if event.play_seconds is None:
+            return weights.click
+        return weights.play if event.play_seconds >= weights.full_play_seconds else weights.short_play
+    worth = {"click": weights.click, "save": weights.save, "skip": weights.skip}
+    return worth.get(event.action, 0.0)
+
+
+class SearchOutcome:
+    """What came of one search, gathered from its events in any order; the same event twice changes nothing.
+
+    A hit's grade is the best of its actions plus its skip, clipped to [0, 1].
+    """
+
+    def __init__(
+        self,
+        impression: Impression,
+        *,
+        attribution: Attribution | None = None,
+        weights: RewardWeights = DEFAULT_WEIGHTS,
+    ) -> None:
+        self.impression = impression
+        self._attribution, self._weights = attribution or Attribution(), weights
+        size = len(impression.entity_ids)
+        self._best, self._worst = np.zeros(size), np.zeros(size)
+        self._touched = np.zeros(size, np.bool_)
+        self._outside: dict[str, tuple[float, float]] = {}
+
+    def add(self, event: Event) -> bool:
+        """Count an event; False when it is not this search's, teaches nothing, or names no object."""
+        if event.action not in LEARNED_ACTIONS or not self._attribution.in_window(self.impression, event):
+            return False
+        grade = grade_of(event, self._weights)
+        position = position_of(self.impression, event)
+        if position is not None:
+            at = position - 1
+            self._best[at], self._worst[at] = max(self._best[at], grade), min(self._worst[at], grade)
+            self._touched[at] = True
+        elif event.object_id is not None:
+            best, worst = self._outside.get(event.object_id, (0.0, 0.0))
+            self._outside[event.object_id] = (max(best, grade), min(worst, grade))
+        return position is not None or event.object_id is not None
+
+    @property
+    def grades(self) -> Scores:
+        """Grades of the logged head, float32 (n,), in [0, 1], aligned with ``impression.ordinals``."""
+        return np.clip(self._best + self._worst, 0.0, 1.0).astype(np.float32)
+
+    @property
+    def touched(self) -> NDArray[np.bool_]:
+        """Which hits of the head got any teaching action, (n,): a graded 0 there was earned, not missed."""
+        return self._touched.copy()
+
+    @property
+    def outside(self) -> Mapping[str, float]:
+        """Grades of entities that the head does not hold, e.g. another edition of a folded duplicate."""
+        return {name: min(1.0, max(0.0, best + worst)) for name, (best, worst) in self._outside.items()}
+
+    @property
+    def reward(self) -> float:
+        """The search's reward in [0, 1]: the best grade that anything on it earned."""
+        inside = np.clip(self._best + self._worst, 0.0, 1.0)
+        return max(float(inside.max(initial=0.0)), max(self.outside.values(), default=0.0))
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether something on it was worth at least a click."""
+        return self.reward >= self._weights.success
+
+
+def ranker_grades(grades: Scores) -> NDArray[np.int32]:
+    """Grades in [0, 1] as LambdaMART's relevance, int32 (n,): 0 nothing, 1 under 0.5 (a click), 2 under 0.9, else 3."""
+    return np.where(grades <= 0.0, 0, 1 + np.digitize(grades, _RANKER_BOUNDS)).astype(np.int32)

@@ -1,0 +1,66 @@
+"""Which search an event belongs to, and to which hit."""
+
+import pytest
+
+from bandstand.errors import NotFound, StorageError
+from bandstand.feedback.attribution import Attribution, position_of, query_text
+
+
+@pytest.mark.parametrize(
+    ("delay", "inside"),
+    [(-61, False), (-60, True), (0, True), (1800, True), (1800.5, False), (1e9, False)],
+)
+def test_the_window(make, delay, inside):
+    event = make.event(time=make.now + delay)
+    assert Attribution().in_window(make.impression(), event) is inside
+
+
+def test_another_search_is_another_search(make):
+    assert not Attribution().in_window(make.impression("q2"), make.event(query_id="q1"))
+    assert not Attribution().in_window(make.impression("q2"), make.event(query_id=None))
+
+
+@pytest.mark.parametrize(
+    ("object_id", "claimed", "position"),
+    [
+        ("c", None, 3),
+        ("c", 1, 3),  # the id decides, whatever the client claims
+        ("elsewhere", 1, None),
+        (None, 2, 2),
+        (None, 4, None),
+        (None, 0, None),
+        (None, None, None),
+    ],
+)
+def test_positions(make, object_id, claimed, position):
+    assert position_of(make.impression(), make.event(object_id=object_id, position=claimed)) == position
+
+
+def test_attributing_through_a_lookup(make):
+    searches = {"q1": make.impression("q1")}
+
+    def find(query_id):
+        if query_id not in searches:
+            raise NotFound(query_id)
+        return searches[query_id]
+
+    attribution = Attribution()
+    found = attribution.attribute(make.event(), find)
+    assert (found.impression, found.position) == (searches["q1"], 2)
+    assert attribution.attribute(make.event(query_id="gone"), find) is None
+    assert attribution.attribute(make.event(query_id=None), find) is None
+    assert attribution.attribute(make.event(time=0.0), find) is None
+
+
+def test_a_failing_log_is_not_taken_for_a_missing_search(make):
+    def broken(query_id):
+        raise StorageError("disk")
+
+    with pytest.raises(StorageError):
+        Attribution().attribute(make.event(), broken)
+
+
+def test_the_query_behind_an_event(make):
+    assert query_text(make.event(user_query="other"), make.impression()) == "sigur ros"
+    assert query_text(make.event(query_id=None, user_query="björk"), None) == "björk"
+    assert query_text(make.event(query_id=None), None) is None

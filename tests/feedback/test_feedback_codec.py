@@ -1,0 +1,194 @@
+"""Bytes of the log: round trips of arbitrary records, and damage of every byte noticed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from bandstand.errors import BadInput, StorageError
+from bandstand.feedback.codec import (
+    decode_event,
+    decode_impression,
+    decode_json,
+    encode_event,
+    encode_impression,
+    encode_json,
+)
+from bandstand.types import (
+    ArmDecision,
+    ArmOutcome,
+    Decision,
+    Event,
+    Filters,
+    Impression,
+    Query,
+    Slot,
+)
+
+text = st.text(st.characters(codec="utf-8"), max_size=12)
+maybe = st.none() | text
+finite = st.floats(allow_nan=False, allow_infinity=False)
+any32 = st.floats(width=32)
+texts = st.lists(text, max_size=3).map(tuple)
+
+queries = st.builds(
+    Query,
+    id=text,
+    text=text,
+    normalized=text,
+    k=st.integers(1, 100),
+    offset=st.integers(0, 100),
+    kinds=st.lists(st.sampled_from(["track", "artist"]), max_size=2).map(tuple),
+    filters=st.builds(
+        Filters,
+        values=st.lists(st.tuples(text, texts), max_size=2).map(tuple),
+        year_gte=st.none() | st.integers(0, 3000),
+    ),
+    user_id=maybe,
+    session_id=maybe,
+    locale=maybe,
+    time=finite,
+    slots=st.lists(st.builds(Slot, text, text, finite), max_size=2).map(tuple),
+)
+decisions = st.builds(
+    Decision,
+    policy=text,
+    version=text,
+    arms=st.lists(
+        st.builds(
+            ArmDecision,
+            arm=text,
+            depth=st.integers(0, 200),
+            propensity=finite,
+            probabilities=st.lists(finite, max_size=4).map(tuple),
+            context=st.lists(st.tuples(text, st.floats()), max_size=3).map(tuple),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+outcomes = st.lists(st.builds(ArmOutcome, arm=text, candidates=st.integers(0, 200), took_ms=finite), max_size=3).map(
+    tuple
+)
+
+
+@st.composite
+def impressions(draw):
+    n, f = draw(st.integers(0, 5)), draw(st.integers(0, 4))
+    return Impression(
+        query=draw(queries),
+        decision=draw(decisions),
+        outcomes=draw(outcomes),
+        entity_ids=tuple(draw(st.lists(text, min_size=n, max_size=n))),
+        ordinals=draw(arrays.arrays(np.int32, n)),
+        scores=draw(arrays.arrays(np.float32, n, elements=any32)),
+        features=draw(arrays.arrays(np.float32, (n, f), elements=any32)),
+        feature_names=tuple(draw(st.lists(text, min_size=f, max_size=f))),
+        shown=draw(st.integers(0, 10)),
+        models=draw(st.dictionaries(text, text, max_size=2)),
+        corrected=draw(maybe),
+        took_ms=draw(finite),
+    )
+
+
+events = st.builds(
+    Event,
+    id=text,
+    action=text,
+    time=finite,
+    query_id=maybe,
+    user_query=maybe,
+    user_id=maybe,
+    session_id=maybe,
+    client_id=maybe,
+    object_id=maybe,
+    position=st.none() | st.integers(1, 1000),
+    play_seconds=st.none() | finite,
+    payload=text,
+)
+
+
+@given(impressions())
+@settings(max_examples=60)
+def test_impressions_round_trip(impression):
+    again = decode_impression(encode_impression(impression))
+    for name in ("query", "decision", "outcomes", "entity_ids", "feature_names", "shown", "corrected", "took_ms"):
+        assert repr(getattr(again, name)) == repr(getattr(impression, name)), name
+    assert again.models == impression.models
+    for name in ("ordinals", "scores", "features"):
+        back, there = getattr(again, name), getattr(impression, name)
+        assert (back.dtype, back.shape) == (there.dtype, there.shape)
+        assert back.tobytes() == there.tobytes()
+
+
+@given(events)
+def test_events_round_trip(event):
+    assert decode_event(encode_event(event)) == event
+
+
+def test_the_mask_over_the_catalogue_is_left_out(make):
+    impression = make.impression()
+    masked = replace(impression, query=replace(impression.query, allowed=np.ones(50_000, np.bool_)))
+    assert encode_impression(masked) == encode_impression(impression)
+
+
+def test_decoded_arrays_cannot_be_changed(make):
+    again = decode_impression(encode_impression(make.impression()))
+    for array in (again.features, again.scores, again.ordinals):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_a_hundred_by_forty_five_stays_small(make):
+    ids = tuple(f"track:{i:016x}" for i in range(100))
+    impression = replace(
+        make.impression(ids=ids),
+        features=np.round(np.random.default_rng(1).random((100, 45)), 1).astype(np.float32),
+        feature_names=tuple(f"f{i}" for i in range(45)),
+    )
+    assert len(encode_impression(impression)) < 9_000  # 18,000 bytes of features alone
+
+
+@pytest.mark.parametrize("decode", [decode_event, decode_impression, decode_json])
+@pytest.mark.parametrize("data", [b"", b"BS", b"\x00" * 8, b"BS\x01\x01\x00\x00\x00\x00", b"PK" + b"\x00" * 40])
+def test_nonsense_is_damage(decode, data):
+    with pytest.raises(StorageError, match="damaged"):
+        decode(data)
+
+
+def test_every_flipped_byte_and_every_cut_is_noticed(make):
+    data = encode_impression(make.impression())
+    for at in range(len(data)):
+        flipped = bytearray(data)
+        flipped[at] ^= 0x41
+        for broken in (bytes(flipped), data[:at]):
+            with pytest.raises(StorageError):
+                decode_impression(broken)
+
+
+def test_kinds_do_not_pass_for_each_other(make):
+    with pytest.raises(StorageError, match="damaged"):
+        decode_event(encode_impression(make.impression()))
+
+
+def test_newer_versions_ask_for_an_upgrade(make):
+    data = bytearray(encode_event(make.event()))
+    data[3] = 2
+    with pytest.raises(StorageError, match="upgrade"):
+        decode_event(bytes(data))
+
+
+def test_what_cannot_be_encoded_is_the_callers_fault(make):
+    impression = make.impression()
+    with pytest.raises(BadInput, match="shapes"):
+        encode_impression(replace(impression, scores=impression.scores[:1]))
+    with pytest.raises(BadInput, match="cannot be logged"):
+        encode_impression(make.impression(text="\ud800"))
+    with pytest.raises(BadInput, match="payload"):
+        encode_event(make.event(payload="\ud800"))
+    with pytest.raises(BadInput, match="cannot be logged"):
+        encode_event(make.event(position=2**70))
+    with pytest.raises(BadInput, match="cannot be logged"):
+        encode_json({"a": object()})
