@@ -1,0 +1,82 @@
+"""What every retriever is, and the one way in which raw hits become `Candidates`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.types import Candidates, Mask, Query, Scores
+
+
+class Retriever(Protocol):
+    """A candidate generator."""
+
+    @property
+    def name(self) -> str:
+        """The arm's name, one of `bandstand.types.ARMS` for an arm, anything for a composite."""
+        ...
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """At most ``depth`` candidates, best first, ties by ordinal, none twice, each live and allowed.
+
+        The scores of a candidate do not depend on ``depth``, and a smaller depth gives a prefix of a larger one:
+        so a logged rank also says what each smaller depth would have brought.
+
+        Raises:
+            RetrievalError: the retriever could not answer; nothing else is raised.
+        """
+        ...
+
+
+def permitted(query: Query, live: Mask) -> Mask:
+    """The entities that may be returned: live and, where the query says so, allowed; shape (n_ordinals,).
+
+    The two masks may come from different catalogue snapshots; what only one of them knows is not permitted.
+    """
+    if query.allowed is None:
+        return live
+    known = min(len(query.allowed), len(live))
+    return query.allowed[:known] & live[:known]
+
+
+def inside(ordinals: NDArray[np.integer], mask: Mask) -> Mask:
+    """Which of ``ordinals`` (n,) lie inside ``mask`` and are True in it; shape (n,)."""
+    known = (ordinals >= 0) & (ordinals < len(mask))
+    known[known] = mask[ordinals[known]]
+    return known
+
+
+def finish(
+    name: str,
+    ordinals: NDArray[np.integer],
+    scores: NDArray[np.floating],
+    *,
+    mask: Mask | None,
+    depth: int,
+    columns: Mapping[str, Scores] | None = None,
+) -> Candidates:
+    """Raw hits as the `Retriever` contract wants them.
+
+    Args:
+        name: the retriever's name.
+        ordinals: (n,) in any order, repeats allowed: the best scored one stays.
+        scores: (n,), higher is better.
+        mask: what may be returned, see `permitted`; None when the hits are known to be so.
+        depth: how many at most.
+        columns: further (n,) facts, taken along.
+    """
+    scores = scores.astype(np.float32)
+    order = np.lexsort((ordinals, -scores))
+    if mask is not None:
+        order = order[inside(ordinals[order], mask)]
+    _, first = np.unique(ordinals[order], return_index=True)
+    order = order[np.sort(first)][: max(depth, 0)]
+    return Candidates(
+        retriever=name,
+        ordinals=ordinals[order].astype(np.int32),
+        scores=scores[order],
+        columns={key: np.asarray(values[order], np.float32) for key, values in (columns or {}).items()},
+    )

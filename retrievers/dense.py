@@ -1,0 +1,49 @@
+"""The dense retriever: entities whose sentence means what the query means."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bandstand.catalog.columns import Catalog
+from bandstand.errors import BandstandError, RetrievalError
+from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.dense_index import DenseIndex
+from bandstand.retrievers.encoder import Encoder
+from bandstand.types import Candidates, Query
+
+_DECIMALS = 6
+
+
+class DenseRetriever:
+    """Cosine between the encoded query and the entities' sentences, best first.
+
+    Scores are cosines rounded to six decimals, so that equal sentences tie whatever index they come from.
+    """
+
+    name = "dense"
+
+    def __init__(self, encoder: Encoder, index: DenseIndex, catalog: Catalog) -> None:
+        self._encoder = encoder
+        self._index = index
+        self._catalog = catalog
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """At most ``depth`` nearest entities, none for a blank query.
+
+        Raises:
+            RetrievalError: the query cannot be encoded, or the index holds another encoder's vectors.
+        """
+        if not query.normalized or depth <= 0:
+            return Candidates.empty(self.name)
+        if self._index.fingerprint not in {"", self._encoder.fingerprint}:
+            raise RetrievalError(
+                f"the vectors are by {self._index.fingerprint}, queries are encoded by {self._encoder.fingerprint}."
+                " Restart this process, or run `bandstand index`."
+            )
+        try:
+            vector = self._encoder.encode_query(query.normalized)
+        except BandstandError as error:
+            raise RetrievalError(f"the query cannot be encoded: {error}") from error
+        mask = permitted(query, self._catalog.columns.live)
+        ordinals, scores = self._index.search(vector, depth, mask, selective=query.allowed is not None)
+        return finish(self.name, ordinals, np.round(scores, _DECIMALS), mask=mask, depth=depth)

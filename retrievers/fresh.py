@@ -1,0 +1,136 @@
+"""The fresh retriever: what is new and what people choose these days."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.catalog.columns import Catalog, Columns
+from bandstand.errors import BandstandError, RetrievalError
+from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.base import finish, permitted
+from bandstand.types import KINDS, Candidates, Query, Scores, Slot
+
+_MINUTE = 60.0
+_DAY = 86_400.0
+_YEAR = 365.2425 * _DAY
+_PERIOD = re.compile(r"(\d{4})(?:-(\d{4}))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshSettings:
+    """Weights of the parts of the score, and the half-lives of newness (days) and of a release (years)."""
+
+    trend: float = 1.0
+    added: float = 0.5
+    released: float = 0.3
+    popularity: float = 0.2
+    added_half_life: float = 14.0
+    released_half_life: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Standing:
+    """How every entity stands, (n,), in one snapshot of the catalogue, one state of the memory, one minute."""
+
+    columns: Columns
+    version: int
+    minute: int
+    scores: Scores
+    trend: Scores
+
+
+class FreshRetriever:
+    """Trending and new entities that have what the query names; for a blank query those of the whole catalogue.
+
+    score = fit · (w₁ · log(1 + trend) / log(1 + largest trend) + w₂ · 2^(−days since added / 14)
+    + w₃ · 2^(−years since release / 2) + w₄ · popularity)
+
+    ``fit`` is 1 without slots; with slots it is the product over what the query names of slot confidence times
+    attribute confidence, and entities that lack one of them are left out. Several readings of one word (genre rock,
+    tag rock) count as the best of them. All but ``fit`` is as of the end of the query's minute, so that it is worked
+    out once a minute, or when the memory or the catalogue has changed.
+    """
+
+    name = "fresh"
+
+    def __init__(self, memory: Memory, catalog: Catalog, *, settings: FreshSettings | None = None) -> None:
+        self._memory = memory
+        self._catalog = catalog
+        self._settings = settings or FreshSettings()
+        self._latest: _Standing | None = None
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`."""
+        if depth <= 0:
+            return Candidates.empty(self.name)
+        columns = self._catalog.columns
+        mask = permitted(query, columns.live)
+        try:
+            standing = self._standing(columns, query.time)
+        except BandstandError as error:
+            raise RetrievalError(f"what is trending cannot be read: {error}") from error
+        fit = _fit(query.slots, columns)[: len(mask)] * mask
+        rows = np.flatnonzero(fit).astype(np.int32)
+        scores = fit[rows] * standing.scores[rows]
+        best = _best(scores, depth)
+        rows, scores = rows[best], scores[best]
+        days = np.maximum(query.time - columns.added[rows], 0.0) / _DAY
+        facts = {"trend": standing.trend[rows], "age_days": days.astype(np.float32)}
+        return finish(self.name, rows, scores, mask=None, depth=depth, columns=facts)
+
+    def _standing(self, columns: Columns, now: float) -> _Standing:
+        minute, version, latest = int(now // _MINUTE), self._memory.version(), self._latest
+        if latest is None or latest.columns is not columns or (latest.version, latest.minute) != (version, minute):
+            latest = self._latest = self._measured(columns, version, minute)
+        return latest
+
+    def _measured(self, columns: Columns, version: int, minute: int) -> _Standing:
+        settings, now = self._settings, (minute + 1) * _MINUTE
+        ordinals, amounts = self._memory.trending(now=now)
+        known, trend = ordinals < columns.n, np.zeros(columns.n, np.float32)
+        trend[ordinals[known]] = amounts[known]
+        days = np.maximum(now - columns.added, 0.0) / _DAY
+        years = np.maximum(1970.0 + now / _YEAR - columns.year, 0.0)
+        scores = (
+            settings.trend * np.log1p(trend) / (np.log1p(trend.max(initial=0.0)) or 1.0)
+            + settings.added * np.exp2(-days / settings.added_half_life)
+            + settings.released * np.nan_to_num(np.exp2(-years / settings.released_half_life), nan=0.0)
+            + settings.popularity * columns.popularity
+        )
+        return _Standing(columns, version, minute, scores.astype(np.float32), trend)
+
+
+def _fit(slots: tuple[Slot, ...], columns: Columns) -> Scores:
+    """How well each entity has what the slots name, float32 (n,) in [0, 1]."""
+    fit = np.ones(columns.n, np.float32)
+    for value in dict.fromkeys(slot.value for slot in slots):
+        readings = np.zeros(columns.n, np.float32)
+        for slot in slots:
+            if slot.value == value:
+                np.maximum(readings, _having(slot, columns), out=readings)
+        fit *= readings
+    return fit
+
+
+def _having(slot: Slot, columns: Columns) -> Scores:
+    """Confidence that each entity has a slot's value, float32 (n,)."""
+    held = np.zeros(columns.n, np.float32)
+    if slot.name == "kind" and slot.value in KINDS:
+        held[columns.kind == KINDS.index(slot.value)] = 1.0
+    elif slot.name == "year" and (period := _PERIOD.fullmatch(slot.value)):
+        held[(columns.year >= int(period[1])) & (columns.year <= int(period[2] or period[1]))] = 1.0
+    else:
+        ordinals, confidences = columns.having(slot.name, slot.value)
+        held[ordinals] = confidences
+    return held * np.float32(slot.confidence)
+
+
+def _best(scores: Scores, depth: int) -> NDArray[np.intp]:
+    """Where the ``depth`` largest scores are, with all that tie with the last of them."""
+    if depth >= len(scores):
+        return np.arange(len(scores))
+    return np.flatnonzero(scores >= np.partition(scores, len(scores) - depth)[len(scores) - depth])

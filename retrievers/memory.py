@@ -1,0 +1,41 @@
+"""The memory retriever: what the same query, or one spelt nearly like it, led to before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bandstand.catalog.columns import Catalog
+from bandstand.errors import BandstandError, RetrievalError
+from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.base import finish, permitted
+from bandstand.types import Candidates, Query
+
+
+class MemoryRetriever:
+    """Posterior means of the memory index, best first; ``corrected`` names the query that a near spelling met."""
+
+    name = "memory"
+
+    def __init__(self, memory: Memory, catalog: Catalog) -> None:
+        self._memory = memory
+        self._catalog = catalog
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`; a blank query finds nothing."""
+        if not query.normalized or depth <= 0:
+            return Candidates.empty(self.name)
+        try:
+            rows = self._memory.lookup(query.normalized, user=query.actor, now=query.time)
+        except BandstandError as error:
+            raise RetrievalError(f"the memory cannot be read: {error}") from error
+        columns = {
+            "clicks": rows.clicks,
+            "plays": rows.plays,
+            "impressions": rows.impressions,
+            "predicted": rows.predicted,
+            "own": rows.own,
+            "distance": rows.distance,
+        }
+        mask = permitted(query, self._catalog.columns.live)
+        found = finish(self.name, rows.ordinals, rows.scores, mask=mask, depth=depth, columns=columns)
+        return replace(found, corrected=rows.corrected)

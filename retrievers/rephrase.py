@@ -1,0 +1,118 @@
+"""The rephrase retriever: what queries of like meaning led to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandstand.catalog.columns import Catalog
+from bandstand.errors import BandstandError, RetrievalError
+from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.rows import Rows
+from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.dense_index import DenseIndex
+from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.vectors import VectorBatch
+from bandstand.types import Candidates, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RephraseSettings:
+    """At most ``neighbours`` learned queries speak, each with a cosine of ``minimum_similarity`` or more."""
+
+    neighbours: int = 8
+    minimum_similarity: float = 0.6
+
+
+class RephraseRetriever:
+    """The memories of the learned queries nearest to this one, mixed.
+
+    score(e) = Σ_q cos(query, q) · memory(q, e) over the neighbours q, the query itself left out: it is the memory
+    retriever's. ``similarity`` is the largest cosine of a neighbour that led to e, ``clicks`` their clicks on it.
+
+    Searches see the queries that were learned before the last `refresh`.
+    """
+
+    name = "rephrase"
+
+    def __init__(
+        self, memory: Memory, encoder: Encoder, catalog: Catalog, *, settings: RephraseSettings | None = None
+    ) -> None:
+        self._memory = memory
+        self._encoder = encoder
+        self._catalog = catalog
+        self._settings = settings or RephraseSettings()
+        self._learned = _LearnedQueries(memory, encoder)
+        self._index = DenseIndex(self._learned)
+
+    def refresh(self) -> int:
+        """Take in newly learned queries; return how many there were."""
+        return self._index.refresh()
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`; a blank query finds nothing."""
+        if not query.normalized or depth <= 0 or not len(self._index):
+            return Candidates.empty(self.name)
+        try:
+            neighbours = self._neighbours(query.normalized)
+            rows = [self._memory.lookup(text, user=query.actor, now=query.time) for text, _ in neighbours]
+        except BandstandError as error:
+            raise RetrievalError(f"rephrasings cannot be looked up: {error}") from error
+        if not rows:
+            return Candidates.empty(self.name)
+        return self._mixed(query, depth, [cosine for _, cosine in neighbours], rows)
+
+    def _neighbours(self, normalized: str) -> list[tuple[str, float]]:
+        """The nearest other queries and their cosines, nearest first."""
+        settings, texts = self._settings, self._learned.texts
+        vector = self._encoder.encode_query(normalized)
+        every = np.ones(len(texts), np.bool_)
+        rows, cosines = self._index.search(vector, settings.neighbours + 1, every)
+        order = np.lexsort((rows, -cosines))
+        near = [(texts[rows[at]], float(cosines[at])) for at in order if cosines[at] >= settings.minimum_similarity]
+        return [(text, cosine) for text, cosine in near if text != normalized][: settings.neighbours]
+
+    def _mixed(self, query: Query, depth: int, cosines: Sequence[float], answers: Sequence[Rows]) -> Candidates:
+        own = np.concatenate([rows.distance for rows in answers]) == 0  # not the neighbours of neighbours
+        cosine = np.repeat(np.array(cosines, np.float32), [len(rows) for rows in answers])[own]
+        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows in answers])[own], return_inverse=True)
+        scores, clicks, similarity = np.zeros((3, len(ordinals)), np.float32)
+        np.add.at(scores, at, cosine * np.concatenate([rows.scores for rows in answers])[own])
+        np.add.at(clicks, at, np.concatenate([rows.clicks for rows in answers])[own])
+        np.maximum.at(similarity, at, cosine)
+        return finish(
+            self.name,
+            ordinals,
+            scores,
+            mask=permitted(query, self._catalog.columns.live),
+            depth=depth,
+            columns={"similarity": similarity, "clicks": clicks},
+        )
+
+
+class _LearnedQueries:
+    """The memory's learned queries as a source of vectors: a query's number is its place in ``texts``."""
+
+    def __init__(self, memory: Memory, encoder: Encoder) -> None:
+        self._memory = memory
+        self._encoder = encoder
+        self._numbers: dict[str, int] = {}
+        self.texts: list[str] = []
+
+    def since(self, seq: int) -> VectorBatch:
+        """What was learned after a change number; vectors of another length are another encoder's and left out."""
+        head, learned = self._memory.learned(seq)
+        vectors = {text: vector for text, vector in learned if len(vector) == self._encoder.dim}
+        for text in vectors:
+            if text not in self._numbers:
+                self._numbers[text] = len(self.texts)
+                self.texts.append(text)
+        return VectorBatch(
+            seq=head,
+            fingerprint=self._encoder.fingerprint,
+            ordinals=np.fromiter((self._numbers[text] for text in vectors), np.int32, len(vectors)),
+            vectors=np.array(list(vectors.values()), np.float16).reshape(len(vectors), self._encoder.dim),
+            deleted=np.empty(0, np.int32),
+        )

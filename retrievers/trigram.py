@@ -1,0 +1,128 @@
+"""Misspelt names: character trigrams find candidates, string similarity orders them, so that exact beats typo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.text import normalize, romanize
+from bandstand.errors import BandstandError, RetrievalError
+from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.text_document import ALIAS_GRAMS, GRAMS, grams
+from bandstand.retrievers.text_index import TextIndex
+from bandstand.retrievers.text_search import TextSearcher
+from bandstand.types import Candidates, Mask, Ordinals, Query, Scores
+
+PREFIX_WEIGHT = 0.9
+"""What an exact beginning of a title counts against a complete name: a typist is not done, a suffix is not typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrigramSettings:
+    """Bounds and weights of the trigram retriever; the defaults are measured on misspelt known-item queries.
+
+    ``trigrams``: how many of the query's are looked for, the rarest. ``characters``: how much of the query is
+    compared. ``head``: hits that are compared, the most that can be returned. ``aliased``: how many of them are
+    compared by their aliases too. ``coverage``: weight of trigram BM25 beside similarity.
+    """
+
+    trigrams: int = 32
+    characters: int = 128
+    head: int = 512
+    aliased: int = 32
+    coverage: float = 0.5
+
+
+class TrigramRetriever:
+    """Candidates by BM25 over trigrams, ordered by similarity to the query.
+
+    score = similarity + coverage · BM25 / (best BM25), in (0, 1 + coverage]; for similarity see `similarities`. It
+    goes along as a column.
+    """
+
+    name = "trigram"
+
+    def __init__(self, index: TextIndex, catalog: Catalog, settings: TrigramSettings | None = None) -> None:
+        self._index = index
+        self._catalog = catalog
+        self._settings = settings or TrigramSettings()
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`; never more than ``settings.head`` candidates."""
+        searcher, columns, settings = self._index.searcher(), self._catalog.columns, self._settings
+        text = query.normalized[: settings.characters]
+        mask = permitted(query, columns.live)
+        parsed = self._parsed(searcher, GRAMS, text) if depth > 0 else None
+        if parsed is None:
+            return Candidates.empty(self.name)
+        # The head is the same for every depth, because every hit's place depends on all of it.
+        ordinals, bm25 = searcher.head(parsed, kinds=query.kinds, mask=mask, size=settings.head)
+        similarity = similarities(text, columns.titles[ordinals], columns.names[ordinals])
+        self._raise_aliased(similarity, text, ordinals, self._aliased(searcher, query, text, mask))
+        scores = similarity + np.float32(settings.coverage) * bm25 / bm25.max(initial=np.finfo(np.float32).tiny)
+        return finish(self.name, ordinals, scores, mask=None, depth=depth, columns={"similarity": similarity})
+
+    def _parsed(self, searcher: TextSearcher, field: str, text: str) -> Any:  # noqa: ANN401 - a tantivy query
+        """The query for the text's trigrams in a field, None when nothing holds any."""
+        found = searcher.rarest((field,), grams(text), self._settings.trigrams)
+        return searcher.any_of([searcher.term(field, gram) for gram, _ in found]) if found else None
+
+    def _aliased(self, searcher: TextSearcher, query: Query, text: str, mask: Mask) -> Ordinals:
+        """The entities whose aliases hold most of the text's trigrams."""
+        parsed = self._parsed(searcher, ALIAS_GRAMS, text)
+        if parsed is None:
+            return np.empty(0, np.int32)
+        return searcher.head(parsed, kinds=query.kinds, mask=mask, size=self._settings.aliased)[0]
+
+    def _raise_aliased(self, similarity: Scores, text: str, ordinals: Ordinals, aliased: Ordinals) -> None:
+        """Raise, in place, the similarity of hits to that of their best alias."""
+        # Aliases are few and not in the columns: only the few entities that they matter for are fetched.
+        at = np.flatnonzero(np.isin(ordinals, aliased))
+        try:
+            owners = self._catalog.entities(ordinals[at])
+        except BandstandError as error:
+            raise RetrievalError(f"the entities behind aliases cannot be read: {error}") from error
+        named = zip(at.tolist(), owners, strict=True)
+        names = [(place, normalize(alias)) for place, entity in named for alias in entity.aliases]
+        if names:
+            places, aliases = map(list, zip(*names, strict=True))
+            np.maximum.at(similarity, places, similarities(text, aliases, aliases))
+
+
+def similarities(text: str, titles: Iterable[str], names: Iterable[str]) -> Scores:
+    """How alike a normalised text and n entities are, by title and by complete name; float32 (n,) in [0, 1].
+
+    The highest of: rapidfuzz's ``ratio`` (normalised indel similarity) to the title and to the name,
+    ``token_sort_ratio`` (the same with words sorted) to the name, and `PREFIX_WEIGHT` times the ratio to the
+    title's beginning of the text's length. All in Latin letters.
+    """
+    from rapidfuzz import fuzz
+    from rapidfuzz.process import cdist
+
+    query, latin_titles, latin_names = _latin(text), [*map(_latin, titles)], [*map(_latin, names)]
+    if not latin_titles:
+        return np.empty(0, np.float32)
+    compared = (
+        (1.0, fuzz.ratio, latin_titles),
+        (1.0, fuzz.ratio, latin_names),
+        (1.0, fuzz.token_sort_ratio, latin_names),
+        (PREFIX_WEIGHT, fuzz.ratio, [title[: len(query)] for title in latin_titles]),
+    )
+    weighted = [
+        weight * cdist([query], choices, scorer=scorer, dtype=np.float32)[0] for weight, scorer, choices in compared
+    ]
+    return np.asarray(np.max(weighted, axis=0) / 100.0, np.float32)
+
+
+def _latin(normalized: str) -> str:
+    return normalized if normalized.isascii() else _romanized(normalized)
+
+
+@lru_cache(maxsize=65_536)
+def _romanized(normalized: str) -> str:
+    return romanize(normalized)

@@ -1,0 +1,169 @@
+"""How the contract suite builds each retriever: a registry of context managers over one small world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.text import normalize
+from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.dense import DenseRetriever
+from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
+from bandstand.retrievers.encoder_hashing import HashingEncoder
+from bandstand.retrievers.fresh import FreshRetriever
+from bandstand.retrievers.fusion import ReciprocalRankFusion
+from bandstand.retrievers.lexical import LexicalRetriever
+from bandstand.retrievers.memory import MemoryRetriever
+from bandstand.retrievers.personal import PersonalRetriever
+from bandstand.retrievers.rephrase import RephraseRetriever
+from bandstand.retrievers.text_index import TextIndex
+from bandstand.retrievers.trigram import TrigramRetriever
+from bandstand.retrievers.vectors import VectorStore
+from bandstand.types import Clock, Filters, Kind, Query
+
+NOW = 1_700_000_000.0
+USER = "listener"
+"""The user of the suite's queries; a retriever that needs a history is given one for this user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a retriever is built from. ``folder`` outlives the retriever, so that it can be opened again."""
+
+    store: CatalogStore
+    catalog: Catalog
+    folder: Path
+    clock: Clock
+
+    def ask(self, text: str, *, kinds: tuple[Kind, ...] = (), filters: Filters | None = None, **fields: Any) -> Query:
+        """A query as the engine makes it: normalised, and with the mask of its kinds and filters."""
+        chosen = filters or Filters()
+        allowed = self.catalog.columns.mask(kinds, chosen) if kinds or chosen else None
+        known = {"id": "q1", "user_id": USER, "time": self.clock(), **fields}
+        return Query(text=text, normalized=normalize(text), kinds=kinds, filters=chosen, allowed=allowed, **known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrieverCase:
+    """One retriever under the contract.
+
+    ``build`` opens it over the world's folder, brings it up to date with the world's store, and closes it at the
+    end; it is entered again to see that what was on disk is enough. ``known`` is a query with two answers or more
+    in the shared catalogue. ``literal`` retrievers find nothing for a text that shares nothing with the
+    catalogue; the others (nearest neighbours, histories, trends) may answer anything.
+    """
+
+    build: Callable[[World], AbstractContextManager[Retriever]]
+    known: str = "halo"
+    literal: bool = False
+
+
+@contextmanager
+def open_text_index(world: World) -> Iterator[TextIndex]:
+    """The text index of the world's folder, holding all changes of its store."""
+    with TextIndex.open(world.folder / "text", writable=True) as index:
+        if changes := world.store.changes(index.seq, 1_000_000):
+            index.apply(changes)
+            index.commit()
+        yield index
+
+
+@contextmanager
+def lexical(world: World) -> Iterator[Retriever]:
+    with open_text_index(world) as index:
+        yield LexicalRetriever(index, world.catalog)
+
+
+@contextmanager
+def trigram(world: World) -> Iterator[Retriever]:
+    with open_text_index(world) as index:
+        yield TrigramRetriever(index, world.catalog)
+
+
+@contextmanager
+def fusion(world: World) -> Iterator[Retriever]:
+    with open_text_index(world) as index:
+        arms = (LexicalRetriever(index, world.catalog), TrigramRetriever(index, world.catalog))
+        yield ReciprocalRankFusion(arms)
+
+
+@contextmanager
+def open_dense(world: World, settings: DenseSettings) -> Iterator[Retriever]:
+    encoder, store = HashingEncoder(), VectorStore(world.folder / "vectors.sqlite")
+    store.apply(world.store.changes(store.seq, 1_000_000), encoder)
+    yield DenseRetriever(encoder, DenseIndex(store, settings=settings), world.catalog)
+    store.close()
+
+
+def dense(world: World) -> AbstractContextManager[Retriever]:
+    return open_dense(world, DenseSettings())
+
+
+def dense_approximate(world: World) -> AbstractContextManager[Retriever]:
+    return open_dense(world, DenseSettings(exact_limit=8, probes=3))
+
+
+LEARNED = (("halo", "t:halo"), ("halo", "t:halo-live"), ("halo song", "t:halo"), ("halo live", "t:halo-live"))
+"""What two listeners chose after which query, before the suite's queries."""
+
+
+@contextmanager
+def open_memory(world: World) -> Iterator[Memory]:
+    """The memory of the world's folder, in which `LEARNED` happened once (nothing, in an empty world)."""
+    memory, encoder = Memory(world.folder / "memory", map_size=1 << 24), HashingEncoder()
+    if memory.version() == 0 and world.store.count():
+        with memory.batch() as batch:
+            for text, entity in LEARNED:
+                ordinal = int(world.store.ordinals([entity])[0])
+                batch.trend(ordinal, 1.0, now=world.clock())
+                for user in (USER, "somebody else"):
+                    batch.click(text, ordinal, user=user, now=world.clock())
+                    batch.choose(user, ordinal, normalized=text, strength=1.0, now=world.clock())
+            for text in batch.vectors_wanted(100):
+                batch.set_vector(text, encoder.encode_query(text))
+    yield memory
+    memory.close()
+
+
+@contextmanager
+def memory(world: World) -> Iterator[Retriever]:
+    with open_memory(world) as opened:
+        yield MemoryRetriever(opened, world.catalog)
+
+
+@contextmanager
+def personal(world: World) -> Iterator[Retriever]:
+    with open_memory(world) as opened:
+        yield PersonalRetriever(opened, world.catalog)
+
+
+@contextmanager
+def fresh(world: World) -> Iterator[Retriever]:
+    with open_memory(world) as opened:
+        yield FreshRetriever(opened, world.catalog)
+
+
+@contextmanager
+def rephrase(world: World) -> Iterator[Retriever]:
+    with open_memory(world) as opened:
+        yield RephraseRetriever(opened, HashingEncoder(), world.catalog)
+
+
+RETRIEVER_FACTORIES: dict[str, RetrieverCase] = {
+    "lexical": RetrieverCase(build=lexical, literal=True),
+    "trigram": RetrieverCase(build=trigram, literal=True),
+    "fusion": RetrieverCase(build=fusion, literal=True),
+    "dense": RetrieverCase(build=dense),
+    "dense, approximate": RetrieverCase(build=dense_approximate),
+    "memory": RetrieverCase(build=memory),
+    "personal": RetrieverCase(build=personal),
+    "fresh": RetrieverCase(build=fresh),
+    "rephrase": RetrieverCase(build=rephrase),
+}
+"""Every retriever by name. Whoever writes a retriever adds it here."""
