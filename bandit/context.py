@@ -1,0 +1,155 @@
+"""The named numbers that one arm's decision is taken on: the query, what earlier arms found, the arm itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from bandstand.bandit.scripts import SCRIPTS, script_of
+from bandstand.types import ARMS, Candidates, Query
+
+Features = tuple[tuple[str, float], ...]
+
+LOW, HIGH = -1.0, 5.0
+"""Every feature lies between these; linear learning is easier when scales are alike."""
+
+SLOT_NAMES = ("genre", "mood", "language", "era", "year", "kind")
+"""Slots with a feature of their own; all others share ``slot_other``, so that the layout never changes."""
+
+_LEXICAL_HALF = 10.0
+"""The BM25 score that is squashed to one half."""
+_DAY_S = 86_400.0
+_EPOCH_WEEKDAY = 3
+"""1970-01-01 was a Thursday, counted from Monday = 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a policy sees for one decision: names without spaces, colons or bars; finite values in [-1, 5]."""
+
+    features: Features = ()
+
+
+class ContextBuilder:
+    """Builds the contexts of one search; the query's own part is computed once.
+
+    Names and order of the features are the same for every query and arm; what is absent or unknown is 0.
+    """
+
+    def __init__(self, query: Query, *, has_history: bool) -> None:
+        self._query: Features = (
+            *_text_features(query),
+            *_slot_features(query),
+            *_time_features(query.time),
+            ("history", float(has_history)),
+            ("filtered", float(bool(query.kinds) or bool(query.filters))),
+        )
+
+    def build(
+        self, found: Mapping[str, Candidates], *, lexical_exact: float = 0.0, cost_ms: float, past_yield: float
+    ) -> Context:
+        """The context of the next arm's decision.
+
+        Args:
+            found: What earlier arms of this search found, by arm.
+            lexical_exact: The best text similarity of the lexical head to the query, in [0, 1].
+            cost_ms: The arm's measured cost in milliseconds.
+            past_yield: The share of searches in which the arm was of use, in [0, 1].
+        """
+        lexical, memory = found.get("lexical"), found.get("memory")
+        rows = chain(
+            _lexical_features(lexical, lexical_exact),
+            _memory_features(memory),
+            _count_features(found),
+            (
+                ("agreement", _agreement(lexical, memory)),
+                ("trigram_similarity", _first(found.get("trigram"), "similarity")),
+                ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
+                ("arm_cost", math.log1p(max(cost_ms, 0.0))),
+                ("arm_yield", past_yield),
+            ),
+        )
+        return Context(self._query + tuple((name, _bounded(value)) for name, value in rows))
+
+
+def _bounded(value: float) -> float:
+    """``value`` within [LOW, HIGH]; what is not a number counts as unknown, 0."""
+    return min(max(value, LOW), HIGH) if value == value else 0.0  # noqa: PLR0124  NaN differs from itself
+
+
+def _text_features(query: Query) -> Iterator[tuple[str, float]]:
+    text = query.normalized
+    words = text.count(" ") + 1 if text else 0
+    yield "bias", 1.0
+    yield "chars", min(math.log1p(len(text)) / 2, HIGH)
+    yield "words", min(words / 4, HIGH)
+    yield "one_word", float(words == 1)
+    yield "digits", sum(map(str.isdigit, text[:64])) / max(min(len(text), 64), 1)
+    script = script_of(text)
+    for name in SCRIPTS:
+        yield f"script_{name}", float(name == script)
+
+
+def _slot_features(query: Query) -> Iterator[tuple[str, float]]:
+    strongest = dict.fromkeys((*SLOT_NAMES, "other"), 0.0)
+    for slot in query.slots:
+        name = slot.name if slot.name in strongest else "other"
+        strongest[name] = max(strongest[name], _bounded(slot.confidence))
+    for name, confidence in strongest.items():
+        yield f"slot_{name}", confidence
+
+
+def _time_features(time: float) -> Iterator[tuple[str, float]]:
+    """Hour and weekday (UTC) as points on a circle, so that Sunday night is near Monday morning."""
+    days = time / _DAY_S
+    hour = 2 * math.pi * (days % 1)
+    weekday = 2 * math.pi * ((days + _EPOCH_WEEKDAY) % 7) / 7
+    yield "hour_sin", math.sin(hour)
+    yield "hour_cos", math.cos(hour)
+    yield "weekday_sin", math.sin(weekday)
+    yield "weekday_cos", math.cos(weekday)
+
+
+def _lexical_features(lexical: Candidates | None, exact: float) -> Iterator[tuple[str, float]]:
+    head = [] if lexical is None else lexical.scores[:10].tolist()
+    top = max(head[0], 0.0) if head else 0.0
+    yield "lexical_top", top / (top + _LEXICAL_HALF)
+    yield "lexical_gap2", (top - head[1]) / top if top and len(head) > 1 else float(top > 0)
+    yield "lexical_gap10", (top - head[-1]) / top if top and len(head) > 1 else float(top > 0)
+    yield "lexical_exact", exact
+
+
+def _memory_features(memory: Candidates | None) -> Iterator[tuple[str, float]]:
+    known = memory is not None and len(memory) > 0
+    yield "memory_known", float(known)
+    yield "memory_top", float(memory.scores[0]) if memory is not None and known else 0.0
+    yield "memory_clicks", math.log1p(max(_first(memory, "clicks"), 0.0))
+    yield "memory_distance", _first(memory, "distance")
+
+
+def _count_features(found: Mapping[str, Candidates]) -> Iterator[tuple[str, float]]:
+    """How much each arm brought, and all together, as log1p / 2: 200 candidates are 2.65."""
+    total = 0
+    for arm in ARMS:
+        count = len(found[arm]) if arm in found else 0
+        total += count
+        yield f"count_{arm}", math.log1p(count) / 2
+    yield "candidates", math.log1p(total) / 2
+
+
+def _first(candidates: Candidates | None, column: str) -> float:
+    """The best candidate's value of a further column; 0 when absent or unknown."""
+    if candidates is None or not len(candidates) or column not in candidates.columns:
+        return 0.0
+    value = float(candidates.columns[column][0])
+    return 0.0 if math.isnan(value) else value
+
+
+def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:
+    """The share of lexical's first ten that memory also holds."""
+    if lexical is None or memory is None or not len(lexical) or not len(memory):
+        return 0.0
+    head = lexical.ordinals[:10].tolist()
+    return len(set(head).intersection(memory.ordinals.tolist())) / len(head)
