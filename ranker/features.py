@@ -1,0 +1,187 @@
+"""The features of (query, candidate): computed once, while searching, and logged; training never recomputes them.
+
+Two groups, told apart by their names. ``<arm>.<fact>`` says how one retriever held the candidate and is NaN where it
+did not. The others compare query and entity. No feature depends on which *other* retrievers played or how deep they
+went: so `limit_arm` can show a model what a search would have looked like with one of them shallower or left out.
+
+=====================  =============================================================================================
+``<arm>.score``        the retriever's score: as it is for those of `BOUNDED_ARMS`, otherwise divided by that
+                       retriever's own best score of this search, since BM25 and the like grow with the query
+``<arm>.rr``           1 / rank
+``<arm>.<column>``     the further facts of `bandstand.types.ARM_COLUMNS`
+``title_exact``        1 when the query is the title
+``title_prefix``       share of the query that the title begins with, in [0, 1]
+``title_ratio``        1 - edit distance (insertions, deletions) / total length, query against title
+``name_ratio``         the same against "artist title"
+``token_coverage``     token-set ratio against "artist title" in [0, 1]: 1 when one holds all words of the other
+``artist_in_query``    1 when consecutive words of the query are the first artist's name
+``popularity``         in [0, 1]
+``age``                years from release to query, NaN where the year is unknown
+``kind``               index into `bandstand.types.KINDS`, a category
+``slot_match``         share of what the query's slots ask for that the entity has: Σ slot confidence · entity
+                       confidence / Σ slot confidence; NaN for a query without slots
+``query_length``       characters
+``query_words``        words
+=====================  =============================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Indel, Prefix
+
+from bandstand.catalog.columns import Columns
+from bandstand.errors import BadInput
+from bandstand.ranker.keys import artist_key
+from bandstand.ranker.slots import slot_match
+from bandstand.types import ARM_COLUMNS, ARMS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores
+
+FEATURES_VERSION = 1
+"""Raise it when a feature changes its meaning but not its name: models trained before are then refused."""
+
+BOUNDED_ARMS = frozenset({"memory", "dense", "rephrase"})
+"""Retrievers whose score is a probability or a cosine, comparable between queries."""
+
+PAIR_FEATURES = (
+    "title_exact",
+    "title_prefix",
+    "title_ratio",
+    "name_ratio",
+    "token_coverage",
+    "artist_in_query",
+    "popularity",
+    "age",
+    "kind",
+    "slot_match",
+    "query_length",
+    "query_words",
+)
+CATEGORICAL_FEATURES = ("kind",)
+
+COMPARED_LENGTH = 256
+"""Characters of a query that are compared with titles: beyond that it is no title, and comparing gets slow."""
+
+_COMPARED_WORDS = 16
+_ARTIST_WORDS = 5
+_SECONDS_A_YEAR = 365.2425 * 86_400
+
+
+def feature_names(arms: tuple[str, ...] = ARMS) -> tuple[str, ...]:
+    """The columns of `build_features`, in order."""
+    facts = (f"{arm}.{fact}" for arm in arms for fact in ("score", "rr", *ARM_COLUMNS.get(arm, ())))
+    return (*facts, *PAIR_FEATURES)
+
+
+def feature_hash(names: tuple[str, ...]) -> str:
+    """16 hex digits that are equal only for the same features, in the same order, with the same meaning."""
+    return hashlib.sha256("\n".join([str(FEATURES_VERSION), *names]).encode()).hexdigest()[:16]
+
+
+def build_features(query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
+    """The feature matrix of a search, float32 (m, f) in the layout of ``feature_names(candidates.arms)``.
+
+    Every ordinal of ``candidates`` must be one of ``columns``.
+    """
+    facts = _arm_facts(candidates) | _text_facts(query, candidates.ordinals, columns)
+    facts |= _entity_facts(query, candidates.ordinals, columns)
+    names = feature_names(candidates.arms)
+    matrix = np.empty((len(candidates), len(names)), np.float32)
+    for column, name in enumerate(names):
+        matrix[:, column] = facts[name]
+    return matrix
+
+
+def limit_arm(features: Matrix, names: tuple[str, ...], arm: str, depth: int = 0) -> tuple[Matrix, Mask]:
+    """What the features would have been had ``arm`` gone only to ``depth`` (0: not played at all).
+
+    Returns:
+        The features float32 (n, f), and which rows bool (n,) some retriever would still have brought.
+
+    Raises:
+        BadInput: the features do not know the arm.
+    """
+    own = arm_columns(names, arm)
+    within = features[:, names.index(f"{arm}.rr")] > 1 / (depth + 0.5)  # rank <= depth; False for NaN
+    limited = features.copy()
+    limited[np.ix_(~within, own)] = np.nan
+    return limited, brought(limited, names)
+
+
+def brought(features: Matrix, names: tuple[str, ...]) -> Mask:
+    """Which rows bool (n,) some retriever brings."""
+    ranked = [column for column, name in enumerate(names) if name.endswith(".rr")]
+    found: Mask = np.any(features[:, ranked] > 0, axis=1)
+    return found
+
+
+def arm_columns(names: tuple[str, ...], arm: str) -> NDArray[np.intp]:
+    """Which columns say how ``arm`` held a candidate.
+
+    Raises:
+        BadInput: none does.
+    """
+    own = [column for column, name in enumerate(names) if name.startswith(f"{arm}.")]
+    if not own:
+        raise BadInput(f"these features hold nothing of {arm!r}", field="arm")
+    return np.array(own, np.intp)
+
+
+def _arm_facts(candidates: CandidateSet) -> dict[str, Any]:
+    best = np.fmax.reduce(candidates.scores, axis=0, initial=np.nan)
+    unbounded = np.array([arm not in BOUNDED_ARMS for arm in candidates.arms]) & (best > 0)
+    scores = candidates.scores / np.where(unbounded, best, np.float32(1))
+    reciprocal_ranks = 1 / candidates.ranks
+    facts: dict[str, Any] = dict(candidates.columns)
+    for column, arm in enumerate(candidates.arms):
+        facts[f"{arm}.score"] = scores[:, column]
+        facts[f"{arm}.rr"] = reciprocal_ranks[:, column]
+    return facts
+
+
+def _text_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
+    text = query.normalized[:COMPARED_LENGTH]
+    titles = columns.titles[ordinals]
+    names = columns.names[ordinals].tolist()
+    words = query.normalized.split()
+    return {
+        "title_exact": (titles == query.normalized) & bool(text),
+        "title_prefix": _compare(text, titles.tolist(), Prefix.similarity) / max(len(text), 1),
+        "title_ratio": _compare(text, titles.tolist(), Indel.normalized_similarity),
+        "name_ratio": _compare(text, names, Indel.normalized_similarity),
+        "token_coverage": _compare(text, names, fuzz.token_set_ratio) / 100,
+        "artist_in_query": np.isin(columns.artist_key[ordinals], _possible_artists(words)),
+        "query_length": len(query.normalized),
+        "query_words": len(words),
+    }
+
+
+def _entity_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
+    return {
+        "popularity": columns.popularity[ordinals],
+        "age": 1970 + query.time / _SECONDS_A_YEAR - columns.year[ordinals],
+        "kind": columns.kind[ordinals],
+        "slot_match": slot_match(query.slots, ordinals, columns),
+    }
+
+
+def _compare(text: str, others: list[str], scorer: Callable[..., float]) -> Scores:
+    """One text against many, in C; float32 (n,)."""
+    compared: Scores = process.cdist([text], others, scorer=scorer, dtype=np.float32)[0]
+    return compared
+
+
+def _possible_artists(words: list[str]) -> NDArray[np.int64]:
+    """The artist keys of all runs of up to `_ARTIST_WORDS` words, within the compared length."""
+    words = words[:_COMPARED_WORDS]
+    runs = {
+        " ".join(words[start:end])
+        for start in range(len(words))
+        for end in range(start + 1, min(start + _ARTIST_WORDS, len(words)) + 1)
+    }
+    return np.array([artist_key(run) for run in runs], np.int64)

@@ -1,0 +1,103 @@
+"""Judged queries as LambdaMART wants them, checked, split by query, and augmented by leaving retrievers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.errors import BadInput
+from bandstand.ranker.features import arm_columns, brought
+from bandstand.ranker.metrics import Grades, Groups, query_of_row
+from bandstand.types import Matrix, Scores
+
+T = TypeVar("T", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingSet:
+    """The logged candidates of q queries, n rows in all.
+
+    ``features`` float32 (n, f) with columns ``names``, as logged. ``grades`` int32 (n,), 0 for not relevant.
+    ``groups`` int32 (q,): how many consecutive rows belong to each query. ``positions`` int32 (n,): where the row was
+    shown (from 1), which the debiasing reads. ``weights`` float32 (n,): how much the row counts.
+
+    Raises:
+        BadInput: shapes disagree, a group is empty, or a grade is negative.
+    """
+
+    features: Matrix
+    names: tuple[str, ...]
+    grades: Grades
+    groups: Groups
+    positions: NDArray[np.int32] | None = None
+    weights: Scores | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.grades)
+        if self.features.shape != (n, len(self.names)):
+            raise BadInput(f"features are {self.features.shape}, grades and names say {(n, len(self.names))}")
+        for name, rows in (("positions", self.positions), ("weights", self.weights)):
+            if rows is not None and len(rows) != n:
+                raise BadInput(f"{name} has {len(rows)} rows instead of {n}", field=name)
+        if int(self.groups.sum()) != n or (self.groups < 1).any():
+            raise BadInput(f"groups must be 1 or more each and sum to {n} rows", field="groups")
+        if n and self.grades.min() < 0:
+            raise BadInput("a grade is 0 or more", field="grades")
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def rows(self, kept: NDArray[np.bool_]) -> TrainingSet:
+        """The set of the rows where ``kept`` bool (n,) is True; a query without any is gone."""
+        groups = np.bincount(query_of_row(self.groups)[kept], minlength=len(self)).astype(np.int32)
+        return replace(
+            self,
+            features=self.features[kept],
+            grades=self.grades[kept],
+            groups=groups[groups > 0],
+            positions=None if self.positions is None else self.positions[kept],
+            weights=None if self.weights is None else self.weights[kept],
+        )
+
+    def queries(self, kept: NDArray[np.bool_]) -> TrainingSet:
+        """The set of the queries where ``kept`` bool (q,) is True."""
+        return self.rows(np.repeat(kept, self.groups))
+
+    def decisive(self) -> NDArray[np.bool_]:
+        """Which queries have candidates of different grades and so say something about order; bool (q,)."""
+        if not len(self):
+            return np.empty(0, np.bool_)
+        starts = np.cumsum(self.groups) - self.groups
+        return np.maximum.reduceat(self.grades, starts) > np.minimum.reduceat(self.grades, starts)
+
+
+def concatenate(first: TrainingSet, second: TrainingSet) -> TrainingSet:
+    """The queries of both, which must have the same columns and optional parts."""
+    return replace(
+        first,
+        features=np.concatenate([first.features, second.features]),
+        grades=np.concatenate([first.grades, second.grades]),
+        groups=np.concatenate([first.groups, second.groups]),
+        positions=_joined(first.positions, second.positions),
+        weights=_joined(first.weights, second.weights),
+    )
+
+
+def _joined(first: NDArray[T] | None, second: NDArray[T] | None) -> NDArray[T] | None:
+    return None if first is None or second is None else np.concatenate([first, second])
+
+
+def mask_arms(data: TrainingSet, arms: tuple[str, ...], rng: np.random.Generator, *, chance: float) -> TrainingSet:
+    """A copy as if in each query each of ``arms`` had been skipped with probability ``chance``.
+
+    Rows that no retriever brings any more are gone. A model that only ever saw every retriever play reads a missing
+    score as "found by none"; one trained on such copies too serves well when the bandit skips retrievers.
+    """
+    skipped = (rng.random((len(data), len(arms))) < chance)[query_of_row(data.groups)]
+    features = data.features.copy()
+    for number, arm in enumerate(arms):
+        features[np.ix_(skipped[:, number], arm_columns(data.names, arm))] = np.nan
+    return replace(data, features=features).rows(brought(features, data.names))

@@ -1,0 +1,170 @@
+"""The feature matrix: names, values by hand, independence of the arms from one another, empties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandstand.errors import BadInput
+from bandstand.ranker.features import (
+    COMPARED_LENGTH,
+    PAIR_FEATURES,
+    brought,
+    build_features,
+    feature_hash,
+    feature_names,
+    limit_arm,
+)
+from bandstand.ranker.union import union
+from bandstand.types import ARM_COLUMNS, ARMS, KINDS, Candidates, Slot
+
+HALO, REMASTERED, BEYONCE, SO_WHAT, FIRST_LOVE = range(5)
+NAN = np.nan
+COLUMN = {name: number for number, name in enumerate(feature_names())}
+
+
+@pytest.fixture
+def build(columns):
+    return lambda query, *answers: build_features(query, union(answers), columns)
+
+
+@pytest.fixture
+def value(build, ask, answer):
+    """One feature of one entity for a query."""
+
+    def look(name, text, ordinal=HALO, **parts):
+        return float(build(ask(text, **parts), answer("lexical", [ordinal]))[0, COLUMN[name]])
+
+    return look
+
+
+def test_names_are_unique_and_list_arms_then_pairs():
+    names = feature_names(("trigram", "dense"))
+    assert names == ("trigram.score", "trigram.rr", "trigram.similarity", "dense.score", "dense.rr", *PAIR_FEATURES)
+    assert len(set(feature_names())) == 2 * len(ARMS) + sum(map(len, ARM_COLUMNS.values())) + len(PAIR_FEATURES)
+
+
+def test_the_hash_tells_names_and_order():
+    assert feature_hash(("a", "b")) == feature_hash(("a", "b"))
+    assert len({feature_hash(names) for names in [(), ("a",), ("a", "b"), ("b", "a"), ("a\nb", "c"), ("ab",)]}) == 6
+
+
+def test_unbounded_scores_are_shares_of_the_arms_best_and_bounded_ones_stay(build, ask, answer):
+    matrix = build(
+        ask("halo"), answer("lexical", [1, 0], [8, 2]), answer("dense", [0], [0.6]), answer("fresh", [2], [0])
+    )
+    np.testing.assert_array_equal(matrix[:, COLUMN["lexical.score"]], np.float32([0.25, 1, NAN]))
+    np.testing.assert_array_equal(matrix[:, COLUMN["lexical.rr"]], np.float32([0.5, 1, NAN]))
+    np.testing.assert_array_equal(matrix[:, COLUMN["dense.score"]], np.float32([0.6, NAN, NAN]))
+    np.testing.assert_array_equal(matrix[:, COLUMN["fresh.score"]], np.float32([NAN, NAN, 0]))
+
+
+def test_facts_of_arms_are_taken_along(build, ask, answer):
+    matrix = build(ask("halo"), answer("memory", [4], clicks=[7]), answer("dense", [0]))
+    np.testing.assert_array_equal(matrix[:, COLUMN["memory.clicks"]], np.float32([NAN, 7]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ordinal", "expected"),
+    [
+        ("title_exact", "HALO", HALO, 1),
+        ("title_exact", "halos", HALO, 0),
+        ("title_prefix", "ha", HALO, 1),
+        ("title_prefix", "hat", HALO, 2 / 3),
+        ("title_prefix", "x", HALO, 0),
+        ("title_ratio", "halo", HALO, 1),
+        ("title_ratio", "hal", HALO, 1 - 1 / 7),
+        ("name_ratio", "beyonce halo", HALO, 1),
+        ("name_ratio", "halo", HALO, 1 - 8 / 16),
+        ("token_coverage", "halo beyoncé", HALO, 1),
+        ("token_coverage", "ttt", HALO, 0),
+        ("artist_in_query", "songs by Beyoncé please", HALO, 1),
+        ("artist_in_query", "beyonces", HALO, 0),
+        ("artist_in_query", "beyonce", BEYONCE, 1),
+        ("artist_in_query", "best of miles davis", SO_WHAT, 1),
+        ("artist_in_query", "miles", SO_WHAT, 0),
+        ("artist_in_query", "宇多田ヒカル first love", FIRST_LOVE, 1),
+        ("popularity", "x", HALO, 0.9),
+        ("age", "x", HALO, 10),
+        ("age", "x", BEYONCE, NAN),
+        ("kind", "x", FIRST_LOVE, KINDS.index("album")),
+        ("query_length", "ab  cd", HALO, 5),
+        ("query_words", "ab  cd", HALO, 2),
+        ("slot_match", "x", HALO, NAN),
+    ],
+)
+def test_values_by_hand(value, name, text, ordinal, expected):
+    assert value(name, text, ordinal) == pytest.approx(expected, abs=2e-3, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "ordinal", "expected"),
+    [
+        ([Slot("genre", "jazz")], SO_WHAT, 0.8),
+        ([Slot("genre", "jazz")], HALO, 0),
+        ([Slot("genre", "unheard of")], HALO, 0),
+        ([Slot("genre", "jazz", 0.5), Slot("kind", "album", 0.5)], SO_WHAT, 0.4),
+        ([Slot("kind", "artist", 0.9)], BEYONCE, 1),
+        ([Slot("kind", "nonsense", 0.9)], BEYONCE, 0),
+        ([Slot("year", "1959")], SO_WHAT, 1),
+        ([Slot("year", "1950-1959")], SO_WHAT, 1),
+        ([Slot("year", "1960-1969")], SO_WHAT, 0),
+        ([Slot("year", "1950-1959")], BEYONCE, 0),
+        ([Slot("genre", "jazz", 0.0)], SO_WHAT, NAN),
+    ],
+)
+def test_slot_match_by_hand(value, slots, ordinal, expected):
+    assert value("slot_match", "x", ordinal, slots=tuple(slots)) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("answers", [[], [Candidates.empty("dense")], [Candidates.empty(arm) for arm in ARMS]])
+def test_no_candidates_no_rows(build, ask, answers):
+    assert build(ask("halo"), *answers).shape == (0, len(feature_names()))
+
+
+def test_an_empty_query_matches_nothing(value):
+    for name in PAIR_FEATURES[:6]:
+        assert value(name, "") == 0
+
+
+def test_a_huge_query_is_compared_by_its_beginning(value):
+    text = "halo " + "ha" * 5000
+    assert value("query_length", text) == len(text)
+    assert value("title_prefix", text) == pytest.approx(4 / COMPARED_LENGTH)
+
+
+def test_the_matrix_is_what_lightgbm_reads_without_a_copy(build, ask, answer):
+    matrix = build(ask("halo"), answer("lexical", [0, 1]))
+    assert matrix.dtype == np.float32
+    assert matrix.flags.c_contiguous
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 5])
+@pytest.mark.parametrize("arm", ["lexical", "memory"])
+def test_limiting_an_arm_equals_a_search_in_which_it_was_limited(build, ask, answer, arm, depth):
+    whole = {
+        "lexical": answer("lexical", [3, 0, 4], [9, 6, 3]),
+        "memory": answer("memory", [0, 2], [0.5, 0.25], clicks=[2, 1]),
+        "dense": answer("dense", [4], [0.7]),
+    }
+    kept = whole[arm]
+    shallow = Candidates(
+        retriever=arm,
+        ordinals=kept.ordinals[:depth],
+        scores=kept.scores[:depth],
+        columns={name: column[:depth] for name, column in kept.columns.items()},
+    )
+    query = ask("halo", slots=(Slot("genre", "jazz"),))
+    limited, left = limit_arm(build(query, *whole.values()), feature_names(), arm, depth)
+    np.testing.assert_array_equal(limited[left], build(query, *(whole | {arm: shallow}).values()))
+
+
+def test_limiting_leaves_the_given_features_alone_and_refuses_unknown_arms(build, ask, answer):
+    features = build(ask("halo"), answer("lexical", [0, 1]))
+    before = features.copy()
+    limited, left = limit_arm(features, feature_names(), "lexical")
+    np.testing.assert_array_equal(features, before)
+    assert not left.any()
+    assert not brought(limited, feature_names()).any()
+    with pytest.raises(BadInput, match="hybrid"):
+        limit_arm(features, feature_names(), "hybrid")
