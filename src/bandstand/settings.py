@@ -1,1 +1,81 @@
-"""Stub."""
+"""Every setting of the platform, read once from the environment (``BANDSTAND_*``) at the edge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bandstand.errors import BadInput
+
+
+class Settings(BaseSettings):
+    """Frozen values; each field is the environment variable ``BANDSTAND_`` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="BANDSTAND_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        Path(".bandstand"), description="Folder that holds everything: catalogue, indexes, memory, log, models"
+    )
+    host: str = Field("127.0.0.1", description="Address that `serve` listens on")
+    port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on")
+    admin_key: str | None = Field(
+        None, repr=False, description="When set, changing entities, users and models needs it in `X-Bandstand-Key`"
+    )
+    max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
+
+    encoder: Literal["int8", "fp32", "hashing"] = Field(
+        "int8",
+        description="Query and entity encoder: MiniLM quantised, MiniLM in full, or hashed n-grams (no model needed)",
+    )
+    exact_up_to: int = Field(
+        200_000, ge=0, description="Entities up to which dense search is exact; above, approximate"
+    )
+    deadline_ms: float = Field(250.0, gt=0, description="Milliseconds after which a retriever is dropped from a search")
+    search_threads: int = Field(2, ge=1, le=64, description="Searches that run side by side in one process")
+    search_queue: int = Field(64, ge=1, description="Searches that may wait for a thread; more are answered 503")
+    default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random"] = Field(
+        "bandit", description="Policy of a search that names none"
+    )
+    refresh_ms: float = Field(200.0, gt=0, description="How often new entities, memories and models are looked for")
+
+    agree_users: int = Field(
+        2, ge=1, description="Users who must agree before a (query, entity) pair becomes shared memory"
+    )
+    half_life_days: float = Field(30.0, gt=0, description="Days after which a remembered click or play counts half")
+    max_queries: int = Field(200_000, ge=1, description="Queries that the memory holds; the least valuable go first")
+
+    cost_weight: float = Field(0.01, ge=0, description="Reward that one millisecond of retrieval costs (lambda)")
+    exploration: float = Field(0.02, gt=0, le=1, description="Share of each decision spread evenly over all depths")
+    join_minutes: float = Field(30.0, gt=0, description="Minutes after a search within which its clicks count for it")
+    settle_seconds: float = Field(
+        60.0, ge=0, description="Seconds after a click at which the bandit learns from the search"
+    )
+    publish_every: int = Field(200, ge=1, description="Settled searches after which the learner publishes the bandit")
+    retrain_minutes: float = Field(
+        60.0, ge=0, description="Minutes between trainings of the ranker while serving; 0 is never"
+    )
+    retrain_clicks: int = Field(
+        200, ge=1, description="New clicked searches without which the ranker is not trained again"
+    )
+    keep_models: int = Field(10, ge=2, description="Versions of each model that are kept")
+    selfplay_queries: int = Field(
+        1_500, ge=0, description="Predicted queries on which ranker and bandit are trained before any click"
+    )
+    seed: int = Field(1, ge=0, description="Seed of everything random")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with ``overrides`` (None means "not given") on top.
+
+    Raises:
+        BadInput: naming the variable and what it must be.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        name = "BANDSTAND_" + str(first["loc"][0]).upper()
+        raise BadInput(f"{name}: {first['msg']} (got {first['input']!r})", field=name) from cause

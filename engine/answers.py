@@ -1,0 +1,121 @@
+"""The engine's records as the JSON that HTTP and the command line answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bandstand.engine.request import HitExplanation, SearchResult
+from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion
+from bandstand.types import Decision, Hit, Impression
+
+Json = dict[str, Any]
+
+
+def search_json(result: SearchResult, *, explain: bool = False) -> Json:
+    """The answer of `POST /v1/search`; with ``explain`` also the probabilities of every depth."""
+    impression = result.impression
+    explained = {item.entity_id: _explanation_json(item) for item in result.explanations}
+    hits = [_hit_json(hit, explained.get(hit.entity.id)) for hit in result.hits]
+    return {
+        **_head(impression),
+        "hits": hits,
+        "decision": decision_json(impression, probabilities=explain),
+        "took_ms": round(result.took_ms, 3),
+    }
+
+
+def impression_json(impression: Impression) -> Json:
+    """The answer of `GET /v1/queries/{query_id}`: what was logged."""
+    shown = range(impression.query.offset, impression.query.offset + impression.shown)
+    hits = [
+        {"position": place + 1, "entity_id": impression.entity_ids[place], "score": float(impression.scores[place])}
+        for place in shown
+    ]
+    return {
+        **_head(impression),
+        "time": impression.query.time,
+        "hits": hits,
+        "decision": decision_json(impression, probabilities=True),
+        "models": dict(impression.models),
+        "took_ms": round(impression.took_ms, 3),
+    }
+
+
+def decision_json(impression: Impression, *, probabilities: bool) -> Json:
+    """Which arms played, how deep, with which probability, and what came of it."""
+    decision: Decision = impression.decision
+    outcomes = {outcome.arm: outcome for outcome in impression.outcomes}
+    arms: list[Json] = []
+    for arm in decision.arms:
+        outcome = outcomes[arm.arm]
+        entry: Json = {
+            "arm": arm.arm,
+            "depth": arm.depth,
+            "propensity": arm.propensity,
+            "candidates": outcome.candidates,
+            "took_ms": round(outcome.took_ms, 3),
+            "status": outcome.status,
+        }
+        if probabilities and arm.probabilities:
+            entry["probabilities"] = list(arm.probabilities)
+        arms.append(entry)
+    return {"policy": decision.policy, "version": decision.version, "arms": arms}
+
+
+def _head(impression: Impression) -> Json:
+    query = impression.query
+    return {
+        "query_id": query.id,
+        "query": {"text": query.text, "normalized": query.normalized, "corrected": impression.corrected},
+    }
+
+
+def _hit_json(hit: Hit, explained: Json | None) -> Json:
+    entity = hit.entity
+    answer: Json = {
+        "position": hit.position,
+        "entity_id": entity.id,
+        "kind": entity.kind,
+        "title": entity.title,
+        "artists": list(entity.artists),
+        "album": entity.album,
+        "year": entity.year,
+        "score": hit.score,
+        "sources": {source.arm: {"rank": source.rank, "score": source.score} for source in hit.sources},
+    }
+    if explained is not None:
+        answer["explain"] = explained
+    return answer
+
+
+def _explanation_json(explanation: HitExplanation) -> Json:
+    contributions: Mapping[str, float] = explanation.contributions
+    ordered = dict(sorted(contributions.items(), key=lambda item: -abs(item[1])))
+    return {"features": dict(explanation.features), "contributions": ordered, "bias": explanation.bias}
+
+
+def models_json(registry: ModelRegistry, refused: Mapping[str, str]) -> Json:
+    """Versions by model, newest first, with which one serves; ``refused`` says why one could not be loaded."""
+    answer: Json = {}
+    for name in MODEL_NAMES:
+        pointer = registry.pointer(name)
+        answer[name] = {
+            "current": pointer.current if pointer else None,
+            "pinned": bool(pointer and pointer.pinned),
+            "refused": refused.get(name),
+            "versions": [_version_json(version) for version in reversed(registry.list(name))],
+        }
+    return answer
+
+
+def _version_json(version: ModelVersion) -> Json:
+    """One model version as JSON."""
+    return {
+        "version": version.version,
+        "created": version.created,
+        "metrics": dict(version.card.metrics),
+        "data_range": list(version.card.data_range) if version.card.data_range else None,
+        "feature_hash": version.card.feature_hash,
+        "parent": version.card.parent,
+    }

@@ -1,0 +1,116 @@
+"""What a caller asks of the engine, what comes back, and how a request becomes a `Query`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from bandstand.catalog.columns import Columns
+from bandstand.catalog.slots import Vocabulary, find_slots
+from bandstand.catalog.text import normalize
+from bandstand.errors import BadInput
+from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query
+
+MAX_QUERY_CHARS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """One search as asked for. With ``query_id`` it is a further page of that search."""
+
+    query: str
+    k: int = 10
+    offset: int = 0
+    query_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    kinds: tuple[Kind, ...] = ()
+    filters: Filters = Filters()
+    policy: str = "bandit"
+    explain: bool = False
+    locale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitExplanation:
+    """One hit's feature values and what each added to its score, by feature name; ``bias`` is the constant part.
+
+    Where the ranker that gave the score does not serve any more, only the feature values are known: there are no
+    contributions then, and ``bias`` is None.
+    """
+
+    entity_id: str
+    features: Mapping[str, float | None]
+    contributions: Mapping[str, float]
+    bias: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchResult:
+    """The answered page: its hits, and the impression that was logged for it."""
+
+    impression: Impression
+    hits: tuple[Hit, ...]
+    took_ms: float
+    explanations: tuple[HitExplanation, ...] = ()
+
+
+def check_request(request: SearchRequest) -> None:
+    """Refuse what cannot be answered.
+
+    Raises:
+        BadInput: naming the field.
+    """
+    if not 1 <= request.k <= LOGGED_DEPTH:
+        raise BadInput(f"k must be from 1 to {LOGGED_DEPTH}", field="k")
+    if request.offset < 0 or request.offset + request.k > LOGGED_DEPTH:
+        raise BadInput(
+            f"offset + k must be from 0 to {LOGGED_DEPTH}: narrow the query instead of paging on", field="offset"
+        )
+    if len(request.query) > MAX_QUERY_CHARS:
+        raise BadInput(f"query is longer than {MAX_QUERY_CHARS} characters", field="query")
+    for field in ("query", "user_id", "session_id"):
+        _check_unicode(getattr(request, field) or "", field)
+
+
+def _check_unicode(text: str, field: str) -> None:
+    """JSON can carry halves of characters; no log or index can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as cause:
+        raise BadInput(f"{field} is not valid Unicode: {cause.reason}", field=field) from cause
+
+
+def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
+    """Names as kinds.
+
+    Raises:
+        BadInput: one is no kind.
+    """
+    unknown = sorted(set(names) - set(KINDS))
+    if unknown:
+        raise BadInput(f"unknown kinds {', '.join(unknown)}: use some of {', '.join(KINDS)}", field="kinds")
+    return tuple(kind for kind in KINDS if kind in names)
+
+
+def build_query(
+    request: SearchRequest, *, query_id: str, now: float, columns: Columns, vocabulary: Vocabulary
+) -> Query:
+    """Normalise, find slots, and turn kinds and filters into one mask over ordinals."""
+    normalized = normalize(request.query)
+    restricted = bool(request.kinds) or bool(request.filters)
+    return Query(
+        id=query_id,
+        text=request.query,
+        normalized=normalized,
+        k=request.k,
+        offset=request.offset,
+        kinds=request.kinds,
+        filters=request.filters,
+        user_id=request.user_id,
+        session_id=request.session_id,
+        locale=request.locale,
+        time=now,
+        slots=find_slots(normalized, vocabulary),
+        allowed=columns.mask(request.kinds, request.filters) if restricted else None,
+    )

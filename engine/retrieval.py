@@ -1,0 +1,127 @@
+"""Decides and runs the arms of one search: in order where a decision reads earlier answers, else side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from bandstand.bandit.context import Context, ContextBuilder
+from bandstand.bandit.cost import ArmStats
+from bandstand.bandit.policy import Policy
+from bandstand.catalog.columns import Columns
+from bandstand.engine.runner import ArmAnswer, ArmRunner
+from bandstand.errors import BandstandError
+from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query
+
+RESCUE_ARMS = ("lexical", "trigram")
+RESCUE_DEPTH = 50
+_HEAD = 3
+"""How many lexical hits are compared with the query for the `lexical_exact` context feature."""
+
+
+@dataclass(slots=True)
+class Retrieved:
+    """What the arms of one search decided and found; filled arm by arm."""
+
+    decisions: dict[str, ArmDecision] = field(default_factory=dict)
+    outcomes: dict[str, ArmOutcome] = field(default_factory=dict)
+    found: dict[str, Candidates] = field(default_factory=dict)
+
+    def add(self, decision: ArmDecision, answer: ArmAnswer) -> None:
+        """One more arm."""
+        self.decisions[decision.arm] = decision
+        self.found[decision.arm], self.outcomes[decision.arm] = answer
+
+    def decision(self, policy: Policy) -> Decision:
+        """The joint decision, in the order of `ARMS`."""
+        arms = tuple(self.decisions[arm] for arm in ARMS if arm in self.decisions)
+        return Decision(policy=policy.name, version=policy.version, arms=arms)
+
+    def candidates(self) -> list[Candidates]:
+        """The non-empty answers."""
+        return [answer for answer in self.found.values() if len(answer)]
+
+    @property
+    def corrected(self) -> str | None:
+        """The query that a retriever answered instead of the typed one, if one did."""
+        return next((answer.corrected for answer in self.found.values() if answer.corrected), None)
+
+
+class Retrieval:
+    """Plays a policy over the arms; ``has_history`` says whether anything is known of an actor's past."""
+
+    def __init__(self, runner: ArmRunner, *, has_history: Callable[[str], bool], seed: int, deadline_ms: float) -> None:
+        self._runner = runner
+        self._arms = tuple(arm for arm in ARMS if arm in runner.arms)
+        self._has_history = has_history
+        self._seed = seed
+        self._deadline_ms = deadline_ms
+
+    def run(self, query: Query, policy: Policy, columns: Columns, stats: ArmStats) -> Retrieved:
+        """Every arm's decision and answer; where all that a learning policy chose found nothing, a rescue.
+
+        The rescue has a deadline of its own: a late arm must not empty the page.
+        """
+        deadline = self._runner.deadline(self._deadline_ms)
+        if not policy.sequential:
+            return self._side_by_side(query, policy, deadline)
+        retrieved = self._one_by_one(query, policy, columns, stats, deadline)
+        if not retrieved.candidates():
+            self._rescue(query, retrieved, self._runner.deadline(self._deadline_ms))
+        return retrieved
+
+    def _side_by_side(self, query: Query, policy: Policy, deadline: float) -> Retrieved:
+        retrieved = Retrieved()
+        decisions = {arm: policy.decide(arm, Context(), self._uniform(query.id, arm)) for arm in self._arms}
+        answers = self._runner.run_all({arm: decision.depth for arm, decision in decisions.items()}, query, deadline)
+        for arm, decision in decisions.items():
+            retrieved.add(decision, answers[arm])
+        return retrieved
+
+    def _one_by_one(
+        self, query: Query, policy: Policy, columns: Columns, stats: ArmStats, deadline: float
+    ) -> Retrieved:
+        retrieved, exact = Retrieved(), 0.0
+        builder = ContextBuilder(query, has_history=self._knows(query.actor))
+        for arm in self._arms:
+            context = builder.build(
+                retrieved.found, lexical_exact=exact, cost_ms=stats.cost(arm), past_yield=stats.past_yield(arm)
+            )
+            decision = policy.decide(arm, context, self._uniform(query.id, arm))
+            retrieved.add(decision, self._runner.run(arm, query, decision.depth, deadline))
+            if arm == "lexical":
+                exact = best_similarity(query, retrieved.found[arm], columns)
+        return retrieved
+
+    def _rescue(self, query: Query, retrieved: Retrieved, deadline: float) -> None:
+        """Exploration never empties a page: ask the robust arms that were not asked."""
+        wanted = {arm: RESCUE_DEPTH for arm in RESCUE_ARMS if arm in self._arms and not retrieved.decisions[arm].depth}
+        for arm, (found, outcome) in self._runner.run_all(wanted, query, deadline).items():
+            retrieved.found[arm] = found
+            retrieved.outcomes[arm] = replace(outcome, status="rescue") if outcome.status == "ok" else outcome
+
+    def _knows(self, actor: str | None) -> bool:
+        """Whether the actor has a past; where that cannot be read, the memory's own arms will say so."""
+        try:
+            return actor is not None and self._has_history(actor)
+        except BandstandError:
+            return False
+
+    def _uniform(self, query_id: str, arm: str) -> float:
+        """A number in [0, 1) that depends on nothing but seed, search and arm: any decision can be repeated."""
+        digest = blake2b(f"{self._seed}/{query_id}/{arm}".encode("utf-8", "replace"), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
+
+
+def best_similarity(query: Query, lexical: Candidates, columns: Columns) -> float:
+    """How well the best of the first lexical hits matches the whole query, in [0, 1]."""
+    head = lexical.ordinals[:_HEAD]
+    head = head[head < columns.n]  # the index may be a moment ahead of this search's snapshot
+    if not len(head) or not query.normalized:
+        return 0.0
+    texts: Sequence[str] = [*columns.titles[head], *columns.names[head]]
+    return float(np.max(process.cdist([query.normalized[:256]], texts, scorer=fuzz.ratio))) / 100.0

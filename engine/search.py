@@ -1,0 +1,171 @@
+"""The engine: one search from the request to the logged page."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bandstand.bandit.cost import ArmStats
+from bandstand.bandit.policy import Policy
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.slots import Vocabulary
+from bandstand.engine.explain import explain
+from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
+from bandstand.engine.retrieval import Retrieval, Retrieved
+from bandstand.errors import BadInput
+from bandstand.ranker.base import Scorer
+from bandstand.ranker.features import feature_names
+from bandstand.ranker.page import Ranking, rank
+from bandstand.ranker.union import union
+from bandstand.types import ARMS, CandidateSet, Clock, Hit, Impression, Query, Source
+
+
+class ImpressionLog(Protocol):
+    """Where impressions go and come from; the platform's `Log`, or a list in a simulation."""
+
+    def append_impression(self, impression: Impression) -> None:
+        """Queue an impression for the disk, ahead of events that come later; does not wait."""
+
+    def impression(self, query_id: str) -> Impression:
+        """The logged impression, or `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brains:
+    """The learned parts that serve at one moment, swapped as a whole when new versions are published."""
+
+    scorer: Scorer
+    policies: Mapping[str, Policy]
+    stats: ArmStats
+    bandit_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """A ranked query before it becomes a page: also what self-play and replay work with."""
+
+    query: Query
+    retrieved: Retrieved
+    candidates: CandidateSet
+    head: Ranking
+    impression: Impression
+
+
+class Engine:
+    """Searches. Safe for any number of threads; holds nothing that is not rebuilt from catalogue, log and models."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        vocabulary: Callable[[], Vocabulary],
+        retrieval: Retrieval,
+        brains: Callable[[], Brains],
+        log: ImpressionLog,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._catalog = catalog
+        self._vocabulary = vocabulary
+        self._retrieval = retrieval
+        self._brains = brains
+        self._log = log
+        self._clock = clock
+        self._new_id = new_id
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """Answer and log a search, or a further page of one.
+
+        Raises:
+            BadInput: a value cannot be used; names the field.
+            NotFound: ``query_id`` was never logged.
+        """
+        started = time.perf_counter()
+        check_request(request)
+        if request.query_id is not None:
+            impression = self._log.impression(request.query_id)
+        else:
+            impression = self.answer(self.query(request), self.policy(request.policy), started=started).impression
+            self._log.append_impression(impression)
+        hits = self._hits(impression, request.offset, request.k)
+        explanations = explain(impression, hits, self._brains().scorer) if request.explain else ()
+        took = (time.perf_counter() - started) * 1e3
+        return SearchResult(impression=impression, hits=hits, took_ms=took, explanations=explanations)
+
+    def query(self, request: SearchRequest) -> Query:
+        """The request as a `Query` with an id of its own."""
+        return build_query(
+            request,
+            query_id=self._new_id(),
+            now=self._clock(),
+            columns=self._catalog.columns,
+            vocabulary=self._vocabulary(),
+        )
+
+    def policy(self, name: str) -> Policy:
+        """The policy of a name.
+
+        Raises:
+            BadInput: there is none.
+        """
+        policies = self._brains().policies
+        if name not in policies:
+            raise BadInput(f"unknown policy {name!r}: use one of {', '.join(policies)}", field="policy")
+        return policies[name]
+
+    def answer(self, query: Query, policy: Policy, *, started: float | None = None) -> Answer:
+        """Retrieve and rank under a policy; nothing is logged."""
+        started = time.perf_counter() if started is None else started
+        columns, brains = self._catalog.columns, self._brains()
+        retrieved = self._retrieval.run(query, policy, columns, brains.stats)
+        candidates = union(retrieved.candidates(), ARMS)
+        head = rank(query, candidates, columns, brains.scorer)
+        impression = Impression(
+            query=query,
+            decision=retrieved.decision(policy),
+            outcomes=tuple(retrieved.outcomes.values()),
+            entity_ids=tuple(columns.ids[head.ordinals].tolist()),
+            ordinals=head.ordinals,
+            scores=head.scores,
+            features=head.features,
+            feature_names=feature_names(ARMS),
+            shown=max(min(query.k, len(head.ordinals) - query.offset), 0),
+            models={"ranker": brains.scorer.version, "bandit": brains.bandit_version},
+            corrected=retrieved.corrected,
+            took_ms=(time.perf_counter() - started) * 1e3,
+        )
+        return Answer(query=query, retrieved=retrieved, candidates=candidates, head=head, impression=impression)
+
+    def _hits(self, impression: Impression, offset: int, k: int) -> tuple[Hit, ...]:
+        """The page without what was deleted since it was ranked; the other hits keep their positions."""
+        columns, page = self._catalog.columns, impression.ordinals[offset : offset + k]
+        shown = page >= columns.n  # ranked by another process, which is a moment ahead
+        shown[~shown] = columns.live[page[~shown]]
+        rows = offset + np.flatnonzero(shown)
+        entities = self._catalog.entities(impression.ordinals[rows])
+        return tuple(
+            Hit(
+                entity=entity,
+                position=row + 1,
+                score=float(impression.scores[row]),
+                sources=_sources(impression, row),
+            )
+            for row, entity in zip(rows.tolist(), entities, strict=True)
+        )
+
+
+def _sources(impression: Impression, row: int) -> tuple[Source, ...]:
+    """Which arms brought the hit: ``<arm>.rr`` is 1 / rank, NaN where the arm did not bring it."""
+    names, values = impression.feature_names, impression.features[row]
+    found = []
+    for outcome in impression.outcomes:
+        share = float(values[names.index(f"{outcome.arm}.rr")])
+        if not math.isnan(share):
+            score = float(values[names.index(f"{outcome.arm}.score")])
+            found.append(Source(arm=outcome.arm, rank=round(1 / share), score=score))
+    return tuple(found)

@@ -1,0 +1,188 @@
+"""The learner: follows the log from its stored position and commits what it learns together with that position."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from bandstand.feedback.log import Control, Log, LogEntry
+from bandstand.learner.apply import FORGET_USER, ORDER, Applier, ApplySettings, Sources
+from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.memory_index.memory import Memory, MemoryBatch
+from bandstand.models import ModelCard, ModelRegistry
+from bandstand.types import Clock, Impression, Ordinals, Scores
+
+_SETTLED = b"bandit/settled"
+_SETTLED_METRIC = "settled_searches"
+_EMBEDDED_AT_ONCE = 16
+_TAUGHT_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerSettings:
+    """How much is learned in one transaction, and how often the bandit is published (settled searches).
+
+    ``latecomers_s``: entries may reach the log so many seconds after the time that they bear. Where the log has
+    ended, searches settle so much later by the clock, so that they settle as they would have, had the log gone on.
+    """
+
+    batch: int = 500
+    publish_every: int = 200
+    keep_models: int = 10
+    latecomers_s: float = 5.0
+    apply: ApplySettings = ApplySettings()
+
+
+class Learner:
+    """One learner at a time follows a log. Safe for threads: they wait for each other's transaction."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it ties together
+        self,
+        *,
+        log: Log,
+        memory: Memory,
+        models: ModelRegistry,
+        bandit: BanditLearner,
+        ordinals: Callable[[Sequence[str]], Ordinals],
+        encode: Callable[[str], Scores],
+        settings: LearnerSettings,
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._memory = memory
+        self._bandit = bandit
+        self._models = models
+        self._sources = Sources(impression=log.impression, ordinals=ordinals)
+        self._settings = settings
+        self._encode = encode
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._loaded = False
+        self._next_due = 0.0
+        self._published: int | None = None
+
+    def step(self) -> int:
+        """Learn from the next entries of the log, or let due searches settle; returns how many entries were read."""
+        with self._turn:
+            self._carry_out()
+            entries = _up_to_order(self._log.read(self._memory.position(), self._settings.batch))
+            settled_by = self._clock() - self._settings.latecomers_s
+            if entries or self._next_due <= settled_by:
+                with self._transaction() as batch:
+                    self._learn(batch, entries, settled_by)
+            self._embed()
+            if self._unpublished() >= self._settings.publish_every:
+                self._publish()
+        return len(entries)
+
+    def catch_up(self, *, progress: Callable[[int], None] | None = None) -> int:
+        """Step until the log's end; returns how many entries were learned from."""
+        total = 0
+        while count := self.step():
+            total += count
+            if progress is not None:
+                progress(total)
+        return total
+
+    def teach(self, lessons: Iterable[tuple[Impression, Mapping[int, float]]]) -> str:
+        """Learn from searches whose outcome is known beforehand, publish, and return the version.
+
+        Another thread's `step` gets its turn in between.
+        """
+        rest = iter(lessons)
+        while some := list(islice(rest, _TAUGHT_AT_ONCE)):
+            with self._turn, self._transaction():
+                for impression, grades in some:
+                    self._bandit.learn(impression, grades)
+        return self.publish()
+
+    def publish(self) -> str:
+        """Publish the bandit as it is now and let it serve, unless an operator pinned an older one."""
+        with self._turn:
+            return self._publish()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[MemoryBatch]:
+        """One transaction of memory and bandit; where it fails, neither has learned anything."""
+        self._load()
+        try:
+            with self._memory.batch() as batch:
+                yield batch
+                self._bandit.save(batch)
+        except BaseException:
+            self._loaded = False  # the model in memory has learned what was not committed
+            self._next_due = 0.0
+            raise
+
+    def _learn(self, batch: MemoryBatch, entries: Sequence[LogEntry], settled_by: float) -> None:
+        applier = Applier(batch, self._bandit, self._sources, self._settings.apply)
+        for entry in entries:
+            applier.apply(entry)
+        if entries:
+            batch.set_position(entries[-1].seq)
+        else:
+            applier.settle(settled_by)
+        if applier.settled:
+            batch.put(_SETTLED, str(int(batch.get(_SETTLED) or b"0") + applier.settled).encode())
+        self._next_due = applier.next_due
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._bandit.restore(self._memory.state)
+            self._loaded = True
+
+    def _carry_out(self) -> None:
+        """Bring to an end what an order asks for outside the transaction that obeyed it; repeating that is harmless.
+
+        The log's entries of a forgotten user are deleted before anything after the order is read: nothing can be
+        learned from them again, and an event that refers to them finds nothing.
+        """
+        order = int(self._memory.state(ORDER) or b"0")
+        if not order:
+            return
+        for entry in self._log.read(order - 1, 1):
+            if entry.seq == order and isinstance(entry.record, Control):
+                self._log.delete_user(entry.record.payload["user_id"])
+                self._log.drop_control(order)
+        with self._memory.batch() as batch:
+            batch.delete(ORDER)
+
+    def _embed(self) -> None:
+        """Store vectors of newly shared queries, so that rephrasings find them; outside the learning transaction."""
+        if wanted := self._memory.vectors_wanted(_EMBEDDED_AT_ONCE):
+            vectors = {normalized: self._encode(normalized) for normalized in wanted}
+            with self._memory.batch() as batch:
+                for normalized, vector in vectors.items():
+                    batch.set_vector(normalized, vector)
+
+    def _settled(self) -> int:
+        return int(self._memory.state(_SETTLED) or b"0")
+
+    def _unpublished(self) -> int:
+        """How many searches have settled since the newest version was published; its own card says when that was."""
+        if self._published is None:
+            newest = self._models.list("bandit")[-1:]
+            self._published = int(newest[0].card.metrics.get(_SETTLED_METRIC, 0)) if newest else 0
+        settled = self._settled()
+        return settled - self._published if settled >= self._published else settled  # a memory that was begun anew
+
+    def _publish(self) -> str:
+        self._load()
+        settled = self._settled()
+        card = ModelCard(metrics={_SETTLED_METRIC: settled})
+        version = self._models.publish("bandit", self._bandit.files(), card)
+        self._models.promote("bandit", version, automatic=True)
+        self._models.prune("bandit", self._settings.keep_models)
+        self._published = settled
+        return version
+
+
+def _up_to_order(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
+    """The entries up to and with the first order to forget somebody, see `Learner._carry_out`."""
+    for count, entry in enumerate(entries, start=1):
+        if isinstance(entry.record, Control) and entry.record.kind == FORGET_USER:
+            return entries[:count]
+    return entries

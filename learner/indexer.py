@@ -1,0 +1,61 @@
+"""Keeps every index at the catalogue's newest state: each follows the change feed from where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bandstand.catalog.store import CatalogStore, Change
+
+BATCH = 2_000
+
+Progress = Callable[[str, int, int], None]
+"""Called with the index's name, the newest change that it holds, and the newest that there is; may raise to stop."""
+
+
+class Follower(Protocol):
+    """An index that can take in catalogue changes."""
+
+    @property
+    def name(self) -> str:
+        """What progress and errors call it."""
+
+    @property
+    def seq(self) -> int:
+        """The newest change that is durably part of it."""
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """Take in changes, ascending; durable on return, and harmless when repeated."""
+
+
+class Indexer:
+    """Brings followers up to date. For one thread; killed at any moment, it continues where each index stands."""
+
+    def __init__(self, store: CatalogStore, followers: Sequence[Follower]) -> None:
+        self._store = store
+        self._followers = tuple(followers)
+
+    def step(self, *, progress: Progress | None = None) -> int:
+        """Apply what has changed since; returns how many changes were applied, over all indexes.
+
+        The indexes take turns, so that a slow one does not keep new entities from being found by the others.
+        """
+        done = 0
+        while count := sum(self._advance(follower, progress) for follower in self._followers):
+            done += count
+        return done
+
+    @property
+    def seq(self) -> int:
+        """The change up to which everything is searchable."""
+        return min((follower.seq for follower in self._followers), default=self._store.head())
+
+    def _advance(self, follower: Follower, progress: Progress | None) -> int:
+        """Let one index take in the next batch, if there is any."""
+        head = self._store.head()
+        changes = self._store.changes(follower.seq, BATCH) if follower.seq < head else []
+        if changes:
+            follower.follow(changes)
+            if progress is not None:
+                progress(follower.name, changes[-1].seq, head)
+        return len(changes)

@@ -1,0 +1,118 @@
+"""Searches within their window: what was chosen so far, and when the bandit may learn from them."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import orjson
+
+_OPEN = b"open/"
+_HEAD = struct.Struct("<dd?")
+
+
+class KeyValue(Protocol):
+    """The part of a memory batch that holds the learner's own state, in the same transaction."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The stored value, or None."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Store a value."""
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key; a missing one is no error."""
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All pairs whose key starts with ``prefix``, ascending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSearch:
+    """A search whose window has not ended.
+
+    ``who`` is a hash of its actor (empty: nobody's). ``due`` is when it settles, and, once it is ``settled``, when it
+    is forgotten: at the end of its window, ``closes``. ``outcomes`` maps ordinals to the best and the worst grade (0
+    or below) that actions on them had so far.
+    """
+
+    query_id: str
+    who: str
+    due: float
+    closes: float
+    settled: bool = False
+    outcomes: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+    def graded(self, ordinal: int, grade: float, *, due: float) -> OpenSearch:
+        """With one more action on an entity."""
+        best, worst = self.outcomes.get(ordinal, (0.0, 0.0))
+        outcome = (max(best, grade), min(worst, grade))
+        return replace(self, outcomes={**self.outcomes, ordinal: outcome}, due=min(self.due, due))
+
+    def grades(self) -> dict[int, float]:
+        """Satisfaction in (0, 1] by ordinal, as `SearchOutcome` counts it: the best action, less what a skip takes."""
+        grades = {ordinal: min(best + worst, 1.0) for ordinal, (best, worst) in self.outcomes.items()}
+        return {ordinal: grade for ordinal, grade in grades.items() if grade > 0}
+
+    def close(self) -> OpenSearch:
+        """As it stays, settled, until its window ends: what comes later is recognised as too late."""
+        return replace(self, settled=True, due=self.closes, outcomes={})
+
+
+class OpenSearches:
+    """The open searches of the log, and the order in which they fall due."""
+
+    def __init__(self, state: KeyValue) -> None:
+        self._state = state
+        # Entries of a search that was changed or removed since stay in the heap and are passed over when they come up.
+        self._moments = [(_HEAD.unpack_from(raw)[0], key[len(_OPEN) :].decode()) for key, raw in state.scan(_OPEN)]
+        heapq.heapify(self._moments)
+
+    def get(self, query_id: str) -> OpenSearch | None:
+        """The open search, or None when its window has ended or it was never logged."""
+        raw = self._state.get(_OPEN + query_id.encode())
+        return None if raw is None else _decoded(query_id, raw)
+
+    def put(self, search: OpenSearch) -> None:
+        """Store, replacing what was known of the same search."""
+        self._state.put(_OPEN + search.query_id.encode(), _encoded(search))
+        heapq.heappush(self._moments, (search.due, search.query_id))
+
+    def remove(self, search: OpenSearch) -> None:
+        """Forget a search."""
+        self._state.delete(_OPEN + search.query_id.encode())
+
+    @property
+    def next_due(self) -> float:
+        """No search falls due before this moment."""
+        return self._moments[0][0] if self._moments else math.inf
+
+    def pop_due(self, now: float) -> OpenSearch | None:
+        """The earliest search that is due at ``now``, None when there is none; `put` it again or `remove` it."""
+        while self._moments and self._moments[0][0] <= now:
+            due, query_id = heapq.heappop(self._moments)
+            search = self.get(query_id)
+            if search is not None and search.due == due:
+                return search
+        return None
+
+    def of(self, who: str) -> list[OpenSearch]:
+        """All open searches of one actor."""
+        searches = (_decoded(key[len(_OPEN) :].decode(), raw) for key, raw in self._state.scan(_OPEN))
+        return [search for search in searches if search.who == who]
+
+
+def _encoded(search: OpenSearch) -> bytes:
+    rows = [(ordinal, *outcome) for ordinal, outcome in search.outcomes.items()]
+    return _HEAD.pack(search.due, search.closes, search.settled) + orjson.dumps((search.who, rows))
+
+
+def _decoded(query_id: str, raw: bytes) -> OpenSearch:
+    due, closes, settled = _HEAD.unpack_from(raw)
+    who, rows = orjson.loads(raw[_HEAD.size :])
+    outcomes = {row[0]: (row[1], row[2]) for row in rows}
+    return OpenSearch(query_id=query_id, who=who, due=due, closes=closes, settled=settled, outcomes=outcomes)

@@ -1,0 +1,140 @@
+"""The ranker's training data, from lessons and from the log, and the training itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.errors import BadInput
+from bandstand.feedback.joined import Joined
+from bandstand.feedback.rewards import ranker_grades
+from bandstand.learner.lesson import Curriculum, Lesson
+from bandstand.models import ModelRegistry
+from bandstand.ranker.features import feature_names
+from bandstand.ranker.train import Progress, TrainSettings, train_lambdamart
+from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
+from bandstand.types import ARMS, LOGGED_DEPTH, Matrix
+
+POSED_POSITION = LOGGED_DEPTH + 1
+"""Lessons were shown to nobody: they share one position of their own, which learns a bias of its own."""
+
+LESSON_WEIGHT = 0.5
+"""What a row of a lesson counts beside 1 for a row of a clicked search, once there are clicks."""
+
+MEMORY_MASKED = 0.6
+"""Share of lessons in which memory is hidden. It holds the very phrases that lessons are made of, and would
+otherwise be the only feature that the model looks at."""
+
+
+MOST_SEARCHES = 50_000
+"""Clicked searches that are trained on, the newest: some 80 MB of rows, and taste changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """What was trained on, what came of it, and whether it serves now."""
+
+    version: str
+    promoted: bool
+    lessons: int
+    clicked_searches: int
+    metrics: dict[str, float]
+
+
+def lessons_set(lessons: Sequence[Lesson], *, weight: float) -> TrainingSet:
+    """Lessons as a training set."""
+    rows = [lesson.grades for lesson in lessons]
+    n = sum(map(len, rows))
+    return TrainingSet(
+        features=np.concatenate([lesson.impression.features for lesson in lessons]),
+        names=feature_names(ARMS),
+        grades=np.concatenate(rows),
+        groups=np.array([len(row) for row in rows], np.int32),
+        positions=np.full(n, POSED_POSITION, np.int32),
+        weights=np.full(n, weight, np.float32),
+    )
+
+
+def curriculum_set(curriculum: Curriculum, *, weight: float, seed: int) -> TrainingSet | None:
+    """All lessons, memory hidden in a share of those that were posed; None where there are none."""
+    if not curriculum.posed:
+        return None
+    rng = np.random.default_rng(seed)
+    data = mask_arms(lessons_set(curriculum.posed, weight=weight), ("memory",), rng, chance=MEMORY_MASKED)
+    return concatenate(data, lessons_set(curriculum.remembered, weight=weight)) if curriculum.remembered else data
+
+
+def clicks_set(searches: Iterable[Joined]) -> tuple[TrainingSet | None, tuple[float, float]]:
+    """Shown hits of the newest searches that satisfied somebody, with their positions; and the time that they span.
+
+    Searches logged with other features than are computed now are left out: their rows mean something else.
+    """
+    found = deque((clicked for search in searches if (clicked := _clicked(search)) is not None), maxlen=MOST_SEARCHES)
+    if not found:
+        return None, (0.0, 0.0)
+    data = TrainingSet(
+        features=np.concatenate([clicked.features for clicked in found]),
+        names=feature_names(ARMS),
+        grades=np.concatenate([clicked.grades for clicked in found]),
+        groups=np.array([len(clicked.grades) for clicked in found], np.int32),
+        positions=np.concatenate([clicked.positions for clicked in found]),
+        weights=np.ones(sum(len(clicked.grades) for clicked in found), np.float32),
+    )
+    return data, (min(clicked.time for clicked in found), max(clicked.time for clicked in found))
+
+
+class _Clicked(NamedTuple):
+    """The judged part of one search: what was shown, and down to the last hit that satisfied."""
+
+    time: float
+    features: Matrix
+    grades: NDArray[np.int32]
+    positions: NDArray[np.int32]
+
+
+def _clicked(search: Joined) -> _Clicked | None:
+    impression, grades = search.impression, ranker_grades(search.outcome().grades)
+    start = impression.query.offset
+    stop = max(start + impression.shown, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
+    if impression.feature_names != feature_names(ARMS) or not grades[start:stop].any():
+        return None
+    positions = np.arange(start + 1, stop + 1, dtype=np.int32)
+    return _Clicked(impression.query.time, impression.features[start:stop], grades[start:stop], positions)
+
+
+def train_ranker(
+    models: ModelRegistry,
+    *,
+    curriculum: Curriculum,
+    searches: Iterable[Joined],
+    seed: int,
+    settings: TrainSettings = TrainSettings(),
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train on everything known, publish, and promote unless an operator pinned the version that serves.
+
+    Raises:
+        BadInput: there is neither a lesson nor a clicked search.
+    """
+    clicks, span = clicks_set(searches)
+    posed = curriculum_set(curriculum, weight=1.0 if clicks is None else LESSON_WEIGHT, seed=seed)
+    data = concatenate(clicks, posed) if clicks is not None and posed is not None else clicks or posed
+    if data is None:
+        raise BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
+    trained = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress)
+    serving = models.current("ranker")
+    card = trained.card(data_range=span if clicks is not None else None, parent=serving.version if serving else None)
+    version = models.publish("ranker", trained.files(), card)
+    promoted = models.promote("ranker", version, automatic=True)
+    return TrainingReport(
+        version=version,
+        promoted=promoted,
+        lessons=len(curriculum.posed),
+        clicked_searches=0 if clicks is None else len(clicks),
+        metrics=trained.metrics,
+    )

@@ -1,0 +1,271 @@
+"""A home folder opened for writing: indexes, memory and models are made here, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import IO
+
+import structlog
+
+from bandstand.bandit.reward import Scorer as ScoreCall
+from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
+from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.joined import joined
+from bandstand.followers import TextFollower, VectorFollower
+from bandstand.home import Home
+from bandstand.learner.apply import ApplySettings
+from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.follow import Learner, LearnerSettings
+from bandstand.learner.indexer import Indexer, Progress
+from bandstand.learner.lesson import Curriculum
+from bandstand.learner.selfplay import SelfPlay
+from bandstand.learner.train_ranker import TrainingReport, train_ranker
+from bandstand.memory_index.predicted import PredictedQueries
+from bandstand.ranker.model import LambdaMartScorer
+from bandstand.ranker.plain import PlainScorer
+from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder_export import export_encoder
+from bandstand.retrievers.text_index import TextIndex
+from bandstand.storage import Paths, Storage, open_encoder
+from bandstand.types import Scores
+
+_POLL_S = 0.05
+_AFTER_FAILURE_S = 1.0
+
+Told = Callable[[str, int, int], None]
+"""Progress of a long job: what is going on, done, of how many."""
+
+
+class Stopped(Exception):
+    """Long work was told to stop; what it had committed by then stays."""
+
+
+class Workshop:
+    """The writing side of a home. Holds its lock; one thread each may `index`, learn and `train`.
+
+    Raises:
+        Conflict: another process writes to this home.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.settings = storage.settings
+        self.paths = storage.paths
+        self._storage = storage
+        self._lock = _locked(self.paths)
+        try:
+            self._text = TextIndex.open(self.paths.text, writable=True)
+        except BandstandError:
+            self._lock.close()
+            raise
+        self._indexer: Indexer | None = None
+        self._learner: Learner | None = None
+        self._scorers: dict[str, ScoreCall] = {}
+
+    def prepare(self, *, told: Told | None = None) -> None:
+        """Make ready to index and to learn: the encoder is exported when it is missing (once, some ten seconds)."""
+        if self.settings.encoder != "hashing" and not self._exported():
+            if told is not None:
+                told("encoder", 0, 1)
+            export_encoder(self.paths.encoder, precision=self.settings.encoder)
+            if told is not None:
+                told("encoder", 1, 1)
+        encoder = open_encoder(self.settings, self.paths)
+        self._indexer = self._new_indexer(encoder)
+        self._learner = self._new_learner(encoder.encode_query)
+
+    def reset(self) -> None:
+        """Throw away text index and vectors; the next `index` builds them from the catalogue."""
+        self._text.close()
+        shutil.rmtree(self.paths.text, ignore_errors=True)
+        self._text = TextIndex.open(self.paths.text, writable=True)
+        self._storage.vectors.clear()
+        self._indexer = None
+
+    @property
+    def indexer(self) -> Indexer:
+        """Brings the indexes up to date."""
+        if self._indexer is None:
+            self.prepare()
+        assert self._indexer is not None
+        return self._indexer
+
+    @property
+    def learner(self) -> Learner:
+        """Follows the log."""
+        if self._learner is None:
+            self.prepare()
+        assert self._learner is not None
+        return self._learner
+
+    def index(self, *, told: Progress | None = None) -> int:
+        """Bring every index to the catalogue's newest state; returns how many changes were applied."""
+        return self.indexer.step(progress=told)
+
+    def train(self, home: Home, *, told: Told | None = None) -> TrainingReport:
+        """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too."""
+        report, curriculum = new_ranker(self._storage, home, told=told)
+        if self._storage.models.current("bandit") is None:
+            lessons = (*curriculum.posed, *curriculum.remembered)
+            self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
+            home.refresh()
+        return report
+
+    def run(self, home: Home, stop: threading.Event) -> None:
+        """Index, learn and train until ``stop``: what `serve` runs beside its searches.
+
+        Each in a thread of its own: encoding new entities takes seconds and training minutes, while a click is to be
+        learned within one.
+        """
+        indexer, learner = self.indexer, self.learner
+        works: tuple[tuple[str, Callable[[], bool], float], ...] = (
+            ("indexer", lambda: indexer.step(progress=_stopper(stop)) > 0, _POLL_S),
+            ("learner", lambda: learner.step() > 0, _POLL_S),
+            ("trainer", self._retraining(home, stop), self.settings.retrain_minutes * 60),
+        )
+        threads = [
+            threading.Thread(target=partial(repeat, work, stop, name=name, pause_s=pause), name=name, daemon=True)
+            for name, work, pause in works
+            if pause
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Give the locks back; the storage is closed by who opened it."""
+        self._text.close()
+        self._lock.close()
+
+    def _retraining(self, home: Home, stop: threading.Event) -> Callable[[], bool]:
+        """Train when enough was clicked since the last time; by the schedule, never twice at once."""
+        trained_on = self._storage.log.count("event")
+
+        def retrain() -> bool:
+            nonlocal trained_on
+            events = self._storage.log.count("event")
+            if events - trained_on >= self.settings.retrain_clicks:
+                self.train(home, told=_stopper(stop))
+                trained_on = events
+            return False
+
+        return retrain
+
+    def _new_indexer(self, encoder: Encoder) -> Indexer:
+        storage = self._storage
+        followers = (
+            TextFollower(self._text),
+            PredictedQueries(storage.memory),
+            VectorFollower(storage.vectors, encoder),
+        )
+        return Indexer(storage.store, followers)
+
+    def _new_learner(self, encode: Callable[[str], Scores]) -> Learner:
+        settings = self.settings
+        bandit = BanditLearner(scorer_of=self._scorer_of, cost_weight=settings.cost_weight)
+        return Learner(
+            log=self._storage.log,
+            memory=self._storage.memory,
+            bandit=bandit,
+            models=self._storage.models,
+            ordinals=self._storage.store.ordinals,
+            settings=LearnerSettings(
+                publish_every=settings.publish_every,
+                keep_models=settings.keep_models,
+                apply=ApplySettings(
+                    attribution=Attribution(window=settings.join_minutes * 60), settle_s=settings.settle_seconds
+                ),
+            ),
+            encode=encode,
+            clock=self._storage.clock,
+        )
+
+    def _scorer_of(self, version: str) -> ScoreCall:
+        """The ranker that served a page; the plain scorer where that version is gone."""
+        if version not in self._scorers:
+            try:
+                scorer: ScoreCall = LambdaMartScorer(self._storage.models.get("ranker", version)).score
+            except (NotFound, ModelError):
+                scorer = PlainScorer().score
+            self._scorers = {**dict(list(self._scorers.items())[-3:]), version: scorer}
+        return self._scorers[version]
+
+    def _exported(self) -> bool:
+        try:
+            open_encoder(self.settings, self.paths)
+        except ModelError:
+            return False
+        return True
+
+
+def new_ranker(storage: Storage, home: Home, *, told: Told | None = None) -> tuple[TrainingReport, Curriculum]:
+    """Train a ranker on self-play and on the log, publish it, and promote it unless an older one is pinned.
+
+    Needs no `Workshop`, so that it works beside the process that has it.
+    """
+    settings = storage.settings
+    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
+    count = settings.selfplay_queries
+    curriculum = play.curriculum(
+        count, seed=settings.seed, progress=told and (lambda done: told("self-play", done, count))
+    )
+    report = train_ranker(
+        storage.models,
+        curriculum=curriculum,
+        searches=joined(storage.log, settings.join_minutes * 60),
+        seed=settings.seed,
+        progress=told and (lambda done, of: told("ranker", done, of)),
+    )
+    storage.models.prune("ranker", settings.keep_models)
+    home.refresh()
+    return report, curriculum
+
+
+def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_s: float) -> None:
+    """Repeat until ``stop``: at once while there is more work, else after a pause.
+
+    What fails is logged and tried again, whatever it is: a thread that ended would not be missed for days.
+    """
+    log = structlog.get_logger(name)
+    while not stop.is_set():
+        pause = pause_s
+        try:
+            if work():
+                continue
+        except Stopped:
+            return
+        except BandstandError as error:
+            log.error("failed", reason=str(error))
+            pause = max(pause, _AFTER_FAILURE_S)
+        except Exception:
+            log.exception("failed")
+            pause = max(pause, _AFTER_FAILURE_S)
+        stop.wait(pause)
+
+
+def _stopper(stop: threading.Event) -> Told:
+    """Progress that nobody reads, but that ends the work when it is to stop."""
+
+    def told(job: str, done: int, of: int) -> None:  # noqa: ARG001 - as progress is told
+        if stop.is_set():
+            raise Stopped
+
+    return told
+
+
+def _locked(paths: Paths) -> IO[str]:
+    """Hold the home's lock until the file is closed, also by the end of the process."""
+    paths.home.mkdir(parents=True, exist_ok=True)
+    lock = paths.lock.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        lock.close()
+        raise Conflict(
+            f"another process learns and indexes in {paths.home} (bandstand serve?): let it, or stop it first"
+        ) from cause
+    return lock

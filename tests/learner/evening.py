@@ -1,0 +1,90 @@
+"""A log of a few hundred entries that nobody has learned from yet, and the state that learning it leads to."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+
+from small_home import ENTITIES, SmallHome, ids
+
+from bandstand.learner.apply import FORGET_USER
+from bandstand.settings import Settings
+from bandstand.storage import Storage
+from bandstand.workshop import Workshop
+
+QUERIES = ("halo", "hurt", "one", "sigur ros", "hopi pola", "hoppipolla", "thunder", "miles", "first love", "sad tune")
+PUBLISH_EVERY = 7
+
+
+def write_log(folder, searches=150):
+    """A home whose log holds searches of many kinds and actions on them; returns the moment at which it ends."""
+    rng = random.Random(11)
+    small = SmallHome(folder)
+    small.workshop.train(small.home)
+    for number in range(searches):
+        small.clock.pass_(rng.choice((3.0, 15.0, 70.0, 400.0)))
+        user, session = f"u{rng.randrange(6)}" if rng.random() < 0.7 else None, f"s{rng.randrange(9)}"
+        policy = rng.choice(("bandit", "bandit", "random", "all"))
+        on = small.search(rng.choice(QUERIES), user=user, session=session, policy=policy)
+        for hit in on.hits[:5]:
+            if rng.random() < 0.25:
+                small.clock.pass_(rng.choice((1.0, 5.0, 40.0)))
+                action = rng.choice(("click", "click", "play", "save", "skip", "view"))
+                seconds = rng.choice((None, 3.0, 60.0)) if action == "play" else None
+                small.act(hit.entity.id, on=on, action=action, play_seconds=seconds)
+        if rng.random() < 0.1:
+            small.play(rng.choice(ENTITIES).id, user_id="u1", user_query=rng.choice(QUERIES))
+        if rng.random() < 0.05:
+            small.clock.pass_(-200.0)
+        if number in (searches // 3, searches // 2):
+            small.storage.log.append_control(FORGET_USER, {"user_id": f"u{number % 6}"})
+        if ids(on) and rng.random() < 0.05:
+            small.act(ids(on)[0], on=on, time=small.clock() - 7_200.0)
+    small.clock.pass_(400.0)
+    ends = small.clock()
+    small.close()
+    return ends
+
+
+@contextmanager
+def learning(folder, ends, *, batch):
+    """The learner of a home, as of the end of its log."""
+    storage = Storage(Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY), clock=lambda: ends)
+    workshop = Workshop(storage)
+    learner = workshop.learner
+    learner._settings = replace(learner._settings, batch=batch)
+    try:
+        yield storage, learner
+    finally:
+        workshop.close()
+        storage.close()
+
+
+def copied(source, target):
+    """A copy of a home; the memory's secret goes along, so that keys are the same."""
+    shutil.copytree(source, target)
+    return target
+
+
+def state_of(storage):
+    """Everything that was learned: every row of the memory, and the learner's own state with the bandit in it.
+
+    Left out is what counts transactions: the version, and the order in which vectors were added.
+    """
+    memory = storage.memory
+    with memory._env.reading() as txn:
+        found = {
+            name: [(bytes(key), bytes(value)) for key, value in txn.cursor(db=db)]
+            for name, db in memory._env.dbs.items()
+            if name not in {"changes", "meta"}
+        }
+    found["vectors"] = [(key, value[8:]) for key, value in found["vectors"]]
+    found["position"] = memory.position()
+    return found
+
+
+def different(left, right):
+    """Names of the tables in which two states differ, for a message that can be read."""
+    return [name for name in left if left[name] != right[name]]

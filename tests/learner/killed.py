@@ -1,0 +1,66 @@
+"""A process that learns a home's log and is killed again and again, each time at another moment; run as a script.
+
+Each attempt is a fork of its own. It counts what it does in the files in which something becomes durable, and at the
+drawn count it sends itself SIGKILL: so every point between two durable steps is as likely as any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+
+import lightgbm  # noqa: E402, F401 - once, not again in every attempt
+import vowpalwabbit  # noqa: E402, F401
+from evening import learning  # noqa: E402
+
+DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
+           "bandstand/models.py", "bandstand/durable.py", "feedback/log.py")  # fmt: skip
+
+
+def kill_after(count: int) -> None:
+    """Let this process end by SIGKILL at its ``count``-th step inside `DURABLE`."""
+    left = count
+
+    def watch(frame, _event, _argument):
+        nonlocal left
+        if frame.f_code.co_filename.endswith(DURABLE):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(watch)
+
+
+def learn(home: Path, ends: float, count: int) -> None:
+    """Learn what is left, or be killed."""
+    with learning(home, ends, batch=4) as (_, learner):
+        kill_after(count)
+        learner.catch_up()
+        sys.setprofile(None)
+
+
+def main() -> None:
+    """Print how often it was killed before an attempt came to the log's end."""
+    home, ends, seed = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    rng, kills = random.Random(seed), 0
+    while True:
+        count, child = rng.randrange(1, 1_500), os.fork()
+        if not child:
+            learn(home, ends, count)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            sys.stdout.write(json.dumps({"kills": kills, "exit": os.WEXITSTATUS(status)}))
+            return
+        kills += 1
+
+
+if __name__ == "__main__":
+    main()

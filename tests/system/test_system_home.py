@@ -1,0 +1,186 @@
+"""Opening, sharing, closing and running a home."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import structlog
+from small_home import ENTITIES, ids, track
+
+from bandstand.errors import Conflict, StorageError, Unavailable
+from bandstand.home import Home
+from bandstand.settings import Settings
+from bandstand.storage import Storage
+from bandstand.workshop import Stopped, Workshop, _stopper, repeat
+
+
+def settings(folder, **values):
+    return Settings(**{"home": folder, "encoder": "hashing", **values})
+
+
+class TestStorage:
+    def test_a_folder_that_cannot_be_made_is_refused_with_the_remedy(self, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(StorageError, match="set BANDSTAND_HOME"):
+            Storage(settings(tmp_path / "file"))
+
+    def test_what_was_opened_is_closed_again_when_a_later_file_is_damaged(self, tmp_path):
+        Storage(settings(tmp_path)).close()
+        good = (tmp_path / "log.sqlite").read_bytes()
+        (tmp_path / "log.sqlite").write_bytes(b"no database, and long enough to be read as one" * 50)
+        for _ in range(2):  # the second time, LMDB would say that it is open already
+            with pytest.raises(StorageError):
+                Storage(settings(tmp_path))
+        (tmp_path / "log.sqlite").write_bytes(good)
+        Storage(settings(tmp_path)).close()
+
+    def test_every_file_is_closed_although_one_of_them_fails_to(self, tmp_path):
+        storage = Storage(settings(tmp_path))
+        closed = []
+
+        class Full:
+            def close(self):
+                closed.append("log")
+                raise StorageError("disk full")
+
+        storage._opened.callback(Full().close)
+        with pytest.raises(StorageError, match="disk full"):
+            storage.close()
+        Storage(settings(tmp_path)).close()  # LMDB was closed, else this would be refused
+        assert closed == ["log"]
+
+
+class TestHome:
+    def test_without_an_index_it_says_what_to_do(self, tmp_path):
+        storage = Storage(settings(tmp_path))
+        with pytest.raises(Unavailable, match="bandstand index"):
+            Home(storage)
+        storage.close()
+
+    def test_suggestions_are_what_people_asked_then_names_each_once(self, small):
+        for user in ("ann", "bob"):
+            small.act("halo", on=small.search("halo remix", user=user))
+            small.act("hallelujah", on=small.search("hallelujah", user=user))
+        small.learn()
+        found = small.home.suggest("hal", 10)
+        texts = [item.text.lower() for item in found]
+        assert set(texts[:2]) == {"halo remix", "hallelujah"}
+        assert len(texts) == len(set(texts))
+        assert "halo" in texts[2:]
+        assert {item.text: item.entity_id for item in found}["halo remix"] is None
+        assert len(small.home.suggest("hal", 1)) == 1
+        assert small.home.suggest("", 5) == small.home.suggest("zzz", 5) == []
+
+    def test_it_may_be_refreshed_by_several_threads(self, small):
+        small.storage.store.upsert(track(f"n{n}", f"New Song {n}", "Ida") for n in range(50))
+        small.workshop.index()
+        for user in ("ann", "bob"):
+            for number in range(10):
+                small.act("halo", user_id=user, user_query=f"a query {number}")
+        small.storage.log.flush()
+        small.workshop.learner.catch_up()
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: small.home.refresh(), range(12)))
+        learned = small.home._rephrase._learned
+        assert len(learned.texts) == len(set(learned.texts)) == 10
+        assert small.home.searchable == small.storage.store.head()
+        assert len(small.home.catalog.columns.ids) == len(ENTITIES) + 50
+
+    def test_freezing_takes_what_is_loaded_out_of_the_collectors_rounds(self, small):
+        small.home.freeze()
+        try:
+            assert gc.get_freeze_count() > 10_000
+        finally:
+            gc.unfreeze()
+
+
+class TestWorkshop:
+    def test_one_process_writes_at_a_time(self, small):
+        with pytest.raises(Conflict, match="stop it first"):
+            Workshop(small.storage)
+        small.workshop.close()
+        second = Workshop(small.storage)
+        second.close()
+        small.workshop = Workshop(small.storage)
+
+    def test_a_workshop_that_could_not_be_opened_holds_no_lock(self, tmp_path):
+        storage = Storage(settings(tmp_path))
+        storage.paths.text.write_text("not a folder")
+        with pytest.raises(StorageError):
+            Workshop(storage)
+        storage.paths.text.unlink()
+        Workshop(storage).close()
+        storage.close()
+
+    def test_reset_builds_text_and_vectors_anew(self, small):
+        before = ids(small.search("hallelujah", policy="hybrid"))
+        small.home.close()
+        small.workshop.reset()
+        assert small.storage.vectors.count() == 0
+        assert small.workshop.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
+        small.home = Home(small.storage)
+        assert ids(small.search("hallelujah", policy="hybrid")) == before
+
+    def test_while_it_runs_clicks_and_entities_are_taken_in_and_it_stops_when_told(self, small):
+        stop = threading.Event()
+        runner = threading.Thread(target=small.workshop.run, args=(small.home, stop))
+        runner.start()
+        try:
+            small.storage.store.upsert([track("kid-a", "Kid A", "Radiohead")])
+            event = small.act("halo", on=small.search("halo", user="ann"))
+            assert event.object_id == "halo"
+            wanted = small.storage.log.head(), small.storage.store.head()
+            assert waited(lambda: (small.storage.memory.position(), small.workshop.indexer.seq) == wanted)
+        finally:
+            stop.set()
+            runner.join(30)
+        assert not runner.is_alive()
+        small.home.refresh()
+        assert ids(small.search("kid a", policy="lexical"))[0] == "kid-a"
+        assert small.storage.memory.knows("ann")
+
+    def test_training_is_stopped_in_the_middle(self, small):
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(Stopped):
+            small.workshop.train(small.home, told=_stopper(stop))
+        assert small.storage.models.list("ranker") == ()
+
+
+def waited(condition, seconds=20.0):
+    """Whether a condition came true in time, looked at again and again."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return True
+        pause.wait(0.01)
+    return False
+
+
+class Impatient(threading.Event):
+    """Told to wait, it does not."""
+
+    def wait(self, _timeout=None):
+        return self.is_set()
+
+
+@pytest.mark.parametrize(("error", "shown"), [(StorageError("disk full"), False), (KeyError("a bug"), True)])
+def test_repeated_work_outlives_whatever_it_raises(error, shown):
+    stop, outcomes = Impatient(), iter([True, error, False])
+
+    def work():
+        outcome = next(outcomes)
+        if outcome is False:
+            stop.set()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with structlog.testing.capture_logs() as logs:
+        repeat(work, stop, name="indexer", pause_s=0.0)
+    assert [entry["event"] for entry in logs] == ["failed"]
+    assert bool(logs[0].get("exc_info")) is shown
+    assert list(outcomes) == []

@@ -1,0 +1,122 @@
+"""The whole loop as one story, on the bundled catalogue: index, search, click, search again better, restart."""
+
+from __future__ import annotations
+
+import pytest
+from small_home import MINUTE, SmallHome, ids
+
+from bandstand.catalog.bundled import load_bundled
+from bandstand.learner.apply import FORGET_USER
+from bandstand.types import ARMS
+
+NICKNAMES = {
+    "grandmothers kitchen song": ("Buena Vista Social Club", "Chan Chan"),
+    "that sad piano thing": ("Erik Satie", "Gymnopédie"),
+    "gym warm up": ("Daft Punk", "Harder"),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    opened = SmallHome(
+        tmp_path_factory.mktemp("story") / "home", entities=list(load_bundled()), selfplay_queries=120, publish_every=20
+    )
+    opened.workshop.train(opened.home)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def wanted(home):
+    """What each nickname means: one track of the catalogue, by its id."""
+    found = {}
+    for nickname, (artist, title) in NICKNAMES.items():
+        page = home.search(f"{artist} {title}", kinds=("track",), policy="all")
+        found[nickname] = ids(page)[0]
+    return found
+
+
+def rank(home, text, entity, **who):
+    found = list(home.search(text, k=50, **who).impression.entity_ids)
+    return found.index(entity) + 1 if entity in found else 101
+
+
+def test_the_first_search_is_good_before_anybody_clicked(home):
+    for text in ("hallelujah leonard cohen", "beyonce halo", "utada hikaru first love", "acdc thunderstruck"):
+        top = home.search(text).hits[0].entity
+        words = set(text.split())
+        assert words & set(f"{top.title} {' '.join(top.artists)} {' '.join(top.aliases)}".lower().split()), text
+
+
+def test_nobody_knows_the_nicknames_until_two_listeners_used_them(home, wanted):
+    before = {text: rank(home, text, entity, user="newcomer") for text, entity in wanted.items()}
+    assert min(before.values()) > 3
+    for listener in ("ann", "bob"):
+        for text, entity in wanted.items():
+            home.clock.pass_(30)
+            home.play(entity, on=home.search(text, user=listener, session=f"of-{listener}"))
+    home.learn()
+    after = {text: rank(home, text, entity, user="newcomer") for text, entity in wanted.items()}
+    assert set(after.values()) == {1}
+
+
+def test_a_misspelt_nickname_reaches_its_memory_and_says_so(home, wanted):
+    result = home.search("grandmothers kitchn song", user="newcomer")
+    assert ids(result)[0] == wanted["grandmothers kitchen song"]
+    assert result.impression.corrected == "grandmothers kitchen song"
+
+
+def test_a_listeners_own_past_comes_back_to_her_alone(home, wanted):
+    def personal(user):
+        hits = home.search("daft punk", k=50, user=user, policy="all").hits
+        return {hit.entity.id for hit in hits if "personal" in {source.arm for source in hit.sources}}
+
+    assert wanted["gym warm up"] in personal("ann")
+    assert personal("zoe") == set()
+
+
+def test_the_bandit_learns_once_searches_settle(home):
+    before = home.storage.models.list("bandit")
+    for number in range(25):
+        home.search("hallelujah", user=f"u{number}")
+    home.clock.pass_(31 * MINUTE)
+    home.learn()
+    versions = home.storage.models.list("bandit")
+    assert len(versions) > len(before)
+    decision = home.search("hallelujah").impression.decision
+    assert decision.version == versions[-1].version
+    assert {arm.arm for arm in decision.arms} == set(ARMS)
+
+
+def test_a_restart_keeps_everything(home, wanted):
+    first = home.search("hallelujah", k=3, user="ann")
+    learned, models = home.storage.memory.version(), home.search("hallelujah").impression.models
+    home.restart()
+    assert home.storage.memory.version() == learned
+    assert home.search("hallelujah").impression.models == models
+    for text, entity in wanted.items():
+        assert rank(home, text, entity, user="newcomer") == 1
+    second = home.search("hallelujah", k=3, offset=3, query_id=first.impression.query.id)
+    assert ids(first) + ids(second) == list(first.impression.entity_ids[:6])
+    home.learn()
+    assert home.storage.memory.position() == home.storage.log.head()
+
+
+def test_training_on_what_was_clicked_counts_it(home):
+    for text in ("hallelujah", "halo", "hurt"):
+        on = home.search(text, user="ann")
+        home.act(ids(on)[1], on=on)
+    home.learn()
+    report = home.workshop.train(home.home)
+    assert report.promoted
+    assert report.clicked_searches >= 3
+    home.home.refresh()
+    assert home.search("hallelujah").impression.models["ranker"] == report.version
+
+
+def test_who_is_forgotten_leaves_what_others_agreed_on(home, wanted):
+    home.storage.log.append_control(FORGET_USER, {"user_id": "ann"})
+    home.learn()
+    assert not home.storage.memory.knows("ann")
+    for text, entity in wanted.items():
+        assert rank(home, text, entity, user="newcomer") == 1
