@@ -1,0 +1,146 @@
+"""Plays a stream on a stage: every search is answered before anything that came after it is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import gmtime
+
+from bandstand.bandit.cost import modelled_cost
+from bandstand.engine.request import SearchRequest
+from bandstand.engine.search import Answer
+from bandstand.replay.behaviour import Behaviour
+from bandstand.replay.contestants import Contestant
+from bandstand.replay.settings import ReplaySettings
+from bandstand.replay.stage import Stage
+from bandstand.replay.stream import Ask, Moment, Release
+from bandstand.types import Event, Impression
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A search that was answered, and what was known of its query and its user when it came."""
+
+    ask: Ask
+    answer: Answer
+    seen_query: bool
+    seen_user: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a replay has come: ``moments`` of the stream taken, ``events`` logged, the clock, the last month met."""
+
+    moments: int = 0
+    events: int = 0
+    clock: float = 0.0
+    trained: str = ""
+
+
+class Player:
+    """One policy on one stage. Give it the moments of a stream in order with `take`, then `finish`.
+
+    What is answered and done is held back until it is learned, all at once: ``checkpoint`` is called with the position
+    when it is in the log and nothing of it has been learned yet. A run that is cut off anywhere goes on from its last
+    checkpoint as if nothing had happened: `recall` the moments before it, then `resume`.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        contestant: Contestant,
+        settings: ReplaySettings,
+        *,
+        start: Position = Position(),
+        checkpoint: Callable[[Position], None] = lambda _: None,
+    ) -> None:
+        self._stage, self._contestant, self._settings = stage, contestant, settings
+        self._checkpoint, self._moments, self._month = checkpoint, start.moments, start.trained
+        self._behaviour = Behaviour()
+        self._searches: list[Impression] = []
+        self._events: list[Event] = []
+        self._start = start
+
+    def recall(self, moment: Moment) -> None:
+        """A moment that was taken before the checkpoint: only what it still leads to is taken up."""
+        self._behaviour.skip(self._start.events, until=moment.time)
+        self._behaviour.expect(moment)
+
+    def resume(self) -> None:
+        """Learn what was logged before the checkpoint."""
+        self._behaviour.skip(self._start.events)
+        self._stage.clock.move_to(self._start.clock)
+        self._stage.learn()
+
+    def take(self, moment: Moment, watch: Callable[[Played], None]) -> None:
+        """The next moment; ``watch`` sees what a search was answered, before anything is learned from it."""
+        self._let_pass(moment.time)
+        if isinstance(moment, Release):
+            self.catch_up()
+            self._stage.release(moment.entities)
+        elif isinstance(moment, Ask):
+            self._prepare(moment)
+            watch(self._answer(moment))
+        self._behaviour.expect(moment)
+        self._moments += 1
+
+    def catch_up(self) -> None:
+        """Log what was held back, and learn it."""
+        self._stage.log(self._searches, self._events)
+        self._searches, self._events = [], []
+        now = self._stage.clock()
+        self._checkpoint(Position(moments=self._moments, events=self._behaviour.come, clock=now, trained=self._month))
+        self._stage.learn()
+
+    def finish(self) -> None:
+        """Learn from what comes after the last moment."""
+        self._let_pass(float("inf"))
+        self.catch_up()
+
+    def _let_pass(self, time: float) -> None:
+        """What was done until now, in order."""
+        for event in self._behaviour.until(time):
+            self._stage.clock.move_to(event.time)
+            self._events.append(event)
+            if self._held >= self._settings.learn_every:
+                self.catch_up()
+        if time < float("inf"):
+            self._stage.clock.move_to(time)
+
+    @property
+    def _held(self) -> int:
+        return len(self._searches) + len(self._events)
+
+    def _prepare(self, ask: Ask) -> None:
+        settings = self._settings
+        held = [search.query.time for search in self._searches[:1]] + [event.time for event in self._events[:1]]
+        if self._held >= settings.learn_every or (held and min(held) < ask.time - settings.learn_after):
+            self.catch_up()
+        year, number = gmtime(ask.time)[:2]
+        month = f"{year}-{number:02}"
+        if settings.retrain and self._month and month != self._month:
+            self.catch_up()
+            self._stage.train(at_most=settings.train_searches, judged_deep=settings.judged_deep)
+        self._month = month
+
+    def _answer(self, ask: Ask) -> Played:
+        engine = self._stage.home.engine
+        self._stage.name_next(ask.id)
+        request = SearchRequest(query=ask.text, k=self._settings.page, user_id=ask.user, session_id=ask.session)
+        answer = engine.answer(engine.query(request), self._contestant.policy(engine.policy))
+        logged = with_modelled_cost(answer.impression)
+        self._searches.append(replace(logged, shown=0) if self._settings.judged_deep else logged)
+        return Played(ask, answer, *self._behaviour.knows(ask))
+
+
+def with_modelled_cost(impression: Impression) -> Impression:
+    """The impression with modelled times for measured ones: what is learned must not depend on the machine's mood."""
+    depths = {decision.arm: decision.depth for decision in impression.decision.arms}
+    outcomes = tuple(
+        replace(
+            outcome,
+            took_ms=0.0 if outcome.status == "skipped" else modelled_cost(outcome.arm, depths[outcome.arm] or 1),
+        )
+        for outcome in impression.outcomes
+    )
+    return replace(impression, outcomes=outcomes)

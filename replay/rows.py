@@ -1,0 +1,81 @@
+"""What a replay keeps of each search: one line a search and ranking, on disk, so that a run can be taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from bandstand.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One judged search under one policy.
+
+    ``found`` are (rank from 1, grade) of the answers that the ranking holds, ``grades`` those of all answers.
+    ``cost_ms`` is modelled retrieval, ``real_ms`` what the retrievers took here. ``depths`` are those of `ARMS`, empty
+    for baselines. ``pooled`` is how many answers the retrievers brought, whatever the ranking made of them.
+    ``claims`` are (what the memory believed of a hit on the page, whether it was an answer).
+    """
+
+    id: str
+    time: float
+    user: str
+    query: str
+    labels: Mapping[str, str]
+    found: Sequence[Sequence[int]]
+    grades: Sequence[int]
+    cost_ms: float
+    real_ms: float
+    depths: Sequence[int] = ()
+    pooled: int | None = None
+    claims: Sequence[Sequence[float]] = ()
+
+
+class RowFile:
+    """Rows of one ranking, appended; `length` marks how far they are certain.
+
+    Raises:
+        StorageError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, *, length: int) -> None:
+        try:
+            self._file: IO[bytes] = path.open("ab")
+            self._file.truncate(length)
+            self._file.seek(0, 2)
+        except OSError as cause:
+            raise StorageError(
+                f"{path} cannot be written: {cause.strerror}; free some space or give another folder"
+            ) from cause
+
+    def append(self, row: Row) -> None:
+        """One more row."""
+        self._file.write(orjson.dumps(asdict(row), option=orjson.OPT_APPEND_NEWLINE))
+
+    def flush(self) -> int:
+        """Hand everything to the system; returns the file's length."""
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Rows in the order of the stream.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                yield Row(**orjson.loads(line))
+    except (OSError, orjson.JSONDecodeError, TypeError) as cause:
+        raise StorageError(f"{path} cannot be read ({cause}): delete the replay's folder and play again") from cause

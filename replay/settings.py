@@ -1,0 +1,61 @@
+"""How a replay is played: which policies, how often it learns, what is compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bandstand.errors import BadInput
+from bandstand.replay.contestants import BASELINES, Contestant, contestant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings:
+    """Frozen settings of one replay.
+
+    ``policies``: see `bandstand.replay.contestants.contestant`. ``baselines`` are read off what the policy ``all``
+    found, which is then played too; ``oracle`` adds the best of some fixed sets of retrievers by segment.
+    ``since`` and ``until`` bound the counted searches, unix seconds, the upper bound excluded; ``limit`` is how many
+    are counted at most. ``page`` is how many hits a search shows. Learning goes on as soon as ``learn_every`` records
+    wait, or an older one than ``learn_after`` seconds when a search comes. ``retrain`` trains the ranker at the first
+    search of each month (UTC) on at most ``train_searches`` earlier ones. ``judged_deep`` is for
+    data in which people chose from the world and not from a page: what they did not choose is no failure to the memory,
+    and the ranker learns from the whole ranking, without a bias of position. ``bootstrap`` is the number of resamples.
+    ``platform`` are platform settings (`bandstand.settings.Settings`) over those of the data set.
+    """
+
+    policies: tuple[str, ...] = ("bandit", "all", "lexical", "dense", "memory", "hybrid")
+    baselines: tuple[str, ...] = BASELINES
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+    seed: int = 1
+    page: int = 10
+    learn_every: int = 200
+    learn_after: float = 86_400.0
+    retrain: bool = True
+    train_searches: int = 20_000
+    judged_deep: bool = True
+    oracle: bool = False
+    bootstrap: int = 2_000
+    platform: tuple[tuple[str, object], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played, by the field's name."""
+        if not self.policies:
+            raise BadInput("give at least one policy", field="policies")
+        if len(set(self.policies)) < len(self.policies):
+            raise BadInput("a policy is named twice", field="policies")
+        for name in ("page", "learn_every", "train_searches", "bootstrap", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise BadInput("nothing lies between since and until", field="until")
+        self.contestants()
+
+    def contestants(self) -> tuple[Contestant, ...]:
+        """What is played, the policy that the baselines are read off included."""
+        names = self.policies
+        if self.baselines and "all" not in names:
+            names = (*names, "all")
+        return tuple(contestant(name) for name in names)

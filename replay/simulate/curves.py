@@ -1,0 +1,130 @@
+"""What a closed loop shows over time: the series, what was chosen, how nicknames are learned, how drift is overcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.replay.simulate.tally import Tally
+from bandstand.types import ARMS
+
+Json = dict[str, Any]
+
+RECOVERED = 0.95
+"""The share of its earlier quality from which a class counts as recovered."""
+
+_ASKS = 20
+_BLOCK = 500
+
+
+def series(tally: Tally, window: int) -> list[Json]:
+    """One point every ``window`` searches, of these searches; a shorter rest makes the last point."""
+    return [
+        {"searches": min(start + window, len(tally)), **_point(tally.rows(slice(start, start + window)))}
+        for start in range(0, len(tally), window)
+    ]
+
+
+def nicknames(tally: Tally) -> Json:
+    """How fast nicknames are learned: MRR@10 of the first, second, ... time that one is asked, over all nicknames.
+
+    ``asks_to_first_place`` is the median number of askings up to the first that shows the right track on top, over the
+    nicknames that got there; ``learned`` is their share of those that were asked at all.
+    """
+    mine = tally.rows(tally.classes == "nickname")
+    asked = _ordinals_of_asks(mine.keys)
+    curve = [float(mine.reciprocal_ranks[asked == ask].mean()) for ask in range(1, _ASKS + 1) if (asked == ask).any()]
+    first = asked[mine.ranks == 1]
+    top = {
+        int(key): int(first[mine.keys[mine.ranks == 1] == key].min()) for key in np.unique(mine.keys[mine.ranks == 1])
+    }
+    nicknames_asked = len(np.unique(mine.keys))
+    return {
+        "asked": nicknames_asked,
+        "learned": len(top) / nicknames_asked if nicknames_asked else None,
+        "asks_to_first_place": float(np.median(list(top.values()))) if top else None,
+        "MRR@10_by_asking": curve,
+    }
+
+
+def recovery(tally: Tally, changes_at: int, window: int) -> Json:
+    """By class, and over all: MRR@10 before a drift, in the worst block of 500 searches after it, and at the end.
+
+    ``recovered_after`` is how many searches later a block first holds `RECOVERED` of the earlier quality; None where it
+    never does, or where the class is new.
+    """
+    return {
+        name: _recovery(tally.reciprocal_ranks, kept, changes_at, window)
+        for name, kept in (("all", np.ones(len(tally), np.bool_)), *_by_class(tally))
+    }
+
+
+def exploration(tally: Tally) -> Json:
+    """What drawing at random costs a search (expected, modelled milliseconds), and how far the oracle is ahead.
+
+    ``regret`` is in reciprocal rank, milliseconds priced by the platform's cost weight; None where nothing was audited.
+    """
+    audited = ~np.isnan(tally.regret)
+    return {
+        "exploring_ms": _mean(tally.exploring_ms),
+        "audited": int(audited.sum()),
+        "regret": _mean(tally.regret[audited]),
+        "oracle_ms": _mean(tally.oracle_ms[audited]),
+    }
+
+
+def _point(part: Tally) -> Json:
+    return {
+        "MRR@10": _mean(part.reciprocal_ranks),
+        "cost_ms": _mean(part.cost_ms),
+        "real_ms": _mean(part.real_ms),
+        "search_ms": _mean(part.search_ms),
+        **exploration(part),
+        "by_class": {name: _class_point(part.rows(kept)) for name, kept in _by_class(part)},
+    }
+
+
+def _class_point(part: Tally) -> Json:
+    played = (part.depths > 0).mean(axis=0).tolist()
+    return {
+        "searches": len(part),
+        "MRR@10": _mean(part.reciprocal_ranks),
+        "cost_ms": _mean(part.cost_ms),
+        "played": dict(zip(ARMS, played, strict=True)),
+    }
+
+
+def _by_class(part: Tally) -> list[tuple[str, NDArray[np.bool_]]]:
+    return [(name, part.classes == name) for name in np.unique(part.classes).tolist()]
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _ordinals_of_asks(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each search, the how-manieth it is of its query, from 1; (n,)."""
+    order = np.argsort(keys, kind="stable")
+    _, starts = np.unique(keys[order], return_index=True)
+    counted = np.empty(len(keys), np.int64)
+    firsts = np.repeat(starts, np.diff([*starts, len(keys)]))
+    counted[order] = np.arange(len(keys)) - firsts + 1
+    return counted
+
+
+def _recovery(values: NDArray[np.float64], kept: NDArray[np.bool_], changes_at: int, window: int) -> Json:
+    before = _mean(values[max(changes_at - window, 0) : changes_at][kept[max(changes_at - window, 0) : changes_at]])
+    blocks = [
+        (start - changes_at + _BLOCK, mean)
+        for start in range(changes_at, len(values), _BLOCK)
+        if (mean := _mean(values[start : start + _BLOCK][kept[start : start + _BLOCK]])) is not None
+    ]
+    back = [at for at, mean in blocks if before is not None and mean >= RECOVERED * before]
+    return {
+        "before": before,
+        "worst": min((mean for _, mean in blocks), default=None),
+        "last": blocks[-1][1] if blocks else None,
+        "recovered_after": back[0] if back else None,
+    }

@@ -1,0 +1,137 @@
+"""The loop: one policy serves, listeners do what they do, and the platform learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bandstand.engine.request import SearchRequest
+from bandstand.engine.search import Answer
+from bandstand.replay.clock import VirtualClock
+from bandstand.replay.contestants import Contestant
+from bandstand.replay.judge import Judge
+from bandstand.replay.rows import Row, RowFile
+from bandstand.replay.simulate.describe import audited, line_of, row_of
+from bandstand.replay.simulate.experiments import Drift, Experiment
+from bandstand.replay.simulate.faults import FaultyHome
+from bandstand.replay.simulate.listener import RETRY_AFTER_S, Draws, pick, visit
+from bandstand.replay.simulate.prices import with_modelled_times
+from bandstand.replay.simulate.settings import SimulateSettings
+from bandstand.replay.simulate.tally import Line
+from bandstand.replay.simulate.world import Need, World
+from bandstand.replay.stage import Stage
+from bandstand.replay.stream import Answer as Wanted
+from bandstand.replay.stream import Ask
+from bandstand.settings import Settings
+from bandstand.types import Event, Impression
+
+Told = Callable[[int], None]
+"""Progress: how many searches were made."""
+
+
+class FragileStage(Stage):
+    """A stage whose retrievers can be broken."""
+
+    def __init__(self, settings: Settings, clock: VirtualClock) -> None:
+        super().__init__(settings, clock)
+        self.home.close()
+        self.home = self._fragile = FaultyHome(self.storage, new_id=lambda: self._next_id)
+
+    def break_down(self, arm: str) -> None:
+        """From now on a retriever answers with nonsense."""
+        self._fragile.faulty[arm].broken = True
+
+
+def open_stage(settings: Settings, experiment: Experiment, start: float) -> Stage:
+    """The stage that an experiment needs."""
+    fragile = experiment.drift is not None and experiment.drift.broken is not None
+    return (FragileStage if fragile else Stage)(settings, VirtualClock(start))
+
+
+class Loop:
+    """One policy in one world. `play` it once, from the first search to the last."""
+
+    def __init__(self, stage: Stage, world: World, contestant: Contestant, settings: SimulateSettings) -> None:
+        self._stage, self._world, self._contestant, self._settings = stage, world, contestant, settings
+        self._searches: list[Impression] = []
+        self._events: list[Event] = []
+        self._length = min(settings.limit or world.experiment.searches, world.experiment.searches)
+
+    def play(self, rows: RowFile, told: Told) -> list[Line]:
+        """Make every search of the world, or as many as the settings allow; what came of each.
+
+        The rows are those that every replay writes.
+        """
+        experiment, settings = self._world.experiment, self._settings
+        lines = []
+        for number in range(self._length):
+            self._stage.clock.move_to(settings.start + number * experiment.gap_s)
+            if experiment.drift is not None and number == experiment.changes_at:
+                self._learn()
+                self._change(experiment.drift)
+            if number and number % settings.retrain_every == 0:
+                self._learn()
+                self._stage.train(at_most=settings.train_searches, judged_deep=False)
+            row, line = self._session(number)
+            rows.append(row)
+            lines.append(line)
+            if (number + 1) % settings.learn_every == 0:
+                self._learn()
+                told(number + 1)
+        self._learn()
+        return lines
+
+    def _session(self, number: int) -> tuple[Row, Line]:
+        """One listener's wish: a search, what is done with it, and perhaps a second try."""
+        need, listeners = self._world.need(number), self._world.experiment.listeners
+        rng = np.random.default_rng([self._settings.seed, 4, number])
+        draws = Draws.of(rng)
+        user = f"u{rng.integers(listeners.users)}" if listeners.users else None
+        answer = self._search(f"{number}", need.text, session=f"s{number}", user=user)
+        judge = self._judge(answer, need)
+        done = visit(listeners, answer.impression, judge.right(answer.impression.ordinals), self._world.baits, draws)
+        self._log(answer.impression, done.events)
+        retry = not done.satisfied and draws.persistent < listeners.persistent
+        row = row_of(answer, need, judge, self._labels(number, need))
+        audit = audited(self._stage, answer, row, judge) if number % self._settings.audit_every == 0 else None
+        if retry:
+            self._stage.clock.move_to(answer.query.time + RETRY_AFTER_S)
+            again = self._search(f"{number}b", self._world.full_name(need, rng), session=f"s{number}", user=user)
+            self._log(again.impression, pick(again.impression, judge.right(again.impression.ordinals)).events)
+        return row, line_of(answer, need, row, audit=audit, retried=retry)
+
+    def _search(self, query_id: str, text: str, *, session: str, user: str | None) -> Answer:
+        engine = self._stage.home.engine
+        self._stage.name_next(query_id)
+        request = SearchRequest(query=text, k=self._settings.page, user_id=user, session_id=session)
+        return engine.answer(engine.query(request), self._contestant.policy(engine.policy))
+
+    def _log(self, impression: Impression, events: tuple[Event, ...]) -> None:
+        self._searches.append(with_modelled_times(impression))
+        self._events.extend(events)
+
+    def _learn(self) -> None:
+        """Everything that was done so far, visible to the next search."""
+        self._stage.log(self._searches, self._events)
+        self._searches, self._events = [], []
+        self._stage.learn()
+
+    def _change(self, drift: Drift) -> None:
+        if drift.releases:
+            self._stage.release(self._world.held_back)
+        if drift.broken is not None and isinstance(self._stage, FragileStage):
+            self._stage.break_down(drift.broken)
+
+    def _judge(self, answer: Answer, need: Need) -> Judge:
+        """What would do: any release of a wanted recording."""
+        query = answer.query
+        answers = tuple(Wanted(track, 1, query.time) for track in need.wanted)
+        ask = Ask(id=query.id, time=query.time, text=query.text, answers=answers)
+        return Judge(ask, self._stage.home.catalog.columns, self._stage.storage.store.ordinals)
+
+    def _labels(self, number: int, need: Need) -> dict[str, str]:
+        """The segments that a search belongs to."""
+        window = self._settings.window
+        stretch = "last" if number >= self._length - window else "before"
+        return {"class": need.query_class, f"last {window} searches": stretch}

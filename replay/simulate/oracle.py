@@ -1,0 +1,76 @@
+"""The per-query oracle: the best that any choice of retrievers would have done, known only afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.bandit.vw_policy import BanditSettings
+from bandstand.engine.search import Engine
+from bandstand.learner.selfplay import Teacher
+from bandstand.ranker.base import Scorer
+from bandstand.ranker.features import limit_arm
+from bandstand.replay.judge import Judge
+from bandstand.replay.simulate.prices import price
+from bandstand.types import ARMS, Mask, Matrix, Query
+
+ALWAYS = BanditSettings().always
+"""Arms that are not decided about: they play in every choice."""
+
+DECIDED = tuple(arm for arm in ARMS if arm not in ALWAYS)
+_PAGE = 10
+
+Choice = frozenset[str]
+"""The decided arms that play."""
+
+
+class Oracle:
+    """The reciprocal rank that each choice of arms would have given one search, all else equal.
+
+    Every arm is asked at full depth once; a choice is that page's logged head without the features and candidates of
+    the other arms, ranked again. What lay below the head and would have moved up is not seen.
+    """
+
+    def __init__(self, engine: Engine, query: Query, judge: Judge) -> None:
+        """Ask every arm."""
+        impression = engine.answer(query, Teacher()).impression
+        self._features, self._names = impression.features, impression.feature_names
+        self._right = judge.right(impression.ordinals)
+        brought = self._features[:, [self._names.index(f"{arm}.rr") for arm in DECIDED]]
+        self.useful = tuple(arm for arm, column in zip(DECIDED, brought.T, strict=True) if (column > 0).any())
+
+    def reciprocal_ranks(self, choices: Sequence[Choice], scorer: Scorer) -> NDArray[np.float64]:
+        """Of each choice, (len(choices),); 0 where nothing right is among the first ten."""
+        if not self._right.any():
+            return np.zeros(len(choices))
+        pages = [self._page(choice) for choice in choices]
+        scores = scorer.score(np.concatenate([features for features, _ in pages])).reshape(len(pages), -1)
+        kept = np.stack([rows for _, rows in pages])
+        scores = np.where(kept, scores, -np.inf)
+        best = np.where(self._right & kept, scores, -np.inf).max(axis=1)
+        places = 1 + (scores > best[:, None]).sum(axis=1)
+        found: NDArray[np.float64] = np.where(np.isfinite(best) & (places <= _PAGE), 1.0 / places, 0.0)
+        return found
+
+    def best(self, scorer: Scorer, *, weight: float) -> tuple[float, float]:
+        """The largest reciprocal rank less ``weight`` a millisecond, and the milliseconds that it costs."""
+        choices = [frozenset(some) for n in range(len(self.useful) + 1) for some in combinations(self.useful, n)]
+        costs = np.array([cost_of(choice) for choice in choices])
+        utilities = self.reciprocal_ranks(choices, scorer) - weight * costs
+        at = int(np.argmax(utilities))
+        return float(utilities[at]), float(costs[at])
+
+    def _page(self, choice: Choice) -> tuple[Matrix, Mask]:
+        features, kept = self._features, np.ones(len(self._features), np.bool_)
+        for arm in DECIDED:
+            if arm not in choice:
+                features, kept = limit_arm(features, self._names, arm)
+        return features, kept
+
+
+def cost_of(choice: Collection[str]) -> float:
+    """Modelled milliseconds of a search in which these decided arms play."""
+    return sum(price({*ALWAYS, *choice}).values())

@@ -1,0 +1,107 @@
+"""What is kept of every search: a few numbers each, in columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.errors import StorageError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """n searches under one policy, in order, all of shape (n,) unless said otherwise.
+
+    ``classes`` are names, ``keys`` numbers of the distinct query behind each. ``ranks`` are places of the first right
+    hit from 1, 0 where none is on the page. ``cost_ms`` is modelled, ``real_ms`` what the arms took here, ``search_ms``
+    the whole search. ``depths`` (n, len(ARMS)). ``exploring_ms`` is what the draw of depths costs beyond the most
+    likely ones, by expectation. ``regret`` is in units of reciprocal rank, NaN where it was not looked at.
+    """
+
+    classes: NDArray[np.str_]
+    keys: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    cost_ms: Floats
+    real_ms: Floats
+    search_ms: Floats
+    depths: NDArray[np.int64]
+    exploring_ms: Floats
+    regret: Floats
+    oracle_ms: Floats
+    retried: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    @property
+    def reciprocal_ranks(self) -> Floats:
+        """1 / rank, 0 where nothing right was on the page: every search counts."""
+        return np.divide(1.0, self.ranks, out=np.zeros(len(self)), where=self.ranks > 0)
+
+    def rows(self, kept: NDArray[np.bool_] | slice) -> Tally:
+        """Some of the searches."""
+        return Tally(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+
+    def save(self, path: Path) -> None:
+        """Write the columns to one file.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            with path.open("wb") as file:
+                np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        except OSError as cause:
+            raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+
+    @classmethod
+    def load(cls, path: Path) -> Tally:
+        """What `save` wrote.
+
+        Raises:
+            StorageError: the file is damaged.
+        """
+        try:
+            with np.load(path) as columns:
+                return cls(**{field.name: columns[field.name] for field in fields(cls)})
+        except (OSError, ValueError, KeyError) as cause:
+            raise StorageError(f"{path} cannot be read: delete it, and the policy is played again") from cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One search; fields as in `Tally`, in the singular."""
+
+    query_class: str
+    key: int
+    rank: int
+    cost_ms: float
+    real_ms: float
+    search_ms: float
+    depths: tuple[int, ...]
+    exploring_ms: float
+    regret: float
+    oracle_ms: float
+    retried: bool
+
+
+def tally_of(lines: list[Line]) -> Tally:
+    """Lines as columns."""
+    return Tally(
+        classes=np.array([line.query_class for line in lines], np.str_),
+        keys=np.array([line.key for line in lines], np.int64),
+        ranks=np.array([line.rank for line in lines], np.int64),
+        cost_ms=np.array([line.cost_ms for line in lines], np.float64),
+        real_ms=np.array([line.real_ms for line in lines], np.float64),
+        search_ms=np.array([line.search_ms for line in lines], np.float64),
+        depths=np.array([line.depths for line in lines], np.int64),
+        exploring_ms=np.array([line.exploring_ms for line in lines], np.float64),
+        regret=np.array([line.regret for line in lines], np.float64),
+        oracle_ms=np.array([line.oracle_ms for line in lines], np.float64),
+        retried=np.array([line.retried for line in lines], np.bool_),
+    )

@@ -1,0 +1,195 @@
+"""A home on which a replay plays: the platform itself, with the stream's clock."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bandstand.catalog.readers.base import Rejected
+from bandstand.errors import BadInput
+from bandstand.feedback.joined import Joined, joined
+from bandstand.feedback.rate import RateGuard
+from bandstand.home import Home
+from bandstand.learner.lesson import Curriculum
+from bandstand.learner.selfplay import SelfPlay
+from bandstand.learner.train_ranker import TrainingReport, train_ranker
+from bandstand.ranker.train import TrainSettings
+from bandstand.replay.clock import VirtualClock
+from bandstand.settings import Settings
+from bandstand.storage import Paths, Storage
+from bandstand.types import Entity, Event, Impression
+from bandstand.workshop import Workshop
+
+_AT_ONCE = int(RateGuard().burst) // 2
+
+UNBIASED = TrainSettings(position_bias_regularization=1e6)
+"""For answers that were not chosen from a page: where a hit stood says nothing about why it was chosen."""
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """Storage, writing and searching side of one home folder, opened together.
+
+    Raises:
+        Conflict: somebody else writes to the home.
+        StorageError, ModelError: a part cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, clock: VirtualClock) -> None:
+        self.settings, self.clock = settings, clock
+        self._next_id = ""
+        self.storage = Storage(settings, clock=clock)
+        self.workshop = Workshop(self.storage)
+        self.workshop.prepare()
+        self.home = Home(self.storage, new_id=lambda: self._next_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.home.close()
+        self.workshop.close()
+        self.storage.close()
+
+    def name_next(self, query_id: str) -> None:
+        """The id of the next search: decisions depend on it, so that a replay decides alike every time."""
+        self._next_id = query_id
+
+    def release(self, entities: Iterable[Entity]) -> int:
+        """Let entities into the catalogue and make them searchable; returns how many changed."""
+        changed = self.storage.store.upsert(entities)
+        if changed:
+            self.workshop.index()
+            self.home.refresh()
+        return changed
+
+    def log(self, searches: Sequence[Impression], events: Sequence[Event]) -> None:
+        """Log searches and what was done, both in time order, each as of its own time; on disk on return."""
+        log = self.storage.log
+        for some, done in _blocks(searches, events, span=self.settings.join_minutes * 30):
+            for search in some:
+                with self.clock.at(search.query.time):
+                    log.append_impression(search)
+            for batch in _batches(done):
+                with self.clock.at(batch[-1].time):
+                    log.append_events(batch)
+        log.flush()
+
+    def learn(self) -> int:
+        """Learn all that the log holds, let what is due settle, and search with it from now on."""
+        learned = self.workshop.learner.catch_up()
+        self.home.refresh()
+        return learned
+
+    def play_lessons(self) -> None:
+        """Train ranker and bandit on self-play, as `bandstand index` does before any click."""
+        if self.settings.selfplay_queries:
+            self.workshop.train(self.home)
+            self.home.refresh()
+
+    def train(self, *, at_most: int, judged_deep: bool) -> TrainingReport | None:
+        """Train the ranker on the latest searches of the log; None where none of them satisfied anybody."""
+        log, count = self.storage.log, self.storage.log.count("impression")
+        searches: Iterator[Joined] = islice(joined(log, self.settings.join_minutes * 60), max(0, count - at_most), None)
+        if judged_deep:
+            searches = (replace(search, impression=_wholly_shown(search.impression)) for search in searches)
+        curriculum = Curriculum()
+        if self.settings.selfplay_queries:
+            play = SelfPlay(engine=self.home.engine, catalog=self.home.catalog, memory=self.home.memory)
+            curriculum = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
+        settings = UNBIASED if judged_deep else TrainSettings()
+        try:
+            report = train_ranker(
+                self.storage.models,
+                curriculum=curriculum,
+                searches=searches,
+                seed=self.settings.seed,
+                settings=settings,
+            )
+        except BadInput:
+            return None
+        self.storage.models.prune("ranker", self.settings.keep_models)
+        self.home.refresh()
+        return report
+
+
+def _wholly_shown(impression: Impression) -> Impression:
+    return replace(impression, shown=len(impression.ordinals))
+
+
+def _blocks(
+    searches: Sequence[Impression], events: Sequence[Event], *, span: float
+) -> Iterator[tuple[list[Impression], list[Event]]]:
+    """Stretches of less than ``span`` seconds, searches before what was done.
+
+    That is one commit for a stretch instead of one for each click; and no search falls due before its own clicks.
+    """
+    timed: list[tuple[float, Impression | Event]] = [(search.query.time, search) for search in searches]
+    timed += [(event.time, event) for event in events]
+    some, done, begun = list[Impression](), list[Event](), float("-inf")
+    for time, record in sorted(timed, key=itemgetter(0)):
+        if time - begun >= span:
+            if some or done:
+                yield some, done
+            some, done, begun = [], [], time
+        if isinstance(record, Impression):
+            some.append(record)
+        else:
+            done.append(record)
+    yield some, done
+
+
+def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """No user gets more than `_AT_ONCE` events as of one moment: more would look like a bot's to the learner."""
+    batch: list[Event] = []
+    by_user = Counter[str | None]()
+    for event in events:
+        batch.append(event)
+        by_user[event.user_id] += 1
+        if by_user[event.user_id] >= _AT_ONCE:
+            yield batch
+            batch, by_user = [], Counter()
+    if batch:
+        yield batch
+
+
+def fill(stage: Stage, catalog: Iterable[Entity | Rejected], rejected: Callable[[Rejected], None]) -> int:
+    """Ingest and index a catalogue; returns how many entities there are.
+
+    Raises:
+        BadInput: not one row could be used.
+    """
+
+    def usable() -> Iterable[Entity]:
+        for row in catalog:
+            if isinstance(row, Rejected):
+                rejected(row)
+            else:
+                yield row
+
+    stage.release(usable())
+    if not (count := stage.storage.store.count()):
+        raise BadInput("the data set has no catalogue: not one entity could be read")
+    return count
+
+
+def copy_home(source: Path, target: Path) -> None:
+    """A copy that may learn for itself; the encoder, which nothing changes, is linked."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("encoder", "*.lock", "*.mdb-lock", "lock.mdb"))
+    encoder = Paths(source).encoder
+    if encoder.exists():
+        (target / "encoder").symlink_to(encoder.resolve())

@@ -1,0 +1,181 @@
+"""The figures of a replay: tables, intervals, differences, curves, and what could not be told, as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.replay.intervals import Difference, UserBootstrap, difference, holm, interval
+from bandstand.replay.metrics import MEASURES
+from bandstand.replay.recorder import rows_path
+from bandstand.replay.run import PlayedRun
+from bandstand.replay.segments import FEW, oracle, parts
+from bandstand.replay.settings import ReplaySettings
+from bandstand.replay.stream import Dataset
+from bandstand.replay.table import BINS, Table, load_table
+from bandstand.replay.verdict import question_and_answer, refusals
+from bandstand.types import ARMS
+
+Json = dict[str, Any]
+
+COMPARED = ("MRR@10", "nDCG@10", "R@100")
+"""Measures whose single values are kept (up to `KEPT` searches), so that two reports can be compared pair by pair."""
+
+KEPT = 50_000
+
+_SEGMENT_RESAMPLES = 200
+
+
+def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Json:
+    """Everything that the report says; the keys of the issue's fixed shape, and more beside them."""
+    policies = [load_table(name, rows_path(run.folder / "policies" / name, name)) for name in run.policies]
+    beside = run.folder / "policies" / "all"
+    baselines = [load_table(name, rows_path(beside, name)) for name in run.baselines]
+    choice: dict[str, str] = {}
+    if run.statics:
+        best, choice = oracle([load_table(name, rows_path(beside, name)) for name in run.statics])
+        baselines.append(best)
+    first = policies[0]
+    bootstrap = UserBootstrap(first.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+    kinds = {table.name: "policy" for table in policies} | {table.name: "baseline" for table in baselines}
+    tables = [*policies, *baselines]
+    result: Json = {
+        "dataset": dataset.name,
+        "protocol": dataset.protocol,
+        "data_sha256": dataset.sha256,
+        "seed": settings.seed,
+        "n_searches": len(first),
+        "n_users": bootstrap.users,
+        "resamples": settings.bootstrap,
+        "leaks": dataset.leaks,
+        "version": _version(),
+        "settings": {"replay": _plain(asdict(settings)), "platform": run.platform},
+        "seconds": {name: round(seconds, 1) for name, seconds in run.seconds.items()},
+        "rejected": {"rows": run.rejected, "reasons": list(run.reasons)},
+        "oracle_choice": choice,
+        "policies": {
+            table.name: {"kind": kinds[table.name], **_figures(table, bootstrap, settings.seed)} for table in tables
+        },
+        "differences": _differences(first, tables[1:], bootstrap),
+        "curves": {table.name: _curve(table) for table in policies},
+        "choices": {table.name: _choices(table) for table in policies},
+        "calibration": {table.name: _calibration(table) for table in policies if table.claims[0].any()},
+    }
+    if len(first) <= KEPT:
+        result["searches"] = {"ids": first.ids.tolist(), "users": first.users.tolist()}
+        for table in tables:
+            result["policies"][table.name]["values"] = {
+                name: np.round(table.values[name], 5).tolist() for name in COMPARED
+            }
+    result["question"], result["answer"] = question_and_answer(result)
+    result["refused"] = refusals(result)
+    return result
+
+
+def _figures(table: Table, bootstrap: UserBootstrap, seed: int) -> Json:
+    small = UserBootstrap(table.users.tolist(), resamples=_SEGMENT_RESAMPLES, seed=seed)
+    segments: Json = {}
+    for name, value, rows in parts(table):
+        segments.setdefault(name, {})[value] = {
+            "n": int(rows.sum()),
+            "few": bool(rows.sum() < FEW),
+            "metrics": {"MRR@10": _interval(table.values["MRR@10"], small, rows)}
+            | {other: {"value": float(table.values[other][rows].mean())} for other in ("nDCG@10", "R@100")},
+            "cost_ms": float(table.cost_ms[rows].mean()),
+        }
+    return {
+        "metrics": {name: _interval(table.values[name], bootstrap) for name in MEASURES},
+        "cost_ms": float(table.cost_ms.mean()),
+        "real_ms": float(table.real_ms.mean()) or None,
+        "retrievers": float((table.depths > 0).sum(axis=1).mean()) if table.depths[0, 0] >= 0 else None,
+        "pool_recall": float(table.pooled.mean()) if not np.isnan(table.pooled).any() else None,
+        "segments": segments,
+    }
+
+
+def _interval(values: NDArray[np.float64], bootstrap: UserBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+    found = interval(values, bootstrap, rows)
+    return {"value": found.value, "ci95": [found.low, found.high]}
+
+
+def _differences(first: Table, others: Sequence[Table], bootstrap: UserBootstrap) -> list[Json]:
+    """The first policy less every other one; corrected within each measure."""
+    rows: list[Json] = []
+    for measure in COMPARED:
+        found: dict[str, Difference] = {
+            other.name: difference(first.values[measure], other.values[measure], bootstrap) for other in others
+        }
+        corrected = holm({name: each.p for name, each in found.items()})
+        rows += [
+            {"measure": measure, "first": first.name, "second": name, **asdict(each), "p_holm": corrected[name]}
+            for name, each in found.items()
+        ]
+    return rows
+
+
+def _curve(table: Table) -> list[Json]:
+    """Means by stretches of the stream: its months where it has any, else twenty equal parts."""
+    if "month" in table.labels:
+        labels = table.labels["month"].tolist()
+    else:
+        labels = [
+            _day(table.times[place * len(table) // 20]) for place in np.arange(len(table)) * 20 // max(len(table), 1)
+        ]
+    curve, names = [], np.array(labels, object)
+    for label in dict.fromkeys(labels):
+        rows = names == label
+        point = {name: float(table.values[name][rows].mean()) for name in COMPARED}
+        curve.append({"at": label, "searches": int(rows.sum()), **point, "cost_ms": float(table.cost_ms[rows].mean())})
+    return curve
+
+
+def _choices(table: Table) -> list[Json]:
+    """The share of searches in which each retriever played, by stretch and by class of query."""
+    by_class = [("all", np.ones(len(table), np.bool_))]
+    name = "class" if "class" in table.labels else "query"
+    labels = table.labels[name]
+    by_class += [(value, labels == value) for value in sorted(set(labels.tolist()) - {""})]
+    stretches = np.arange(len(table)) * 10 // max(len(table), 1)
+    played = table.depths > 0
+    return [
+        {
+            "class": value,
+            "stretch": int(stretch) + 1,
+            "searches": int(rows.sum()),
+            "played": {arm: float(played[rows, place].mean()) for place, arm in enumerate(ARMS)},
+        }
+        for value, members in by_class
+        for stretch in range(10)
+        if (rows := members & (stretches == stretch)).any()
+    ]
+
+
+def _calibration(table: Table) -> list[Json]:
+    """Bins of what the memory believed of hits on the page, and the share of them that were answers."""
+    counts, believed, right = table.claims
+    return [
+        {"believed": float(believed[b] / counts[b]), "right": float(right[b] / counts[b]), "hits": int(counts[b])}
+        for b in range(BINS)
+        if counts[b]
+    ]
+
+
+def _day(time: float) -> str:
+    return datetime.fromtimestamp(float(time), UTC).date().isoformat()
+
+
+def _version() -> str:
+    try:
+        return version("bandstand")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _plain(values: Json) -> Json:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -1,0 +1,131 @@
+"""Rows as columns: one ranking of a replay, as the summary reads it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.replay.metrics import Values, measure
+from bandstand.replay.rows import Row, read_rows
+from bandstand.types import ARMS
+
+BINS = 10
+"""Of the calibration curve, equally wide."""
+
+Labels = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """One ranking, n searches in the order of the stream.
+
+    ``labels`` by name (n,), empty text where a search lacks one. ``depths`` int16 (n, arms), -1 for baselines.
+    ``pooled`` (n,) is the share of the answers that the retrievers brought, NaN for baselines.
+    ``claims`` float64 (3, `BINS`): number of claims, sum of what was believed, number that were right.
+    """
+
+    name: str
+    ids: Labels
+    times: NDArray[np.float64]
+    users: Labels
+    queries: Labels
+    labels: dict[str, Labels]
+    cost_ms: NDArray[np.float64]
+    real_ms: NDArray[np.float64]
+    depths: NDArray[np.int16]
+    pooled: NDArray[np.float64]
+    claims: NDArray[np.float64]
+    values: Values
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class _Gatherer:
+    """Takes what the columns need from rows that pass by, so that rows themselves are not held."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.times: list[float] = []
+        self.users: list[str] = []
+        self.queries: list[str] = []
+        self.labels: list[dict[str, str]] = []
+        self.costs: list[tuple[float, float]] = []
+        self.depths: list[tuple[int, ...]] = []
+        self.pooled: list[float] = []
+        self.claims = np.zeros((3, BINS))
+        self._shared: dict[object, object] = {}
+
+    def passing(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same rows."""
+        for row in rows:
+            self.ids.append(row.id)
+            self.times.append(row.time)
+            self.users.append(self._one(row.user))
+            self.queries.append(self._one(row.query))
+            self.labels.append({name: self._one(value) for name, value in row.labels.items()})
+            self.costs.append((row.cost_ms, row.real_ms))
+            self.depths.append(tuple(row.depths) or (-1,) * len(ARMS))
+            self.pooled.append(math.nan if row.pooled is None else row.pooled / len(row.grades))
+            for believed, right in row.claims:
+                self.claims[:, min(int(believed * BINS), BINS - 1)] += (1.0, believed, right)
+            yield row
+
+    def _one(self, text: str) -> str:
+        """The same object for the same text: a million searches have few users and labels."""
+        return str(self._shared.setdefault(text, text))
+
+
+def load_table(name: str, path: Path) -> Table:
+    """Read and measure the rows of one ranking.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+        MissingDependency: see `measure`.
+    """
+    gathered = _Gatherer()
+    values = measure(gathered.passing(read_rows(path)))
+    names = sorted({label for labels in gathered.labels for label in labels})
+    labels = {label: _objects([each.get(label, "") for each in gathered.labels]) for label in names}
+    queries = _objects(gathered.queries)
+    costs = np.array(gathered.costs, np.float64).reshape(-1, 2)
+    return Table(
+        name=name,
+        ids=_objects(gathered.ids),
+        times=np.array(gathered.times, np.float64),
+        users=_objects(gathered.users),
+        queries=queries,
+        labels={**labels, "frequency": frequency(queries)},
+        cost_ms=costs[:, 0],
+        real_ms=costs[:, 1],
+        depths=np.array(gathered.depths, np.int16).reshape(-1, len(ARMS)),
+        pooled=np.array(gathered.pooled, np.float64),
+        claims=gathered.claims,
+        values=values,
+    )
+
+
+def frequency(queries: Labels) -> Labels:
+    """Head, torso or tail: the commonest queries that make up the first third of the searches, the next, the rest.
+
+    Queries equally common are taken in the order of their digests; one that straddles a border belongs above it.
+    """
+    counts = Counter(queries.tolist())
+    part: dict[str, str] = {}
+    passed = 0
+    for query, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        part[query] = ("head", "torso", "tail")[min(3 * passed // max(len(queries), 1), 2)]
+        passed += count
+    return _objects([part[query] for query in queries.tolist()])
+
+
+def _objects(items: list[str]) -> Labels:
+    array: Labels = np.empty(len(items), object)
+    array[:] = items
+    return array
