@@ -1,0 +1,231 @@
+"""The shapes of the answers as OpenAPI describes them; the values themselves are made by `engine.answers`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from bandstand.types import ArmStatus, Kind
+
+Nothing = SkipJsonSchema[None]
+"""A field of this or another type is left out where there is nothing to say; it is never null."""
+
+
+class Answer(BaseModel):
+    """An answer, or a part of one: these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class QueryAnswer(Answer):
+    """What was searched; `corrected` is what a retriever looked for instead of a misspelt word."""
+
+    text: str
+    normalized: str
+    corrected: str | None
+
+
+class SourceAnswer(Answer):
+    """A retriever's own rank (from 1) and score of a hit."""
+
+    rank: int
+    score: float | None
+
+
+class ExplainAnswer(Answer):
+    """Feature values (null: missing) and what each added to the score; `bias` is the constant part.
+
+    Without contributions, and with a bias of null, where another ranker serves by now than made the page.
+    """
+
+    features: dict[str, float | None]
+    contributions: dict[str, float]
+    bias: float | None
+
+
+class HitAnswer(Answer):
+    """One result; `position` counts from 1 over all pages."""
+
+    position: int
+    entity_id: str
+    kind: Kind
+    title: str
+    artists: list[str]
+    album: str | None
+    year: int | None
+    score: float
+    sources: dict[str, SourceAnswer]
+    explain: ExplainAnswer | Nothing = None
+
+
+class ArmAnswer(Answer):
+    """One retriever: how deep it might go, how probable that choice was, and what came of it."""
+
+    arm: str
+    depth: int
+    propensity: float
+    candidates: int
+    took_ms: float
+    status: ArmStatus
+    probabilities: list[float] | Nothing = Field(None, description="Of every depth; only with `explain`")
+
+
+class DecisionAnswer(Answer):
+    """What the policy decided."""
+
+    policy: str
+    version: str
+    arms: list[ArmAnswer]
+
+
+class SearchAnswer(Answer):
+    """A page of a search."""
+
+    query_id: str
+    query: QueryAnswer
+    hits: list[HitAnswer]
+    decision: DecisionAnswer
+    took_ms: float
+
+
+class LoggedHitAnswer(Answer):
+    """A hit as it was logged."""
+
+    position: int
+    entity_id: str
+    score: float
+
+
+class LoggedAnswer(Answer):
+    """A search as it was logged: its first page, and the models that made it. `time` is in seconds since 1970."""
+
+    query_id: str
+    query: QueryAnswer
+    time: float
+    hits: list[LoggedHitAnswer]
+    decision: DecisionAnswer
+    models: dict[str, str]
+    took_ms: float
+
+
+class SuggestionAnswer(Answer):
+    """One completion; `entity_id` is null where it is a query that people made."""
+
+    text: str
+    entity_id: str | None
+
+
+class SuggestAnswer(Answer):
+    """Completions, best first."""
+
+    query: str
+    suggestions: list[SuggestionAnswer]
+
+
+class RejectedEventAnswer(Answer):
+    """An event that was not accepted: its place in the request, from 0, and why."""
+
+    index: int
+    reason: str
+
+
+class EventsAnswer(Answer):
+    """What became of the events."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedEventAnswer]
+    learned: bool | Nothing = Field(None, description="Only with `wait`: whether that was reached in time")
+
+
+class EntityAnswer(Answer):
+    """An entity; fields that are not set are left out."""
+
+    id: str
+    kind: Kind
+    title: str
+    artists: list[str] | Nothing = None
+    album: str | Nothing = None
+    aliases: list[str] | Nothing = None
+    attributes: dict[str, dict[str, float]] | Nothing = None
+    popularity: float | Nothing = None
+    released: str | Nothing = None
+    members: list[str] | Nothing = None
+
+
+class RejectedLineAnswer(Answer):
+    """A line that was not accepted: its number, from 1, and why."""
+
+    line: int
+    reason: str
+
+
+class BulkAnswer(Answer):
+    """What became of the entities; `changed` of those accepted were new or other than before."""
+
+    accepted: int
+    changed: int
+    rejected: list[RejectedLineAnswer]
+    searchable: bool | Nothing = Field(None, description="Only with `wait`: whether that was reached in time")
+
+
+class DeletedAnswer(Answer):
+    """How many logged records of a user there were."""
+
+    impressions: int
+    events: int
+
+
+class ForgottenAnswer(Answer):
+    """A user is forgotten."""
+
+    user_id: str
+    deleted: DeletedAnswer
+
+
+class VersionAnswer(Answer):
+    """One version of a model; times are in seconds since 1970."""
+
+    version: str
+    created: float
+    metrics: dict[str, float]
+    data_range: list[float] | None
+    feature_hash: str
+    parent: str | None
+
+
+class ModelAnswer(Answer):
+    """A model: which version serves, whether it is pinned, why another one was refused, and all versions."""
+
+    current: str | None
+    pinned: bool
+    refused: str | None
+    versions: list[VersionAnswer]
+
+
+class ModelsAnswer(Answer):
+    """The models."""
+
+    ranker: ModelAnswer
+    bandit: ModelAnswer
+
+
+class ServingAnswer(Answer):
+    """Which version serves now; a pinned one until somebody promotes another."""
+
+    model: str
+    current: str
+    pinned: bool
+
+
+class AliveAnswer(Answer):
+    """The process answers."""
+
+    status: str
+
+
+class ReadyAnswer(Answer):
+    """The home is loaded."""
+
+    status: str
+    entities: int

@@ -1,0 +1,48 @@
+"""The route of feedback: UBI events in, acknowledged once they are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from bandstand.api.answers import EventsAnswer
+from bandstand.api.described import answered
+from bandstand.api.json_answer import JsonAnswer
+from bandstand.api.schemas import EVENTS_BODY
+from bandstand.api.state import MetricsOf, ServiceOf
+from bandstand.engine.answers import Json
+from bandstand.feedback.ubi import ParsedEvents, parse_events
+from bandstand.home import Home
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+
+@router.post(
+    "/events",
+    summary="UBI 1.3 events: one, a list, or NDJSON",
+    status_code=202,
+    responses=answered(EventsAnswer, 413, 422, 503, status=202),
+    openapi_extra=EVENTS_BODY,
+)
+async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, wait: bool = False) -> JsonAnswer:
+    """Accepted events are on disk when this answers; with `wait=true` the memory has learned from them too.
+
+    A repeated event changes nothing: its id is the given `event_id`, else a hash of its content. An event that cannot
+    be used is named, and the others are accepted.
+    """
+    home, body = service.home, await request.body()
+    answer, last_seq = await asyncio.to_thread(_append, home, body, request.headers.get("content-type"))
+    metrics.received(accepted=answer["accepted"], duplicates=answer["duplicates"], rejected=len(answer["rejected"]))
+    if wait:
+        answer["learned"] = await service.until(lambda: home.memory.position() >= last_seq)
+    return JsonAnswer(answer, status_code=202)
+
+
+def _append(home: Home, body: bytes, content_type: str | None) -> tuple[Json, int]:
+    """The answer, and the log's seq up to which it stands."""
+    parsed: ParsedEvents = parse_events(body, content_type, now=home.clock())
+    appended = home.log.append_events([event for _, event in parsed.events])
+    rejected = [{"index": item.index, "reason": item.reason} for item in parsed.rejected]
+    answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "rejected": rejected}
+    return answer, appended.last_seq

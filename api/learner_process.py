@@ -1,0 +1,71 @@
+"""The learner as a process of its own, beside API workers that only search: started again when it dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from bandstand.api.logs import configure_logs
+from bandstand.api.processes import when_parent_ends
+from bandstand.api.service import Service
+from bandstand.settings import Settings
+
+_RESTART_S = 1.0
+_END_S = 60.0
+
+
+class LearnerProcess:
+    """While the ``with`` block runs, one process indexes and learns."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._process = self._start()
+        self._watcher = threading.Thread(target=self._watch, name="learner-watcher", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._stop.set()
+            self._process.terminate()
+        self._watcher.join(timeout=_END_S)
+
+    def _start(self) -> multiprocessing.process.BaseProcess:
+        process = self._context.Process(target=learn, args=(self._settings,), name="bandstand-learner", daemon=True)
+        process.start()
+        return process
+
+    def _watch(self) -> None:
+        while True:
+            self._process.join()
+            if self._stop.wait(_RESTART_S):
+                return
+            structlog.get_logger("serve").error("learner_restarted", exit_code=self._process.exitcode)
+            with self._lock:
+                if not self._stop.is_set():
+                    self._process = self._start()
+
+
+def learn(settings: Settings) -> None:
+    """The process: a service without HTTP. Ends with SIGTERM or SIGINT, or with its parent."""
+    configure_logs()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    when_parent_ends(stop.set)
+    service = Service(settings, learn=True)
+    service.start()
+    stop.wait()
+    service.stop()

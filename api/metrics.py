@@ -1,0 +1,83 @@
+"""Prometheus metrics, named by its conventions: of this process, or of all API processes of a server together."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from bandstand.engine.request import SearchResult
+from bandstand.home import Home
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own variable: set before this process began, processes add up what they count in that folder."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2)
+
+
+class Metrics:
+    """Counts what this process does; `page` is the text that Prometheus scrapes."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self._search_seconds = Histogram(
+            "bandstand_search_seconds", "Time of a search", ["policy"], buckets=_SECONDS, registry=registry
+        )
+        self._empty = Counter("bandstand_empty_pages_total", "Searches without a hit", ["policy"], registry=registry)
+        self._arm_seconds = Histogram(
+            "bandstand_arm_seconds", "Time of a retriever that played", ["arm"], buckets=_SECONDS, registry=registry
+        )
+        self._arms = Counter(
+            "bandstand_arm_outcomes_total", "How retrievers ended", ["arm", "status"], registry=registry
+        )
+        self._arm_depths = Counter(
+            "bandstand_arm_depths_total", "Depths that were decided", ["arm", "depth"], registry=registry
+        )
+        self._events = Counter("bandstand_events_total", "Events by what became of them", ["result"], registry=registry)
+        self._http = Counter(
+            "bandstand_http_requests_total", "Requests", ["method", "route", "status"], registry=registry
+        )
+        self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
+        self._entities = self._gauge("bandstand_entities", "Live entities")
+        self._queries = self._gauge("bandstand_memory_queries", "Queries that the memory holds")
+
+    def searched(self, result: SearchResult) -> None:
+        """A search was answered."""
+        decision = result.impression.decision
+        self._search_seconds.labels(decision.policy).observe(result.took_ms / 1e3)
+        if not result.hits:
+            self._empty.labels(decision.policy).inc()
+        for arm in decision.arms:
+            self._arm_depths.labels(arm.arm, str(arm.depth)).inc()
+        for outcome in result.impression.outcomes:
+            self._arms.labels(outcome.arm, outcome.status).inc()
+            if outcome.status != "skipped":
+                self._arm_seconds.labels(outcome.arm).observe(outcome.took_ms / 1e3)
+
+    def received(self, *, accepted: int, duplicates: int, rejected: int) -> None:
+        """Events came in."""
+        for result, count in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
+            self._events.labels(result).inc(count)
+
+    def answered(self, method: str, route: str, status: int) -> None:
+        """A request was answered; ``route`` is the template, so that ids do not become labels."""
+        self._http.labels(method, route, str(status)).inc()
+
+    def page(self, home: Home | None) -> bytes:
+        """The current values, in Prometheus' text format."""
+        if home is not None:
+            self._lag.set(max(home.log.head() - home.memory.position(), 0))
+            self._entities.set(int(home.catalog.columns.live.sum()))
+            self._queries.set(home.memory.stats().queries)
+        return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        # Every process sees the same home: the newest look at it is the right one.
+        return Gauge(name, what, registry=self.registry, multiprocess_mode="mostrecent")
+
+    def _shared(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry

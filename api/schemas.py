@@ -1,0 +1,138 @@
+"""Bodies of requests, checked; unknown fields are errors, so that a misspelt one is never silently ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from bandstand.engine.request import MAX_QUERY_CHARS, SearchRequest
+from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Kind
+
+MAX_ID = 100
+"""Characters of a user's, session's or query's id; UBI's limit."""
+
+MAX_VALUES = 1_000
+"""Values of one filter."""
+
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_ID)]
+
+
+class YearRange(BaseModel):
+    """Inclusive bounds of the year of release."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gte: Annotated[int, Field(ge=0, le=9999)] | None = None
+    lte: Annotated[int, Field(ge=0, le=9999)] | None = None
+
+
+class FilterBody(BaseModel):
+    """Hard conditions: `year`, and any attribute's name to the values of which it must have one."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[list[str], Field(max_length=MAX_VALUES)]]
+
+    year: YearRange | None = None
+
+    def to_filters(self) -> Filters:
+        """The engine's filters."""
+        year = self.year or YearRange()
+        values = tuple((name, tuple(found)) for name, found in sorted(self.__pydantic_extra__.items()))
+        return Filters(values=values, year_gte=year.gte, year_lte=year.lte)
+
+
+class SearchBody(BaseModel):
+    """`POST /v1/search`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: Annotated[str, Field(max_length=MAX_QUERY_CHARS)]
+    k: Annotated[int, Field(ge=1, le=LOGGED_DEPTH)] = 10
+    offset: Annotated[int, Field(ge=0, lt=LOGGED_DEPTH)] = 0
+    query_id: Id | None = Field(None, description="Of an earlier answer: its next page, from the same ranking")
+    user_id: Id | None = None
+    session_id: Id | None = None
+    kinds: Annotated[list[Kind], Field(max_length=len(KINDS))] | None = None
+    filters: FilterBody | None = None
+    policy: Annotated[str, Field(max_length=64)] | None = Field(
+        None,
+        description="bandit (the default, unless the server is set otherwise), all, lexical, dense, memory, hybrid",
+    )
+    explain: bool = False
+    locale: Annotated[str, Field(max_length=35)] | None = None
+
+    def to_request(self, default_policy: str) -> SearchRequest:
+        """The engine's request."""
+        return SearchRequest(
+            query=self.query,
+            k=self.k,
+            offset=self.offset,
+            query_id=self.query_id,
+            user_id=self.user_id,
+            session_id=self.session_id,
+            kinds=tuple(self.kinds or ()),
+            filters=self.filters.to_filters() if self.filters else Filters(),
+            policy=self.policy or default_policy,
+            explain=self.explain,
+            locale=self.locale,
+        )
+
+
+JsonSchema = dict[str, Any]
+
+_TEXT: JsonSchema = {"type": "string"}
+_TEXTS: JsonSchema = {"type": "array", "items": _TEXT}
+
+
+def _body(**schemas: JsonSchema) -> JsonSchema:
+    """A request body that a route reads by itself, by media type (``json``, ``x_ndjson``), in OpenAPI's terms."""
+    content = {f"application/{name.replace('_', '-')}": {"schema": schema} for name, schema in schemas.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_EVENT: JsonSchema = {
+    "type": "object",
+    "required": ["action_name"],
+    "properties": {
+        "action_name": {**_TEXT, "description": "click, play, save, skip; others are stored and ignored"},
+        "event_id": {**_TEXT, "description": "Makes a repeat harmless; default: a hash of the event"},
+        "query_id": {**_TEXT, "description": "The search, as its answer named it"},
+        "user_id": _TEXT,
+        "session_id": _TEXT,
+        "user_query": {**_TEXT, "description": "What was searched, where there is no query_id"},
+        "timestamp": {**_TEXT, "description": "ISO 8601; default: now"},
+        "event_attributes": {
+            "type": "object",
+            "description": "object.object_id is the entity, position.ordinal its position, play_seconds a number",
+        },
+    },
+}
+
+EVENTS_BODY = _body(
+    json={"anyOf": [_EVENT, {"type": "array", "items": _EVENT}]},
+    x_ndjson={**_TEXT, "description": "One event a line"},
+)
+
+ENTITY_BODY = _body(
+    json={
+        "type": "object",
+        "required": ["kind", "title"],
+        "properties": {
+            "kind": {"enum": list(KINDS)},
+            "title": _TEXT,
+            "artists": _TEXTS,
+            "album": _TEXT,
+            "aliases": _TEXTS,
+            "attributes": {
+                "type": "object",
+                "description": 'Name to values and their confidences in (0, 1], e.g. {"genre": {"jazz": 0.9}}',
+            },
+            "popularity": {"type": "number", "minimum": 0, "maximum": 1},
+            "released": {**_TEXT, "description": "YYYY, YYYY-MM or YYYY-MM-DD"},
+            "members": {**_TEXTS, "description": "Ids, in order"},
+        },
+    }
+)
+
+BULK_BODY = _body(x_ndjson={**_TEXT, "description": "One entity with its `id` a line"})

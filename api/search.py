@@ -1,0 +1,56 @@
+"""Routes of searching: search, the logged impression, suggestions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from bandstand.api.answers import LoggedAnswer, SearchAnswer, SuggestAnswer
+from bandstand.api.described import answered, problems
+from bandstand.api.json_answer import JsonAnswer
+from bandstand.api.schemas import SearchBody
+from bandstand.api.state import MetricsOf, ServiceOf
+from bandstand.engine.answers import impression_json, search_json
+from bandstand.home import Home
+
+router = APIRouter(prefix="/v1", tags=["search"], responses=problems(422, 503))
+
+
+@router.post(
+    "/search", summary="Search, or page on in an earlier search", responses=answered(SearchAnswer, 400, 404, 413)
+)
+async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> JsonAnswer:
+    """Hits with their sources, and the decision: which retrievers played, how deep, with which probability.
+
+    With `query_id` it is a further page of that search: the same decision and ranking, of which `offset` and `k` say
+    the part.
+    """
+    request = body.to_request(service.settings.default_policy)
+
+    def work(home: Home) -> JsonAnswer:
+        result = home.engine.search(request)
+        metrics.searched(result)
+        return JsonAnswer(search_json(result, explain=request.explain))
+
+    return await service.search(work)
+
+
+@router.get("/queries/{query_id}", summary="What a search logged", responses=answered(LoggedAnswer, 404))
+async def logged_search(query_id: str, service: ServiceOf) -> JsonAnswer:
+    """The decision with its propensities and probabilities, the page, the model versions."""
+    impression = await asyncio.to_thread(service.home.log.impression, query_id)
+    return JsonAnswer(impression_json(impression))
+
+
+@router.get("/suggest", summary="Completions of what is being typed", responses=answered(SuggestAnswer))
+async def suggest(
+    service: ServiceOf,
+    q: Annotated[str, Query(max_length=200)] = "",
+    k: Annotated[int, Query(ge=1, le=50)] = 8,
+) -> JsonAnswer:
+    """Past queries that several people made, then names in the catalogue by popularity."""
+    found = await service.search(lambda home: home.suggest(q, k))
+    suggestions = [{"text": item.text, "entity_id": item.entity_id} for item in found]
+    return JsonAnswer({"query": q, "suggestions": suggestions})

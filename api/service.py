@@ -1,0 +1,134 @@
+"""What one process runs: the home (loaded in the background), its refresher, and the learner where it has one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from bandstand.errors import BandstandError, Unavailable
+from bandstand.home import Home
+from bandstand.settings import Settings
+from bandstand.storage import Storage
+from bandstand.workshop import Workshop
+
+T = TypeVar("T")
+
+_RETRY_S = 0.5
+_JOIN_S = 30.0
+
+
+class Service:
+    """Opens the home without blocking the server: until it is there, every use of it raises `Unavailable`.
+
+    Searches run on a pool of their own with a bounded queue; what does not fit is refused at once rather than
+    kept waiting. ``learn`` says whether this process also indexes and learns, or another one does.
+    """
+
+    def __init__(self, settings: Settings, *, learn: bool) -> None:
+        self.settings = settings
+        self._learn = learn
+        self._storage: Storage | None = None
+        self._workshop: Workshop | None = None
+        self._home: Home | None = None
+        self._failure = "still loading the catalogue and its indexes"
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._searches = ThreadPoolExecutor(max_workers=settings.search_threads, thread_name_prefix="search")
+        self._waiting = 0
+
+    @property
+    def home(self) -> Home:
+        """The opened home.
+
+        Raises:
+            Unavailable: it is still loading, or could not be loaded yet; says why.
+        """
+        if self._home is None:
+            raise Unavailable(self._failure, retry_after=2)
+        return self._home
+
+    def start(self) -> None:
+        """Begin loading."""
+        self._run("loader", self._load)
+
+    def stop(self) -> None:
+        """End the threads and close the files."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=_JOIN_S)
+        self._searches.shutdown(wait=True, cancel_futures=True)
+        if any(thread.is_alive() for thread in self._threads):
+            return  # the process ends without it; files closed under its feet might end it worse
+        for part in (self._home, self._workshop, self._storage):
+            if part is not None:
+                part.close()
+
+    async def search(self, work: Callable[[Home], T]) -> T:
+        """Run a search off the event loop.
+
+        Raises:
+            Unavailable: still loading, or too many searches are waiting already.
+        """
+        home = self.home
+        if self._waiting >= self.settings.search_threads + self.settings.search_queue:
+            raise Unavailable("too many searches at once", retry_after=1)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._searches, work, home)
+        finally:
+            self._waiting -= 1
+
+    async def until(self, reached: Callable[[], bool], *, seconds: float = 10.0) -> bool:
+        """Wait until something that another thread or process does has happened; False when it takes too long."""
+        clock, pause = asyncio.get_running_loop().time, 0.002
+        deadline = clock() + seconds
+        while not await asyncio.to_thread(reached):
+            if clock() >= deadline or self._stop.is_set():
+                return False
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, 0.05)
+        return True
+
+    def _load(self) -> None:
+        """Open what is not open yet: a failure is tried again from where it happened."""
+        self._storage = self._storage or Storage(self.settings)
+        if self._learn:
+            self._workshop = self._workshop or Workshop(self._storage)
+            self._workshop.prepare()
+        home = Home(self._storage)
+        home.freeze()
+        self._home = home
+        self._run("refresher", self._refresh)
+        if (workshop := self._workshop) is not None:
+            self._run("learner", lambda: workshop.run(home, self._stop))
+
+    def _refresh(self) -> None:
+        while not self._stop.wait(self.settings.refresh_ms / 1e3):
+            self.home.refresh()
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work in a thread; as long as it fails and nobody stops the service, do it again."""
+        thread = threading.Thread(target=self._insist, args=(name, work), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _insist(self, name: str, work: Callable[[], None]) -> None:
+        log = structlog.get_logger("service")
+        told = ""
+        while not self._stop.is_set():
+            try:
+                work()
+            except Exception as error:  # a thread that died silently would serve stale answers for ever
+                self._failure = str(error) if isinstance(error, BandstandError) else "loading failed: see the log"
+                if str(error) != told:  # the same failure every half second is one piece of news
+                    unexpected = None if isinstance(error, BandstandError) else error
+                    log.error("thread_failed", thread=name, reason=str(error), exc_info=unexpected)
+                told = str(error)
+                self._stop.wait(_RETRY_S)
+            else:
+                return

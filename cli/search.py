@@ -1,0 +1,77 @@
+"""`bandstand search`: one search on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, plain, print_json
+
+if TYPE_CHECKING:
+    from bandstand.engine.request import SearchResult
+    from bandstand.types import Hit
+
+_SHOWN_REASONS = 5
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to search for.")],
+    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    offset: Annotated[int, typer.Option(help="How many hits to leave out at the top.")] = 0,
+    query_id: Annotated[str | None, typer.Option(help="Page on in this earlier search.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose search it is.")] = None,
+    session: Annotated[str | None, typer.Option(help="Which session it belongs to.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="bandit (default), all, lexical, dense, memory, hybrid or random.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it stands.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Search the home, and log the search so that a click can follow."""
+    from bandstand.engine.answers import search_json
+    from bandstand.engine.request import SearchRequest, known_kinds
+
+    kinds = known_kinds(kind or [])
+    with opened_storage(home) as storage, opened_home(storage) as searching:
+        request = SearchRequest(
+            query=query,
+            k=k,
+            offset=offset,
+            query_id=query_id,
+            user_id=user or None,
+            session_id=session or None,
+            kinds=kinds,
+            policy=policy or storage.settings.default_policy,
+            explain=explain,
+        )
+        result = searching.engine.search(request)
+    if json:
+        print_json(search_json(result, explain=explain))
+    else:
+        _show(result)
+
+
+def _show(result: SearchResult) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "title", "by", "album", "year", "kind", "found by"):
+        table.add_column(name)
+    for hit in result.hits:
+        table.add_row(*map(plain, _row(hit)))
+    out.print(table if result.hits else "nothing found: try fewer words, or --policy all")
+    search = result.impression
+    played = ", ".join(f"{outcome.arm} {outcome.took_ms:.1f} ms" for outcome in search.outcomes if outcome.took_ms)
+    out.print(f"{result.took_ms:.1f} ms; played: {played or 'none'}; query id {search.query.id}", style="dim")
+    for hit, why in zip(result.hits, result.explanations, strict=False):
+        best = sorted(why.contributions.items(), key=lambda item: -abs(item[1]))[:_SHOWN_REASONS]
+        out.print(f"{hit.position}: " + ", ".join(f"{name} {value:+.2f}" for name, value in best), style="dim")
+
+
+def _row(hit: Hit) -> tuple[str, ...]:
+    entity = hit.entity
+    found_by = " ".join(f"{source.arm}:{source.rank}" for source in hit.sources)
+    artists, year = ", ".join(entity.artists), str(entity.year or "")
+    return str(hit.position), entity.title, artists, entity.album or "", year, entity.kind, found_by

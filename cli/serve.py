@@ -1,0 +1,96 @@
+"""`bandstand serve`: the HTTP service, in one process or in several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandstand.cli.common import HomeOption, out, settings_of
+
+if TYPE_CHECKING:
+    from bandstand.settings import Settings
+
+_END_S = 15
+_HUNG_S = 30
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (BANDSTAND_HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on (BANDSTAND_PORT); 0 takes a free one.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="API processes; above 1 the learner has its own.")] = 1,
+    home: HomeOption = None,
+) -> None:
+    """Answer searches over HTTP, and learn beside it."""
+    from bandstand.storage import Paths
+
+    settings = settings_of(home)
+    Paths(settings.home).create()
+    address = host or settings.host
+    with _listening(address, settings.port if port is None else port) as listener:
+        shown = f"[{address}]" if ":" in address else address
+        out.print(f"Bandstand on http://{shown}:{listener.getsockname()[1]} (docs at /docs), home {settings.home}")
+        if workers == 1:
+            _serve_alone(settings, listener)
+        else:
+            _serve_together(settings, listener, workers)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    from bandstand.errors import Conflict
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio turns Nagle's algorithm off; else every answer may wait 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as cause:
+        listener.close()
+        why = cause.strerror or str(cause)
+        raise Conflict(f"cannot listen on {host}:{port} ({why}): choose with --host and --port") from cause
+    return listener
+
+
+def _serve_alone(settings: Settings, listener: socket.socket) -> None:
+    import uvicorn
+
+    from bandstand.api.app import create_app
+
+    # uvicorn stops gracefully and then raises the signal once more: an orderly end is to be exit code 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    config = uvicorn.Config(
+        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=_END_S
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _serve_together(settings: Settings, listener: socket.socket, workers: int) -> None:
+    """API workers that share the listening socket, and one learner."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from bandstand.api.app import create_worker
+    from bandstand.api.learner_process import LearnerProcess
+    from bandstand.api.metrics import SHARED_FOLDER
+
+    config = uvicorn.Config(
+        partial(create_worker, settings),
+        factory=True,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_END_S,
+        timeout_worker_healthcheck=_HUNG_S,
+    )
+    with tempfile.TemporaryDirectory(prefix="bandstand-metrics-") as counters, LearnerProcess(settings):
+        os.environ.setdefault(SHARED_FOLDER, counters)
+        Multiprocess(config, sockets=[listener]).run()

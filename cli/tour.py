@@ -1,0 +1,184 @@
+"""The tour behind `bandstand demo`: listeners search and click on a copy of the home, then the same comes again."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bandstand.cli.tour_queries import Want
+from bandstand.engine.request import SearchRequest
+from bandstand.feedback.ubi_event import parse_event
+from bandstand.home import Home
+from bandstand.settings import Settings
+from bandstand.storage import Paths, Storage
+from bandstand.types import Entity, Impression
+from bandstand.workshop import Workshop
+
+LISTENERS = 12
+ROUNDS = 12
+SECONDS_BETWEEN = 20.0
+EXAMINED = 0.6
+"""The share of listeners who look at position k is k to the power of -0.6; who sees what they want plays it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A set of searches: reciprocal ranks (0: not among the first ten), retrieval ms and arms played, each (n,)."""
+
+    reciprocal: tuple[float, ...]
+    retrieval_ms: tuple[float, ...]
+    arms: tuple[int, ...]
+
+    @property
+    def mrr(self) -> float:
+        """Mean reciprocal rank over all searches."""
+        return float(np.mean(self.reciprocal))
+
+    @property
+    def ms(self) -> float:
+        """Median milliseconds of retrieval a search."""
+        return float(np.median(self.retrieval_ms))
+
+    @property
+    def played(self) -> float:
+        """Mean number of retrievers that played."""
+        return float(np.mean(self.arms))
+
+
+class VirtualClock:
+    """A clock that moves when it is told to: an evening of searches passes in seconds."""
+
+    def __init__(self, start: float) -> None:
+        self.now = start
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def copy_home(source: Paths, target: Path) -> None:
+    """A copy that the tour may teach; the encoder, which nothing changes, is linked."""
+    shutil.copytree(source.home, target, ignore=shutil.ignore_patterns("encoder", "*.lock", "*.mdb-lock"))
+    if source.encoder.exists():
+        (target / "encoder").symlink_to(source.encoder.resolve())
+
+
+class Tour:
+    """One evening on a copy of the home, with everything that is real but the listeners and the clock."""
+
+    def __init__(self, settings: Settings, *, now: float, seed: int) -> None:
+        self._clock = VirtualClock(now)
+        self._random = random.Random(seed)
+        self._storage = Storage(settings, clock=self._clock)
+        self._workshop = Workshop(self._storage)
+        self._home = Home(self._storage, new_id=lambda: f"{self._random.getrandbits(128):032x}")
+        self._workshop.prepare()
+
+    def close(self) -> None:
+        """Close the copy."""
+        self._home.close()
+        self._workshop.close()
+        self._storage.close()
+
+    def measure(self, wants: Sequence[Want], *, policy: str = "bandit") -> Measured:
+        """Search as somebody new, under a policy; nothing is logged or learned."""
+        answers = [(want, self._answer(want.query, policy)) for want in wants]
+        return Measured(
+            reciprocal=tuple(self._reciprocal(impression, want.entity_id) for want, impression in answers),
+            retrieval_ms=tuple(sum(outcome.took_ms for outcome in i.outcomes) for _, i in answers),
+            arms=tuple(sum(arm.depth > 0 for arm in impression.decision.arms) for _, impression in answers),
+        )
+
+    def evening(self, wants: Sequence[Want], *, told: Callable[[str, int, int], None]) -> int:
+        """Listeners search for what they want, and play it or search on; returns the number of searches."""
+        searches, total = 0, ROUNDS * len(wants)
+        for number in range(ROUNDS):
+            for want in self._random.sample(list(wants), len(wants)):
+                searches += self._listen(want)
+                self._workshop.learner.step()
+                self._home.refresh()
+            told("listening", (number + 1) * len(wants), total)
+        self._clock.advance(self._storage.settings.join_minutes * 60 + 1)
+        self._workshop.learner.catch_up()
+        self._workshop.learner.publish()
+        self._home.refresh()
+        return searches
+
+    def titles(self, count: int) -> list[Want]:
+        """Titles that nobody searched for yet, every second one misspelt."""
+        columns = self._home.catalog.columns
+        tracks = [
+            o for o in range(columns.n) if columns.live[o] and columns.kind[o] == 0 and len(columns.titles[o]) > 3
+        ]
+        wants = []
+        for number, ordinal in enumerate(self._random.sample(tracks, min(count, len(tracks)))):
+            entity = self._home.catalog.entities(np.array([ordinal], np.int32))[0]
+            text = full_name(entity)
+            place = self._random.randrange(1, len(text) - 1)
+            query = text if number % 2 else text[:place] + text[place + 1 :]
+            wants.append(Want(query=query, entity_id=entity.id))
+        return wants
+
+    def _listen(self, want: Want) -> int:
+        """One listener's session: at most two searches."""
+        listener = f"listener-{self._random.randrange(LISTENERS)}"
+        session = f"{self._random.getrandbits(64):016x}"
+        wanted = self._home.store.get(want.entity_id)
+        for attempt, query in enumerate((want.query, full_name(wanted)), start=1):
+            self._clock.advance(SECONDS_BETWEEN)
+            request = SearchRequest(query=query, user_id=listener, session_id=session)
+            impression = self._home.engine.search(request).impression
+            place = self._place(impression, want.entity_id)
+            if place and self._random.random() < place**-EXAMINED:
+                self._play(impression, place)
+                return attempt
+        return 2
+
+    def _play(self, impression: Impression, place: int) -> None:
+        raw = {
+            "action_name": "play",
+            "query_id": impression.query.id,
+            "user_id": impression.query.user_id,
+            "session_id": impression.query.session_id,
+            "event_attributes": {
+                "object": {"object_id": impression.entity_ids[place - 1]},
+                "position": {"ordinal": place},
+                "play_seconds": 60.0,
+            },
+        }
+        self._clock.advance(SECONDS_BETWEEN)
+        self._storage.log.append_events([parse_event(raw, now=self._clock.now)])
+
+    def _answer(self, text: str, policy: str) -> Impression:
+        engine = self._home.engine
+        return engine.answer(engine.query(SearchRequest(query=text)), engine.policy(policy)).impression
+
+    def _place(self, impression: Impression, entity_id: str) -> int:
+        """The position from 1 among the first ten of the wanted recording, any release; 0 when it is not there."""
+        keys = self._home.catalog.columns.fold_key
+        wanted = keys[self._home.store.ordinals([entity_id])[0]]
+        places = np.flatnonzero(keys[impression.ordinals[:10]] == wanted)
+        return int(places[0]) + 1 if len(places) else 0
+
+    def _reciprocal(self, impression: Impression, entity_id: str) -> float:
+        place = self._place(impression, entity_id)
+        return 1 / place if place else 0.0
+
+
+def full_name(entity: Entity) -> str:
+    """What somebody types who knows exactly what it is called."""
+    return " ".join([*entity.artists[:1], entity.title])
+
+
+def tour_settings(settings: Settings, home: Path) -> Settings:
+    """The settings with the copy as home."""
+    return settings.model_copy(update={"home": home})

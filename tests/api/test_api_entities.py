@@ -1,0 +1,163 @@
+"""The catalogue over HTTP: read, write, delete, many at once, and ids of every shape."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from api_world import ENTITIES, eventually, ids, problem, search
+
+ODD_IDS = [
+    "a/b",
+    "/leading",
+    "trailing/",
+    "spotify:track:4uLU6hMCjMI75M1A2tKUQC",
+    "with blank",
+    "100%",
+    "question?mark",
+    "hash#tag",
+    "ünï-code 宇多田",
+    "bulk",
+    "...",
+    "+plus&and=equals",
+    'quote"quote',
+    "back\\slash",
+    "line\nbreak",
+    "x" * 256,
+]
+TRACK = {"kind": "track", "title": "Brand New"}
+
+
+def at(entity_id: str) -> str:
+    return f"/v1/entities/{quote(entity_id, safe='')}"
+
+
+class TestOne:
+    def test_read_gives_all_fields(self, reader):
+        assert reader.get(at("halo")).json() == ENTITIES[0]
+
+    def test_write_then_read_then_find(self, client):
+        entity = {**TRACK, "artists": ["Somebody"], "attributes": {"mood": {"calm": 0.5}}, "released": "2024-05"}
+        response = client.put(f"{at('new')}?wait=true", json=entity)
+        assert (response.status_code, response.json()) == (200, {"id": "new", **entity})
+        assert client.get(at("new")).json() == {"id": "new", **entity}
+        for policy in ("lexical", "dense"):
+            assert ids(search(client, "brand new somebody", policy=policy))[0] == "new"
+
+    def test_without_wait_it_is_found_soon(self, client):
+        client.put(at("new"), json=TRACK)
+        eventually(lambda: "new" in ids(search(client, "brand new", policy="lexical")))
+
+    def test_what_was_read_can_be_written_back(self, client):
+        entity = client.get(at("halo")).json()
+        assert client.put(at("halo"), json=entity).json() == entity
+
+    def test_replacing_replaces_everything(self, client):
+        client.put(f"{at('halo')}?wait=true", json={"kind": "track", "title": "Other"})
+        assert client.get(at("halo")).json() == {"id": "halo", "kind": "track", "title": "Other"}
+        assert "halo" not in ids(search(client, "halo beyonce", policy="lexical"))
+
+    def test_deleted_is_gone_at_once(self, client):
+        assert client.delete(at("hello")).status_code == 204
+        problem(client.get(at("hello")), 404)
+        for policy in ("all", "lexical", "dense", "memory", "bandit"):
+            assert "hello" not in ids(search(client, "hello adele", policy=policy))
+        problem(client.delete(at("hello")), 404)
+
+    def test_deleted_can_be_written_again(self, client):
+        client.delete(at("hello"))
+        client.put(f"{at('hello')}?wait=true", json={**TRACK, "title": "Hello Again"})
+        assert "hello" in ids(search(client, "hello again", policy="lexical"))
+
+    @pytest.mark.parametrize(
+        ("field", "body"),
+        [
+            ("kind", {"title": "x"}),
+            ("kind", {"kind": "song", "title": "x"}),
+            ("title", {"kind": "track"}),
+            ("title", {"kind": "track", "title": " "}),
+            ("title", {"kind": "track", "title": "\ud800"}),
+            ("title", {"kind": "track", "title": "a\x00b"}),
+            ("popularity", {**TRACK, "popularity": 2}),
+            ("released", {**TRACK, "released": "soon"}),
+            ("artists", {**TRACK, "artists": "Somebody"}),
+            ("attributes.genre", {**TRACK, "attributes": {"genre": {"jazz": 0}}}),
+            ("year", {**TRACK, "year": 1990}),
+            ("id", {**TRACK, "id": "other"}),
+            ("\ud800", {**TRACK, "\ud800": 1}),
+        ],
+    )
+    def test_a_value_that_cannot_be_used_is_named(self, reader, field, body):
+        raw = json.dumps(body).encode()
+        response = reader.put(at("new"), content=raw, headers={"content-type": "application/json"})
+        assert problem(response, 422)["field"] == field.replace("\ud800", "?")
+        problem(reader.get(at("new")), 404)
+
+    @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b"\xff"])
+    def test_a_body_that_is_no_entity_is_a_problem(self, reader, raw):
+        response = reader.put(at("new"), content=raw, headers={"content-type": "application/json"})
+        problem(response, response.status_code)
+        assert response.status_code in {400, 422}
+
+
+class TestIds:
+    @pytest.mark.parametrize("entity_id", ODD_IDS)
+    def test_of_every_shape_work_everywhere(self, reader, entity_id):
+        entity = {"id": entity_id, "kind": "track", "title": "Unmistakable"}
+        assert reader.put(f"{at(entity_id)}?wait=true", json=TRACK | {"title": "Unmistakable"}).json() == entity
+        assert reader.get(at(entity_id)).json() == entity
+        assert ids(search(reader, "unmistakable", policy="lexical")) == [entity_id]
+        assert reader.delete(at(entity_id)).status_code == 204
+
+    def test_slashes_may_stand_as_they_are(self, reader):
+        reader.put("/v1/entities/a/b/c", json=TRACK)
+        assert reader.get("/v1/entities/a/b/c").json() == reader.get(at("a/b/c")).json()
+
+    @pytest.mark.parametrize("entity_id", [" ", "\x00", "x" * 257, " padded "])
+    def test_that_cannot_be_are_refused(self, reader, entity_id):
+        assert problem(reader.put(at(entity_id), json=TRACK), 422)["field"] in {"entity_id", "id"}
+
+    def test_that_are_missing_are_no_route(self, reader):
+        problem(reader.put("/v1/entities/", json=TRACK), 404)
+
+    def test_that_hold_no_utf8_are_not_found(self, reader):
+        problem(reader.get("/v1/entities/%ff%fe"), 404)
+
+
+class TestBulk:
+    def post(self, client, *lines: object, wait: bool = True):
+        raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+        return client.post(f"/v1/entities/bulk?wait={str(wait).lower()}", content=b"\n".join(raw))
+
+    def test_many_at_once(self, client):
+        lines = [{"id": f"n{number}", "kind": "track", "title": f"Numbered{number}"} for number in range(300)]
+        answer = self.post(client, *lines).json()
+        assert answer == {"accepted": 300, "changed": 300, "rejected": [], "searchable": True}
+        assert "n271" in ids(search(client, "numbered271", policy="lexical"))
+        assert self.post(client, *lines).json()["changed"] == 0
+
+    def test_bad_lines_are_named_and_the_rest_goes_on(self, client):
+        good = {"id": "new", **TRACK}
+        answer = self.post(client, good, b"{oops", b"", {"id": "x"}, [], good | {"id": "new2"}, wait=False).json()
+        assert answer["accepted"] == 2
+        assert [item["line"] for item in answer["rejected"]] == [2, 4, 5]
+        assert "searchable" not in answer
+        assert client.get(at("new2")).status_code == 200
+
+    def test_the_last_of_an_id_wins(self, client):
+        self.post(client, {"id": "new", **TRACK}, {"id": "new", **TRACK, "title": "Newer"})
+        assert client.get(at("new")).json()["title"] == "Newer"
+
+    @pytest.mark.parametrize("raw", [b"", b"\n\n", b"\xef\xbb\xbf"])
+    def test_nothing_is_a_problem(self, reader, raw):
+        problem(reader.post("/v1/entities/bulk", content=raw), 422)
+
+    def test_windows_lines_and_a_byte_order_mark(self, client):
+        line = json.dumps({"id": "new", **TRACK}).encode()
+        answer = client.post("/v1/entities/bulk", content=b"\xef\xbb\xbf" + line + b"\r\n" + line + b"\r\n").json()
+        assert (answer["accepted"], answer["rejected"]) == (2, [])
+
+    def test_bytes_that_are_no_text_are_rejected(self, reader):
+        answer = self.post(reader, b"\xff\xfe", wait=False).json()
+        assert [item["line"] for item in answer["rejected"]] == [1]

@@ -1,0 +1,45 @@
+"""The command line over an empty home, and over one that was built once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from cli_world import ENTITIES, Cli, ndjson, run
+
+QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "40", "BANDSTAND_DEADLINE_MS": "10000"}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch, tmp_path):
+    """No settings but quick ones, and a home of the test's own."""
+    for name in list(os.environ):
+        if name.startswith("BANDSTAND_"):
+            monkeypatch.delenv(name)
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BANDSTAND_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    return Cli(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A home with a few entities, indexed and trained."""
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        for words in (["ingest", ndjson(folder / "e.ndjson", ENTITIES)], ["index"]):
+            assert run(patch, [*words, "--home", folder / "home"]) == 0
+    return folder / "home"
+
+
+@pytest.fixture
+def home(built, tmp_path):
+    """A built home of the test's own; it is BANDSTAND_HOME."""
+    return shutil.copytree(built, tmp_path / "home")

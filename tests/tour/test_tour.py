@@ -1,0 +1,81 @@
+"""The tour on a small home: clicks teach it, and what it shows is measured over all its searches."""
+
+from __future__ import annotations
+
+import pytest
+
+from bandstand.catalog.bundled import load_bundled
+from bandstand.cli.tour import Measured, Tour, copy_home, full_name, tour_settings
+from bandstand.cli.tour_queries import WANTS, Want
+from bandstand.home import Home
+from bandstand.settings import Settings
+from bandstand.storage import Paths, Storage
+from bandstand.workshop import Workshop
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory) -> Paths:
+    """A home with 60 bundled tracks, indexed and trained."""
+    settings = Settings(home=tmp_path_factory.mktemp("tour") / "home", encoder="hashing", selfplay_queries=60)
+    storage = Storage(settings, clock=lambda: NOW)
+    wanted = {want.entity_id for want in WANTS[:2]}
+    tracks = [entity for entity in load_bundled() if entity.kind == "track"]
+    storage.store.upsert([*(e for e in tracks if e.id in wanted), *tracks[:60]])
+    workshop = Workshop(storage)
+    workshop.prepare()
+    workshop.index()
+    home = Home(storage)
+    workshop.train(home)
+    for part in (home, workshop, storage):
+        part.close()
+    return storage.paths
+
+
+@pytest.fixture
+def tour(paths, tmp_path):
+    copy_home(paths, tmp_path / "copy")
+    settings = Settings(home=paths.home, encoder="hashing", selfplay_queries=0)
+    tour = Tour(tour_settings(settings, tmp_path / "copy"), now=NOW, seed=1)
+    yield tour
+    tour.close()
+
+
+def test_every_wanted_entity_is_in_the_bundled_catalogue():
+    ids = {entity.id for entity in load_bundled()}
+    assert [want.entity_id for want in WANTS if want.entity_id not in ids] == []
+
+
+def test_an_evening_teaches_words_that_no_field_holds(tour):
+    lyric = [Want(query="is this the real life", entity_id=WANTS[0].entity_id)]
+    before = tour.measure(lyric)
+    told = []
+    searches = tour.evening(lyric, told=lambda *progress: told.append(progress))
+    after = tour.measure(lyric)
+    assert after.mrr == 1.0 >= before.mrr
+    assert 12 <= searches <= 24
+    assert told[-1] == ("listening", 12, 12)
+
+
+def test_measuring_teaches_nothing(tour):
+    assert tour.measure(WANTS[:1]).reciprocal == tour.measure(WANTS[:1]).reciprocal
+    assert tour._storage.log.count() == 0
+
+
+def test_unseen_titles_are_named_by_what_they_are(tour):
+    wants = tour.titles(10)
+    assert len({want.entity_id for want in wants}) == 10
+    exact = [full_name(tour._home.store.get(want.entity_id)) == want.query for want in wants]
+    assert exact == [number % 2 == 1 for number in range(10)]
+
+
+def test_the_copy_leaves_the_home_alone(paths, tmp_path):
+    copy_home(paths, tmp_path / "other")
+    assert {item.name for item in (tmp_path / "other").iterdir()} >= {"catalog.sqlite", "memory", "models", "text"}
+    assert not (tmp_path / "other" / "learner.lock").exists()
+
+
+def test_measured_is_over_all_searches():
+    measured = Measured(reciprocal=(1.0, 0.0, 0.5), retrieval_ms=(1.0, 3.0, 9.0), arms=(2, 3, 4))
+    assert (measured.mrr, measured.ms, measured.played) == (0.5, 3.0, 3.0)
