@@ -94,7 +94,7 @@ def test_what_one_arm_learns_says_little_about_another_context() -> None:
     assert model.predict("dense", (("plain", 1.0),))[3] < model.predict("dense", (("plain", 1.0),))[0]
 
 
-def test_labels_are_learned_in_the_context_of_their_arm() -> None:
+def test_labels_are_learned_in_the_context_of_their_arm_and_all_with_the_same_weight() -> None:
     decisions = [
         ArmDecision(arm="trigram", depth=10, context=(("typo", 1.0),)),
         ArmDecision(arm="dense", depth=10, context=(("vague", 1.0),)),
@@ -106,8 +106,8 @@ def test_labels_are_learned_in_the_context_of_their_arm() -> None:
     ]
     by_labels, by_hand = VwModel(), VwModel()
     by_labels.learn_labels(decisions, labels)
-    by_hand.learn("trigram", (("typo", 1.0),), 1, -0.2, 0.5)
-    by_hand.learn("dense", (("vague", 1.0),), 1, -0.2, 0.5)
+    by_hand.learn("trigram", (("typo", 1.0),), 1, -0.2, 1.0)
+    by_hand.learn("dense", (("vague", 1.0),), 1, -0.2, 1.0)
     assert by_labels.to_bytes() == by_hand.to_bytes()
     assert by_labels.trained == {"trigram": 1, "dense": 1}
 
