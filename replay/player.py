@@ -129,8 +129,14 @@ class Player:
         request = SearchRequest(query=ask.text, k=self._settings.page, user_id=ask.user, session_id=ask.session)
         answer = engine.answer(engine.query(request), self._contestant.policy(engine.policy))
         logged = with_modelled_cost(answer.impression)
-        self._searches.append(replace(logged, shown=0) if self._settings.judged_deep else logged)
+        self._searches.append(_unshown(logged) if self._settings.judged_deep else logged)
         return Played(ask, answer, *self._behaviour.knows(ask))
+
+
+def _unshown(impression: Impression) -> Impression:
+    """As if the page had begun below all that is logged: nobody has seen, and so passed over, any of it."""
+    query = replace(impression.query, offset=len(impression.ordinals))
+    return replace(impression, query=query, shown=0)
 
 
 def with_modelled_cost(impression: Impression) -> Impression:

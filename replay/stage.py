@@ -127,7 +127,7 @@ class Stage(AbstractContextManager["Stage"]):
 
 
 def _wholly_shown(impression: Impression) -> Impression:
-    return replace(impression, shown=len(impression.ordinals))
+    return replace(impression, query=replace(impression.query, offset=0), shown=len(impression.ordinals))
 
 
 def _blocks(

@@ -9,6 +9,8 @@ import pytest
 from replay_worlds import DAY, START, asks, dataset, entities, quick
 
 from bandstand.errors import BadInput, Conflict
+from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.settings import MemorySettings
 from bandstand.replay import run as run_module
 from bandstand.replay.contestants import contestant
 from bandstand.replay.evaluate import evaluate
@@ -122,6 +124,25 @@ def test_what_the_user_has_is_taken_out_before_judging(tmp_path):
     play(dataset([replace(ask, known=())]), quick(policies=("lexical",)), tmp_path / "all")
     with_known, without = (rows_of(tmp_path / name, "lexical")[0].found[0][0] for name in ("known", "all"))
     assert with_known == without - 1
+
+
+@pytest.mark.parametrize(("judged_deep", "passed_over"), [(True, False), (False, True)])
+def test_what_was_not_chosen_is_a_failure_only_where_people_chose_from_the_page(tmp_path, judged_deep, passed_over):
+    """The first who asks for "amber" wants one hit, the next three another: did they see, and pass over, the first?"""
+    found = [entity.id for entity in entities() if "amber" in entity.title]
+
+    def ask(number: int) -> Ask:
+        time = START + number * DAY
+        answers = (Answer(found[-1] if number else found[0], 2, time + 9),)
+        return Ask(id=f"q{number}", time=time, text="amber", user=f"u{number}", answers=answers)
+
+    settings = quick(policies=("lexical",), judged_deep=judged_deep, page=20)
+    play(dataset([ask(number) for number in range(4)]), settings, tmp_path)
+    memory = Memory(tmp_path / "policies" / "lexical" / "home" / "memory", settings=MemorySettings(agree_users=1))
+    rows = memory.query_rows("amber")
+    memory.close()
+    assert len([row for row in rows if row.plays]) == 2
+    assert any(row.impressions for row in rows) == passed_over
 
 
 def test_baselines_are_read_off_the_same_searches(tmp_path, moments):
