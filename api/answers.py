@@ -108,6 +108,23 @@ class LoggedAnswer(Answer):
     took_ms: float
 
 
+class ArmCostAnswer(Answer):
+    """A retriever: milliseconds of one call as measured lately, and the share of searches in which it was of use."""
+
+    arm: str
+    cost_ms: float
+    past_yield: float
+
+
+class ArmsAnswer(Answer):
+    """What a search may choose from: retrievers, cheapest first, the depths of each, and policies by name."""
+
+    arms: list[ArmCostAnswer]
+    depths: list[int]
+    policies: list[str]
+    default_policy: str
+
+
 class SuggestionAnswer(Answer):
     """One completion; `entity_id` is null where it is a query that people made."""
 

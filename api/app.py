@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from bandstand.api import entities, events, models, operation, search, users
+from bandstand.api import arms, entities, events, models, operation, pages, search, users
 from bandstand.api.body_limit import BodyLimit
 from bandstand.api.description import install_description
 from bandstand.api.guard import Guard
@@ -19,6 +19,7 @@ from bandstand.api.logs import configure_logs
 from bandstand.api.metrics import Metrics
 from bandstand.api.problems import install_problems
 from bandstand.api.processes import when_parent_ends
+from bandstand.api.same_origin import SameOrigin
 from bandstand.api.service import Service
 from bandstand.settings import Settings, load_settings
 
@@ -52,8 +53,9 @@ def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastA
     install_problems(app)
     install_description(app)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
+    app.add_middleware(SameOrigin)
     app.add_middleware(Guard, metrics=metrics)
-    for module in (search, events, entities, users, models, operation):
+    for module in (search, arms, events, entities, users, models, operation, pages):
         app.include_router(module.router)
     return app
 

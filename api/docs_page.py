@@ -26,7 +26,8 @@ def docs_page(openapi: Schema) -> str:
     shapes = "".join(_shape(name, schema) for name, schema in openapi["components"]["schemas"].items())
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(info['title'])} API</title>"
-        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<meta name=viewport content="width=device-width"><link rel=icon href="/assets/icon.svg">'
+        f"<style>{_STYLE}</style></head><body>"
         f"<h1>{escape(info['title'])} API {escape(info['version'])}</h1>"
         f"<p>{escape(info['description'])} The machine-readable form is at"
         f' <a href="/openapi.json">/openapi.json</a>.</p>{routes}<h1>Shapes</h1>{shapes}</body></html>'

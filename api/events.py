@@ -32,16 +32,17 @@ async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, w
     be used is named, and the others are accepted.
     """
     home, body = service.home, await request.body()
-    answer, last_seq = await asyncio.to_thread(_append, home, body, request.headers.get("content-type"))
+    parsed = await asyncio.to_thread(parse_events, body, request.headers.get("content-type"), now=home.clock())
+    answer, last_seq = await asyncio.to_thread(_append, home, parsed)
     metrics.received(accepted=answer["accepted"], duplicates=answer["duplicates"], rejected=len(answer["rejected"]))
+    metrics.acted(event.action for _, event in parsed.events)
     if wait:
-        answer["learned"] = await service.until(lambda: home.memory.position() >= last_seq)
+        answer["learned"] = await service.until(lambda: home.log.reached(home.memory.position(), last_seq))
     return JsonAnswer(answer, status_code=202)
 
 
-def _append(home: Home, body: bytes, content_type: str | None) -> tuple[Json, int]:
+def _append(home: Home, parsed: ParsedEvents) -> tuple[Json, int]:
     """The answer, and the log's seq up to which it stands."""
-    parsed: ParsedEvents = parse_events(body, content_type, now=home.clock())
     appended = home.log.append_events([event for _, event in parsed.events])
     rejected = [{"index": item.index, "reason": item.reason} for item in parsed.rejected]
     answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "rejected": rejected}

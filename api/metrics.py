@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from bandstand.engine.request import SearchResult
+from bandstand.errors import Unavailable
+from bandstand.feedback.rewards import LEARNED_ACTIONS
 from bandstand.home import Home
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,11 +41,19 @@ class Metrics:
             "bandstand_arm_depths_total", "Depths that were decided", ["arm", "depth"], registry=registry
         )
         self._events = Counter("bandstand_events_total", "Events by what became of them", ["result"], registry=registry)
+        self._actions = Counter(
+            "bandstand_actions_total", "What people did, repeated events included", ["action"], registry=registry
+        )
         self._http = Counter(
             "bandstand_http_requests_total", "Requests", ["method", "route", "status"], registry=registry
         )
         self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
+        self._waiting = self._gauge(
+            "bandstand_spool_waiting_entries", "Log entries on this machine that the cluster does not have yet"
+        )
         self._entities = self._gauge("bandstand_entities", "Live entities")
+        start = "When counting began, in seconds since 1970"
+        Gauge("bandstand_start_time_seconds", start, registry=registry, multiprocess_mode="min").set(time.time())
         self._queries = self._gauge("bandstand_memory_queries", "Queries that the memory holds")
 
     def searched(self, result: SearchResult) -> None:
@@ -61,6 +74,11 @@ class Metrics:
         for result, count in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
             self._events.labels(result).inc(count)
 
+    def acted(self, actions: Iterable[str]) -> None:
+        """People did things; names that are not UBI's usual ones are counted together, as anybody can invent some."""
+        for action in actions:
+            self._actions.labels(action if action in LEARNED_ACTIONS else "other").inc()
+
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""
         self._http.labels(method, route, str(status)).inc()
@@ -68,7 +86,8 @@ class Metrics:
     def page(self, home: Home | None) -> bytes:
         """The current values, in Prometheus' text format."""
         if home is not None:
-            self._lag.set(max(home.log.head() - home.memory.position(), 0))
+            self._lag.set(_lag(home))
+            self._waiting.set(home.log.waiting())
             self._entities.set(int(home.catalog.columns.live.sum()))
             self._queries.set(home.memory.stats().queries)
         return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
@@ -81,3 +100,11 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return registry
+
+
+def _lag(home: Home) -> float:
+    """Entries between the log's end and the learner; not a number while the cluster that knows is away."""
+    try:
+        return max(home.log.head() - home.memory.position(), 0)
+    except Unavailable:
+        return math.nan

@@ -60,6 +60,7 @@ class SearchBody(BaseModel):
         description="bandit (the default, unless the server is set otherwise), all, lexical, dense, memory, hybrid",
     )
     explain: bool = False
+    preview: bool = Field(False, description="Answer without logging: for results while somebody is still typing")
     locale: Annotated[str, Field(max_length=35)] | None = None
 
     def to_request(self, default_policy: str) -> SearchRequest:
@@ -75,6 +76,7 @@ class SearchBody(BaseModel):
             filters=self.filters.to_filters() if self.filters else Filters(),
             policy=self.policy or default_policy,
             explain=self.explain,
+            preview=self.preview,
             locale=self.locale,
         )
 

@@ -13,9 +13,22 @@ from bandstand.api.json_answer import JsonAnswer
 from bandstand.api.schemas import SearchBody
 from bandstand.api.state import MetricsOf, ServiceOf
 from bandstand.engine.answers import impression_json, search_json
+from bandstand.engine.request import SearchResult
+from bandstand.errors import Unavailable
 from bandstand.home import Home
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=problems(422, 503))
+
+
+def check_answered(result: SearchResult) -> None:
+    """Let pass what was answered, were it with nothing.
+
+    Raises:
+        Unavailable: nothing was found, and not because there is nothing: a retriever failed or was late.
+    """
+    missing = [outcome.arm for outcome in result.impression.outcomes if outcome.status in ("failed", "late")]
+    if missing and not len(result.impression.ordinals):
+        raise Unavailable(f"nothing was found, while {', '.join(missing)} could not answer; try again", retry_after=2)
 
 
 @router.post(
@@ -31,7 +44,9 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
 
     def work(home: Home) -> JsonAnswer:
         result = home.engine.search(request)
-        metrics.searched(result)
+        if not request.preview:
+            metrics.searched(result)
+        check_answered(result)
         return JsonAnswer(search_json(result, explain=request.explain))
 
     return await service.search(work)

@@ -6,15 +6,19 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
+from bandstand.cluster.connection import Cluster
+from bandstand.cluster.lease import Lease, new_holder
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.home import Home
+from bandstand.learner.leadership import LEARNER, lead
 from bandstand.settings import Settings
 from bandstand.storage import Storage
-from bandstand.workshop import Workshop
+from bandstand.workshop import Workshop, prepare_encoder
 
 T = TypeVar("T")
 
@@ -35,6 +39,8 @@ class Service:
         self._storage: Storage | None = None
         self._workshop: Workshop | None = None
         self._home: Home | None = None
+        self._loaded = threading.Event()
+        self._leading = False
         self._failure = "still loading the catalogue and its indexes"
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -97,15 +103,39 @@ class Service:
     def _load(self) -> None:
         """Open what is not open yet: a failure is tried again from where it happened."""
         self._storage = self._storage or Storage(self.settings)
-        if self._learn:
+        cluster = self._storage.cluster
+        if cluster is not None:
+            prepare_encoder(self.settings, self._storage.paths)
+            if self._learn and not self._leading:
+                self._leading = True
+                self._run("leader", partial(self._lead, self._storage, cluster))
+        elif self._learn:
             self._workshop = self._workshop or Workshop(self._storage)
             self._workshop.prepare()
         home = Home(self._storage)
         home.freeze()
         self._home = home
+        self._loaded.set()
         self._run("refresher", self._refresh)
         if (workshop := self._workshop) is not None:
             self._run("learner", lambda: workshop.run(home, self._stop))
+
+    def _lead(self, storage: Storage, cluster: Cluster) -> None:
+        """Index and learn whenever this machine is the one of the cluster that does."""
+
+        def work(ends: threading.Event) -> None:
+            workshop = Workshop(storage)
+            try:
+                workshop.prepare()
+                while not ends.is_set() and not self._loaded.wait(_RETRY_S):
+                    pass  # the home opens once the indices are there, which the line above has seen to
+                if not ends.is_set():
+                    workshop.run(self.home, ends)
+            finally:
+                workshop.close()
+
+        lease = Lease(cluster, LEARNER, holder=new_holder(), lasts_s=self.settings.lease_seconds)
+        lead(lease, work, self._stop)
 
     def _refresh(self) -> None:
         while not self._stop.wait(self.settings.refresh_ms / 1e3):

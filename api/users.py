@@ -34,4 +34,4 @@ async def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
 
 def _carried_out(home: Home, seq: int) -> bool:
     """Whether the learner has read the order, and owes no order any more: it erases the order itself as the last."""
-    return home.memory.position() >= seq and home.memory.state(ORDER) is None
+    return home.log.reached(home.memory.position(), seq) and home.memory.state(ORDER) is None

@@ -62,6 +62,7 @@ class TestMetrics:
         assert [
             grown("bandstand_events_total", f"result={result}") for result in ("accepted", "duplicate", "rejected")
         ] == [1, 1, 1]
+        assert grown("bandstand_actions_total", "action=click") == 2
         route = "route=/v1/entities/{entity_id:any}"
         assert grown("bandstand_http_requests_total", "method=GET", route, "status=200") == 1
         assert grown("bandstand_http_requests_total", "method=GET", route, "status=404") == 1
@@ -70,9 +71,11 @@ class TestMetrics:
     def test_what_callers_invent_is_no_label(self, reader):
         reader.get("/an/invented/path")
         reader.request("INVENTED", "/healthz")
+        reader.post("/v1/events", json={"action_name": "invented"})
         labels = " ".join(" ".join(sample) for sample in metrics(reader))
         assert "invented" not in labels.lower()
         assert "method=OTHER" in labels
+        assert "action=other" in labels
 
 
 class TestDescription:
@@ -98,7 +101,7 @@ class TestDescription:
 
 class TestUnknown:
     @pytest.mark.parametrize(
-        "path", ["/", "/v1", "/v1/nothing", "/v1/search/", "/v1/queries/", "/v1/queries/a/b", "//", "/%00"]
+        "path", ["/index.html", "/v1", "/v1/nothing", "/v1/search/", "/v1/queries/", "/v1/queries/a/b", "/%00"]
     )
     def test_routes_are_problems(self, reader, path):
         problem(reader.get(path), 405 if path == "/v1/search" else 404)

@@ -1,0 +1,88 @@
+"""Takes the pictures in docs/images from the real product: `python -m bench.screenshots [--home FOLDER]`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from bandstand.catalog.bundled import load_bundled
+from bandstand.settings import load_settings
+from bandstand.storage import Storage
+from bench.served import chromium, serving
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+COLOURS = 256
+QUERIES = ("hello", "sigur ros", "jazz for the night", "beyonse", "kind of blue")
+
+
+def main() -> None:
+    """Serve the bundled catalogue, or another home, and take every picture."""
+    parser = argparse.ArgumentParser(prog="bench.screenshots", description=__doc__)
+    parser.add_argument("--home", type=Path, help="an indexed home; without it, one is made of the bundled catalogue")
+    given = parser.parse_args()
+    IMAGES.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(given.home or _built(Path(folder))) as address,
+        chromium() as browser,
+    ):
+        _take(browser, address)
+
+
+def _take(browser: Browser, address: str) -> None:
+    _open(browser, f"{address}/?q=warm+up", width=1280, height=800).close()
+    search = _open(browser, f"{address}/?q=miles+davis", width=1280, height=800)
+    search.locator("#query").focus()
+    _save(search, "search")
+    why = _open(browser, f"{address}/?q=beyonse+halo", width=1280, height=800, dark=True)
+    why.locator(".act-why").first.click()
+    why.locator(".moved").wait_for()
+    _save(why, "why")
+    _save(_open(browser, f"{address}/?q=sad+songs", width=360, height=740), "mobile")
+    for query in QUERIES:
+        _open(browser, f"{address}/?q={quote_plus(query)}", width=1280, height=800).close()
+    dashboard = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    dashboard.goto(f"{address}/dashboard")
+    dashboard.locator(".model").first.wait_for()
+    dashboard.locator(".tile").first.wait_for()
+    _save(dashboard, "dashboard", settled=False)
+
+
+def _open(browser: Browser, url: str, *, width: int, height: int, dark: bool = False) -> Page:
+    page = browser.new_page(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+    )
+    page.goto(url)
+    page.locator(".hit").first.wait_for()
+    page.locator("#decision li").first.wait_for()
+    return page
+
+
+def _save(page: Page, name: str, *, settled: bool = True) -> None:
+    if settled:  # the dashboard never is: it looks again and again
+        page.wait_for_load_state("networkidle")
+    file = IMAGES / f"{name}.png"
+    picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=2).save(file, optimize=True)
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
+    page.close()
+
+
+def _built(home: Path) -> Path:
+    """A home with the bundled catalogue; the server indexes it as it starts."""
+    storage = Storage(load_settings(home=home))
+    storage.store.upsert(list(load_bundled()))
+    storage.close()
+    return home
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""One browser and one server for all tests of the pages; every test has a context of its own and a watched console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from web_world import build_home, serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(browser, tmp_path_factory):
+    """The address of a server; its memory is shared by all tests, so each that teaches has a query of its own."""
+    folder = tmp_path_factory.mktemp("web") / "home"
+    build_home(folder)
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Opens pages in contexts of their own. A console error, an uncaught one or a broken policy fails the test."""
+    contexts, wrong = [], []
+
+    def open_(path: str = "/", *, expected: str = "", **options: object):
+        context = browser.new_context(base_url=server, locale="en-GB", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning")
+                and not (expected and expected in message.text)
+                and wrong.append(message.text)
+            ),
+        )
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert wrong == []

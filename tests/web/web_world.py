@@ -1,0 +1,125 @@
+"""A small real catalogue behind a real server, and what tests do with its pages."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from bandstand.api.app import create_app
+from bandstand.catalog.codec import entity_from_json
+from bandstand.home import Home
+from bandstand.settings import Settings
+from bandstand.storage import Storage
+from bandstand.workshop import Workshop
+
+EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> Anthem'
+ARABIC = "كان عندنا طاحون"
+
+
+def track(id_: str, title: str, artist: str, year: int, genre: str = "pop", popularity: float = 0.5) -> dict:
+    return {
+        "id": id_, "kind": "track", "title": title, "artists": [artist], "released": str(year),
+        "attributes": {"genre": {genre: 0.9}}, "popularity": popularity,
+    }  # fmt: skip
+
+
+ENTITIES = [
+    track("hello-adele", "Hello", "Adele", 2015, popularity=0.95),
+    track("hello-richie", "Hello", "Lionel Richie", 1983, "soul", 0.6),
+    track("hello-beatles", "Hello, Goodbye", "The Beatles", 1967, "rock", 0.7),
+    track("halo", "Halo", "Beyoncé", 2008, popularity=0.9),
+    track("hoppipolla", "Hoppípolla", "Sigur Rós", 2005, "post-rock", 0.6),
+    track("tahoun", ARABIC, "فيروز", 1957, "arabic", 0.5),
+    track("evil", EVIL, "<b>Mallory</b>", 2020, "metal", 0.4),
+    *(track(f"blue-{n}", f"Blue Song {n}", f"Singer {n}", 1960 + n, "blues", 0.3) for n in range(15)),
+    {"id": "adele", "kind": "artist", "title": "Adele", "popularity": 0.95},
+    {"id": "rainy", "kind": "playlist", "title": "Hello Rainy Sunday", "members": ["halo", "hoppipolla"]},
+]
+
+
+def settings_of(home: Path, **values: object) -> Settings:
+    quick = {"encoder": "hashing", "refresh_ms": 20.0, "deadline_ms": 10_000.0, "selfplay_queries": 40}
+    return Settings(**{"home": home, **quick, **values})
+
+
+def build_home(folder: Path, *, trainings: int = 1) -> None:
+    """Catalogue, indexes, and the first rankers and bandit."""
+    storage = Storage(settings_of(folder))
+    storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
+    workshop = Workshop(storage)
+    workshop.index()
+    home = Home(storage)
+    for _ in range(trainings):
+        workshop.train(home)
+    for part in (home, workshop, storage):
+        part.close()
+
+
+@contextmanager
+def serving(home: Path, **settings: object) -> Iterator[str]:
+    """A server over a home, in a thread of its own; its address, once it can search."""
+    app = create_app(settings_of(home, **settings))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            wait_until(lambda: _ready(address))
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+
+
+def wait_until(reached: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition, with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz").status_code == 200
+    except httpx.TransportError:  # not listening yet
+        return False
+
+
+def titles(page) -> list[str]:
+    """The titles on the page, best first."""
+    return page.locator("#lists .title").all_inner_texts()
+
+
+def ids(page) -> list[str]:
+    """The entities on the page, best first."""
+    return page.locator("#lists .hit").evaluate_all("rows => rows.map(row => row.dataset.id)")
+
+
+def settled(page):
+    """A context in which the next new search that counts (no preview, no explanation of one) is waited for."""
+
+    def counts(response) -> bool:
+        if not response.url.endswith("/v1/search"):
+            return False
+        body = response.request.post_data_json
+        return not body.get("preview") and not body.get("query_id")
+
+    return page.expect_response(counts)
+
+
+def violations(page) -> str:
+    """What axe-core reports, empty where there is nothing."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page)
+    return found.generate_report() if found.violations_count else ""

@@ -1,0 +1,33 @@
+// What people do, as UBI 1.3 events: https://github.com/o19s/ubi
+
+import { send, sendLeaving } from "./api.js";
+import { identity, randomId } from "./identity.js";
+
+/** Report an action on an entry of the page; resolves to whether it was taken. */
+export const report = (action, entry, attributes) => send([eventOf(action, entry, attributes)]);
+
+/** The same while the page is being left. */
+export const reportLeaving = (action, entry, attributes) => sendLeaving([eventOf(action, entry, attributes)]);
+
+/**
+ * The event of an action on an entry. Without an id of its search (the page was a preview while somebody typed)
+ * the event carries the query's text, from which the memory learns too. The server's clock dates it.
+ */
+function eventOf(action, entry, attributes = {}) {
+  const { hit, answer, position, team } = entry;
+  const search = answer.preview ? { user_query: answer.query.text } : { query_id: answer.query_id };
+  return {
+    action_name: action,
+    event_id: randomId(),
+    application: "bandstand-page",
+    ...identity(),
+    ...search,
+    event_attributes: {
+      object: { object_id: hit.entity_id, object_id_field: "entity_id", object_id_type: hit.kind },
+      position: { ordinal: position },
+      policy: answer.decision.policy,
+      ...(team && { interleaving: team }),
+      ...attributes,
+    },
+  };
+}

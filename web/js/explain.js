@@ -1,0 +1,214 @@
+// "Why this?": one hit, where it came from, what moved it, what is known about it, and what goes with it.
+
+import { entity, search } from "./api.js";
+import { byId, fill, h, short } from "./dom.js";
+import { hue, tile } from "./hits.js";
+import { icon } from "./icons.js";
+import { ARMS, KIND, featureName } from "./names.js";
+
+const SHOWN = 7;
+const RELATED = 6;
+
+/** Open the sheet of an entry. `filter(name, value)` and `open(text)` are called for what is chosen there. */
+export async function openSheet(entry, { filter, open }) {
+  const { hit } = entry;
+  const sheet = byId("sheet");
+  const why = h("div", { class: "why", "aria-busy": "true" }, h("p", { class: "quiet" }, "Looking …"));
+  const facts = h("div", {});
+  const related = h("div", {});
+  const close = h(
+    "button",
+    { type: "button", class: "icon", "aria-label": "Close", on: { click: () => sheet.close() } },
+    icon("close"),
+  );
+  fill(
+    sheet,
+    h(
+      "header",
+      { vars: { hue: hue(hit.artists[0] ?? hit.title) } },
+      tile(hit),
+      h(
+        "div",
+        {},
+        h("h2", { id: "sheet-title", dir: "auto" }, hit.title),
+        h("p", { dir: "auto" }, [KIND[hit.kind], ...hit.artists].join(" · ")),
+      ),
+      close,
+    ),
+    why,
+    facts,
+    related,
+  );
+  sheet.showModal();
+  const follow = (text) => {
+    sheet.close();
+    open(text);
+  };
+  await Promise.all([
+    explained(entry)
+      .then((parts) => fill(why, parts), failedIn(why))
+      .then(() => why.removeAttribute("aria-busy")),
+    entity(hit.entity_id).then((found) => fill(facts, known(found, filter)), failedIn(facts)),
+    alike(hit).then((hits) => fill(related, others(hits, follow)), failedIn(related)),
+  ]);
+}
+
+const failedIn = (element) => (error) => fill(element, h("p", { class: "failed" }, error.message));
+
+/** The same page of the same search again, this hit alone, with features and contributions. */
+async function explained({ hit, answer }) {
+  const body = { query: answer.query.text, query_id: answer.query_id, offset: hit.position - 1, k: 1, explain: true };
+  const [found] = (await search(body)).hits;
+  return [broughtBy(hit), remembered(found.explain.features), moved(found)];
+}
+
+function broughtBy({ sources, position }) {
+  const rows = Object.entries(sources).sort((a, b) => a[1].rank - b[1].rank);
+  return h(
+    "section",
+    {},
+    h("h3", {}, `Why it stands at ${position}`),
+    h(
+      "table",
+      {},
+      h("caption", {}, "Retrievers that brought it"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Retriever", "Rank", "Score"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map(([arm, { rank, score }]) =>
+          h(
+            "tr",
+            {},
+            h(
+              "th",
+              { scope: "row" },
+              h("span", { class: `arm arm-${arm}` }, arm),
+              h("span", { class: "note" }, ARMS[arm]),
+            ),
+            h("td", {}, short(rank)),
+            h("td", {}, score === null ? "–" : short(score, 3)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function remembered(features) {
+  const clicks = features["memory.clicks"];
+  if (clicks == null) return h("p", { class: "quiet" }, "The memory holds nothing about it for this query yet.");
+  const parts = [
+    `${short(clicks)} clicks`,
+    `${short(features["memory.plays"] ?? 0)} plays`,
+    `shown ${short(features["memory.impressions"] ?? 0)} times`,
+  ];
+  const own = features["memory.own"] > 0 ? " You chose it for this query before." : "";
+  const expected = features["memory.predicted"] > 0 ? " Before any click it was expected to answer this query." : "";
+  return h("p", {}, `Remembered for this query, older actions counting less: ${parts.join(", ")}.${own}${expected}`);
+}
+
+function moved({ explain, score }) {
+  const entries = Object.entries(explain.contributions)
+    .filter(([, value]) => value !== 0)
+    .slice(0, SHOWN);
+  if (entries.length === 0)
+    return h(
+      "p",
+      { class: "quiet" },
+      "Another ranker serves by now than made this page: what moved it is not known any more.",
+    );
+  const most = Math.max(...entries.map(([, value]) => Math.abs(value)));
+  return h(
+    "section",
+    {},
+    h("h3", {}, "What moved it"),
+    h(
+      "ol",
+      { class: "moved" },
+      entries.map(([name, value]) =>
+        h(
+          "li",
+          { class: value < 0 ? "down" : "up" },
+          h("span", {}, featureName(name)),
+          h("meter", { min: 0, max: most, value: Math.abs(value), "aria-hidden": "true" }),
+          h("b", {}, `${value < 0 ? "−" : "+"}${short(Math.abs(value), 2)}`),
+        ),
+      ),
+    ),
+    h("p", { class: "quiet" }, `The largest of the parts that add up to its score, ${short(score, 2)}.`),
+  );
+}
+
+function known({ album, released, aliases = [], attributes = {}, popularity = 0, members = [] }, filter) {
+  const facts = {
+    Album: album,
+    Released: released,
+    "Also known as": aliases.join(", "),
+    Popularity: popularity && short(popularity, 2),
+    Holds: members.length && `${members.length} entries`,
+  };
+  const chips = Object.entries(attributes).flatMap(([name, values]) =>
+    Object.keys(values).map((value) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          title: `Only ${name}: ${value}`,
+          on: { click: () => (byId("sheet").close(), filter(name, value)) },
+        },
+        value,
+      ),
+    ),
+  );
+  return [
+    h(
+      "dl",
+      {},
+      Object.entries(facts)
+        .filter(([, value]) => value)
+        .map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)])
+        .flat(),
+    ),
+    chips.length > 0 && h("div", { class: "filters" }, chips),
+  ];
+}
+
+async function alike({ artists, title, entity_id }) {
+  const found = await search({ query: artists[0] ?? title, k: RELATED + 1, policy: "hybrid", preview: true });
+  return found.hits.filter((hit) => hit.entity_id !== entity_id).slice(0, RELATED);
+}
+
+function others(hits, follow) {
+  if (hits.length === 0) return null;
+  return h(
+    "section",
+    {},
+    h("h3", {}, "Related"),
+    h(
+      "ul",
+      { class: "related" },
+      hits.map((hit) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", on: { click: () => follow([hit.title, ...hit.artists.slice(0, 1)].join(" ")) } },
+            tile(hit),
+            h("span", { dir: "auto" }, h("b", {}, hit.title), " ", h("span", {}, hit.artists.join(", "))),
+          ),
+        ),
+      ),
+    ),
+  );
+}

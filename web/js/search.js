@@ -1,0 +1,187 @@
+// The search page: ties the field, the address, the requests and the view together.
+
+import { Problem, search } from "./api.js";
+import { installControls, showControls } from "./controls.js";
+import { showDecisions, showRetrievers } from "./decision.js";
+import { byId, fill } from "./dom.js";
+import { report } from "./events.js";
+import { openSheet } from "./explain.js";
+import { identity, installIdentity } from "./identity.js";
+import { installKeyboard } from "./keyboard.js";
+import { Latest } from "./latest.js";
+import { failure, tell, welcome } from "./messages.js";
+import { Player } from "./player.js";
+import { LIMIT, PAGE, read, request, write } from "./state.js";
+import { Suggestions } from "./suggest.js";
+import { View } from "./view.js";
+
+const PREVIEW_MS = 5; // a burst of input events is one request
+const SETTLE_MS = 500; // a pause after which what was typed counts as a search, and is logged as one
+const SLOW_MS = 2500;
+
+const DONE = { open: "Remembered: it comes first the next time you ask this", save: "Saved", skip: "Skipped" };
+
+const field = byId("query");
+const latest = new Latest();
+const player = new Player();
+const view = new View(act, change);
+const suggestions = new Suggestions((q) => change({ q }));
+const timers = {};
+let state = read();
+let newEntry = true; // whether the next address is a new entry of the history, or replaces the one of half a word
+let shown = []; // the answers on the page
+
+/** One search, or two to compare; `preview` while somebody is still typing. */
+async function ask(preview, signal) {
+  const policies = state.against ? [state.policy, state.against] : [state.policy];
+  const common = { ...identity(), locale: navigator.language, preview };
+  const found = await Promise.all(policies.map((policy) => search({ ...request(state, policy), ...common }, signal)));
+  return found.map((answer) => ({ ...answer, preview }));
+}
+
+async function refresh(preview) {
+  clearTimeout(timers.again);
+  if (!state.q.trim()) {
+    home();
+    return;
+  }
+  busy(true);
+  try {
+    const answers = await latest.run((signal) => ask(preview, signal));
+    if (!answers) return; // something newer is under way
+    await display(answers);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    failed(error);
+  }
+  busy(false);
+}
+
+async function display(answers) {
+  shown = answers;
+  view.show(state, answers);
+  await showDecisions(byId("decision"), answers);
+}
+
+/** The next page of the same search: the same decision and ranking, so that nothing above it moves. */
+async function more() {
+  const [answer] = shown;
+  const page = { ...request(state, state.policy), query_id: answer.query_id, offset: state.n, k: PAGE };
+  const next = await latest.run((signal) => search(page, signal));
+  if (!next) return;
+  state = { ...state, n: Math.min(state.n + PAGE, LIMIT) };
+  newEntry = false;
+  navigate();
+  await display([{ ...answer, hits: [...answer.hits, ...next.hits] }]);
+}
+
+function home() {
+  latest.stop();
+  busy(false);
+  view.clear();
+  suggestions.clear();
+  showRetrievers(byId("decision"));
+  welcome(byId("notice"), (q) => change({ q }));
+}
+
+function failed(problem) {
+  view.clear();
+  fill(byId("decision"));
+  failure(byId("notice"), problem, settle);
+  if (problem.retryAfter > 0) timers.again = setTimeout(settle, 1000 * problem.retryAfter);
+}
+
+function busy(on) {
+  clearTimeout(timers.slow);
+  byId("results").setAttribute("aria-busy", String(on));
+  if (on) timers.slow = setTimeout(() => fill(byId("status"), "This takes longer than usual …"), SLOW_MS);
+}
+
+/** What was typed is a search now. */
+function settle() {
+  clearTimeout(timers.preview);
+  clearTimeout(timers.settle);
+  return refresh(false);
+}
+
+function navigate() {
+  const address = write(state);
+  document.title = state.q ? `${state.q} · Bandstand` : "Bandstand";
+  if (address === location.pathname + location.search) return;
+  history[newEntry ? "pushState" : "replaceState"](null, "", address);
+}
+
+function typed() {
+  state = { ...state, q: field.value, n: PAGE };
+  navigate();
+  newEntry = false;
+  suggestions.show(state.q);
+  clearTimeout(timers.preview);
+  clearTimeout(timers.settle);
+  timers.preview = setTimeout(() => refresh(true), PREVIEW_MS);
+  timers.settle = setTimeout(settle, SETTLE_MS);
+}
+
+/** Change a part of the state on purpose: a step of the history, and a search. */
+function change(part) {
+  state = { ...state, n: PAGE, ...part };
+  if (part.q !== undefined) suggestions.show(part.q);
+  show();
+  navigate();
+  newEntry = true;
+  settle();
+}
+
+function show() {
+  if (field.value !== state.q) field.value = state.q;
+  showControls(state, change);
+}
+
+/** What somebody does with a hit. */
+async function act(action, entry) {
+  newEntry = true;
+  if (action === "why") return explain(entry);
+  if (action === "play") return player.toggle(entry);
+  if (action === "skip") view.skip(entry.hit.entity_id);
+  if (action === "save" && !view.toggleSaved(entry.hit.entity_id)) return;
+  if (action !== "skip") entry.won?.();
+  const taken = report(action === "open" ? "click" : action, entry);
+  if (action === "open") explain(entry);
+  tell(byId("told"), (await taken) ? DONE[action] : "This could not be reported: the server does not answer");
+}
+
+/** Open the sheet of a hit. A preview was not logged and cannot be explained: what was typed becomes a search first. */
+async function explain(entry) {
+  if (!entry.answer.preview) return openSheet(entry, { filter, open: (q) => change({ q, kind: "" }) });
+  await settle();
+  view.find(entry.hit.entity_id)?.querySelector(".act-why").click();
+}
+
+function filter(name, value) {
+  change({ filters: [...state.filters.filter((pair) => pair.join() !== `${name},${value}`), [name, value]] });
+}
+
+field.addEventListener("input", typed);
+byId("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  change({ q: field.value });
+});
+byId("more").addEventListener("click", async () => {
+  if (shown[0].preview) await settle();
+  more().catch(failed);
+});
+addEventListener("popstate", () => {
+  state = read();
+  newEntry = true;
+  show();
+  settle();
+});
+
+installControls(change);
+installIdentity((message) => {
+  tell(byId("told"), message);
+  if (state.q) settle();
+});
+installKeyboard(suggestions);
+show();
+settle();

@@ -1,0 +1,163 @@
+// The results on the page: one list, two lists side by side, or two rankings interleaved into one.
+
+import { Tally, teamDraft } from "./compare.js";
+import { byId, fill, h, milliseconds, short } from "./dom.js";
+import { words } from "./highlight.js";
+import { row } from "./hits.js";
+import { correction, nothing, unmatched } from "./messages.js";
+import { policyName } from "./names.js";
+import { ENOUGH, evidence } from "./sequential.js";
+import { LIMIT } from "./state.js";
+
+export class View {
+  #lists = byId("lists");
+
+  /** `act(action, entry)` is called for what is done with a hit, `change(part)` to change the state. */
+  constructor(act, change) {
+    this.act = act;
+    this.change = change;
+    this.saved = new Set();
+  }
+
+  /** Show the answers (one, or two to compare) to a state. */
+  show(state, answers) {
+    const mixed = state.mix && answers.length > 1;
+    const columns = mixed ? [this.#interleaved(answers, state.n)] : answers.map((answer) => this.#entries(answer));
+    const focused = document.activeElement?.closest(".hit")?.dataset.id;
+    this.#lists.className = columns.length > 1 ? "columns" : "";
+    fill(
+      this.#lists,
+      columns.map((entries, index) => this.#column(entries, columns.length > 1 && answers[index])),
+    );
+    if (focused) this.find(focused)?.querySelector(".title").focus();
+    fill(byId("status"), summary(answers));
+    this.#notice(state, answers);
+    byId("more").hidden = answers.length > 1 || answers[0].hits.length < state.n || state.n >= LIMIT;
+  }
+
+  clear() {
+    fill(this.#lists);
+    fill(byId("status"));
+    byId("more").hidden = true;
+  }
+
+  /** The row of an entity. */
+  find(id) {
+    return this.#lists.querySelector(`[data-id="${CSS.escape(id)}"]`);
+  }
+
+  #entries(answer) {
+    return answer.hits.map((hit) => ({ hit, answer, position: hit.position }));
+  }
+
+  #interleaved(answers, k) {
+    const policies = answers.map((answer) => answer.decision.policy);
+    const tally = new Tally(policies);
+    return teamDraft(answers[0].hits, answers[1].hits, k).map(({ team, hit }, index) => ({
+      hit,
+      answer: answers[team],
+      position: index + 1,
+      team: { method: "team-draft", team: policies[team], against: policies[1 - team] },
+      won: () => {
+        tally.click(team);
+        this.#wins(policies, tally);
+      },
+    }));
+  }
+
+  #column(entries, answer) {
+    const settings = {
+      queryWords: words(entries[0]?.answer.query.corrected ?? entries[0]?.answer.query.text ?? ""),
+      act: this.act,
+      saved: this.saved,
+    };
+    const list = h(
+      "ol",
+      { class: "hits" },
+      entries.map((entry) => row(entry, settings)),
+    );
+    if (!answer) return list;
+    return h(
+      "section",
+      { "aria-label": policyName(answer.decision.policy) },
+      h("h2", {}, policyName(answer.decision.policy), " ", h("span", { class: "quiet" }, milliseconds(answer.took_ms))),
+      list,
+    );
+  }
+
+  #notice(state, answers) {
+    const notice = byId("notice");
+    const { corrected } = answers[0].query;
+    if (answers.every((answer) => answer.hits.length === 0)) nothing(notice, state.q, this.#remedies(state));
+    else if (state.mix && answers.length > 1) {
+      const policies = answers.map((answer) => answer.decision.policy);
+      this.#wins(policies, new Tally(policies));
+    } else if (answers.every((answer) => answer.hits.every(isFiller))) unmatched(notice, state.q);
+    else if (corrected) correction(notice, corrected, (q) => this.change({ q }));
+    else fill(notice);
+  }
+
+  #wins(policies, tally) {
+    const { first, second, tie } = tally.counts();
+    const reset = () => {
+      tally.reset();
+      this.#wins(policies, tally);
+    };
+    fill(
+      byId("notice"),
+      h(
+        "p",
+        { class: "wins" },
+        "Interleaved; clicks decide. ",
+        h("b", {}, `${policyName(policies[0])} ${first}`),
+        " : ",
+        h("b", {}, `${second} ${policyName(policies[1])}`),
+        `, ${tie} even. `,
+        h("span", { title: "Evidence against equality; it may be looked at any time" }, judged(first, second)),
+        " ",
+        h("button", { type: "button", class: "link", on: { click: reset } }, "count anew"),
+      ),
+    );
+  }
+
+  #remedies({ kind, filters, policy }) {
+    return [
+      kind && ["Look among all kinds", () => this.change({ kind: "" })],
+      filters.length > 0 && ["Remove the filters", () => this.change({ filters: [] })],
+      policy && policy !== "all" && ["Ask every retriever", () => this.change({ policy: "all" })],
+    ].filter(Boolean);
+  }
+
+  /** Mark an entity as saved or not. */
+  toggleSaved(id) {
+    if (!this.saved.delete(id)) this.saved.add(id);
+    this.find(id)
+      ?.querySelector(".act-save")
+      .setAttribute("aria-pressed", String(this.saved.has(id)));
+    return this.saved.has(id);
+  }
+
+  /** Take a skipped entity out of the list, leaving its place, so that nothing moves under the pointer. */
+  skip(id) {
+    this.find(id)?.classList.add("gone");
+  }
+}
+
+/** What the wins say so far. */
+function judged(first, second) {
+  const found = evidence(first, second);
+  const enough = found >= ENOUGH ? "more than chance" : "not more than chance can do";
+  return `${enough} (evidence ${short(found, 1)}, ${ENOUGH} is enough)`;
+}
+
+/** Whether a hit is there whatever was typed. */
+function isFiller({ sources }) {
+  return Object.keys(sources).every((arm) => arm === "fresh" || arm === "personal");
+}
+
+function summary(answers) {
+  const found = answers.map((answer) => answer.hits.length);
+  const played = answers.map(({ decision }) => decision.arms.filter((arm) => arm.depth > 0).length);
+  if (answers.length > 1) return `${found.join(" and ")} hits of two policies`;
+  return `${short(found[0])} hits in ${milliseconds(answers[0].took_ms)}, ${played[0]} of ${answers[0].decision.arms.length} retrievers played`;
+}
