@@ -163,6 +163,11 @@ def _normalized_name(name: str) -> str:
     return normalize(name)
 
 
+def artist_key_of(normalized: str) -> int:
+    """Return the value of `Columns.artist_key` for an artist of this normalised name."""
+    return _hash(normalized)
+
+
 def _hash(text: str) -> int:
     """Return a signed 64-bit hash that is the same in every process, never 0."""
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True) or 1

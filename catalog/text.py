@@ -6,6 +6,8 @@ import re
 import unicodedata
 from itertools import pairwise
 
+from bandstand.catalog.lookalikes import spell_umlauts, unmix
+
 _APOSTROPHES = "'`´‘’‛ʹʻʼʽʾʿˈ′＇"
 _TYPOGRAPHIC = str.maketrans(dict.fromkeys(_APOSTROPHES))
 _STROKES = {
@@ -20,8 +22,12 @@ _STROKES = {
     "æ": "ae",
     "œ": "oe",
     "þ": "th",
+    "ى": "ي",
+    "ی": "ي",
+    "ک": "ك",
+    "ة": "ه",
 }
-"""Letters that Unicode does not decompose although readers type them without their stroke."""
+"""Letters that Unicode does not decompose although readers type them without their stroke; Arabic and Persian twins."""
 
 _STRIPPED = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
@@ -91,6 +97,7 @@ def _normalize_unicode(text: str) -> str:
     for _ in range(_ROUNDS):
         folded = unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHIC) or text).casefold()
         result = unicodedata.normalize("NFKC", _words(unicodedata.normalize("NFKC", folded)) or _bare(folded))
+        result = unmix(result)
         if result.isascii():
             return _words(result) or result
         if result == text:
@@ -150,11 +157,15 @@ def _bigrams(run: str) -> list[str]:
 def index_terms(text: str) -> list[str]:
     """Return every term under which a text should be found, without repeats.
 
-    Beside `terms`: the romanised words, and words glued that are also written in one ("AC/DC", "ac dc": acdc).
+    Beside `terms`: the romanised words, those with umlauts spelt out, and words glued that are also written in one
+    ("AC/DC", "ac dc": acdc).
     """
     normalized = normalize(text)
     romanized = romanize(normalized)
     found = _split(normalized)
+    spelt = spell_umlauts(text)
+    if spelt != text:
+        found += normalize(spelt).split()
     if romanized != normalized:
         found += romanized.split()
     return list(dict.fromkeys([*found, *_glued(text, romanized.split())]))

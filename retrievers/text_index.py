@@ -14,7 +14,7 @@ from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.retrievers.text_document import FORMAT, MARKER, ORDINAL, SEQ, TERMS, document, schema
 from bandstand.retrievers.text_search import TextSearcher
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the schema and of the analysis. An index of another version is built anew from the catalogue."""
 
 WRITER_MEMORY = 64_000_000

@@ -1,0 +1,77 @@
+"""The operator's table: its format, its errors, and what it changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bandstand.errors import BadInput, StorageError
+from bandstand.types import Slot
+from bandstand.understanding.synonyms import load_synonyms, parse_synonyms
+
+
+def test_both_kinds_of_lines():
+    table = parse_synonyms(
+        "# a comment\n\nChill, Laid-Back -> mood:calm 0.8, genre:lo-fi\nR&B = RnB = rhythm & blues # too\n"
+    )
+    assert table.meanings["chill"] == (Slot("mood", "calm", 0.8), Slot("genre", "lo fi", 1.0))
+    assert table.meanings["laid back"] == table.meanings["chill"]
+    assert table.equals["rnb"] == ("r and b", "rhythm and blues")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("just words", "needs 'phrase"),
+        ("chill -> calm", "slot:value"),
+        ("chill ->", "slot:value"),
+        ("-> mood:calm", "empty phrase"),
+        ("a, , b -> mood:calm", "empty phrase"),
+        ("chill -> mood:calm 1.5", r"\(0, 1\]"),
+        ("chill -> mood:calm 0", r"\(0, 1\]"),
+        ("old -> year:eighties", "1980-1989"),
+        ("a b c d e f g h i -> mood:calm", "more than 8 words"),
+        ("same = Same", "needs 'phrase"),
+    ],
+)
+def test_a_wrong_line_is_named(line, reason):
+    with pytest.raises(BadInput, match=f"line 2 of the synonym table .*{reason}"):
+        parse_synonyms(f"# first\n{line}\n")
+
+
+def test_too_many_lines():
+    with pytest.raises(BadInput, match="at most 100000"):
+        parse_synonyms("\n" * 100_001)
+
+
+def test_the_bundled_table_is_right():
+    table = load_synonyms()
+    assert Slot("kind", "track") in table.meanings["songs"]
+    assert Slot("intent", "like") in table.meanings["songs like"]
+
+
+def test_an_operators_file_goes_over_the_bundled_one(tmp_path):
+    path = tmp_path / "synonyms.txt"
+    path.write_text("songs -> kind:album\nwoof -> mood:happy\n", "utf-8")
+    table = load_synonyms(path)
+    assert table.meanings["songs"] == (Slot("kind", "album"),)
+    assert table.meanings["woof"] == (Slot("mood", "happy"),)
+    assert "tracks" in table.meanings
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(StorageError, match="Save it as UTF-8"):
+        load_synonyms(tmp_path / "missing.txt")
+    (tmp_path / "latin").write_bytes(b"caf\xe9 -> mood:calm")
+    with pytest.raises(StorageError, match="Save it as UTF-8"):
+        load_synonyms(tmp_path / "latin")
+
+
+def test_a_table_changes_readings_at_once(own):
+    assert own.best("woof music").get("mood") is None
+    own.understanding.use(parse_synonyms("woof -> mood:happy"))
+    assert own.best("woof")["mood"] == "happy"
+    assert own.understanding.synonyms.equals == {}
+
+
+def test_values_that_the_catalogue_lacks_are_no_readings(small):
+    assert "language" not in small.best("hindi")
