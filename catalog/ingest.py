@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from bandstand.catalog.base import Store
 from bandstand.catalog.journal import Journal
 from bandstand.catalog.readers.base import Reader, Rejected, Row
-from bandstand.catalog.store import CHUNK, CatalogStore
+from bandstand.catalog.store import CHUNK
 from bandstand.errors import BadInput
 from bandstand.types import Clock
 
@@ -41,7 +42,7 @@ Progress = Callable[[IngestReport], None]
 def ingest(
     reader: Reader,
     path: Path,
-    store: CatalogStore,
+    store: Store,
     *,
     rejects: Path,
     resume: Path | None = None,
@@ -75,7 +76,7 @@ def ingest(
     return report
 
 
-def _take(batch: list[Row | Rejected], store: CatalogStore, journal: Journal, report: IngestReport) -> IngestReport:
+def _take(batch: list[Row | Rejected], store: Store, journal: Journal, report: IngestReport) -> IngestReport:
     """Commit one batch: first the entities, then the rejects, then how far we came."""
     new = [row for row in batch if row.line > journal.start]
     entities = [row.entity for row in new if isinstance(row, Row)]

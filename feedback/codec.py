@@ -220,7 +220,7 @@ def _decision(header: dict[str, Any], contexts: list[float]) -> Decision:
             depth=depth,
             propensity=propensity,
             probabilities=tuple(probabilities),
-            context=tuple((name, next(values)) for name in names),
+            context=tuple(zip(names, values, strict=False)),  # as many values as names, and no more
         )
         for arm, depth, propensity, probabilities, names in header["arms"]
     )

@@ -24,7 +24,8 @@ class CommitSettings:
     """How writes are gathered.
 
     A batch closes after ``linger_s``, or earlier when nobody is about to add to it or it holds ``max_batch`` rows.
-    Callers wait up to ``busy_s`` for a place among the ``max_queued`` rows, and SQLite as long for a lock.
+    Callers wait up to ``busy_s`` for a place among the ``max_queued`` rows, and SQLite as long for a lock. What is not
+    ``durable`` survives the end of the process, but no power cut.
     """
 
     linger_s: float = 0.002
@@ -32,6 +33,7 @@ class CommitSettings:
     max_queued: int = 20_000
     busy_s: float = 10.0
     retry_s: float = 0.5
+    durable: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +55,7 @@ class GroupCommit:
 
     def __init__(self, path: Path, settings: CommitSettings) -> None:
         self._path, self._settings = path, settings
-        self._connection = connect(path, busy_s=settings.busy_s)
+        self._connection = connect(path, busy_s=settings.busy_s, durable=settings.durable)
         self._queue: deque[_Write] = deque()
         self._rows = 0
         self._closing = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.log import Log, LogEntry
@@ -48,8 +49,8 @@ def joined(log: Log, window: float = 1800.0) -> Iterator[Joined]:
     Holds one page of searches in memory, whatever the log's size.
     """
     attribution = Attribution(window=window)
-    for entry in entries(log, impressions_only=True):
-        if isinstance(entry.record, Impression):
-            impression = entry.record
-            events = attribution.of(impression, log.events_of(impression.query.id, limit=_EVENTS_A_SEARCH))
-            yield Joined(impression=impression, events=events, attribution=attribution)
+    searches = (entry.record for entry in entries(log, impressions_only=True) if isinstance(entry.record, Impression))
+    while page := list(islice(searches, _PAGE)):
+        events_of = log.events_of_each([impression.query.id for impression in page], limit=_EVENTS_A_SEARCH)
+        for impression, events in zip(page, events_of, strict=True):
+            yield Joined(impression=impression, events=attribution.of(impression, events), attribution=attribution)

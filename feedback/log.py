@@ -165,6 +165,18 @@ class Log:
         """The first ``limit`` events that name this search, in the order of the log."""
         return [decode_event(payload) for (payload,) in self._select(_EVENTS_OF, (query_id, limit))]
 
+    def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:
+        """`events_of` for each of several searches."""
+        return [self.events_of(query_id, limit=limit) for query_id in query_ids]
+
+    def reached(self, position: int, seq: int) -> bool:
+        """Whether a follower that stands at ``position`` has read what was appended as ``seq``."""
+        return position >= seq
+
+    def waiting(self) -> int:
+        """How many entries wait to be delivered to where the log's followers read: none, they read here."""
+        return 0
+
     def head(self) -> int:
         """The seq of the newest entry, 0 where there is none; later entries are above every seq ever given."""
         return int(self._select(_HEAD, ())[0][0])

@@ -53,8 +53,8 @@ def mapped(path: Path) -> Iterator[None]:
         raise StorageError(f"the log {path} failed ({error}): {remedy}") from error
 
 
-def connect(path: Path, *, busy_s: float) -> sqlite3.Connection:
-    """A connection in autocommit mode that waits up to ``busy_s`` seconds for locks and syncs every commit.
+def connect(path: Path, *, busy_s: float, durable: bool = True) -> sqlite3.Connection:
+    """A connection in autocommit mode; it waits up to ``busy_s`` seconds for locks, and syncs commits if ``durable``.
 
     Raises:
         StorageError: the file cannot be opened, is damaged, or was written by a newer version.
@@ -62,7 +62,7 @@ def connect(path: Path, *, busy_s: float) -> sqlite3.Connection:
     with mapped(path):
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, durable=durable)
         except BaseException:
             connection.close()
             raise
@@ -85,12 +85,12 @@ def checkpoint(path: Path, *, busy_s: float) -> None:
         raise StorageError(f"deleted, but {path}-wal still holds old pages for a reader; end long reads and try again")
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StorageError(f"the log {path} has format {version}, newer than this program; upgrade Bandstand")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     connection.execute("PRAGMA secure_delete = ON")
     if version < SCHEMA_VERSION:
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

@@ -12,23 +12,42 @@ Readers take no lock: a version appears, and the pointer changes, in one step (`
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bandstand import durable
 from bandstand.errors import BadInput, Conflict, ModelError, NotFound, StorageError
+from bandstand.model_version import (
+    HISTORY,
+    MANIFEST,
+    ModelCard,
+    ModelVersion,
+    Pointer,
+    decode_manifest,
+    decode_pointer,
+    encode_manifest,
+    encode_pointer,
+    remedy,
+)
 from bandstand.types import Clock
 
+__all__ = [
+    "HISTORY",
+    "MANIFEST",
+    "MODEL_NAMES",
+    "POINTER",
+    "ModelCard",
+    "ModelRegistry",
+    "ModelVersion",
+    "Pointer",
+    "Stamp",
+]
+
 MODEL_NAMES = ("ranker", "bandit")
-MANIFEST = "manifest.json"
 POINTER = "CURRENT"
-HISTORY = 50
-"""How many earlier versions the pointer remembers, and so how far back `ModelRegistry.rollback` can go."""
 
 _VERSION = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,65 +55,6 @@ _STAMP = "%Y%m%dT%H%M%S"
 
 Stamp = tuple[int, int, int]
 """Inode, modification time in ns and size of the pointer: another one after every promote and rollback."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """What is known about a model besides its files.
-
-    ``data_range`` is the time of the oldest and newest training example, in seconds since 1970. ``feature_hash``
-    identifies names and meaning of the features: who loads the model compares it with what is computed now.
-    """
-
-    data_range: tuple[float, float] | None = None
-    feature_names: tuple[str, ...] = ()
-    feature_hash: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    parent: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelVersion:
-    """One published version: where it lies, when it was made (seconds since 1970), and the SHA-256 of each file."""
-
-    name: str
-    version: str
-    path: Path
-    created: float
-    files: Mapping[str, str]
-    card: ModelCard
-
-    def read(self, filename: str) -> bytes:
-        """The bytes of one file, checked against the manifest.
-
-        Raises:
-            ModelError: the file is not part of this version, is missing, or was changed since it was published.
-        """
-        if filename not in self.files:
-            raise ModelError(f"{self.name} {self.version} has no file {filename!r}; {_remedy(self.name)}")
-        try:
-            content = (self.path / filename).read_bytes()
-        except OSError as cause:
-            what = f"{filename} of {self.name} {self.version}"
-            raise ModelError(f"{what} cannot be read ({cause.strerror}); {_remedy(self.name)}") from cause
-        if hashlib.sha256(content).hexdigest() != self.files[filename]:
-            raise ModelError(f"{filename} of {self.name} {self.version} is damaged; {_remedy(self.name)}")
-        return content
-
-    def verify(self) -> ModelVersion:
-        """This version, once every file was read and found whole (raises `ModelError` as `read`)."""
-        for filename in self.files:
-            self.read(filename)
-        return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
-    """Which version serves; ``history`` holds the versions that served before it, oldest first."""
-
-    current: str
-    history: tuple[str, ...] = ()
-    pinned: bool = False
 
 
 class ModelRegistry:
@@ -118,11 +78,9 @@ class ModelRegistry:
         with self._locked(name) as folder:
             durable.remove_leftovers(folder)
             created = self._clock()
-            digests = {filename: hashlib.sha256(content).hexdigest() for filename, content in contents.items()}
-            manifest = {"name": name, "created": created, "files": digests, "card": asdict(card or ModelCard())}
-            encoded = json.dumps(manifest, indent=1, sort_keys=True).encode()
+            encoded = encode_manifest(name, created, contents, card or ModelCard())
             version = _next_version(self._versions(name), created, encoded)
-            durable.write_folder(folder / version, {**contents, MANIFEST: encoded})
+            self._store(name, folder / version, {**contents, MANIFEST: encoded})
         return version
 
     def promote(self, name: str, version: str, *, automatic: bool = False) -> bool:
@@ -135,16 +93,15 @@ class ModelRegistry:
             NotFound: no such model or version.
             ModelError: the version is damaged; what served before still serves.
         """
-        with self._locked(name) as folder:
+
+        def promoted(pointer: Pointer | None) -> Pointer:
+            if pointer is None:
+                return Pointer(current=version)
+            return pointer if automatic and pointer.pinned else pointer.promoted(version)
+
+        with self._locked(name):
             self.get(name, version)
-            try:
-                pointer = self.pointer(name)
-            except ModelError:
-                pointer = None  # this promote mends a damaged pointer; what served before is forgotten
-            if automatic and pointer is not None and pointer.pinned:
-                return pointer.current == version
-            _write_pointer(folder, _promoted(pointer, version))
-        return True
+            return self._repoint(name, promoted).current == version
 
     def rollback(self, name: str) -> str:
         """Go back to the version that served before the current one, pin it, and return its name.
@@ -155,17 +112,9 @@ class ModelRegistry:
             NotFound: nothing was ever promoted.
             Conflict: no earlier version is left.
         """
-        with self._locked(name) as folder:
-            pointer = self.pointer(name)
-            if pointer is None:
-                raise NotFound(f"no {name} was ever promoted, so there is nothing to roll back")
-            for depth in reversed(range(len(pointer.history))):
-                version = pointer.history[depth]
-                with suppress(NotFound, ModelError):
-                    self.get(name, version)
-                    _write_pointer(folder, Pointer(current=version, history=pointer.history[:depth], pinned=True))
-                    return version
-        raise Conflict(f"no earlier {name} is left before {pointer.current}; {_remedy(name)}")
+        with self._locked(name):
+            self.pointer(name)  # a damaged one says nothing about what served before
+            return self._repoint(name, lambda pointer: self._before(name, pointer)).current
 
     def current(self, name: str) -> ModelVersion | None:
         """The version that serves, verified, or None when none was promoted.
@@ -179,7 +128,7 @@ class ModelRegistry:
                 return self.get(name, pointer.current)
             except NotFound as cause:
                 if self.pointer(name) == pointer:  # else promoted on and pruned meanwhile: look again
-                    raise ModelError(f"{name} {pointer.current} serves but is missing; {_remedy(name)}") from cause
+                    raise ModelError(f"{name} {pointer.current} serves but is missing; {remedy(name)}") from cause
         return None
 
     def get(self, name: str, version: str) -> ModelVersion:
@@ -198,12 +147,12 @@ class ModelRegistry:
             ModelError: the pointer is damaged.
         """
         try:
-            raw = json.loads((self._folder(name) / POINTER).read_bytes())
-            return Pointer(current=raw["current"], history=tuple(raw["history"]), pinned=raw["pinned"])
+            encoded = (self._folder(name) / POINTER).read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as cause:
-            raise ModelError(f"the pointer of {name} is damaged ({cause}); {_remedy(name)}") from cause
+        except OSError as cause:
+            raise ModelError(f"the pointer of {name} is damaged ({cause}); {remedy(name)}") from cause
+        return decode_pointer(encoded, name)
 
     def stamp(self, name: str) -> Stamp | None:
         """Cheap change detection for pollers (one `stat`): another value whenever the pointer was written."""
@@ -228,9 +177,43 @@ class ModelRegistry:
             kept = {pointer.current, *pointer.history[-1:]} if pointer else set()
             versions = self._versions(name)
             doomed = tuple(version for version in versions[: max(len(versions) - keep, 0)] if version not in kept)
-            for version in doomed:
-                durable.remove_folder(folder / version)
+            self._drop(name, folder, doomed)
         return doomed
+
+    def follow(self) -> bool:
+        """Take over what other machines have published; returns whether there was anything. Here there are none."""
+        return False
+
+    def _store(self, name: str, path: Path, contents: Mapping[str, bytes]) -> None:  # noqa: ARG002 - for who overrides it
+        """Let a version appear with all its files. The folder's lock is held."""
+        durable.write_folder(path, contents)
+
+    def _repoint(self, name: str, edit: Callable[[Pointer | None], Pointer]) -> Pointer:
+        """Change the pointer; a damaged one counts as none. The folder's lock is held."""
+        try:
+            pointer = self.pointer(name)
+        except ModelError:
+            pointer = None  # a promote mends it; what served before is forgotten
+        changed = edit(pointer)
+        if changed != pointer:
+            durable.write_file(self._folder(name) / POINTER, encode_pointer(changed))
+        return changed
+
+    def _before(self, name: str, pointer: Pointer | None) -> Pointer:
+        """The pointer at the newest version of the history that can still be used, pinned."""
+        if pointer is None:
+            raise NotFound(f"no {name} was ever promoted, so there is nothing to roll back")
+        for depth in reversed(range(len(pointer.history))):
+            version = pointer.history[depth]
+            with suppress(NotFound, ModelError):
+                self.get(name, version)
+                return Pointer(current=version, history=pointer.history[:depth], pinned=True)
+        raise Conflict(f"no earlier {name} is left before {pointer.current}; {remedy(name)}")
+
+    def _drop(self, name: str, folder: Path, versions: tuple[str, ...]) -> None:  # noqa: ARG002 - for who overrides it
+        """Delete versions. The folder's lock is held."""
+        for version in versions:
+            durable.remove_folder(folder / version)
 
     def _folder(self, name: str) -> Path:
         if name not in MODEL_NAMES:
@@ -257,24 +240,10 @@ class ModelRegistry:
         if not _VERSION.fullmatch(version) or not path.is_dir():
             raise NotFound(f"there is no {name} {version!r}; `bandstand models` lists what there is")
         try:
-            raw = json.loads((path / MANIFEST).read_bytes())
-            card = raw["card"]
-            card["feature_names"] = tuple(card["feature_names"])
-            card["data_range"] = tuple(card["data_range"]) if card["data_range"] else None
-            return ModelVersion(
-                name=name,
-                version=version,
-                path=path,
-                created=float(raw["created"]),
-                files=dict(raw["files"]),
-                card=ModelCard(**card),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as cause:
-            raise ModelError(f"the manifest of {name} {version} is damaged ({cause}); {_remedy(name)}") from cause
-
-
-def _remedy(name: str) -> str:
-    return f"promote another version (`bandstand models` lists them) or train again (`bandstand train`) to mend {name}"
+            encoded = (path / MANIFEST).read_bytes()
+        except OSError as cause:
+            raise ModelError(f"the manifest of {name} {version} is damaged ({cause}); {remedy(name)}") from cause
+        return decode_manifest(encoded, name, path)
 
 
 def _contents(files: Mapping[str, bytes] | Path) -> dict[str, bytes]:
@@ -301,15 +270,3 @@ def _next_version(existing: tuple[str, ...], created: float, manifest: bytes) ->
         newest = datetime.strptime(existing[-1].partition("-")[0], _STAMP).replace(tzinfo=UTC)
         moment = max(moment, newest + timedelta(seconds=1))
     return f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"
-
-
-def _promoted(pointer: Pointer | None, version: str) -> Pointer:
-    if pointer is None:
-        return Pointer(current=version)
-    if pointer.current == version:
-        return Pointer(current=version, history=pointer.history)
-    return Pointer(current=version, history=(*pointer.history, pointer.current)[-HISTORY:])
-
-
-def _write_pointer(folder: Path, pointer: Pointer) -> None:
-    durable.write_file(folder / POINTER, json.dumps(asdict(pointer)).encode())

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
+from bandstand.catalog.base import Store
+from bandstand.catalog.opensearch_store import OpenSearchStore
 from bandstand.catalog.store import CatalogStore
-from bandstand.types import KINDS, Attribute, Entity
+from bandstand.cluster.connection import Cluster
+from bandstand.types import KINDS, Attribute, Clock, Entity
 
 NOW = 1_700_000_000.0
 
 
+@pytest.fixture(params=["embedded", "opensearch"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+    """Opens stores of either kind, each name standing for one place; closed after the test."""
+    opened: list[Store] = []
+    clusters: dict[str, Cluster] = {}
+    connect = request.getfixturevalue("borrow_cluster") if request.param == "opensearch" else None
+
+    def open_one(name: str = "catalog", clock: Clock = lambda: NOW) -> Store:
+        if connect is None:
+            opened.append(CatalogStore(tmp_path / f"{name}.sqlite", clock=clock))
+        else:
+            clusters[name] = clusters.get(name) or connect()
+            opened.append(OpenSearchStore(clusters[name], clock=clock))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[CatalogStore]:
-    opened = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: NOW)
-    yield opened
-    opened.close()
+def store(open_store: Callable[..., Store]) -> Store:
+    """An empty store."""
+    return open_store()
 
 
 @pytest.fixture

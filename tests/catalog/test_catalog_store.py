@@ -3,10 +3,11 @@ import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bandstand.catalog import sqlite
@@ -79,9 +80,9 @@ def test_a_deleted_entity_is_gone_but_its_ordinal_is_not_given_away(store, make_
         store.get("a")
 
 
-def test_a_returning_entity_gets_its_ordinal_back_and_counts_as_added_again(tmp_path, make_track):
+def test_a_returning_entity_gets_its_ordinal_back_and_counts_as_added_again(open_store, make_track):
     now = [100.0]
-    store = CatalogStore(tmp_path / "c.sqlite", clock=lambda: now[0])
+    store = open_store(clock=lambda: now[0])
     store.upsert([make_track("a")])
     now[0] = 200.0
     store.upsert([make_track("a", "edited")])
@@ -91,14 +92,14 @@ def test_a_returning_entity_gets_its_ordinal_back_and_counts_as_added_again(tmp_
     assert (store.changes(0, 1)[0].added, store.ordinals(["a"]).tolist()) == (200.0, [0])
 
 
-def test_everything_survives_reopening(tmp_path, make_track):
-    first = CatalogStore(tmp_path / "c.sqlite", clock=lambda: 1.0)
+def test_everything_survives_reopening(open_store, make_track):
+    first = open_store()
     first.upsert([make_track("a"), make_track("b")])
     first.delete(["a"])
     before = (_state(first), first.head(), first.count())
     first.close()
     first.close()
-    again = CatalogStore(tmp_path / "c.sqlite", clock=lambda: 1.0)
+    again = open_store()
     assert (_state(again), again.head(), again.count()) == before
 
 
@@ -113,10 +114,10 @@ def test_a_failing_source_keeps_the_whole_chunks_before_it(store, make_track):
     assert store.upsert([make_track("after")]) == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_store_is_a_dictionary_with_memory(tmp_path_factory, any_entity, data):
-    store = CatalogStore(tmp_path_factory.mktemp("model") / "c.sqlite", clock=lambda: 0.0)
+def test_a_store_is_a_dictionary_with_memory(open_store, any_entity, data):
+    store = open_store(f"model-{uuid4().hex}")
     model: dict[str, Entity] = {}
     for _ in range(data.draw(st.integers(1, 4))):
         batch = [replace(e, id=data.draw(st.sampled_from("abcd"))) for e in data.draw(st.lists(any_entity, max_size=5))]
@@ -209,7 +210,8 @@ def test_a_missing_folder_and_a_folder_as_file_name_the_remedy(tmp_path):
             CatalogStore(path, clock=lambda: 0.0)
 
 
-def test_use_after_closing_is_a_storage_error(store, make_track):
+def test_use_after_closing_is_a_storage_error(tmp_path, make_track):
+    store = CatalogStore(tmp_path / "c.sqlite", clock=lambda: 0.0)
     store.close()
     for use in (store.count, store.head, lambda: store.upsert([make_track("a")]), lambda: store.get("a")):
         with pytest.raises(StorageError, match="closed"):

@@ -153,8 +153,9 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from conftest import NOW, event, impression
+from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
-log = Log(Path(sys.argv[1]), clock=lambda: NOW)
+log = Log(Path(sys.argv[1]), clock=lambda: NOW, settings=CommitSettings(durable=sys.argv[2] == "durable"))
 for batch in range(400):
     log.append_impression(impression(f"q{{batch}}"))
     log.append_events([event(f"e{{batch}}-{{n}}", query_id=f"q{{batch}}") for n in range(3)])
@@ -162,12 +163,14 @@ for batch in range(400):
 """
 
 
-def test_killed_at_any_moment_everything_acknowledged_is_there_exactly_once(tmp_path, make, request):
+@pytest.mark.parametrize("durable", ["durable", "not"])
+def test_killed_at_any_moment_everything_acknowledged_is_there_exactly_once(tmp_path, make, request, durable):
     rng = random.Random(11)
     script = CHILD.format(tests=str(request.path.parent))
     acknowledged = -1
     for _ in range(4):
-        child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE)
+        arguments = [sys.executable, "-c", script, str(tmp_path / "log"), durable]
+        child = subprocess.Popen(arguments, stdout=subprocess.PIPE)
         last = rng.randrange(5, 90)
         for line in child.stdout:
             acknowledged = max(acknowledged, int(line))

@@ -1,0 +1,133 @@
+"""What is known of a published model: its card, its files with their checksums, and which version serves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bandstand.errors import ModelError
+
+MANIFEST = "manifest.json"
+HISTORY = 50
+"""How many earlier versions the pointer remembers, and so how far back `ModelRegistry.rollback` can go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What is known about a model besides its files.
+
+    ``data_range`` is the time of the oldest and newest training example, in seconds since 1970. ``feature_hash``
+    identifies names and meaning of the features: who loads the model compares it with what is computed now.
+    """
+
+    data_range: tuple[float, float] | None = None
+    feature_names: tuple[str, ...] = ()
+    feature_hash: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One published version: where it lies, when it was made (seconds since 1970), and the SHA-256 of each file."""
+
+    name: str
+    version: str
+    path: Path
+    created: float
+    files: Mapping[str, str]
+    card: ModelCard
+
+    def read(self, filename: str) -> bytes:
+        """The bytes of one file, checked against the manifest.
+
+        Raises:
+            ModelError: the file is not part of this version, is missing, or was changed since it was published.
+        """
+        if filename not in self.files:
+            raise ModelError(f"{self.name} {self.version} has no file {filename!r}; {remedy(self.name)}")
+        try:
+            content = (self.path / filename).read_bytes()
+        except OSError as cause:
+            what = f"{filename} of {self.name} {self.version}"
+            raise ModelError(f"{what} cannot be read ({cause.strerror}); {remedy(self.name)}") from cause
+        if hashlib.sha256(content).hexdigest() != self.files[filename]:
+            raise ModelError(f"{filename} of {self.name} {self.version} is damaged; {remedy(self.name)}")
+        return content
+
+    def verify(self) -> ModelVersion:
+        """This version, once every file was read and found whole (raises `ModelError` as `read`)."""
+        for filename in self.files:
+            self.read(filename)
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Which version serves; ``history`` holds the versions that served before it, oldest first."""
+
+    current: str
+    history: tuple[str, ...] = ()
+    pinned: bool = False
+
+    def promoted(self, version: str) -> Pointer:
+        """The pointer once another version serves."""
+        if self.current == version:
+            return Pointer(current=version, history=self.history)
+        return Pointer(current=version, history=(*self.history, self.current)[-HISTORY:])
+
+
+def encode_manifest(name: str, created: float, files: Mapping[str, bytes], card: ModelCard) -> bytes:
+    """The manifest of a version: what `decode_manifest` reads."""
+    digests = {filename: hashlib.sha256(content).hexdigest() for filename, content in files.items()}
+    manifest = {"name": name, "created": created, "files": digests, "card": asdict(card)}
+    return json.dumps(manifest, indent=1, sort_keys=True).encode()
+
+
+def decode_manifest(encoded: bytes, name: str, path: Path) -> ModelVersion:
+    """The version whose files lie, or will lie, in the folder ``path``.
+
+    Raises:
+        ModelError: the manifest is damaged.
+    """
+    try:
+        raw = json.loads(encoded)
+        card = raw["card"]
+        card["feature_names"] = tuple(card["feature_names"])
+        card["data_range"] = tuple(card["data_range"]) if card["data_range"] else None
+        return ModelVersion(
+            name=name,
+            version=path.name,
+            path=path,
+            created=float(raw["created"]),
+            files=dict(raw["files"]),
+            card=ModelCard(**card),
+        )
+    except (ValueError, KeyError, TypeError) as cause:
+        raise ModelError(f"the manifest of {name} {path.name} is damaged ({cause}); {remedy(name)}") from cause
+
+
+def encode_pointer(pointer: Pointer) -> bytes:
+    """The pointer as `decode_pointer` reads it."""
+    return json.dumps(asdict(pointer)).encode()
+
+
+def decode_pointer(encoded: bytes, name: str) -> Pointer:
+    """The pointer that was encoded.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    try:
+        raw = json.loads(encoded)
+        return Pointer(current=raw["current"], history=tuple(raw["history"]), pinned=raw["pinned"])
+    except (ValueError, KeyError, TypeError) as cause:
+        raise ModelError(f"the pointer of {name} is damaged ({cause}); {remedy(name)}") from cause
+
+
+def remedy(name: str) -> str:
+    """What to do about a model that cannot be used."""
+    return f"promote another version (`bandstand models` lists them) or train again (`bandstand train`) to mend {name}"
