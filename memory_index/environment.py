@@ -47,12 +47,14 @@ class Environment:
     The map grows by doubling: before a batch when less than a quarter is free, and after a batch that did not fit.
     Threads of this process that read meanwhile are waited for, other processes follow at their next read.
 
+    What is not ``durable`` survives the end of the process, but no power cut.
+
     Raises:
         Conflict: the folder is already open in this process (LMDB's locks do not survive a second opening).
         StorageError: from any method, when the files cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path, map_size: int) -> None:
+    def __init__(self, path: Path, map_size: int, *, durable: bool = True) -> None:
         self.path = path
         self._gate = Gate()
         self._writer = threading.Lock()
@@ -64,6 +66,7 @@ class Environment:
                 max_dbs=len(DATABASES),
                 max_readers=_MAX_READERS,
                 max_spare_txns=16,
+                sync=durable,
             )
             self.dbs = self._open_databases()
         except (lmdb.Error, OSError) as cause:
@@ -122,6 +125,10 @@ class Environment:
                 ) from cause
             except lmdb.Error as cause:
                 raise self._mapped(cause) from cause
+
+    def follow(self) -> int:
+        """Take in what others have committed elsewhere; nothing here, where all processes share the files."""
+        return 0
 
     def used(self) -> tuple[int, int]:
         """Bytes in use and size of the map."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from bandstand.memory_index import spelling, stored
 from bandstand.memory_index.keys import ordinal_key, query_key
+from bandstand.memory_index.like_queries import LikeQueries
 from bandstand.memory_index.posterior import decay, posterior_mean
 from bandstand.memory_index.record import SHARED
 from bandstand.memory_index.rows import (
@@ -23,6 +24,7 @@ from bandstand.memory_index.rows import (
     REORDERED,
     SCORE,
     Answers,
+    LikeAnswers,
     QueryRow,
     Rows,
     merge,
@@ -48,6 +50,10 @@ class Lookup:
         self._dbs, self._txn, self._settings = dbs, txn, settings
         self._user, self._now = user, now
         self._weights = np.array([settings.click_weight, settings.play_weight], np.float32)
+
+    def exact_rows(self, normalized: str) -> Rows:
+        """What the memory has to say on a query by its own record alone."""
+        return self._answers(query_key(normalized))[0].rows()
 
     def rows(self, normalized: str) -> Rows:
         """Everything the memory has to say on a query."""
@@ -83,6 +89,25 @@ class Lookup:
             )
             for at in range(len(rows))
         )
+
+    def like_answers(self, found: LikeQueries) -> LikeAnswers:
+        """What like queries led to, by everybody's choices."""
+        parts = [self._chosen(key.tobytes()) for key in found.keys]
+        sizes = [len(part) for part in parts]
+        if not sum(sizes):
+            return LikeAnswers.empty()
+        matrix = np.concatenate([part.matrix[[SCORE, CLICK, PLAY]] for part in parts], axis=1)
+        return LikeAnswers(
+            ordinals=np.concatenate([part.ordinals for part in parts]),
+            queries=np.repeat(found.keys, sizes),
+            likeness=np.repeat(found.likeness, sizes),
+            scores=matrix[0],
+            clicks=matrix[1] + matrix[2],
+        )
+
+    def _chosen(self, key: bytes) -> Answers:
+        value = self._txn.get(key, db=self._dbs["queries"])
+        return Answers.empty() if value is None else self._shared_only(value)
 
     def _answers(self, key: bytes) -> tuple[Answers, bool]:
         """Rows of one stored query, and whether any of them was learned rather than predicted."""

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.errors import StorageError
+from bandstand.errors import BandstandError, Conflict, StorageError
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.keys import counter_key, query_key, user_key
+from bandstand.memory_index.like_queries import NONE_LIKE, LikeQueries, like_queries
 from bandstand.memory_index.lookup import Lookup
 from bandstand.memory_index.meta import Meta
 from bandstand.memory_index.personal import PersonalLookup
 from bandstand.memory_index.publishing import VECTOR_HEADER, popular
-from bandstand.memory_index.rows import MemoryStats, PersonalRows, QueryRow, Rows
+from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.stored import StoredQuery
 from bandstand.memory_index.transaction import items_from
 from bandstand.memory_index.trend import trending
 from bandstand.types import Ordinals, Scores
+
+if TYPE_CHECKING:
+    from bandstand.memory_index.transaction import ReadTransaction
 
 __all__ = ["Memory", "MemoryBatch"]
 
@@ -35,19 +41,27 @@ class Memory:
     """One LMDB folder, opened once in a process; its threads share this object, other processes open it beside.
 
     Reads never wait for the writer and see the last committed batch. ``map_size`` is where the map starts, in bytes;
-    it grows by itself.
+    it grows by itself. ``open_env`` opens the environment, for a memory that is not this machine's alone.
 
     Raises:
         Conflict: the folder is already open in this process.
         StorageError: from any method, when the files cannot be opened, read or written, or are of another version.
     """
 
-    def __init__(self, path: Path, *, settings: MemorySettings | None = None, map_size: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        settings: MemorySettings | None = None,
+        map_size: int = 1 << 30,
+        open_env: Callable[[Path, int], Environment] = Environment,
+    ) -> None:
         self.settings = settings or MemorySettings()
-        self._env = Environment(path, map_size)
+        self._env = open_env(path, map_size)
+        self._latest_like: tuple[tuple[bytes, int], LikeQueries] = (b"", -1), NONE_LIKE
         try:
-            self._secret = self._read_secret() or self._make_secret()
-        except StorageError:
+            self._secret = self._read_secret() or self._agreed_secret()
+        except BandstandError:
             self._env.close()
             raise
 
@@ -65,7 +79,19 @@ class Memory:
         """What a user chose before, what goes with it, and what like users chose; like queries first."""
         with self._env.reading() as txn:
             lookup = PersonalLookup(self._env.dbs, txn, self.settings, normalized, now)
-            return lookup.rows(user_key(user, self._secret))
+            return lookup.rows(user_key(user, self._secret), partial(self._like, txn, normalized))
+
+    def exact(self, normalized: str, *, user: str | None, now: float) -> Rows:
+        """As `lookup`, by the query's own record alone."""
+        key = None if user is None else user_key(user, self._secret)
+        with self._env.reading() as txn:
+            return Lookup(self._env.dbs, txn, self.settings, user=key, now=now).exact_rows(normalized)
+
+    def like_answers(self, normalized: str, *, now: float) -> LikeAnswers:
+        """What other shared queries led to that have answers in common with a normalised query."""
+        with self._env.reading() as txn:
+            lookup = Lookup(self._env.dbs, txn, self.settings, user=None, now=now)
+            return lookup.like_answers(self._like(txn, normalized))
 
     def knows(self, user: str) -> bool:
         """Whether the user has ever chosen anything that is still held."""
@@ -73,7 +99,7 @@ class Memory:
             return txn.get(user_key(user, self._secret), db=self._env.dbs["users"]) is not None
 
     def trending(self, *, now: float) -> tuple[Ordinals, Scores]:
-        """Decayed clicks and plays of every entity with any: ordinals (n,) and amounts (n,), largest first."""
+        """Decayed clicks and plays of every entity with any: ordinals (n,), ascending, and amounts (n,)."""
         with self._env.reading() as txn:
             return trending(txn, self._env.dbs["trend"], now, self.settings.trend_half_life)
 
@@ -115,6 +141,14 @@ class Memory:
             record = StoredQuery(value)
             lookup = Lookup(self._env.dbs, txn, self.settings, user=None, now=record.updated if now is None else now)
             return lookup.believed_rows(record)
+
+    def follow(self) -> int:
+        """Take in what other machines have committed; how many commits. Always 0 for a memory of one machine.
+
+        Raises:
+            Unavailable: the others cannot be reached; what was known before stays.
+        """
+        return self._env.follow()
 
     def position(self) -> int:
         """How far the log is consumed; 0 at first."""
@@ -160,6 +194,14 @@ class Memory:
         """Close the files; the object is of no use afterwards."""
         self._env.close()
 
+    def _like(self, txn: ReadTransaction, normalized: str) -> LikeQueries:
+        """Like queries; two retrievers of one search ask for the same."""
+        asked = query_key(normalized), Meta(txn, self._env.dbs["meta"]).get("version")
+        latest = self._latest_like  # another thread may put its own there
+        if latest[0] != asked:
+            latest = self._latest_like = asked, like_queries(self._env.dbs, txn, asked[0])
+        return latest[1]
+
     def _counter(self, name: str) -> int:
         with self._env.reading() as txn:
             return Meta(txn, self._env.dbs["meta"]).get(name)
@@ -174,6 +216,12 @@ class Memory:
                 "delete the folder and learn anew from the log"
             )
         return None if secret is None else bytes(secret)
+
+    def _agreed_secret(self) -> bytes:
+        try:
+            return self._make_secret()
+        except Conflict:  # another machine was faster: now it is known
+            return self._make_secret()
 
     def _make_secret(self) -> bytes:
         with self._env.writing() as txn:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandstand.memory_index.history import CHOICE, choices, likeness, mates, sketch
-from bandstand.memory_index.keys import HASH_BYTES, ordinal_key, query_key
+from bandstand.memory_index.keys import ordinal_key, query_key
+from bandstand.memory_index.like_queries import NONE_LIKE, LikeQueries
+from bandstand.memory_index.peers import PeerChoices, peer_choices
 from bandstand.memory_index.posterior import decays
 from bandstand.memory_index.rows import PersonalRows
 from bandstand.memory_index.settings import DAY, MemorySettings
@@ -17,14 +20,15 @@ from bandstand.types import Ordinals, Scores
 if TYPE_CHECKING:
     from bandstand.memory_index.transaction import Databases, ReadTransaction
 
-_SEEDS, _NEIGHBOURS, _LATEST = 20, 20, 50
-"""Expansion: from how many best entities, to how many like users, over how many of each one's latest choices."""
+_SEEDS, _MATED = 50, 20
+"""From how many of the user's entities peers are looked for, and what goes with them."""
 
 _LIKE, _FRECENCY = 0.6, 0.4
 """Shares of a history score: above one half for likeness, so that what was chosen under a like query comes first."""
 
-_EXPANDED = 0.4
-"""The most that an entity never chosen may score."""
+_SMOOTHING = 60
+_WEIGHTS = (1.0, 0.9, 0.7, 0.7)
+"""What a first place is worth in the user's own history, with peers under like queries, with peers, and among mates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,45 +47,46 @@ class PersonalLookup:
 
     def __init__(self, dbs: Databases, txn: ReadTransaction, settings: MemorySettings, query: str, now: float) -> None:
         self._dbs, self._txn, self._settings, self._now = dbs, txn, settings, now
-        self._key, self._sketch = np.void(query_key(query)), sketch(query)
+        self._key, self._sketch, self._like = query_key(query), sketch(query), NONE_LIKE
 
-    def rows(self, user: bytes) -> PersonalRows:
-        """The history by likeness, recency and frequency, then what it leads to; empty without a history."""
+    def rows(self, user: bytes, like: Callable[[], LikeQueries]) -> PersonalRows:
+        """The history by likeness, recency and frequency, and what it leads to; empty without a history.
+
+        ``like`` gives the queries like the present one, where they are needed.
+
+        score(e) = max over s of w_s · 61 / (60 + rank_s(e)) for four orders s: the history, what peers chose under
+        like queries, what they chose at all, and what goes with the history. So each has its share of any depth.
+        """
         rows = self._history(user)
+        if not len(rows):
+            return PersonalRows.empty()
+        self._like = like()
         past = self._past(rows)
-        seeds = np.argsort(-past.scores, kind="stable")[:_SEEDS]
-        others, expected = self._expanded(user, past.ordinals[seeds], past.scores[seeds])
-        ordinals = np.union1d(past.ordinals, others).astype(np.int32)
-        columns = np.zeros((4, len(ordinals)), np.float32)
-        scores, times, days, like = columns
-        at = np.searchsorted(ordinals, past.ordinals)
-        days[:] = np.nan
-        scores[np.searchsorted(ordinals, others)] = _EXPANDED * expected
-        scores[at], times[at], days[at], like[at] = past.scores, past.times, past.days, past.like
-        order = np.lexsort((ordinals, -scores))
-        return PersonalRows(ordinals[order], *columns[:, order])
+        best = np.argsort(-past.scores, kind="stable")[:_SEEDS]
+        seeds = past.ordinals[best], past.scores[best]
+        peers = peer_choices(self._dbs, self._txn, user, seeds, self._weigh)
+        return _joined(past, peers, self._together(seeds[0][:_MATED], seeds[1][:_MATED]))
 
     def _history(self, user: bytes) -> np.ndarray:
         value = self._txn.get(user, db=self._dbs["users"])
         return np.empty(0, CHOICE) if value is None else choices(value)
 
-    def _weigh(self, rows: np.ndarray) -> tuple[Scores, Scores, Scores]:
-        """Decayed strength, decayed times and likeness of each row."""
+    def _weigh(self, rows: np.ndarray) -> tuple[Scores, Scores]:
+        """Decayed strength and likeness of each row: by its words, or by where its query led."""
         left = decays(self._now - rows["last"], self._settings.history_half_life)
-        like = likeness(rows["sketch"], self._sketch)
-        like[rows["query"] == self._key] = 1
-        return rows["strength"].astype(np.float32) * left, rows["times"] * left, like
+        queries = np.ascontiguousarray(rows["query"]).view(np.uint64)
+        like = np.maximum(likeness(rows["sketch"], self._sketch), self._like.of(queries))
+        like[queries == np.frombuffer(self._key, np.uint64)] = 1
+        return rows["strength"].astype(np.float32) * left, like
 
     def _past(self, rows: np.ndarray) -> _Past:
         """Rows of one entity joined: strengths and times add, the latest time and the best likeness stay."""
         order = np.argsort(rows["ordinal"], kind="stable")
         rows = rows[order]
-        if not len(rows):
-            none = np.empty(0, np.float32)
-            return _Past(np.empty(0, np.int32), none, none, none, none)
         ordinals = rows["ordinal"]
         starts = np.flatnonzero(np.concatenate([[True], ordinals[1:] != ordinals[:-1]]))
-        strength, times, like = self._weigh(rows)
+        strength, like = self._weigh(rows)
+        times = rows["times"] * decays(self._now - rows["last"], self._settings.history_half_life)
         best = np.maximum.reduceat(like, starts)
         frecency = 1 - np.exp(-np.add.reduceat(strength, starts))
         last = np.maximum.reduceat(rows["last"], starts)
@@ -89,15 +94,8 @@ class PersonalLookup:
         scores = (_LIKE * best + _FRECENCY * frecency).astype(np.float32, copy=False)
         return _Past(ordinals[starts], scores, np.add.reduceat(times, starts), days, best)
 
-    def _expanded(self, user: bytes, seeds: Ordinals, weights: Scores) -> tuple[Ordinals, Scores]:
-        """Unique ascending ordinals that the seeds lead to, and in [0, 1) how strongly, by either way (noisy or)."""
-        together, liked = self._together(seeds, weights), self._liked(user, seeds, weights)
-        ordinals, inverse = np.unique(np.concatenate([together[0], liked[0]]), return_inverse=True)
-        either = np.bincount(inverse, np.concatenate([together[1], liked[1]]), minlength=len(ordinals))
-        return ordinals.astype(np.int32), (1 - np.exp(-either)).astype(np.float32)
-
     def _together(self, seeds: Ordinals, weights: Scores) -> tuple[Ordinals, Scores]:
-        """Item-item: weight · n(seed, other) / (n(seed) + shrinkage) for each seed and its mates."""
+        """Item-item: Σ weight · n(seed, other) / (n(seed) + shrinkage) over the seeds whose mate the other is."""
         ordinals, strengths = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
         for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True):
             value = self._txn.get(ordinal_key(seed), db=self._dbs["related"])
@@ -105,30 +103,32 @@ class PersonalLookup:
                 rows, choosers = mates(value)
                 ordinals.append(rows["ordinal"])
                 strengths.append(rows["users"] * np.float32(weight / (choosers + self._settings.shrinkage)))
-        return np.concatenate(ordinals), np.concatenate(strengths)
+        unique, at = np.unique(np.concatenate(ordinals), return_inverse=True)
+        sums = np.bincount(at, np.concatenate(strengths), minlength=len(unique))
+        return unique.astype(np.int32), sums.astype(np.float32)
 
-    def _liked(self, user: bytes, seeds: Ordinals, weights: Scores) -> tuple[Ordinals, Scores]:
-        """User-based: what neighbours chose lately, by how alike they are, shrunk when these are few."""
-        keys, alike = self._neighbours(user, seeds, weights)
-        tails = [self._history(key)[-_LATEST:] for key in keys]
-        rows = np.frombuffer(b"".join(tail.tobytes() for tail in tails), CHOICE)  # faster than joining structures
-        strength, _, like = self._weigh(rows)
-        of_user = np.repeat(alike / (alike.sum() + 1), np.array([len(tail) for tail in tails], np.intp))
-        return rows["ordinal"], of_user * (1 - np.exp(-strength)) * (1 + like) / 2
 
-    def _neighbours(self, user: bytes, seeds: Ordinals, weights: Scores) -> tuple[list[bytes], Scores]:
-        """Users who chose the seeds, most alike first, and Σ weight / sqrt(fans): rare common choices say more."""
-        keys, shares = [], [np.empty(0, np.float32)]
-        for seed, weight in zip(seeds.tolist(), weights.tolist(), strict=True):
-            value = self._txn.get(ordinal_key(seed), db=self._dbs["fans"]) or b""
-            fans = len(value) // HASH_BYTES
-            keys.append(np.frombuffer(value, np.uint64))
-            shares.append(np.full(fans, weight / max(fans, 1) ** 0.5, np.float32))
-        if not keys:
-            return [], shares[0]
-        users, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-        alike = np.bincount(inverse, np.concatenate(shares), minlength=len(users)).astype(np.float32)
-        alike[users == np.frombuffer(user, np.uint64)] = 0
-        best = np.argsort(-alike, kind="stable")[:_NEIGHBOURS]
-        best = best[alike[best] > 0]
-        return [users[at].tobytes() for at in best], alike[best]
+def _joined(past: _Past, peers: PeerChoices, together: tuple[Ordinals, Scores]) -> PersonalRows:
+    """One row an entity, best first."""
+    ordinals = np.unique(np.concatenate([past.ordinals, peers.ordinals, together[0]])).astype(np.int32)
+    known, liked, mated = (np.searchsorted(ordinals, each) for each in (past.ordinals, peers.ordinals, together[0]))
+    scores, times, days, like, alike, chosen, mate = np.zeros((7, len(ordinals)), np.float32)
+    days[:] = np.nan
+    scores[known], times[known], days[known], like[known] = past.scores, past.times, past.days, past.like
+    alike[liked], chosen[liked], mate[mated] = peers.alike, peers.chosen, together[1]
+    new = np.isnan(days)  # what was chosen before stands where the history puts it
+    orders = (scores, alike * new, chosen * new, mate * new)
+    scores = np.max([weight * _placed(each) for weight, each in zip(_WEIGHTS, orders, strict=True)], axis=0)
+    size = np.full(len(ordinals), np.log1p(len(past.ordinals)), np.float32)
+    matrix = np.stack([scores, times, days, like, size, alike, chosen, mate])
+    order = np.lexsort((ordinals, -scores))
+    return PersonalRows(ordinals[order], *matrix[:, order])
+
+
+def _placed(values: Scores) -> Scores:
+    """61 / (60 + rank) by descending value, ties by place; 0 for what has no value."""
+    order = np.argsort(-values, kind="stable")
+    placed = np.empty(len(values), np.float32)
+    placed[order] = (_SMOOTHING + 1) / np.arange(_SMOOTHING + 1, _SMOOTHING + 1 + len(values))
+    placed[values <= 0] = 0
+    return placed

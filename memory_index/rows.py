@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.types import Matrix, Ordinals, Scores
 
@@ -46,7 +47,9 @@ class PersonalRows:
     """What a user may want again or next: ordinals int32 (n,) without repeats, the rest float32 (n,), best first.
 
     ``times`` is the decayed number of choices (0: never chosen), ``days`` since the last one (NaN: never),
-    ``like_query`` in [0, 1] how like the present query is to the one under which it was chosen.
+    ``like_query`` in [0, 1] how like the present query is to the one under which it was chosen; ``past`` is log(1 +
+    entities in the history), the same for every row; ``alike`` and ``peers`` how strongly users who chose the same
+    chose it under like queries, and at all; ``mates`` how strongly it goes with what the user chose.
     """
 
     ordinals: Ordinals
@@ -54,9 +57,44 @@ class PersonalRows:
     times: Scores
     days: Scores
     like_query: Scores
+    past: Scores
+    alike: Scores
+    peers: Scores
+    mates: Scores
 
     def __len__(self) -> int:
         return len(self.ordinals)
+
+    @classmethod
+    def empty(cls) -> PersonalRows:
+        """Of a stranger."""
+        return cls(np.empty(0, np.int32), *np.empty((8, 0), np.float32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LikeAnswers:
+    """What like queries led to, one row a (query, entity), n in all.
+
+    ``ordinals`` int32, repeats allowed; ``queries`` uint64 keys; ``likeness`` float32 in (0, 1] of the row's query;
+    ``scores`` and ``clicks`` (plays included) float32 of the pair.
+    """
+
+    ordinals: Ordinals
+    queries: NDArray[np.uint64]
+    likeness: Scores
+    scores: Scores
+    clicks: Scores
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    @classmethod
+    def empty(cls) -> LikeAnswers:
+        """No like query, or none that led anywhere."""
+        none = np.empty(0, np.float32)
+        return cls(
+            ordinals=np.empty(0, np.int32), queries=np.empty(0, np.uint64), likeness=none, scores=none, clicks=none
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,3 +51,9 @@ def worth(value: bytes | memoryview) -> tuple[float, float, float]:
     """Evidence, its time, and the best predicted score of a stored record, read from its header alone."""
     updated, evidence, prior, *_ = HEADER.unpack_from(value)
     return evidence, updated, prior
+
+
+def shared_rows(value: bytes | memoryview) -> int:
+    """How many entities enough users agree on, read from the header alone."""
+    shared: int = HEADER.unpack_from(value)[5]
+    return shared

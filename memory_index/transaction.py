@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import lmdb
 
     Database = lmdb._Database  # noqa: SLF001 - LMDB has no public name for it
+    Cursor = lmdb.Cursor[bytes]
     Transaction = lmdb.Transaction
     Databases = Mapping[str, Database]
     ReadTransaction = Transaction[memoryview]

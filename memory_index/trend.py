@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bandstand.memory_index.transaction import Database, ReadTransaction
 
 _PAGE = 256
+_STORED = np.dtype([("times", np.float64, _PAGE), ("amounts", np.float32, _PAGE)])
+"""How `TrendPage.dump` lays a page out."""
 
 
 def place(ordinal: int) -> tuple[bytes, int]:
@@ -58,13 +60,13 @@ class TrendPage:
 
 
 def trending(txn: ReadTransaction, db: Database, now: float, half_life: float) -> tuple[Ordinals, Scores]:
-    """Every entity with an amount: ordinals int32 (n,) and decayed amounts float32 (n,), largest first."""
-    ordinals, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    """Every entity with an amount: ordinals int32 (n,), ascending, and decayed amounts float32 (n,)."""
+    numbers, pages = [], []
     for key, value in txn.cursor(db=db):
-        page = TrendPage.view(value)
-        held = np.flatnonzero(page.amounts)
-        ordinals.append((held + int.from_bytes(key, "big") * _PAGE).astype(np.int32))
-        scores.append(page.amounts[held] * decays(now - page.times[held], half_life))
-    every, amounts = np.concatenate(ordinals), np.concatenate(scores)
-    order = np.lexsort((every, -amounts))
-    return every[order], amounts[order]
+        numbers.append(int.from_bytes(key, "big"))
+        pages.append(value)
+    stored = np.frombuffer(b"".join(pages), _STORED)
+    amounts, times = (np.ascontiguousarray(stored[name]).ravel() for name in ("amounts", "times"))
+    held = np.flatnonzero(amounts != 0)
+    ordinals = np.array(numbers, np.int32)[held // _PAGE] * np.int32(_PAGE) + (held % _PAGE).astype(np.int32)
+    return ordinals, amounts[held] * decays(now - times[held], half_life)

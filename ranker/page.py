@@ -14,17 +14,27 @@ from bandstand.types import LOGGED_DEPTH, CandidateSet, Matrix, Ordinals, Query,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """Every candidate of a search: ordinals int32 (m,) ascending, scores float32 (m,), features float32 (m, f)."""
+
+    ordinals: Ordinals
+    scores: Scores
+    features: Matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ranking:
     """The head of a ranking, best first, duplicates folded.
 
     ``rows`` int64 (n,) are the rows of the candidate set, ``ordinals`` int32 (n,), ``scores`` float32 (n,),
-    ``features`` float32 (n, f) as they were scored.
+    ``features`` float32 (n, f) as they were scored; ``whole`` is what the head was taken from.
     """
 
     rows: Rows
     ordinals: Ordinals
     scores: Scores
     features: Matrix
+    whole: Scored
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -41,7 +51,13 @@ def rank(
     features = build_features(query, candidates, columns)
     scores = scorer.score(features)
     rows = fold(candidates.ordinals, scores, columns.fold_key[candidates.ordinals])[:depth]
-    return Ranking(rows=rows, ordinals=candidates.ordinals[rows], scores=scores[rows], features=features[rows])
+    return Ranking(
+        rows=rows,
+        ordinals=candidates.ordinals[rows],
+        scores=scores[rows],
+        features=features[rows],
+        whole=Scored(ordinals=candidates.ordinals, scores=scores, features=features),
+    )
 
 
 def _known(candidates: CandidateSet, n: int) -> CandidateSet:

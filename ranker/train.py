@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called after every tree with trees done and trees at most; may raise to stop the training."""
 
+Boost = Callable[[TrainingSet, TrainingSet, "TrainSettings", int, Progress | None], "Booster"]
+"""Grows trees from training and held-out queries, the settings and a seed."""
+
 MIN_HELD_OUT = 50
 """Below so many held-out queries that say something their verdict is noise, and early stopping with it: then all are
 trained on, and no metrics are given."""
@@ -30,16 +33,17 @@ trained on, and no metrics are given."""
 class TrainSettings:
     """How to train. ``trees`` times ``leaves`` bounds the time of scoring (120 × 16: about 1 ms for 300 rows).
 
-    ``label_gain[grade]`` is what a grade is worth in nDCG. ``position_bias_regularization`` pulls the learned
-    position biases towards none. ``held_out`` is the share of queries for early stopping and metrics; ``patience``
-    how many trees may bring no gain there. ``masked`` is the share of training queries that are also shown with
-    each arm left out with probability ``mask_chance``.
+    ``l2`` pulls the values of leaves towards 0. ``label_gain[grade]`` is what a grade is worth in nDCG.
+    ``position_bias_regularization`` pulls the learned position biases towards none. ``held_out`` is the share of
+    queries for early stopping and metrics; ``patience`` how many trees may bring no gain there. ``masked`` is the share
+    of training queries that are also shown with each arm left out with probability ``mask_chance``.
     """
 
     trees: int = 120
     leaves: int = 16
     learning_rate: float = 0.1
     min_rows_a_leaf: int = 20
+    l2: float = 0.0
     truncation: int = 30
     label_gain: tuple[float, ...] = (0, 1, 3, 7, 15)
     position_bias_regularization: float = 0.1
@@ -87,6 +91,7 @@ def train_lambdamart(
     settings: TrainSettings = TrainSettings(),
     seed: int = 0,
     progress: Progress | None = None,
+    boost: Boost | None = None,
 ) -> TrainedRanker:
     """Train a ranker; the same data, settings and seed give the same model.
 
@@ -100,6 +105,7 @@ def train_lambdamart(
         settings: see `TrainSettings`.
         seed: of the draws and of LightGBM.
         progress: see `Progress`.
+        boost: where the trees grow, `boost_here` when not given.
 
     Raises:
         BadInput: no query has candidates of different grades, or a grade has no gain.
@@ -112,7 +118,7 @@ def train_lambdamart(
     if arms and settings.masked:
         chosen = data.queries(rng.random(len(data)) < settings.masked)
         data = concatenate(data, mask_arms(chosen, arms, rng, chance=settings.mask_chance))
-    booster = _boost(data, held_out, settings, seed, progress)
+    booster = (boost or boost_here)(data, held_out, settings, seed, progress)
     return _trained(booster, data.names, held_out)
 
 
@@ -131,9 +137,20 @@ def _check(data: TrainingSet, settings: TrainSettings) -> None:
         raise BadInput(f"grade {highest} has no gain: label_gain goes to {known - 1}", field="grades")
 
 
-def _boost(
-    data: TrainingSet, held_out: TrainingSet, settings: TrainSettings, seed: int, progress: Progress | None
+def boost_here(
+    data: TrainingSet,
+    held_out: TrainingSet,
+    settings: TrainSettings,
+    seed: int,
+    progress: Progress | None,
+    *,
+    network: Mapping[str, object] | None = None,
 ) -> Booster:
+    """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
+
+    Raises:
+        ModelError: LightGBM failed.
+    """
     import lightgbm
 
     callbacks: list[Any] = []
@@ -144,8 +161,9 @@ def _boost(
     if len(held_out):
         valid = [_dataset(held_out, reference=train)]
         callbacks.append(lightgbm.early_stopping(settings.patience, first_metric_only=True, verbose=False))
+    parameters = {**_parameters(settings, seed), **(network or {})}
     try:
-        return lightgbm.train(_parameters(settings, seed), train, settings.trees, valid_sets=valid, callbacks=callbacks)
+        return lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
     except lightgbm.basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
 
@@ -177,6 +195,7 @@ def _parameters(settings: TrainSettings, seed: int) -> dict[str, Any]:
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
         "min_data_in_leaf": settings.min_rows_a_leaf,
+        "lambda_l2": settings.l2,
         "num_threads": settings.threads,
         "seed": seed,
         "deterministic": True,

@@ -17,6 +17,8 @@ from bandstand.types import KINDS, Candidates, Query, Scores, Slot
 _MINUTE = 60.0
 _DAY = 86_400.0
 _YEAR = 365.2425 * _DAY
+_MOST = 1_000.0
+"""Half-lives that a 64-bit number can hold."""
 _PERIOD = re.compile(r"(\d{4})(?:-(\d{4}))?")
 
 
@@ -43,6 +45,39 @@ class _Standing:
     trend: Scores
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Aging:
+    """The parts of the score that only fade, float64 (n,), as of ``now``.
+
+    2^(-age / half-life) is a factor for each entity, worked out once a snapshot, times one for the moment.
+    """
+
+    columns: Columns
+    now: float
+    added: NDArray[np.float64]
+    released: NDArray[np.float64]
+    popularity: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, columns: Columns, settings: FreshSettings) -> _Aging:
+        now = float(columns.added.max(initial=0.0))
+        days = (now - columns.added) / _DAY
+        years = 1970.0 + now / _YEAR - columns.year
+        return cls(
+            columns=columns,
+            now=now,
+            added=np.exp2(-days / settings.added_half_life),
+            released=np.nan_to_num(np.exp2(np.minimum(-years / settings.released_half_life, _MOST)), nan=0.0),
+            popularity=settings.popularity * columns.popularity.astype(np.float64),
+        )
+
+    def scores(self, now: float, settings: FreshSettings) -> NDArray[np.float64]:
+        """At another moment; what lies in its future counts as of this very moment."""
+        added = self.added * _faded(now - self.now, settings.added_half_life * _DAY)
+        released = self.released * _faded(now - self.now, settings.released_half_life * _YEAR)
+        return self.popularity + settings.added * np.minimum(added, 1.0) + settings.released * np.minimum(released, 1.0)
+
+
 class FreshRetriever:
     """Trending and new entities that have what the query names; for a blank query those of the whole catalogue.
 
@@ -62,6 +97,7 @@ class FreshRetriever:
         self._catalog = catalog
         self._settings = settings or FreshSettings()
         self._latest: _Standing | None = None
+        self._aging: _Aging | None = None
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`."""
@@ -74,10 +110,9 @@ class FreshRetriever:
         except BandstandError as error:
             raise RetrievalError(f"what is trending cannot be read: {error}") from error
         fit = _fit(query.slots, columns)[: len(mask)] * mask
-        rows = np.flatnonzero(fit).astype(np.int32)
-        scores = fit[rows] * standing.scores[rows]
-        best = _best(scores, depth)
-        rows, scores = rows[best], scores[best]
+        every = np.where(fit > 0, fit * standing.scores[: len(fit)], np.float32(-np.inf))
+        rows = _best(every, depth).astype(np.int32)
+        scores = every[rows]
         days = np.maximum(query.time - columns.added[rows], 0.0) / _DAY
         facts = {"trend": standing.trend[rows], "age_days": days.astype(np.float32)}
         return finish(self.name, rows, scores, mask=None, depth=depth, columns=facts)
@@ -90,18 +125,21 @@ class FreshRetriever:
 
     def _measured(self, columns: Columns, version: int, minute: int) -> _Standing:
         settings, now = self._settings, (minute + 1) * _MINUTE
+        if self._aging is None or self._aging.columns is not columns:
+            self._aging = _Aging.of(columns, settings)
         ordinals, amounts = self._memory.trending(now=now)
         known, trend = ordinals < columns.n, np.zeros(columns.n, np.float32)
         trend[ordinals[known]] = amounts[known]
-        days = np.maximum(now - columns.added, 0.0) / _DAY
-        years = np.maximum(1970.0 + now / _YEAR - columns.year, 0.0)
-        scores = (
-            settings.trend * np.log1p(trend) / (np.log1p(trend.max(initial=0.0)) or 1.0)
-            + settings.added * np.exp2(-days / settings.added_half_life)
-            + settings.released * np.nan_to_num(np.exp2(-years / settings.released_half_life), nan=0.0)
-            + settings.popularity * columns.popularity
+        scores = self._aging.scores(now, settings)
+        scores[ordinals[known]] += (
+            settings.trend * np.log1p(amounts[known]) / (np.log1p(amounts[known].max(initial=0.0)) or 1.0)
         )
         return _Standing(columns, version, minute, scores.astype(np.float32), trend)
+
+
+def _faded(seconds: float, half_life: float) -> float:
+    """2^(-seconds / half-life), within what a number can hold."""
+    return float(np.exp2(np.clip(-seconds / half_life, -_MOST, _MOST)))
 
 
 def _fit(slots: tuple[Slot, ...], columns: Columns) -> Scores:
@@ -130,7 +168,6 @@ def _having(slot: Slot, columns: Columns) -> Scores:
 
 
 def _best(scores: Scores, depth: int) -> NDArray[np.intp]:
-    """Where the ``depth`` largest scores are, with all that tie with the last of them."""
-    if depth >= len(scores):
-        return np.arange(len(scores))
-    return np.flatnonzero(scores >= np.partition(scores, len(scores) - depth)[len(scores) - depth])
+    """Where the ``depth`` largest scores above -inf are, with all that tie with the last of them."""
+    least = np.partition(scores, len(scores) - depth)[len(scores) - depth] if depth < len(scores) else -np.inf
+    return np.flatnonzero((scores >= least) & (scores > -np.inf))

@@ -7,8 +7,9 @@ from dataclasses import replace
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import finish, permitted
-from bandstand.types import Candidates, Query
+from bandstand.types import Candidates, Query, Scores
 
 
 class MemoryRetriever:
@@ -35,7 +36,14 @@ class MemoryRetriever:
             "predicted": rows.predicted,
             "own": rows.own,
             "distance": rows.distance,
+            "share": _share(rows),
         }
         mask = permitted(query, self._catalog.columns.live)
         found = finish(self.name, rows.ordinals, rows.scores, mask=mask, depth=depth, columns=columns)
         return replace(found, corrected=rows.corrected)
+
+
+def _share(rows: Rows) -> Scores:
+    """Clicks and plays as a share of the most that any of the rows has; float32 (n,)."""
+    chosen = rows.clicks + rows.plays
+    return chosen / max(float(chosen.max(initial=0)), 1e-9)

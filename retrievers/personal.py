@@ -6,7 +6,7 @@ from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import finish, permitted
-from bandstand.types import Candidates, Query
+from bandstand.types import ARM_COLUMNS, Candidates, Query
 
 
 class PersonalRetriever:
@@ -26,6 +26,6 @@ class PersonalRetriever:
             rows = self._memory.personal(query.actor, query.normalized, now=query.time)
         except BandstandError as error:
             raise RetrievalError(f"the user's history cannot be read: {error}") from error
-        columns = {"times": rows.times, "days": rows.days, "like_query": rows.like_query}
+        columns = {name: getattr(rows, name) for name in ARM_COLUMNS["personal"]}
         mask = permitted(query, self._catalog.columns.live)
         return finish(self.name, rows.ordinals, rows.scores, mask=mask, depth=depth, columns=columns)

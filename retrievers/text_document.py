@@ -41,20 +41,29 @@ def document(ordinal: int, entity: Entity) -> Any:  # noqa: ANN401
     """The document of an entity."""
     import tantivy
 
-    title, aliases = normalize(entity.title), [normalize(alias) for alias in entity.aliases]
     found = tantivy.Document()
     found.add_integer(ORDINAL, ordinal)
-    found.add_text(KIND, entity.kind)
-    found.add_text(TITLE, " ".join(index_terms(entity.title)))
+    for name, text in field_texts(entity):
+        found.add_text(name, text)
+    return found
+
+
+def field_texts(entity: Entity) -> Iterator[tuple[str, str]]:
+    """Every text of an entity's document with its field; a field may come several times.
+
+    Terms are joined by spaces, but for `KIND` and `EXACT`, whose texts are terms as they are.
+    """
+    title, aliases = normalize(entity.title), [normalize(alias) for alias in entity.aliases]
+    yield KIND, entity.kind
+    yield TITLE, " ".join(index_terms(entity.title))
     for name, texts in _shared(entity):
         for text in texts:
-            found.add_text(name, _terms(text))
-    found.add_text(GRAMS, " ".join(grams(" ".join((title, *map(_normalized, entity.artists), *aliases)))))
+            yield name, _terms(text)
+    yield GRAMS, " ".join(grams(" ".join((title, *map(_normalized, entity.artists), *aliases))))
     if aliases:
-        found.add_text(ALIAS_GRAMS, " ".join(grams(" ".join(aliases))))
+        yield ALIAS_GRAMS, " ".join(grams(" ".join(aliases)))
     for name in _exact_names(entity.artists, {title, fold_title(entity.title), *aliases}):
-        found.add_text(EXACT, name)
-    return found
+        yield EXACT, name
 
 
 def _shared(entity: Entity) -> Iterator[tuple[str, Iterable[str]]]:

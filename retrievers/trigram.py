@@ -63,7 +63,7 @@ class TrigramRetriever:
         # The head is the same for every depth, because every hit's place depends on all of it.
         ordinals, bm25 = searcher.head(parsed, kinds=query.kinds, mask=mask, size=settings.head)
         similarity = similarities(text, columns.titles[ordinals], columns.names[ordinals])
-        self._raise_aliased(similarity, text, ordinals, self._aliased(searcher, query, text, mask))
+        raise_aliased(similarity, text, ordinals, self._aliased(searcher, query, text, mask), self._catalog)
         scores = similarity + np.float32(settings.coverage) * bm25 / bm25.max(initial=np.finfo(np.float32).tiny)
         return finish(self.name, ordinals, scores, mask=None, depth=depth, columns={"similarity": similarity})
 
@@ -79,19 +79,24 @@ class TrigramRetriever:
             return np.empty(0, np.int32)
         return searcher.head(parsed, kinds=query.kinds, mask=mask, size=self._settings.aliased)[0]
 
-    def _raise_aliased(self, similarity: Scores, text: str, ordinals: Ordinals, aliased: Ordinals) -> None:
-        """Raise, in place, the similarity of hits to that of their best alias."""
-        # Aliases are few and not in the columns: only the few entities that they matter for are fetched.
-        at = np.flatnonzero(np.isin(ordinals, aliased))
-        try:
-            owners = self._catalog.entities(ordinals[at])
-        except BandstandError as error:
-            raise RetrievalError(f"the entities behind aliases cannot be read: {error}") from error
-        named = zip(at.tolist(), owners, strict=True)
-        names = [(place, normalize(alias)) for place, entity in named for alias in entity.aliases]
-        if names:
-            places, aliases = map(list, zip(*names, strict=True))
-            np.maximum.at(similarity, places, similarities(text, aliases, aliases))
+
+def raise_aliased(similarity: Scores, text: str, ordinals: Ordinals, aliased: Ordinals, catalog: Catalog) -> None:
+    """Raise, in place, the similarity (n,) of hits to that of their best alias, for those that are ``aliased``.
+
+    Raises:
+        RetrievalError: the entities cannot be read.
+    """
+    # Aliases are few and not in the columns: only the few entities that they matter for are fetched.
+    at = np.flatnonzero(np.isin(ordinals, aliased))
+    try:
+        owners = catalog.entities(ordinals[at])
+    except BandstandError as error:
+        raise RetrievalError(f"the entities behind aliases cannot be read: {error}") from error
+    named = zip(at.tolist(), owners, strict=True)
+    names = [(place, normalize(alias)) for place, entity in named for alias in entity.aliases]
+    if names:
+        places, aliases = map(list, zip(*names, strict=True))
+        np.maximum.at(similarity, places, similarities(text, aliases, aliases))
 
 
 def similarities(text: str, titles: Iterable[str], names: Iterable[str]) -> Scores:

@@ -157,17 +157,17 @@ class VectorStore:
         """Return everything that changed after a position; 0 loads it all."""
         with self._transaction("DEFERRED") as connection:
             head, fingerprint, dim = self._state()
-            count = connection.execute(
-                "SELECT count(*) FROM vectors WHERE seq > ? AND vector IS NOT NULL", (seq,)
-            ).fetchone()[0]
+            if seq and seq == head:
+                return _unchanged(head, fingerprint, dim)
+            # SQLite would look through the whole table, to have the ordinals in order: right for all, not for a few.
+            changed = f"FROM vectors{' INDEXED BY vectors_seq' if seq else ''} WHERE seq > ? AND vector IS"
+            count = connection.execute(f"SELECT count(*) {changed} NOT NULL", (seq,)).fetchone()[0]
             ordinals, vectors = np.empty(count, np.int32), np.empty((count, dim), np.float16)
-            rows = connection.execute(
-                "SELECT ordinal, vector FROM vectors WHERE seq > ? AND vector IS NOT NULL ORDER BY ordinal", (seq,)
-            )
+            rows = connection.execute(f"SELECT ordinal, vector {changed} NOT NULL ORDER BY ordinal", (seq,))
             for row, (ordinal, vector) in enumerate(rows):
                 ordinals[row] = ordinal
                 vectors[row] = np.frombuffer(vector, np.float16)
-            gone = connection.execute("SELECT ordinal FROM vectors WHERE seq > ? AND vector IS NULL", (seq,)).fetchall()
+            gone = connection.execute(f"SELECT ordinal {changed} NULL", (seq,)).fetchall()
         return VectorBatch(
             seq=head,
             fingerprint=fingerprint,
@@ -196,3 +196,11 @@ class VectorStore:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _unchanged(seq: int, fingerprint: str, dim: int) -> VectorBatch:
+    """What is answered many times a second while nothing happens: looking through the table would take its size."""
+    none = np.empty(0, np.int32)
+    return VectorBatch(
+        seq=seq, fingerprint=fingerprint, ordinals=none, vectors=np.empty((0, dim), np.float16), deleted=none
+    )

@@ -1,24 +1,37 @@
 """A fresh memory for each test, and the shorthand to teach it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bandstand.cluster.connection import Cluster
+from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.opensearch_environment import ReplicatedEnvironment
+from bandstand.memory_index.opensearch_journal import MemoryJournal
 from bandstand.memory_index.settings import MemorySettings
 
 NOW = 1_700_000_000.0
 
 
-@pytest.fixture
-def open_memory(tmp_path: Path) -> Iterator[Callable[..., Memory]]:
-    """Opens memories that are closed after the test; settings by keyword."""
+@pytest.fixture(params=["embedded", "opensearch"])
+def open_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Memory]]:
+    """Opens memories of either kind that are closed after the test; settings by keyword."""
     opened: list[Memory] = []
+    clusters: dict[str, Cluster] = {}
+    connect = request.getfixturevalue("borrow_cluster") if request.param == "opensearch" else None
 
     def open_one(name: str = "memory", map_size: int = 1 << 24, **settings: float) -> Memory:
-        opened.append(Memory(tmp_path / name, settings=MemorySettings(**settings), map_size=map_size))
-        return opened[-1]
+        open_env = Environment
+        if connect is not None:
+            clusters[name] = clusters.get(name) or connect()
+            journal = MemoryJournal(clusters[name], clock=lambda: NOW)
+            open_env = partial(ReplicatedEnvironment, journal=journal)
+        memory = Memory(tmp_path / name, settings=MemorySettings(**settings), map_size=map_size, open_env=open_env)
+        opened.append(memory)
+        return memory
 
     yield open_one
     for memory in opened:

@@ -29,9 +29,12 @@ for line in sys.stdin:
 WRITER = """
 import sys
 from pathlib import Path
+from functools import partial
 from test_memory_environment import apply
+from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
-memory = Memory(Path(sys.argv[1]), map_size=1 << 22)
+durable = sys.argv[2] == "durable"
+memory = Memory(Path(sys.argv[1]), map_size=1 << 22, open_env=partial(Environment, durable=durable))
 while True:
     with memory.batch() as batch:
         for position in range(batch.position, batch.position + 7):
@@ -50,10 +53,10 @@ def apply(batch, position):
     batch.trend(ordinal, 1.0, now=NOW + position)
 
 
-def python(code, path):
+def python(code, *arguments):
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}  # noqa: PTH120
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -125,10 +128,10 @@ def test_threads_read_while_batches_grow_the_map(open_memory, agree, now):
     assert not wrong
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_killed_writer_leaves_a_state_that_was_committed(tmp_path, seed):
+@pytest.mark.parametrize(("seed", "durable"), [(0, "durable"), (1, "durable"), (2, "not")])
+def test_a_killed_writer_leaves_a_state_that_was_committed(tmp_path, seed, durable):
     rng = np.random.default_rng(seed)
-    with python(WRITER, tmp_path / "killed") as writer:
+    with python(WRITER, tmp_path / "killed", durable) as writer:
         for _ in range(int(rng.integers(1, 40))):
             said = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)

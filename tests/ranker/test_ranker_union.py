@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
@@ -73,6 +73,7 @@ def answers(draw):
     return found
 
 
+@settings(deadline=None)
 @given(answers())
 def test_equals_a_dictionary_of_rows(candidates):
     rows = {}

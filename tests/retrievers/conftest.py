@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from factories import NOW, World
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
+from bandstand.cluster.connection import Cluster
 from bandstand.types import Attribute, Entity
 
 
@@ -69,31 +71,37 @@ ENTITIES: tuple[Entity, ...] = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def connect_lazily(request: pytest.FixtureRequest) -> Callable[[], Callable[[], Cluster]]:
+    """Gives each world a cluster of its own, which only those who ask for it need."""
+    return lambda: cache(lambda: request.getfixturevalue("new_cluster")())  # noqa: PLW0108 - not before it is asked for
+
+
 @contextmanager
-def open_world(folder: Path, entities: Iterable[Entity]) -> Iterator[World]:
+def open_world(folder: Path, entities: Iterable[Entity], connect: Callable[[], Cluster]) -> Iterator[World]:
     """A world in a folder, holding entities."""
     store = CatalogStore(folder / "catalog.sqlite", clock=lambda: NOW)
     store.upsert(entities)
-    yield World(store=store, catalog=Catalog(store), folder=folder, clock=lambda: NOW)
+    yield World(store=store, catalog=Catalog(store), folder=folder, clock=lambda: NOW, connect=connect)
     store.close()
 
 
 @pytest.fixture
-def empty_world(tmp_path: Path) -> Iterator[World]:
+def empty_world(tmp_path: Path, connect_lazily) -> Iterator[World]:
     """A world without entities."""
-    with open_world(tmp_path, ()) as opened:
+    with open_world(tmp_path, (), connect_lazily()) as opened:
         yield opened
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, connect_lazily) -> Iterator[World]:
     """A world that holds `ENTITIES` and is the test's own, to be changed."""
-    with open_world(tmp_path, ENTITIES) as opened:
+    with open_world(tmp_path, ENTITIES, connect_lazily()) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_world(tmp_path_factory: pytest.TempPathFactory, connect_lazily) -> Iterator[World]:
     """A world that holds `ENTITIES` and is only read."""
-    with open_world(tmp_path_factory.mktemp("shared"), ENTITIES) as opened:
+    with open_world(tmp_path_factory.mktemp("shared"), ENTITIES, connect_lazily()) as opened:
         yield opened

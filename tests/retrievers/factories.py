@@ -11,6 +11,7 @@ from typing import Any
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
 from bandstand.catalog.text import normalize
+from bandstand.cluster.connection import Cluster
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
@@ -20,12 +21,21 @@ from bandstand.retrievers.fresh import FreshRetriever
 from bandstand.retrievers.fusion import ReciprocalRankFusion
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.memory import MemoryRetriever
+from bandstand.retrievers.opensearch_dense import OpenSearchDense
+from bandstand.retrievers.opensearch_lexical import OpenSearchLexical
+from bandstand.retrievers.opensearch_round import FirstRound
+from bandstand.retrievers.opensearch_searches import text_searches
+from bandstand.retrievers.opensearch_text import TEXT, TextFollower
+from bandstand.retrievers.opensearch_trigram import OpenSearchTrigram
+from bandstand.retrievers.opensearch_vectors import VectorFollower
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever
+from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.retrievers.text_index import TextIndex
-from bandstand.retrievers.trigram import TrigramRetriever
+from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings
 from bandstand.retrievers.vectors import VectorStore
 from bandstand.types import Clock, Filters, Kind, Query
+from bandstand.understanding.understanding import Understanding
 
 NOW = 1_700_000_000.0
 USER = "listener"
@@ -34,12 +44,13 @@ USER = "listener"
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What a retriever is built from. ``folder`` outlives the retriever, so that it can be opened again."""
+    """What a retriever is built from. ``folder`` and cluster outlive the retriever, so that it can be opened again."""
 
     store: CatalogStore
     catalog: Catalog
     folder: Path
     clock: Clock
+    connect: Callable[[], Cluster]
 
     def ask(self, text: str, *, kinds: tuple[Kind, ...] = (), filters: Filters | None = None, **fields: Any) -> Query:
         """A query as the engine makes it: normalised, and with the mask of its kinds and filters."""
@@ -62,6 +73,8 @@ class RetrieverCase:
     build: Callable[[World], AbstractContextManager[Retriever]]
     known: str = "halo"
     literal: bool = False
+    clustered: bool = False
+    """Whether it needs an OpenSearch."""
 
 
 @contextmanager
@@ -87,6 +100,11 @@ def trigram(world: World) -> Iterator[Retriever]:
 
 
 @contextmanager
+def structured(world: World) -> Iterator[Retriever]:
+    yield StructuredRetriever(Understanding(world.catalog), world.catalog)
+
+
+@contextmanager
 def fusion(world: World) -> Iterator[Retriever]:
     with open_text_index(world) as index:
         arms = (LexicalRetriever(index, world.catalog), TrigramRetriever(index, world.catalog))
@@ -107,6 +125,37 @@ def dense(world: World) -> AbstractContextManager[Retriever]:
 
 def dense_approximate(world: World) -> AbstractContextManager[Retriever]:
     return open_dense(world, DenseSettings(exact_limit=8, probes=3))
+
+
+@contextmanager
+def open_first_round(world: World) -> Iterator[FirstRound]:
+    """The text index of the world's cluster, holding all changes of its store."""
+    cluster = world.connect()
+    follower = TextFollower(cluster, head=world.store.head)
+    if changes := world.store.changes(follower.seq, 1_000_000):
+        follower.follow(changes)
+    yield FirstRound(cluster, cluster.index(TEXT.part), text_searches(deadline_s=30.0), deadline_s=30.0)
+
+
+@contextmanager
+def lexical_clustered(world: World) -> Iterator[Retriever]:
+    with open_first_round(world) as first:
+        yield OpenSearchLexical(first, world.catalog)
+
+
+@contextmanager
+def trigram_clustered(world: World) -> Iterator[Retriever]:
+    with open_first_round(world) as first:
+        yield OpenSearchTrigram(first, world.catalog, TrigramSettings())
+
+
+@contextmanager
+def dense_clustered(world: World) -> Iterator[Retriever]:
+    cluster, encoder = world.connect(), HashingEncoder()
+    follower = VectorFollower(cluster, encoder, head=world.store.head)
+    if changes := world.store.changes(follower.seq, 1_000_000):
+        follower.follow(changes)
+    yield OpenSearchDense(cluster, cluster.index("vectors"), encoder, world.catalog, deadline_s=30.0)
 
 
 LEARNED = (("halo", "t:halo"), ("halo", "t:halo-live"), ("halo song", "t:halo"), ("halo live", "t:halo-live"))
@@ -158,9 +207,13 @@ def rephrase(world: World) -> Iterator[Retriever]:
 RETRIEVER_FACTORIES: dict[str, RetrieverCase] = {
     "lexical": RetrieverCase(build=lexical, literal=True),
     "trigram": RetrieverCase(build=trigram, literal=True),
+    "structured": RetrieverCase(build=structured, literal=True),
     "fusion": RetrieverCase(build=fusion, literal=True),
     "dense": RetrieverCase(build=dense),
     "dense, approximate": RetrieverCase(build=dense_approximate),
+    "lexical, clustered": RetrieverCase(build=lexical_clustered, literal=True, clustered=True),
+    "trigram, clustered": RetrieverCase(build=trigram_clustered, literal=True, clustered=True),
+    "dense, clustered": RetrieverCase(build=dense_clustered, clustered=True),
     "memory": RetrieverCase(build=memory),
     "personal": RetrieverCase(build=personal),
     "fresh": RetrieverCase(build=fresh),

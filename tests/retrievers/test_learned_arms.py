@@ -59,6 +59,7 @@ class TestMemory:
         assert found.ordinals.tolist() == [ordinal("t:hurt-cash"), ordinal("t:hurt-nin")]
         assert set(found.columns) == set(ARM_COLUMNS["memory"])
         assert found.columns["clicks"].tolist() == [6.0, 2.0]
+        assert found.columns["share"].tolist() == pytest.approx([1.0, 1 / 3])
         assert found.corrected is None
 
     def test_a_near_spelling_is_named(self, world, memory, ordinal):
@@ -203,6 +204,20 @@ class TestRephrase:
     def test_the_query_itself_is_left_to_the_memory_arm(self, world, ordinal, retriever):
         found = retriever.retrieve(world.ask("loud metal"), 10)
         assert ordinal("t:one-metallica") not in found.ordinals
+
+    def test_queries_with_like_answers_speak_too(self, world, memory, ordinal):
+        """Not a word in common, but both led to Cash: what one led to besides is worth a try for the other."""
+        click(memory, "empire of dirt", ordinal("t:hurt-cash"))
+        click(memory, "johnny at the end", ordinal("t:hurt-cash"))
+        click(memory, "johnny at the end", ordinal("t:it"))
+        learn_vectors(memory, HashingEncoder())
+        found = RephraseRetriever(memory, HashingEncoder(), world.catalog).retrieve(world.ask("empire of dirt"), 10)
+        likeness = np.sqrt(0.5)  # of two answers one is in common, and both choices of it count alike
+        score = memory.lookup("johnny at the end", user=None, now=NOW).scores[0]
+        assert sorted(found.ordinals.tolist()) == sorted([ordinal("t:hurt-cash"), ordinal("t:it")])
+        np.testing.assert_allclose(found.scores, [np.sqrt(likeness) * score] * 2, rtol=1e-5)
+        np.testing.assert_allclose(found.columns["likeness"], [likeness] * 2, rtol=1e-5)
+        assert found.columns["similarity"].tolist() == [0, 0]
 
     def test_unlike_queries_do_not_speak(self, world, retriever):
         assert len(retriever.retrieve(world.ask("klezmer"), 10)) == 0

@@ -40,6 +40,8 @@ def same(left: Candidates, right: Candidates) -> bool:
 
 @pytest.fixture(scope="module", params=RETRIEVER_FACTORIES.values(), ids=RETRIEVER_FACTORIES.keys())
 def case(request):
+    if request.param.clustered:
+        request.getfixturevalue("opensearch_url")
     return request.param
 
 
