@@ -1,4 +1,4 @@
-"""Runs every benchmark: `python -m bench [--searches N]`."""
+"""Runs the benchmarks: `python -m bench [system] [ope] [simulate] [replay] [--full]`; all, short, by default."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,22 +17,52 @@ from bandstand.storage import Storage
 from bench.catalogue import build, dataset, entities, ingest_figures
 from bench.events import event_figures
 from bench.figures import Figure, as_json, table
+from bench.ope import ope_figures, verdict_table
 from bench.process import import_figure, memory_figure
+from bench.replays import replay_table, simulate_table
 from bench.searches import known_items, search_figures
 
 OUT = Path(__file__).parent / "out"
 AIMS = {50: 10.0, 99: 40.0}
+PARTS = ("system", "ope", "simulate", "replay")
 
 
 def main() -> None:
-    """Build or reuse the home, measure, print the table, write the JSON."""
+    """Measure what was asked for and print a table of each."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--searches", type=int, default=1_050, help="how many searches a policy")
-    parser.add_argument("--rebuild", action="store_true", help="index and train anew")
-    arguments = parser.parse_args()
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without any, all")
+    parser.add_argument("--full", action="store_true", help="the runs behind docs/evaluation.md: hours, not minutes")
+    parser.add_argument("--searches", type=int, default=1_050, help="how many searches a policy (system)")
+    parser.add_argument("--rebuild", action="store_true", help="index and train anew (system)")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: use {', '.join(PARTS)}")
+    for part in given.parts or PARTS:
+        print(f"\n## {part}\n", flush=True)
+        if part == "system":
+            _system(given.searches, rebuild=given.rebuild)
+        else:
+            _evaluation(part, full=given.full)
+
+
+def _evaluation(part: str, *, full: bool) -> None:
+    """One of the parts that need real data."""
+    folder = os.environ.get("BANDSTAND_DATA")
+    if not folder or not Path(folder).is_dir():
+        print(f"{part} was not measured: set BANDSTAND_DATA to the folder of the data sets", file=sys.stderr)
+        return
+    data = Path(folder)
+    if part == "ope":
+        print(f"{verdict_table(data)}\n\n{table(ope_figures(data, full=full))}")
+    else:
+        print(simulate_table(data, full=full) if part == "simulate" else replay_table(data, full=full))
+
+
+def _system(searches: int, *, rebuild: bool) -> None:
+    """Build or reuse the home, measure, print the table, write the JSON."""
     name = "spotify_songs" if dataset() else "bundled"
     home = OUT / f"home-{name}"
-    if arguments.rebuild:
+    if rebuild:
         shutil.rmtree(home, ignore_errors=True)
     found = entities()
     figures = [import_figure()]
@@ -39,7 +70,7 @@ def main() -> None:
         figures += ingest_figures(found, Path(scratch)) + event_figures(Path(scratch))
     settings = load_settings(home=home)
     figures += build(settings, found)
-    figures += _searches(settings, arguments.searches)
+    figures += _searches(settings, searches)
     figures.append(memory_figure(home))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     where = f"{name}: {len(found)} entities; {machine}"

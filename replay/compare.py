@@ -35,8 +35,14 @@ def compare(first: Path, second: Path) -> Json:
     paired = one.get("searches") == two.get("searches") and "searches" in one
     if not paired:
         warnings.append("the searches differ or were not kept: differences are of means, without intervals")
-    rows = [row for measure in COMPARED for row in _rows(one, two, shared, measure, paired=paired)]
+    rows = [row for measure in _measures(one, two, shared) for row in _rows(one, two, shared, measure, paired=paired)]
     return {"warnings": warnings, "differences": rows}
+
+
+def _measures(one: Mapping[str, Any], two: Mapping[str, Any], shared: list[str]) -> list[str]:
+    """Those of a replay whose single values are kept; of an off-policy evaluation, what both have."""
+    both = [m for name in shared for m in one["policies"][name]["metrics"] if m in two["policies"][name]["metrics"]]
+    return [name for name in COMPARED if name in both] or list(dict.fromkeys(both))
 
 
 def _warnings(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
@@ -57,13 +63,18 @@ def _rows(
     bootstrap = UserBootstrap(users, resamples=_RESAMPLES, seed=one["seed"])
     for name in shared:
         old, new = one["policies"][name], two["policies"][name]
-        row: Json = {"policy": name, "measure": measure, "cost_ms": new["cost_ms"] - old["cost_ms"]}
+        row: Json = {"policy": name, "measure": measure, "cost_ms": _less(new["cost_ms"], old["cost_ms"])}
         if paired:
             row |= asdict(difference(np.array(new["values"][measure]), np.array(old["values"][measure]), bootstrap))
         else:
-            row["difference"] = new["metrics"][measure]["value"] - old["metrics"][measure]["value"]
+            row["difference"] = _less(new["metrics"][measure]["value"], old["metrics"][measure]["value"])
         rows.append(row)
     if paired:
         corrected = holm({row["policy"]: row["p"] for row in rows})
         rows = [row | {"p_holm": corrected[row["policy"]]} for row in rows]
     return rows
+
+
+def _less(new: float | None, old: float | None) -> float | None:
+    """Their difference; None where one of them is undefined."""
+    return None if new is None or old is None else new - old

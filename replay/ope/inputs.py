@@ -1,51 +1,71 @@
-"""Logs in the formats that others speak: the Open Bandit Pipeline's dictionary and CSV, and UBI's documents."""
+"""Logs in the formats of the Open Bandit Pipeline: its feedback dictionary and the CSV of its dataset."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.policy import Policy
 from bandstand.errors import BadInput, StorageError
-from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.joined import Joined
-from bandstand.feedback.ubi import impression_from_ubi, parse_event
 from bandstand.replay.ope.logs import distribution_of
 from bandstand.replay.ope.rounds import Feedback
-from bandstand.types import Event, Impression
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OpenBanditLog = dict[str, Any]
 """The Open Bandit Pipeline's feedback dictionary: n_rounds, n_actions, action, reward, pscore, position, ..."""
 
 _OPEN_BANDIT_COLUMNS = {"item_id": "action", "position": "position", "click": "reward", "propensity_score": "pscore"}
-_UNLIMITED = float("inf")
+_ROWS = 100_000
+"""Rows of a CSV that are read at once."""
 
 
 def read_open_bandit(path: Path) -> OpenBanditLog:
-    """A CSV of the Open Bandit Dataset (item_id, position, click, propensity_score), gzipped or not.
+    """A CSV of the Open Bandit Dataset (item_id, position, click, propensity_score), gzipped or not, read in parts.
 
     Raises:
         BadInput: A column is missing, a cell is no number, or there are no rows.
         StorageError: The file cannot be read.
     """
+    import pandas as pd
+
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(newline="") as stream:
-            columns = _columns(stream)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        header = pd.read_csv(path, nrows=0).columns
+        missing = [name for name in _OPEN_BANDIT_COLUMNS if name not in header]
+        if missing:
+            raise BadInput(f"the column {missing[0]!r} is missing", field=missing[0])
+        with pd.read_csv(path, usecols=list(_OPEN_BANDIT_COLUMNS), chunksize=_ROWS) as parts:
+            columns = [_numeric(part) for part in parts]
+    except pd.errors.EmptyDataError as error:
+        raise BadInput(f"{path} has no rows", field="action") from error
+    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
-    log: OpenBanditLog = {name: np.array(values) for name, values in columns.items()}
-    if not len(log["action"]):
+    table = np.concatenate(columns) if columns else np.empty((0, len(_OPEN_BANDIT_COLUMNS)))
+    if not len(table):
         raise BadInput(f"{path} has no rows", field="action")
+    log: OpenBanditLog = dict(zip(_OPEN_BANDIT_COLUMNS.values(), table.T, strict=True))
     log["action"] = log["action"].astype(np.int64)
-    return log | {"n_rounds": len(log["action"]), "n_actions": int(log["action"].max()) + 1}
+    return log | {"n_rounds": len(table), "n_actions": int(log["action"].max()) + 1}
+
+
+def _numeric(part: pd.DataFrame) -> NDArray[np.float64]:
+    """The columns of `_OPEN_BANDIT_COLUMNS`, (rows, 4); line 1 of the file is the header."""
+    import pandas as pd
+
+    columns = []
+    for name in _OPEN_BANDIT_COLUMNS:
+        values = pd.to_numeric(part[name], errors="coerce").to_numpy(np.float64)
+        for place in np.flatnonzero(~np.isfinite(values))[:1]:
+            line = int(part.index[place]) + 2
+            raise BadInput(f"line {line}: {name} is {part[name].iloc[place]!r}, which is no number", field=name)
+        columns.append(values)
+    return np.stack(columns, axis=1)
 
 
 def obp_to_feedback(
@@ -75,7 +95,7 @@ def obp_to_feedback(
     )
 
 
-def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> np.typing.NDArray[np.float64]:
+def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> NDArray[np.float64]:
     """What a policy would do about one arm in the contexts of an exported dictionary (`read_obp`): (n, depths).
 
     The other arms stay as they were logged: the question is what changing this arm alone would earn.
@@ -90,58 +110,7 @@ def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> np.typing.ND
     return np.array([distribution_of(policy.decide(arm.partition("@")[0], context, 0.0)) for context in contexts])
 
 
-def searches_from_ubi(lines: Iterable[bytes], *, window: float = 1800.0) -> Iterator[Joined]:
-    """Searches with their events from UBI documents, one a line, in any order; as `write_ubi` writes them.
-
-    Holds the whole file, since UBI lets an event stand anywhere.
-
-    Raises:
-        BadInput: A line is neither a search nor an event, or was not written by Bandstand.
-    """
-    impressions: list[Impression] = []
-    events: dict[str, list[Event]] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = _ubi_record(line)
-        except (BadInput, orjson.JSONDecodeError) as error:
-            raise BadInput(f"line {number}: {error}") from error
-        if isinstance(record, Impression):
-            impressions.append(record)
-        elif record.query_id is not None:
-            events.setdefault(record.query_id, []).append(record)
-    attribution = Attribution(window=window)
-    for impression in impressions:
-        own = attribution.of(impression, events.get(impression.query.id, ()))
-        yield Joined(impression=impression, events=own, attribution=attribution)
-
-
-def _ubi_record(line: bytes) -> Impression | Event:
-    document = orjson.loads(line)
-    if isinstance(document, dict) and "query_attributes" in document:
-        return impression_from_ubi(document)
-    if isinstance(document, dict) and "action_name" in document:
-        return parse_event(document, now=_UNLIMITED)
-    raise BadInput("neither a UBI query nor a UBI event: it has no query_attributes and no action_name")
-
-
-def _columns(stream: Iterable[str]) -> dict[str, list[float]]:
-    rows = csv.DictReader(stream)
-    missing = [name for name in _OPEN_BANDIT_COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise BadInput(f"the column {missing[0]!r} is missing", field=missing[0])
-    columns: dict[str, list[float]] = {name: [] for name in _OPEN_BANDIT_COLUMNS.values()}
-    for number, row in enumerate(rows, start=2):
-        for name, key in _OPEN_BANDIT_COLUMNS.items():
-            try:
-                columns[key].append(float(row[name]))
-            except (TypeError, ValueError) as error:
-                raise BadInput(f"line {number}: {name} is {row[name]!r}, which is no number", field=name) from error
-    return columns
-
-
-def _flat(table: ArrayLike) -> np.typing.NDArray[np.float64]:
+def _flat(table: ArrayLike) -> NDArray[np.float64]:
     """OBP's (n, k, positions) with one position as (n, k)."""
     array = np.asarray(table, np.float64)
     if array.ndim == 3 and array.shape[2] != 1:

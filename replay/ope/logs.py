@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,10 @@ from bandstand.feedback.formats.dsjson import DsDecision
 from bandstand.feedback.joined import Joined
 from bandstand.replay.ope.checks import Floats, Ints, taken
 from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.spool import BLOCK, ContextSpool, Spool
 from bandstand.types import ARMS, DEPTHS, ArmDecision
 
-Singles = NDArray[np.float32]
+_Distributions = list[tuple[float, ...]]
 
 _ROUNDING = 1e-6
 _NOT_CHOSEN = (1.0,) + (0.0,) * (len(DEPTHS) - 1)
@@ -40,7 +43,7 @@ def log_to_feedback(searches: Iterable[Joined], policy: Policy) -> Feedback:
     """The searches of a log, with what ``policy`` would have done in each context that was logged.
 
     The reward is the whole page's (`SearchOutcome.reward`), the cost each arm's measured time. Rounds of one actor
-    form a cluster. Streams; holds about 0.5 kB and the arms' contexts (float32) of each search.
+    form a cluster. Streams: contexts and distributions wait in temporary files, memory holds about 0.5 kB a search.
 
     Raises:
         BadInput: No search can be used; the message counts the reasons.
@@ -79,25 +82,33 @@ def distribution_of(decision: ArmDecision) -> tuple[float, ...]:
     return decision.probabilities or tuple(float(depth == decision.depth) for depth in DEPTHS)
 
 
+class _Row(NamedTuple):
+    """One usable round, by `ARMS` and `DEPTHS`, until its block is full."""
+
+    reward: float
+    cluster: int
+    choice: list[int]
+    cost: list[float]
+    logged: _Distributions
+    target: _Distributions
+
+
 class _Table:
-    """Rows in the making; arms in the order of `ARMS`, which is that of the decisions."""
+    """Rows in the making; arms in the order of `ARMS`, which is that of the decisions. Wide rows wait on disk."""
 
     def __init__(self) -> None:
         self.left_out: Counter[str] = Counter()
-        self._ids: set[str] = set()
-        self._clusters: dict[str, int] = {}
-        self._rewards: list[float] = []
-        self._cluster: list[int] = []
-        self._logged: list[Floats] = []
-        self._target: list[Floats] = []
-        self._choice: list[list[int]] = []
-        self._cost: list[list[float]] = []
-        self._contexts: list[dict[str, tuple[tuple[str, ...], Singles]]] = []
-        self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._ids: set[bytes] = set()
+        self._actors: dict[bytes, int] = {}
+        self._clusters = 0
+        self._waiting: list[_Row] = []
+        self._narrow: list[tuple[Floats, Ints, NDArray[np.int8], Floats]] = []
+        self._logged, self._target = Spool(np.float64), Spool(np.float64)
+        self._contexts = [ContextSpool() for _ in ARMS]
 
     def refusal(self, each: Round) -> str | None:
         """Why a round's own log cannot be used; None where it can."""
-        if each.id in self._ids:
+        if _digest(each.id) in self._ids:
             return "repeated query id"
         if not 0.0 <= each.reward <= 1.0:
             return "reward outside [0, 1]"
@@ -113,59 +124,74 @@ class _Table:
         for name, decision in target.items():
             if decision.probabilities and not logged[name].context:
                 return "no context was logged for a policy that needs one"
-        self._ids.add(each.id)
-        self._rewards.append(each.reward)
-        self._cluster.append(self._clusters.setdefault(each.actor or f"search:{each.id}", len(self._clusters)))
-        self._logged.append(_distributions(logged))
-        self._target.append(_distributions(target))
-        self._choice.append([DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in ARMS])
-        self._cost.append([each.cost_ms.get(arm, 0.0) for arm in ARMS])
-        self._contexts.append({name: self._packed(arm) for name, arm in logged.items() if arm.context})
+        self._ids.add(_digest(each.id))
+        for arm, spool in zip(ARMS, self._contexts, strict=True):
+            spool.add(logged[arm].context if arm in logged else ())
+        self._waiting.append(
+            _Row(
+                reward=each.reward,
+                cluster=self._cluster(each.actor),
+                choice=[DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in ARMS],
+                cost=[each.cost_ms.get(arm, 0.0) for arm in ARMS],
+                logged=_distributions(logged),
+                target=_distributions(target),
+            )
+        )
+        if len(self._waiting) == BLOCK:
+            self._flush()
         return None
 
     def feedback(self) -> Feedback:
         """Everything taken in; arms on which nothing was ever at stake are dropped."""
-        if not self._rewards:
+        self._flush()
+        if not self._narrow:
             reasons = ", ".join(f"{count} with {reason}" for reason, count in self.left_out.items()) or "it is empty"
             raise BadInput(f"no search of the log can be used ({reasons})", field="log")
-        choice, logged_all, target_all = np.array(self._choice), np.array(self._logged), np.array(self._target)
+        rewards, clusters, choices, costs = (np.concatenate(columns) for columns in zip(*self._narrow, strict=True))
+        shape = (len(rewards), len(ARMS), len(DEPTHS))
+        logged_all, target_all = self._logged.array().reshape(shape), self._target.array().reshape(shape)
+        choice = choices.astype(np.int64)
         logged, target = taken(logged_all, choice), taken(target_all, choice)
         kept = np.flatnonzero(((logged != 1.0) | (target != 1.0)).any(axis=0))
         kept = kept if len(kept) else np.array([0])
         return Feedback(
             arms=tuple(ARMS[at] for at in kept),
-            reward=np.array(self._rewards),
+            reward=rewards,
             choice=choice[:, kept],
             logged=logged[:, kept],
             target=target[:, kept],
-            logged_all=logged_all[:, kept],
-            target_all=target_all[:, kept],
-            context=tuple(self._context(ARMS[at]) for at in kept),
-            cost=np.array(self._cost)[:, kept],
-            clusters=self._cluster_numbers(),
+            logged_all=np.asarray(logged_all[:, kept]),
+            target_all=np.asarray(target_all[:, kept]),
+            context=tuple(self._contexts[at].array() for at in kept),
+            cost=costs[:, kept],
+            clusters=clusters,
             left_out=dict(self.left_out),
         )
 
-    def _cluster_numbers(self) -> Ints:
-        return np.array(self._cluster, np.int64)
+    def _cluster(self, actor: str | None) -> int:
+        """The number of the actor's cluster; one of its own for a search that nobody is known to have made."""
+        fresh = self._clusters
+        number = fresh if actor is None else self._actors.setdefault(_digest(actor), fresh)
+        self._clusters += number == fresh
+        return number
 
-    def _packed(self, arm: ArmDecision) -> tuple[tuple[str, ...], Singles]:
-        """An arm's context as one layout, shared by all rows that have it, and its values."""
-        names = tuple(name for name, _ in arm.context)
-        values = np.array([value for _, value in arm.context], np.float32)
-        return self._layouts.setdefault(names, names), np.nan_to_num(values)
+    def _flush(self) -> None:
+        rows, self._waiting = self._waiting, []
+        if rows:
+            narrow = (
+                np.array([row.reward for row in rows]),
+                np.array([row.cluster for row in rows], np.int64),
+                np.array([row.choice for row in rows], np.int8),
+                np.array([row.cost for row in rows], np.float64),
+            )
+            self._narrow.append(narrow)
+            self._logged.append(np.array([row.logged for row in rows]).reshape(len(rows), -1))
+            self._target.append(np.array([row.target for row in rows]).reshape(len(rows), -1))
 
-    def _context(self, arm: str) -> Singles:
-        """The arm's contexts (n, d) over all names that it ever had; 0 where it had not."""
-        rows = [context.get(arm) for context in self._contexts]
-        layouts = {packed[0] for packed in rows if packed is not None}
-        place = {name: at for at, name in enumerate(sorted({name for layout in layouts for name in layout}))}
-        columns = {layout: [place[name] for name in layout] for layout in layouts}
-        table = np.zeros((len(rows), len(place)), np.float32)
-        for at, packed in enumerate(rows):
-            if packed is not None:
-                table[at, columns[packed[0]]] = packed[1]
-        return table
+
+def _digest(name: str) -> bytes:
+    """8 bytes for a name of any length: a million of them fit into a set."""
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _round(search: Joined) -> Round:
@@ -208,6 +234,6 @@ def _flaw(arm: ArmDecision) -> str | None:
     return None
 
 
-def _distributions(arms: Mapping[str, ArmDecision]) -> Floats:
-    """(arms, depths); an arm that was not there could only be left out."""
-    return np.array([distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in ARMS])
+def _distributions(arms: Mapping[str, ArmDecision]) -> _Distributions:
+    """One for each of `ARMS`; an arm that was not there could only be left out."""
+    return [distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in ARMS]

@@ -35,20 +35,24 @@ class EstimateRow:
 class OpeReport:
     """The evaluation of one policy on one log.
 
-    ``answer`` names the row to read; ``logged`` is the logging policy's own mean reward; ``cost_ms`` what the arms
-    would take a search, None where the log holds no times. ``settings`` holds seed, level and thresholds.
+    ``answer`` names the row to read; ``logged`` is the logging policy's own mean reward, ``gain`` how far the answer
+    is ahead of it on the same rounds; ``cost_ms`` what the arms would take a search and ``logged_cost_ms`` what they
+    took, None where the log holds no times. ``settings`` holds seed, level and thresholds.
     """
 
     policy: str
     rounds: int
     arms: tuple[str, ...]
     logged: EstimateRow
+    gain: EstimateRow
     answer: str
     estimates: Mapping[str, EstimateRow]
     cost_ms: EstimateRow | None
+    logged_cost_ms: EstimateRow | None
     diagnostics: Diagnostics
     verdict: Verdict
     left_out: Mapping[str, int]
+    unused: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -56,16 +60,21 @@ class OpeReport:
         """The row that answers the question."""
         return self.estimates[self.answer]
 
+    def to_dict(self) -> dict[str, object]:
+        """All of it as plain values; what is not finite is None, as JSON has no word for it."""
+        return {name: plain(value) for name, value in asdict(self).items()}
+
     def to_json(self) -> str:
-        """All of it as one JSON object; what is not finite is null, as JSON has no word for it."""
-        return json.dumps(_plain(asdict(self)), allow_nan=False, indent=2)
+        """The same as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False, indent=2)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A value for JSON: mappings, lists, and finite numbers or None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
 from bandstand.replay.ope.checks import Floats, Ints, taken
 from bandstand.replay.ope.rounds import Feedback
 
 _PENALTY = 1.0
+_BLOCK = 16_384
+_CONSTANT = 1e-7
+"""Standard deviations up to this are rounding: the column says nothing."""
 
 
 def fit_values(feedback: Feedback, *, folds: int = 3, seed: int = 0) -> Feedback:
@@ -27,13 +33,15 @@ def fit_values(feedback: Feedback, *, folds: int = 3, seed: int = 0) -> Feedback
     predicted, direct = np.zeros_like(feedback.logged), np.zeros_like(feedback.logged)
     fold = _folds(feedback, folds, seed)
     low, high = float(feedback.reward.min()), float(feedback.reward.max())
+    models = [
+        _ArmModel(_context(feedback, place), feedback.choice[:, place], policy.shape[2], fold)
+        for place in range(len(feedback.arms))
+    ]
     for number in range(int(fold.max()) + 1):
         held = fold == number
-        seen = ~held if (~held).any() else held
         following = feedback.reward
         for place in reversed(range(len(feedback.arms))):
-            model = _ArmModel(_context(feedback, place), feedback.choice[:, place], policy.shape[2])
-            table = np.clip(model.fit_predict(following, seen), low, high)
+            table = np.clip(models[place].fit_predict(following, number), low, high)
             following = (policy[:, place] * table).sum(axis=1)
             predicted[held, place] = taken(table, feedback.choice[:, place])[held]
             direct[held, place] = following[held]
@@ -41,37 +49,71 @@ def fit_values(feedback: Feedback, *, folds: int = 3, seed: int = 0) -> Feedback
 
 
 class _ArmModel:
-    """Ridge of an outcome on one arm's context: a part shared by all options, and each option's departure from it."""
+    """Ridge of an outcome on one arm's context: a part shared by all options, and each option's departure from it.
 
-    def __init__(self, context: Floats, choice: Ints, options: int) -> None:
-        scale = context.std(axis=0)
-        varying = scale > 0.0
-        centred = (context[:, varying] - context[:, varying].mean(axis=0)) / scale[varying]
-        self._rows = np.column_stack([np.ones(len(context)), centred])
-        self._choice, self._options = choice, options
+    The contexts (n, d) are read block by block. What depends on them alone, the products X'X of each fold and option,
+    is summed once: the rounds of an option in all folds but one are the sum over those folds.
+    """
 
-    def fit_predict(self, outcome: Floats, seen: np.typing.NDArray[np.bool_]) -> Floats:
-        """Predictions (n, options) for all rounds from the rounds ``seen``."""
+    def __init__(self, context: NDArray[np.floating], choice: Ints, options: int, fold: Ints) -> None:
+        self._context, self._choice, self._options, self._fold = context, choice, options, fold
+        self._mean = _column_means(context)
+        deviation = np.sqrt(_column_means(context, self._mean))
+        self._varying = deviation > _CONSTANT
+        self._scale = deviation[self._varying]
+        width = 1 + len(self._scale)
+        self._products = np.zeros((int(fold.max()) + 1, options, width, width))
+        for part, rows in self._blocks():
+            for number in range(len(self._products)):
+                for option in range(options):
+                    mine = rows[(fold[part] == number) & (choice[part] == option)]
+                    self._products[number, option] += mine.T @ mine
+
+    def fit_predict(self, outcome: Floats, held: int) -> Floats:
+        """Predictions (n, options) for all rounds from those of every fold but ``held`` (of it, where it is alone)."""
+        alone = len(self._products) == 1
+        products = self._products.sum(axis=0) - (0.0 if alone else self._products[held])
+        seen = (self._fold != held) | alone
         mean = float(outcome[seen].mean())
-        shared = mean + self._rows @ _ridge(self._rows[seen], outcome[seen] - mean)
-        table = np.repeat(shared[:, None], self._options, axis=1)
-        for option in range(self._options):
-            mine = seen & (self._choice == option)
-            if mine.any():
-                table[:, option] += self._rows @ _ridge(self._rows[mine], (outcome - shared)[mine])
-        return table
+        moments = np.zeros((products.shape[1], self._options))
+        for part, rows in self._blocks():
+            chose = (self._choice[part, None] == np.arange(self._options)) & seen[part, None]
+            moments += rows.T @ (chose * (outcome[part] - mean)[:, None])
+        shared = _ridge(products.sum(axis=0), moments.sum(axis=1))
+        own = [_ridge(products[at], moments[:, at] - products[at] @ shared) for at in range(self._options)]
+        slopes = shared[:, None] + np.stack(own, axis=1)
+        return mean + np.concatenate([rows @ slopes for _, rows in self._blocks()])
+
+    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """(which rounds, an intercept and their standardised contexts)."""
+        for part in _parts(len(self._context)):
+            block = np.asarray(self._context[part], np.float64)[:, self._varying]
+            centred = (block - self._mean[self._varying]) / self._scale
+            yield part, np.column_stack([np.ones(len(block)), centred])
 
 
-def _ridge(rows: Floats, outcome: Floats) -> Floats:
-    """The b of least |rows b - outcome|^2 + width |b|^2: few rounds move a wide model little."""
-    width = rows.shape[1]
-    return np.asarray(np.linalg.solve(rows.T @ rows + _PENALTY * width * np.eye(width), rows.T @ outcome))
+def _parts(n: int) -> Iterator[slice]:
+    for start in range(0, n, _BLOCK):
+        yield slice(start, min(start + _BLOCK, n))
 
 
-def _context(feedback: Feedback, place: int) -> Floats:
-    if feedback.context is None:
-        return np.empty((len(feedback), 0))
-    return np.asarray(feedback.context[place], np.float64)
+def _column_means(context: NDArray[np.floating], around: Floats | None = None) -> Floats:
+    """The mean of each column of (n, d), or of its squared distance from ``around`` (d,)."""
+    total = np.zeros(context.shape[1])
+    for part in _parts(len(context)):
+        block = np.asarray(context[part], np.float64)
+        total += block.sum(axis=0) if around is None else np.square(block - around).sum(axis=0)
+    return np.asarray(total / len(context))
+
+
+def _ridge(products: Floats, moments: Floats) -> Floats:
+    """The b of least |X b - y|^2 + width |b|^2 from X'X and X'y: few rounds move a wide model little."""
+    width = len(products)
+    return np.asarray(np.linalg.solve(products + _PENALTY * width * np.eye(width), moments))
+
+
+def _context(feedback: Feedback, place: int) -> NDArray[np.floating]:
+    return np.empty((len(feedback), 0)) if feedback.context is None else feedback.context[place]
 
 
 def _folds(feedback: Feedback, folds: int, seed: int) -> Ints:

@@ -29,7 +29,8 @@ class Feedback:
     chosen option under the logging and the evaluation policy, given what earlier decisions led to. Known for logs
     that keep distributions: ``logged_all`` and ``target_all`` (n, m, k). Optional: ``predicted`` and ``direct``
     (n, m) from a reward model as in `sequential_dr`; ``context`` one (n, d) array for each arm; ``cost`` (n, m);
-    ``clusters`` (n,) numbers of the users. ``left_out`` counts the rounds that could not be used, by reason.
+    ``clusters`` (n,) numbers of the users. ``left_out`` counts the rounds that could not be used, ``unused`` the
+    events that belong to no round, both by reason.
     """
 
     arms: tuple[str, ...] = ("action",)
@@ -45,6 +46,7 @@ class Feedback:
     cost: Floats | None = None
     clusters: Ints | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = len(numbers(self.reward, "reward")), len(self.arms)

@@ -59,6 +59,13 @@ class Verdict:
         """The verdict in a few words."""
         return "enough data" if self.enough else "not enough data"
 
+    @property
+    def remedy(self) -> str:
+        """What would make a refused log do."""
+        if self.rounds_needed is None:
+            return "no number of rounds of such logs would do: collect logs that explore what the policy does"
+        return f"about {self.rounds_needed:,} rounds of such logs would be needed"
+
 
 @dataclass(frozen=True, slots=True)
 class _Objection:
@@ -85,7 +92,7 @@ def judge(
     return Verdict(
         enough=not objections,
         reasons=tuple(objection.reason for objection in objections),
-        warnings=tuple(_warnings(found, limits)),
+        warnings=tuple(_warnings(feedback, found, limits)),
         rounds_needed=None if hopeless else math.ceil(max(known)),
     )
 
@@ -149,7 +156,10 @@ def _reward_objections(feedback: Feedback, limits: VerdictSettings, half_width: 
         )
 
 
-def _warnings(found: Diagnostics, limits: VerdictSettings) -> Iterator[str]:
+def _warnings(feedback: Feedback, found: Diagnostics, limits: VerdictSettings) -> Iterator[str]:
+    if unused := sum(feedback.unused.values()):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in feedback.unused.items() if count)
+        yield f"{unused} events were not counted ({reasons})"
     if found.effective_rewards < limits.min_rewarded:
         yield f"the rewards come from {found.effective_rewards:.1f} effective rounds: intervals may be too narrow"
     if found.uncovered is not None and 0.0 < found.uncovered <= limits.max_uncovered:

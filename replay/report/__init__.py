@@ -1,1 +1,1 @@
-"""The report of a replay: one self-contained page."""
+"""The report of a replay, a closed loop or an off-policy evaluation: one self-contained page."""

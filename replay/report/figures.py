@@ -1,105 +1,68 @@
-"""The report's plots as inline SVG, by matplotlib; the same figures give the same bytes."""
+"""The plots of a replay: quality against cost, curves over time, what was chosen, calibration."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bandstand.errors import MissingDependency
+from bandstand.replay.report.canvas import BAND, SOFT, colour, dash, drawn, legend_above, mark, on_axes, panels, rows_of
+from bandstand.replay.report.labels import label_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Json = Mapping[str, Any]
 
-COLOURS = ("#0b6e8f", "#d1495b", "#6a994e", "#e09f3e", "#7a5195", "#4a4e69", "#2a9d8f", "#bc6c25")
-_GREY = "#8d99ae"
-_STYLE: Any = {  # matplotlib's own type of it lists every setting by name
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "svg.fonttype": "none",  # text stays text: searchable, and sharp in print
-    "svg.hashsalt": "bandstand",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "axes.grid": True,
-    "grid.color": "#e7eaf0",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
+WIDE = (9.6, 3.4)
+_TICKS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_UNITS = {"cost_ms": "modelled ms a search"}
 
 
 def figures(result: Json) -> dict[str, str]:
     """Every plot that the result has figures for, by name, as ``<svg>`` elements."""
-    plots: dict[str, str] = {"pareto": _drawn(lambda axes: _pareto(axes, result), (9.2, 4.4))}
-    curves = {name: points for name, points in result["curves"].items() if len(points) > 1}
-    if curves:
-        plots["curves"] = _drawn(lambda axes: _curves(axes, curves, "MRR@10"), (9.2, 3.2))
-        plots["costs"] = _drawn(lambda axes: _curves(axes, curves, "cost_ms"), (9.2, 2.6))
+    names = ", ".join(f"{name} {_said(each)}" for name, each in result["policies"].items())
+    plots = {
+        "pareto": drawn(
+            "pareto", f"MRR@10 against modelled cost: {names}", (9.6, 4.2), on_axes(partial(_pareto, result))
+        )
+    }
+    lines = curves(result)
+    if lines:
+        for name, measure in (("curves", "MRR@10"), ("costs", "cost_ms")):
+            alt = f"{_UNITS.get(measure, measure)} over time, one line each for {', '.join(lines)}"
+            plots[name] = drawn(name, alt, WIDE, on_axes(partial(_curves, lines, measure)))
     if result["calibration"]:
-        plots["calibration"] = _drawn(lambda axes: _calibrated(axes, result["calibration"]), (4.2, 4.0))
+        alt = "Share of hits that were answers, by what the memory believed of them"
+        plots["calibration"] = drawn(
+            "calibration", alt, (4.4, 4.0), on_axes(partial(_calibrated, result["calibration"]))
+        )
     return plots
+
+
+def curves(result: Json) -> dict[str, list[Json]]:
+    """By policy, the points over time: a closed loop's series where that has more than one, else stretches."""
+    series = {name: each["series"] for name, each in result["policies"].items() if len(each.get("series", ())) > 1}
+    if series:
+        return {
+            name: [{"at": f"{point['searches']:,}", **point} for point in points] for name, points in series.items()
+        }
+    return {name: points for name, points in result["curves"].items() if len(points) > 1}
 
 
 def choice_figures(result: Json) -> dict[str, str]:
-    """For each policy that chooses, and each class of query, which retrievers played over time; by "policy: class"."""
-    plots: dict[str, str] = {}
-    for name, rows in result["choices"].items():
-        if _varies(rows):
-            for value in dict.fromkeys(row["class"] for row in rows):
-                of_class = [row for row in rows if row["class"] == value]
-                plots[f"{name}: {value}"] = _drawn(partial(_chosen, rows=of_class), (4.4, 2.6))
-    return plots
-
-
-def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as cause:
-        raise MissingDependency("the report draws with matplotlib: pip install 'bandstand[replay]'") from cause
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _inline(buffer.getvalue())
-
-
-def _inline(svg: str) -> str:
-    """The element alone, without the references (metadata, document type, namespaces) that a page does not need."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    return svg.replace("xlink:href", "href")
-
-
-def _pareto(axes: Axes, result: Json) -> None:
-    """Quality against cost, with the front of those that nothing beats in both."""
-    points = [
-        (name, each["cost_ms"], each["metrics"]["MRR@10"], each["kind"]) for name, each in result["policies"].items()
-    ]
-    for number, (name, cost, metric, kind) in enumerate(points):
-        low, high = metric["ci95"]
-        value = metric["value"]
-        colour = COLOURS[number % len(COLOURS)] if kind == "policy" else _GREY
-        errors = None if low is None else [[max(value - low, 0)], [max(high - value, 0)]]
-        mark, size = ("o", 6) if kind == "policy" else ("s", 4)
-        axes.errorbar([cost], [value], yerr=errors, fmt=mark, ms=size, color=colour, capsize=2, elinewidth=1)
-        axes.annotate(name, (cost, value), xytext=(5, 4), textcoords="offset points", fontsize=8, color=colour)
-    front = pareto_front([(cost, metric["value"]) for _, cost, metric, _ in points])
-    axes.plot([cost for cost, _ in front], [value for _, value in front], color="#cfd6e4", lw=2, zorder=0)
-    axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(left=-0.02)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("modelled retrieval, ms a search")
-    axes.set_ylabel("MRR@10")
-    axes.set_ylim(bottom=0)
+    """For each policy that chooses, which retrievers played over time, a panel for each class of query."""
+    return {
+        name: drawn(
+            f"choices-{name}",
+            f"Share of searches in which {name} played each retriever, over time, by class of query",
+            (9.6, 2.3 * rows_of(len({row["class"] for row in rows})) + 0.5),
+            partial(_chosen, rows),
+        )
+        for name, rows in result["choices"].items()
+        if _varies(rows)
+    }
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -111,43 +74,98 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front
 
 
-def _curves(axes: Axes, curves: Mapping[str, Sequence[Json]], measure: str) -> None:
-    for number, (name, points) in enumerate(curves.items()):
-        axes.plot(
-            [point["at"] for point in points],
-            [point[measure] for point in points],
-            marker="o", ms=3, color=COLOURS[number % len(COLOURS)], label=name,
+def _pareto(result: Json, axes: Axes) -> None:
+    policies = result["policies"]
+    points = [(each["cost_ms"], each["metrics"]["MRR@10"]["value"]) for each in policies.values()]
+    colours = [colour(n) if each["kind"] == "policy" else SOFT for n, each in enumerate(policies.values())]
+    for number, each in enumerate(policies.values()):
+        policy = each["kind"] == "policy"
+        axes.errorbar(
+            [each["cost_ms"]], [each["metrics"]["MRR@10"]["value"]], yerr=_errors(each["metrics"]["MRR@10"]),
+            fmt=mark(number) if policy else "o", ms=7 if policy else 4, color=colours[number],
+            mfc=colours[number] if policy else "none", capsize=2, elinewidth=1,
         )  # fmt: skip
-    axes.set_ylabel("ms a search" if measure == "cost_ms" else measure)
+    front = pareto_front(points)
+    axes.plot([cost for cost, _ in front], [value for _, value in front], color=BAND, lw=2, zorder=0)
+    _cost_axis(axes, max(cost for cost, _ in points))
+    axes.margins(y=0.18)
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 0.0))
+    axes.set_ylabel("MRR@10 (up is better)")
+    label_points(axes, points, list(zip(policies, colours, strict=True)))
+
+
+def _errors(metric: Json) -> list[list[float]] | None:
+    """How far the interval reaches down and up, as matplotlib wants it."""
+    low, high = metric["ci95"]
+    return None if low is None else [[max(metric["value"] - low, 0)], [max(high - metric["value"], 0)]]
+
+
+def _cost_axis(axes: Axes, largest: float) -> None:
+    """Logarithmic, but with a place for what costs nothing."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_xticks([tick for tick in _TICKS if tick <= 1.6 * largest])
+    axes.set_xlim(left=-0.02, right=max(1.8 * largest, 0.2))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("modelled retrieval, ms a search (left is cheaper)")
+
+
+def _curves(lines: Mapping[str, Sequence[Json]], measure: str, axes: Axes) -> None:
+    labels = list(dict.fromkeys(point["at"] for points in lines.values() for point in points))
+    place = {label: at for at, label in enumerate(labels)}
+    for number, (name, points) in enumerate(lines.items()):
+        at = [place[point["at"]] for point in points]
+        axes.plot(
+            at,
+            [point[measure] for point in points],
+            marker=mark(number),
+            ms=4,
+            ls=dash(number),
+            color=colour(number),
+            label=name,
+        )
+    axes.set_ylabel(_UNITS.get(measure, measure))
     axes.set_ylim(bottom=0)
-    labels = list(dict.fromkeys(point["at"] for points in curves.values() for point in points))
-    axes.set_xticks(range(0, len(labels), -(-len(labels) // 10)))
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    every = -(-len(labels) // 10)
+    axes.set_xticks(range(0, len(labels), every), labels[::every])
+    legend_above(axes)
 
 
-def _calibrated(axes: Axes, calibration: Mapping[str, Sequence[Json]]) -> None:
-    axes.plot([0, 1], [0, 1], color="#cfd6e4", lw=2, zorder=0)
+def _calibrated(calibration: Mapping[str, Sequence[Json]], axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=BAND, lw=2, zorder=0)
     for number, (name, bins) in enumerate(calibration.items()):
         axes.plot(
             [each["believed"] for each in bins], [each["right"] for each in bins],
-            marker="o", ms=4, color=COLOURS[number % len(COLOURS)], label=name,
+            marker=mark(number), ms=4, ls=dash(number), color=colour(number), label=name,
         )  # fmt: skip
-    axes.set_xlabel("what the memory believed")
+    axes.set_xlabel("probability that the memory gave")
     axes.set_ylabel("share that was right")
-    axes.legend(fontsize=8)
+    legend_above(axes)
 
 
-def _chosen(axes: Axes, rows: Sequence[Json]) -> None:
-    for number, arm in enumerate(rows[0]["played"]):
-        axes.plot(
-            [row["stretch"] for row in rows], [row["played"][arm] for row in rows],
-            color=COLOURS[number % len(COLOURS)], label=arm,
-        )  # fmt: skip
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("tenth of the stream")
-    axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
+def _chosen(rows: Sequence[Json], figure: Figure) -> None:
+    classes = list(dict.fromkeys(row["class"] for row in rows))
+    places = panels(figure, len(classes))
+    for panel, value in zip(places, classes, strict=True):
+        mine = [row for row in rows if row["class"] == value]
+        for number, arm in enumerate(mine[0]["played"]):
+            at, share = [row["stretch"] for row in mine], [row["played"][arm] for row in mine]
+            panel.plot(at, share, marker=mark(number), ms=3, ls=dash(number), color=colour(number), label=arm)
+        panel.set_title(f"{value} ({sum(row['searches'] for row in mine):,} searches)")
+        panel.set_ylim(-0.04, 1.04)
+        panel.set_xticks([1, 4, 7, 10])
+    figure.supxlabel("tenth of the stream", fontsize=9, color=SOFT)
+    figure.supylabel("share of searches", fontsize=9, color=SOFT)
+    handles, names = places[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper left", ncols=len(names), handlelength=1.6, columnspacing=1.2)
 
 
 def _varies(rows: Sequence[Json]) -> bool:
     """Whether the policy chose at all: sets that always play are the same in every row."""
     return len({tuple(row["played"].values()) for row in rows}) > 1
+
+
+def _said(policy: Json) -> str:
+    return f"{policy['metrics']['MRR@10']['value']:.3f} at {policy['cost_ms']:.2f} ms"

@@ -2,77 +2,92 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from bandstand.errors import MissingDependency
+from bandstand.replay.report import words
+from bandstand.replay.report.closed_loop import closed_loop_figures
 from bandstand.replay.report.figures import choice_figures, figures
+from bandstand.replay.report.ope_figures import ope_figures
 
-_TEMPLATE = "page.html.j2"
+Json = Mapping[str, Any]
 
 
-def render(result: Mapping[str, Any]) -> str:
-    """The page of a summary (see `bandstand.replay.summary.summarize`).
+def render(result: Json) -> str:
+    """The page of a result: of a replay, a closed loop or an off-policy evaluation.
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
     """
     try:
-        from jinja2 import Environment, StrictUndefined
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as cause:
         raise MissingDependency("the report is written with jinja2: pip install 'bandstand[replay]'") from cause
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, interval=interval, signed=signed, pretty=pretty)
-    template = environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text(encoding="utf-8")),
+    )
+    filters = (words.number, words.interval, words.signed, words.compact, words.bounds)
+    environment.filters.update({each.__name__: each for each in filters})
+    evaluated = "estimates" in result
+    name, own = ("ope.html.j2", _evaluation(result)) if evaluated else ("page.html.j2", _replay(result))
+    return environment.get_template(name).render(
         result=result,
-        figures=figures(result),
-        choices=choice_figures(result),
-        best={measure: _best(result, measure) for measure in _measures(result)},
-        measures=_measures(result),
-        parts=_parts(result),
+        kind=words.kind(result),
+        unsure=words.unsure(result),
+        tiles=words.tiles(result),
+        settings=words.settings(result),
+        **own,
     )
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def _replay(result: Json) -> Json:
+    policies = {name: each for name, each in result["policies"].items() if each["kind"] == "policy"}
+    return {
+        "reassurance": "Every row could be used, and every difference is larger than chance.",
+        "subtitle": f"{result['n_searches']:,} searches of {result['n_users']:,} users · seed {result['seed']}",
+        "figures": {**figures(result), **closed_loop_figures(result)},
+        "choices": choice_figures(result),
+        "best": {measure: _best(policies, measure) for measure in _measures(result)},
+        "measures": _measures(result),
+        "policies": list(policies),
+        "parts": _parts(policies),
+        "learned": {name: each for name, each in policies.items() if "nicknames" in each},
+        "recoveries": {name: each["recovery"] for name, each in policies.items() if "recovery" in each},
+    }
 
 
-def signed(value: float | None, digits: int = 4) -> str:
-    """A difference with its sign."""
-    return "–" if value is None else f"{value:+.{digits}f}"
+def _evaluation(result: Json) -> Json:
+    notes = dict.fromkeys(row["note"] for row in result["estimates"].values() if row["note"])
+    return {
+        "reassurance": "Every round could be used, and the log passes every check.",
+        "notes": {note: number for number, note in enumerate(notes, start=1)},
+        "subtitle": f"{result['n_searches']:,} rounds · arms {', '.join(result['arms'])} · seed {result['seed']}",
+        "figures": ope_figures(result),
+        "rows": {"as logged": result["logged"], **result["estimates"], "ahead of the log": result["gain"]},
+        "fitting": sum(check["passed"] for check in result["diagnostics"]["propensities"]),
+    }
 
 
-def interval(bounds: tuple[float | None, float | None], digits: int = 3) -> str:
-    """Both bounds of an interval."""
-    return f"{number(bounds[0], digits)} – {number(bounds[1], digits)}"
-
-
-def pretty(value: object) -> str:
-    """A setting as text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _measures(result: Mapping[str, Any]) -> list[str]:
+def _measures(result: Json) -> list[str]:
     return list(next(iter(result["policies"].values()))["metrics"])
 
 
-def _best(result: Mapping[str, Any], measure: str) -> float:
-    return max(
-        float(each["metrics"][measure]["value"]) for each in result["policies"].values() if each["kind"] == "policy"
-    )
+def _best(policies: Json, measure: str) -> float:
+    return max(float(each["metrics"][measure]["value"]) for each in policies.values())
 
 
-def _parts(result: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+def _parts(policies: Json) -> dict[str, dict[str, dict[str, Any]]]:
     """Segments the other way round: by name and value, what each policy did there."""
     parts: dict[str, dict[str, dict[str, Any]]] = {}
-    for policy, each in result["policies"].items():
-        if each["kind"] == "policy":
-            for name, values in each["segments"].items():
-                if name != "retrievers":
-                    for value, figures_there in values.items():
-                        parts.setdefault(name, {}).setdefault(value, {})[policy] = figures_there
+    for policy, each in policies.items():
+        for name, values in each["segments"].items():
+            if name != "retrievers":
+                for value, figures_there in values.items():
+                    parts.setdefault(name, {}).setdefault(value, {})[policy] = figures_there
     return parts

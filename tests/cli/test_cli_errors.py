@@ -175,7 +175,7 @@ class TestProcess:
         assert printed.strip() == "[]"
 
     def test_ctrl_c_is_told_calmly_and_resumed(self, cli, tmp_path):
-        many = [{**ENTITIES[0], "id": f"t{number}", "title": f"Song {number}"} for number in range(40_000)]
+        many = [{**ENTITIES[0], "id": f"t{number}", "title": f"Song {number}"} for number in range(100_000)]
         path = ndjson(tmp_path / "many.ndjson", many)
         process = subprocess.Popen(
             [*COMMAND, "ingest", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ope_worlds import World, policy
 
 from bandstand.replay.ope import factorised
 from bandstand.replay.ope.intervals import bootstrap, empirical_bernstein
 from bandstand.replay.ope.reward_model import fit_values
 from bandstand.replay.ope.sequences import confidence_sequence
+from bandstand.replay.ope.worlds import World, random_policy
 
 WORLDS, REPEATS, ROUNDS = range(6, 16), 50, 1000
 FLOOR = 0.5
@@ -24,7 +24,7 @@ def logs():
     """The truth and 50 repeats of 1,000 rounds, for each world."""
     found = []
     for seed in WORLDS:
-        world, logging, target = World.of(seed), policy(10 + seed, FLOOR), policy(20 + seed, 0.1)
+        world, logging, target = World.of(seed), random_policy(10 + seed, FLOOR), random_policy(20 + seed, 0.1)
         rounds = world.log(REPEATS * ROUNDS, logging, target, seed=seed + 100)
         found.append((world.value(target), fit_values(rounds, seed=1)))
     return found
@@ -52,7 +52,7 @@ def repeats(logs):
 def test_bootstrap_covers_in_93_to_97_of_100(repeats, name):
     assert len(repeats) == 500
     numbered = {str(number): estimates[name] for number, (_, estimates) in enumerate(repeats)}
-    intervals = bootstrap(numbered, resamples=1000, seed=5)
+    intervals = bootstrap(numbered, resamples=1000, seed=5, expanded=True)
     coverage = np.mean([truth in intervals[str(number)] for number, (truth, _) in enumerate(repeats)])
     assert 0.93 <= coverage <= 0.97
 

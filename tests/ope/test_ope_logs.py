@@ -20,9 +20,10 @@ from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.ubi import event_to_ubi, query_to_ubi
 from bandstand.replay.ope.evaluate import OpeSettings, assess, evaluate
-from bandstand.replay.ope.inputs import arm_target, obp_to_feedback, read_open_bandit, searches_from_ubi
+from bandstand.replay.ope.inputs import arm_target, obp_to_feedback, read_open_bandit
 from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback
 from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.ubi import searches_from_ubi
 from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Event, Impression, Query
 
 QUICK = OpeSettings(resamples=200)
@@ -247,7 +248,10 @@ def test_ubi_gives_the_same_rounds(log):
     documents = [query_to_ubi(each.impression) for each in log[:50]]
     events = [event_to_ubi(event) for each in log[:50] for event in each.events]
     lines = [json.dumps(document).encode() for document in (*events, *documents)]
-    ours, theirs = log_to_feedback(log[:50], Selective()), log_to_feedback(searches_from_ubi(lines), Selective())
+    ours, theirs = (
+        log_to_feedback(log[:50], Selective()),
+        log_to_feedback(searches_from_ubi(io.BytesIO(b"\n".join(lines))), Selective()),
+    )
     np.testing.assert_array_equal(theirs.reward, ours.reward)
     np.testing.assert_array_equal(theirs.choice, ours.choice)
 
@@ -255,7 +259,7 @@ def test_ubi_gives_the_same_rounds(log):
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"no json", b'{"query_attributes": {}}'])
 def test_ubi_lines_of_others_are_named(line):
     with pytest.raises(BadInput, match="line 2"):
-        list(searches_from_ubi([b"\n", line]))
+        list(searches_from_ubi(io.BytesIO(b"\n" + line)))
 
 
 def test_obp_dictionaries_answer_for_one_arm(log, tmp_path):

@@ -238,8 +238,22 @@ def test_slates(slates):
         assert [terms.mean(), terms.var(), terms.min(), terms.max()] == pytest.approx(
             [theirs["mean"], theirs["var_ddof0"], theirs["min"], theirs["max"]], **TIGHT
         ), name
+
+
+@pytest.mark.parametrize(("delta", "level"), [("delta=0.05", 0.9), ("delta=0.025", 0.95)])
+def test_bounds_of_slates_agree_where_they_hold(slates, delta, level):
+    """Student's for means; Hoeffding's and Bernstein's where no term is negative, so that [0, largest] is a range."""
+    compared = 0
+    for name, said, ours in slates:
+        bounds, terms = said["lower_bounds"][delta], ours.terms
         if not ours.normalised:
-            assert student(ours).low == pytest.approx(said["lower_bounds"]["delta=0.025"]["student_t"], **TIGHT)
+            assert student(ours, level=level).low == pytest.approx(bounds["student_t"], **TIGHT), name
+        if terms.min() >= 0.0:
+            compared += 1
+            known = {"low": 0.0, "high": float(terms.max()), "level": level}
+            assert hoeffding(terms, **known).low == pytest.approx(bounds["hoeffding"], **TIGHT), name
+            assert empirical_bernstein(terms, **known).low == pytest.approx(bounds["bernstein"], **TIGHT), name
+    assert compared >= 24
 
 
 def test_bootstrap_of_slates(slates):
