@@ -64,9 +64,8 @@ class VwModel:
             BadInput: The arm is unknown, or a feature's name cannot be written.
             ModelError: Vowpal Wabbit fails.
         """
-        lines = [_shared(features), _SKIP, *_actions(known_arm(arm))]
         try:
-            found: Sequence[float] = self._workspace.predict(lines)
+            found: Sequence[float] = self._workspace.predict(self._lines(arm, features))
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot predict for {arm!r}: {error}") from error
         return tuple(found)
@@ -79,21 +78,7 @@ class VwModel:
                 feature's name cannot be written.
             ModelError: Vowpal Wabbit fails.
         """
-        if not 0 <= depth_index < len(DEPTHS):
-            raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
-        if not math.isfinite(cost):
-            raise BadInput(f"the cost must be a finite number, got {cost}", field="cost")
-        if not 0.0 < probability <= 1.0:
-            raise BadInput(f"the probability must be in (0, 1], got {probability}", field="probability")
-        lines = [_shared(features), _SKIP, *_actions(known_arm(arm))]
-        if depth_index == 0:
-            return
-        lines[1 + depth_index] = f"0:{cost:.8g}:{probability:.8g} {lines[1 + depth_index]}"
-        try:
-            self._workspace.learn(lines)
-        except RuntimeError as error:
-            raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        self._trained[arm] = self._trained.get(arm, 0) + 1
+        self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
 
     def learn_labels(self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel]) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
@@ -102,9 +87,31 @@ class VwModel:
         was to be seen. Weighted by 1 / probability, a label seen with 0.015 counts 67 times: in the closed loop one
         published version then played dense in two thirds of all searches, and the cost rose again after falling.
         """
-        contexts = {decision.arm: decision.context for decision in decisions}
+        labelled = {label.arm for label in labels}
+        lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
         for label in labels:
-            self.learn(label.arm, contexts[label.arm], label.depth_index, -label.reward, 1.0)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0)
+
+    def _lines(self, arm: str, features: Features) -> list[str]:
+        """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
+        return [_shared(features), _SKIP, *_actions(known_arm(arm))]
+
+    def _learn(self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float) -> None:
+        if not 0 <= depth_index < len(DEPTHS):
+            raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
+        if not math.isfinite(cost):
+            raise BadInput(f"the cost must be a finite number, got {cost}", field="cost")
+        if not 0.0 < probability <= 1.0:
+            raise BadInput(f"the probability must be in (0, 1], got {probability}", field="probability")
+        if depth_index == 0:
+            return
+        labelled = [*lines]
+        labelled[1 + depth_index] = f"0:{cost:.8g}:{probability:.8g} {lines[1 + depth_index]}"
+        try:
+            self._workspace.learn(labelled)
+        except RuntimeError as error:
+            raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
+        self._trained[arm] = self._trained.get(arm, 0) + 1
 
     def to_bytes(self) -> bytes:
         """Weights, learning rates and counts: a copy made by `from_bytes` goes on learning exactly as this one."""

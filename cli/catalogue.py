@@ -16,6 +16,7 @@ from bandstand.cli.common import (
     opened_workshop,
     out,
     print_json,
+    settings_of,
     telling,
 )
 
@@ -77,6 +78,10 @@ def index(
     json: JsonOption = False,
 ) -> None:
     """Bring every index up to date; the first time also train ranker and bandit by self-play."""
+    from bandstand.storage import renew_catalogue
+
+    if rebuild:
+        renew_catalogue(settings_of(home))
     with opened_storage(home) as storage, opened_workshop(storage) as workshop, telling() as told:
         if rebuild:
             workshop.reset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,15 +99,26 @@ def opened_workshop(storage: Storage) -> Iterator[Workshop]:
     """The writing side of a home.
 
     Raises:
-        Conflict: another process has it.
+        Conflict: another process has it, here or, of a cluster, anywhere.
     """
     from bandstand.workshop import Workshop
 
-    workshop = Workshop(storage)
-    try:
-        yield workshop
-    finally:
-        workshop.close()
+    with _leading(storage):
+        workshop = Workshop(storage)
+        try:
+            yield workshop
+        finally:
+            workshop.close()
+
+
+def _leading(storage: Storage) -> AbstractContextManager[None]:
+    """On a cluster: being the one machine that indexes and learns."""
+    from bandstand.cluster.lease import Lease, new_holder
+    from bandstand.learner.leadership import LEARNER, leading
+
+    if storage.cluster is None:
+        return nullcontext()
+    return leading(Lease(storage.cluster, LEARNER, holder=new_holder(), lasts_s=storage.settings.lease_seconds))
 
 
 @contextmanager

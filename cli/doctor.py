@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json
+from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
 from bandstand.errors import BandstandError
 from bandstand.settings import Settings
 
@@ -59,9 +60,22 @@ def _environment() -> list[Finding]:
 def _home(home: Path | None) -> list[Finding]:
     try:
         with opened_storage(home) as storage:
-            return [_finding("home", True, str(storage.settings.home)), *_stored(storage), *_loaded(storage)]
+            found = [_finding("home", True, str(storage.settings.home)), *_stored(storage), *_loaded(storage)]
+            return [*_cluster(storage.settings), *found]
     except BandstandError as error:
-        return [_finding("home", False, str(error))]
+        return [*_cluster(settings_of(home)), _finding("home", False, str(error))]
+
+
+def _cluster(settings: Settings) -> list[Finding]:
+    """What the cluster lacks; nothing for a home folder."""
+    from bandstand.cluster.connection import Cluster
+    from bandstand.cluster.health import examine
+    from bandstand.storage import cluster_settings
+
+    if settings.backend == "embedded":
+        return []
+    with closing(Cluster(cluster_settings(settings))) as cluster:
+        return [_finding(found.what, found.ok, found.says) for found in examine(cluster)]
 
 
 def _stored(storage: Storage) -> list[Finding]:

@@ -1,23 +1,17 @@
-"""`bandstand replay`, `simulate` and `ope`: would it have been better? Answered before users have to find out."""
+"""`bandstand replay` and `simulate`: would it have been better? Answered before users have to find out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, telling
+from bandstand.cli.common import out, telling
 from bandstand.errors import BadInput
-
-if TYPE_CHECKING:
-    from bandstand.bandit.policy import Policy
-    from bandstand.replay.ope.report import OpeReport
-    from bandstand.replay.ope.rounds import Feedback
-    from bandstand.storage import Storage
 
 PoliciesOption = Annotated[
     str | None, typer.Option(help="Names, separated by commas: bandit, all, lexical, lexical+memory, all-dense, ...")
@@ -68,6 +62,7 @@ def simulate(
     policies: PoliciesOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 1,
+    jobs: Annotated[int, typer.Option(help="Policies that are played at a time, each in a process of its own.")] = 1,
     folder: FolderOption = None,
     report: ReportOption = None,
     result: ResultOption = None,
@@ -80,64 +75,8 @@ def simulate(
     given = {"limit": limit, "policies": _names(policies)}
     settings = SimulateSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     with telling() as told:
-        found = simulated(data, experiment_named(experiment), settings, folder=folder, told=told)
+        found = simulated(data, experiment_named(experiment), settings, folder=folder, jobs=jobs, told=told)
     _finish(found, report, result)
-
-
-def ope(
-    log: Annotated[
-        Path | None, typer.Argument(help="An export (ubi, or dsjson by that ending); without it, the home's log.")
-    ] = None,
-    policy: Annotated[str, typer.Option(help="The policy whose value is asked for.")] = "all",
-    seed: SeedOption = 0,
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Estimate from logged decisions what another policy would have earned, or say why that cannot be known."""
-    from bandstand.replay.ope.evaluate import OpeSettings, assess
-
-    with opened_storage(home) as storage, opened_home(storage) as searching:
-        target = searching.engine.policy(policy)
-        feedback = _feedback(storage, log, target)
-    found = assess(feedback, policy=policy, settings=OpeSettings(seed=seed))
-    if json:
-        out.out(found.to_json())
-    else:
-        _show_ope(found)
-
-
-def _feedback(storage: Storage, log: Path | None, policy: Policy) -> Feedback:
-    """The decisions of a log, with what the policy would have done in each."""
-    from bandstand.feedback.formats.dsjson import read_dsjson
-    from bandstand.feedback.joined import joined
-    from bandstand.replay.ope.inputs import searches_from_ubi
-    from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback
-
-    window = storage.settings.join_minutes * 60
-    if log is None:
-        return log_to_feedback(joined(storage.log, window), policy)
-    if not log.is_file():
-        raise BadInput(f"there is no file {log}", field="log")
-    with log.open("rb") as lines:
-        if log.suffix == ".dsjson":
-            return decisions_to_feedback(read_dsjson(lines), policy)
-        return log_to_feedback(searches_from_ubi(lines, window=window), policy)
-
-
-def _show_ope(found: OpeReport) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "reward a search", "95 % interval"):
-        table.add_column(column, justify="right" if column else "left")
-    rows = {"as logged": found.logged, f"{found.policy} ({found.answer})": found.headline}
-    for name, row in rows.items():
-        interval = row.interval()
-        value = "undefined" if row.value is None else f"{row.value:.4f}"
-        table.add_row(name, value, f"{interval.low:.4f} to {interval.high:.4f}" if interval else "none")
-    out.print(table)
-    weights = found.diagnostics.weights
-    out.print(f"{found.rounds} searches, effective sample size {weights.ess:.0f}; verdict: {found.verdict.headline}")
-    for line in (*found.verdict.reasons, *found.verdict.warnings):
-        out.print(f"- {line}")
 
 
 def _compare(paths: list[Path], result: Path | None) -> None:
@@ -151,12 +90,20 @@ def _compare(paths: list[Path], result: Path | None) -> None:
     for warning in found["warnings"]:
         out.print(f"Warning: {warning}", style="yellow")
     table = Table(box=None, pad_edge=False)
-    for column in ("policy", "measure", "second less first", "p (Holm)", "cost, ms"):
-        table.add_column(column)
+    for column in ("policy", "measure", "second less first", "95 %", "p (Holm)", "detectable", "cost, ms"):
+        table.add_column(column, justify="left" if column in {"policy", "measure"} else "right")
     for row in found["differences"]:
-        p = "" if row.get("p_holm") is None else f"{row['p_holm']:.3f}"
-        table.add_row(row["policy"], row["measure"], f"{row['difference']:+.4f}", p, f"{row['cost_ms']:+.3f}")
+        bounds = "" if row.get("low") is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+        holm, least = _figure(row.get("p_holm"), ".3f"), _figure(row.get("detectable"), ".4f")
+        table.add_row(
+            row["policy"], row["measure"], _figure(row["difference"], "+.4f"), bounds, holm, least,
+            _figure(row["cost_ms"], "+.3f"),
+        )  # fmt: skip
     out.print(table)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 def _finish(found: Mapping[str, Any], report: Path | None, result: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bandstand.cli import catalogue, demo, doctor, evaluate, feedback, models, search, serve
+from bandstand.cli import catalogue, demo, doctor, evaluate, feedback, models, ope, search, serve
 from bandstand.errors import BadInput, BandstandError
 
 app = typer.Typer(
@@ -32,7 +32,7 @@ app.command("export")(feedback.export)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(evaluate.replay)
 app.command("simulate")(evaluate.simulate)
-app.command("ope")(evaluate.ope)
+app.command("ope")(ope.ope)
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130

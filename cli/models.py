@@ -19,6 +19,7 @@ from bandstand.cli.common import (
     telling,
     workshop_if_free,
 )
+from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
     from bandstand.learner.train_ranker import TrainingReport
@@ -29,10 +30,19 @@ app = typer.Typer(help="List, promote and roll back model versions.", no_args_is
 NameArgument = Annotated[str, typer.Argument(help="ranker or bandit.")]
 
 
-def train(home: HomeOption = None, json: JsonOption = False) -> None:
+def train(
+    model: Annotated[str, typer.Argument(help="What to train: the ranker. The bandit learns by itself.")] = "ranker",
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Grow the trees on the workers of this Dask scheduler.")
+    ] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Train the ranker on self-play and on what was clicked, and promote it; also beside a running server."""
+    if model != "ranker":
+        raise BadInput(f"{model!r} cannot be trained by hand; only the ranker is", field="model")
     with opened_storage(home) as storage, telling() as told:
-        report = _trained(storage, told)
+        report = _trained(storage, told, dask)
     if json:
         print_json(
             {
@@ -50,18 +60,20 @@ def train(home: HomeOption = None, json: JsonOption = False) -> None:
         out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
 
 
-def _trained(storage: Storage, told: Told) -> TrainingReport:
+def _trained(storage: Storage, told: Told, dask: str | None) -> TrainingReport:
+    from bandstand.ranker.dask_train import DaskBoost
     from bandstand.workshop import new_ranker
 
+    boost = None if dask is None else DaskBoost(dask)
     with workshop_if_free(storage) as workshop:
         if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read
             with opened_home(storage) as searching:
-                return new_ranker(storage, searching, told=told)[0]
+                return new_ranker(storage, searching, told=told, boost=boost)[0]
         workshop.prepare(told=told)
         workshop.index(told=told)
         workshop.learner.catch_up()
         with opened_home(storage) as searching:
-            return workshop.train(searching, told=told)
+            return workshop.train(searching, told=told, boost=boost)
 
 
 @app.command("list")

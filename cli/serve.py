@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import tempfile
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,9 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port to listen on (BANDSTAND_PORT); 0 takes a free one.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="API processes; above 1 the learner has its own.")] = 1,
+    learner: Annotated[
+        bool, typer.Option(help="Whether to learn and index beside it, or leave that to another machine.")
+    ] = True,
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
@@ -38,9 +42,9 @@ def serve(
         shown = f"[{address}]" if ":" in address else address
         out.print(f"Bandstand on http://{shown}:{listener.getsockname()[1]} (docs at /docs), home {settings.home}")
         if workers == 1:
-            _serve_alone(settings, listener)
+            _serve_alone(settings, listener, learn=learner)
         else:
-            _serve_together(settings, listener, workers)
+            _serve_together(settings, listener, workers, learn=learner)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -59,7 +63,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve_alone(settings: Settings, listener: socket.socket) -> None:
+def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) -> None:
     import uvicorn
 
     from bandstand.api.app import create_app
@@ -68,13 +72,13 @@ def _serve_alone(settings: Settings, listener: socket.socket) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=_END_S
+        create_app(settings, learn=learn), log_level="warning", access_log=False, timeout_graceful_shutdown=_END_S
     )
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _serve_together(settings: Settings, listener: socket.socket, workers: int) -> None:
-    """API workers that share the listening socket, and one learner."""
+def _serve_together(settings: Settings, listener: socket.socket, workers: int, *, learn: bool) -> None:
+    """API workers that share the listening socket, and, with ``learn``, one learner."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
@@ -91,6 +95,9 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int) -
         timeout_graceful_shutdown=_END_S,
         timeout_worker_healthcheck=_HUNG_S,
     )
-    with tempfile.TemporaryDirectory(prefix="bandstand-metrics-") as counters, LearnerProcess(settings):
+    with ExitStack() as running:
+        counters = running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-metrics-"))
+        if learn:
+            running.enter_context(LearnerProcess(settings))
         os.environ.setdefault(SHARED_FOLDER, counters)
         Multiprocess(config, sockets=[listener]).run()

@@ -16,7 +16,10 @@ MAX_QUERY_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """One search as asked for. With ``query_id`` it is a further page of that search."""
+    """One search as asked for. With ``query_id`` it is a further page of that search.
+
+    A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from.
+    """
 
     query: str
     k: int = 10
@@ -28,6 +31,7 @@ class SearchRequest:
     filters: Filters = Filters()
     policy: str = "bandit"
     explain: bool = False
+    preview: bool = False
     locale: str | None = None
 
 

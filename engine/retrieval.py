@@ -13,7 +13,8 @@ from bandstand.bandit.context import Context, ContextBuilder
 from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
-from bandstand.engine.runner import ArmAnswer, ArmRunner
+from bandstand.engine.arm_calls import ArmAnswer
+from bandstand.engine.runner import Runner
 from bandstand.errors import BandstandError
 from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query
 
@@ -54,7 +55,7 @@ class Retrieved:
 class Retrieval:
     """Plays a policy over the arms; ``has_history`` says whether anything is known of an actor's past."""
 
-    def __init__(self, runner: ArmRunner, *, has_history: Callable[[str], bool], seed: int, deadline_ms: float) -> None:
+    def __init__(self, runner: Runner, *, has_history: Callable[[str], bool], seed: int, deadline_ms: float) -> None:
         self._runner = runner
         self._arms = tuple(arm for arm in ARMS if arm in runner.arms)
         self._has_history = has_history

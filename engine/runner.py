@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import Protocol
 
-import structlog
-
-from bandstand.errors import RetrievalError
+from bandstand.engine.arm_calls import ArmAnswer, ArmCalls, nothing
 from bandstand.retrievers.base import Retriever
-from bandstand.types import ArmOutcome, ArmStatus, Candidates, Query
+from bandstand.types import Query
 
 INLINE_ARMS = frozenset({"memory", "personal", "fresh"})
 """Arms that answer in well under a millisecond: a thread hand-over would cost more than they do."""
@@ -25,7 +25,55 @@ they wait for each other's interpreter lock, in slices of milliseconds. One that
 QUEUED = 3
 """How many runs of an arm may wait for each of its threads."""
 
-ArmAnswer = tuple[Candidates, ArmOutcome]
+
+class Runner(Protocol):
+    """Runs arms and says how each ended; never raises for what a retriever does."""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that can be run."""
+
+    def deadline(self, milliseconds: float) -> float:
+        """The moment, on this runner's timer, ``milliseconds`` from now."""
+
+    def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:
+        """One arm's candidates and outcome."""
+
+    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
+        """Several arms; those with depth 0 are skipped. Keys of the answer are those of ``depths``, in their order."""
+
+    def close(self) -> None:
+        """Stop taking work; runs that are going are left to end."""
+
+
+class InlineRunner:
+    """Runs arms one after another in the caller's thread, and waits for each however long it takes.
+
+    For replays: nobody waits for an answer, and a deadline would make it depend on the machine's mood.
+    """
+
+    def __init__(self, retrievers: Mapping[str, Retriever]) -> None:
+        self._calls = ArmCalls(retrievers)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """See `Runner`."""
+        return self._calls.arms
+
+    def deadline(self, milliseconds: float) -> float:  # noqa: ARG002 - there is none
+        """Never."""
+        return float("inf")
+
+    def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:  # noqa: ARG002 - as above
+        """See `Runner`."""
+        return self._calls.call(arm, query, depth)
+
+    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
+        """See `Runner`."""
+        return {arm: self.run(arm, query, depth, deadline) for arm, depth in depths.items()}
+
+    def close(self) -> None:
+        """Nothing is going."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +85,7 @@ class _Run:
 
 
 class ArmRunner:
-    """Runs arms and says how each ended; never raises for what a retriever does.
+    """The runner that serves: no search waits longer than its deadline for anything but the cheap arms.
 
     A late arm cannot be killed, only abandoned. So each arm that may be slow has ``threads`` of its own, and at most
     `QUEUED` runs waiting for each: one that hangs takes nothing from the others, and once it holds all its places,
@@ -47,37 +95,32 @@ class ArmRunner:
     def __init__(
         self, retrievers: Mapping[str, Retriever], *, threads: int = 4, timer: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._retrievers = dict(retrievers)
+        self._calls = ArmCalls(retrievers, timer=timer)
         slow = [arm for arm in retrievers if arm not in INLINE_ARMS]
         self._pools = {arm: ThreadPoolExecutor(max_workers=threads, thread_name_prefix=arm) for arm in slow}
         self._places = {arm: BoundedSemaphore(threads * (1 + QUEUED)) for arm in slow}
-        self._failing: set[str] = set()
         self._timer = timer
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The arms that can be run."""
-        return tuple(self._retrievers)
+        """See `Runner`."""
+        return self._calls.arms
 
     def deadline(self, milliseconds: float) -> float:
-        """The moment, on this runner's timer, ``milliseconds`` from now."""
+        """See `Runner`."""
         return self._timer() + milliseconds / 1e3
 
     def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:
-        """One arm's candidates and outcome."""
+        """See `Runner`."""
         return self.run_all({arm: depth}, query, deadline)[arm]
 
     def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
-        """Several arms side by side; arms with depth 0 are skipped. Keys of the answer are those of ``depths``.
+        """See `Runner`; the slow arms run side by side.
 
         What has not answered by the deadline is late; after the deadline no slow arm is begun.
         """
-        answers: dict[str, ArmAnswer] = {}
-        for arm, depth in depths.items():
-            if not depth:
-                answers[arm] = _nothing(arm, "skipped", 0.0)
-            elif arm in INLINE_ARMS:
-                answers[arm] = self._guarded(arm, query, depth)
+        quick = [arm for arm, depth in depths.items() if not depth or arm in INLINE_ARMS]
+        answers = {arm: self._calls.call(arm, query, depths[arm]) for arm in quick}
         # The slow ones after these: beside them the quick ones would take milliseconds, waiting for the interpreter.
         slow = {arm: depth for arm, depth in depths.items() if arm not in answers}
         runs = {arm: self._begin(arm, query, depth, deadline) for arm, depth in slow.items()}
@@ -86,7 +129,7 @@ class ArmRunner:
         return {arm: answers[arm] for arm in depths}
 
     def close(self) -> None:
-        """Stop taking work; runs that are going are left to end."""
+        """See `Runner`."""
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -94,39 +137,18 @@ class ArmRunner:
         """Hand a slow arm to its threads; None where it is too late, or too many runs of it are going."""
         if self._timer() >= deadline or not self._places[arm].acquire(blocking=False):
             return None
-        future = self._pools[arm].submit(self._guarded, arm, query, depth)
+        future = self._pools[arm].submit(self._calls.call, arm, query, depth)
         future.add_done_callback(lambda _: self._places[arm].release())
         run = _Run(future, self._timer())
-        wait([future], timeout=TURN_S)
+        with suppress(FutureTimeout):
+            future.exception(timeout=TURN_S)
         return run
 
     def _collect(self, arm: str, run: _Run | None, deadline: float) -> ArmAnswer:
         if run is None:
-            return _nothing(arm, "late", 0.0)
+            return nothing(arm, "late")
         try:
             return run.future.result(timeout=max(deadline - self._timer(), 0.0))
         except FutureTimeout:
             run.future.cancel()
-            return _nothing(arm, "late", (self._timer() - run.started) * 1e3)
-
-    def _guarded(self, arm: str, query: Query, depth: int) -> ArmAnswer:
-        started = self._timer()
-        try:
-            found = self._retrievers[arm].retrieve(query, depth)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on without this arm
-            self._report(arm, error)
-            return _nothing(arm, "failed", (self._timer() - started) * 1e3)
-        self._failing.discard(arm)
-        took = (self._timer() - started) * 1e3
-        return found, ArmOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
-
-    def _report(self, arm: str, error: Exception) -> None:
-        """Log the first failure of a series: each is counted anyway. What was not foreseen comes with its traceback."""
-        if arm not in self._failing:
-            self._failing.add(arm)
-            unforeseen = None if isinstance(error, RetrievalError) else error
-            structlog.get_logger("engine").error("arm_failed", arm=arm, reason=str(error), exc_info=unforeseen)
-
-
-def _nothing(arm: str, status: ArmStatus, took_ms: float) -> ArmAnswer:
-    return Candidates.empty(arm), ArmOutcome(arm=arm, status=status, took_ms=took_ms)
+            return nothing(arm, "late", (self._timer() - run.started) * 1e3)

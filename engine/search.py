@@ -91,7 +91,8 @@ class Engine:
             impression = self._log.impression(request.query_id)
         else:
             impression = self.answer(self.query(request), self.policy(request.policy), started=started).impression
-            self._log.append_impression(impression)
+            if not request.preview:
+                self._log.append_impression(impression)
         hits = self._hits(impression, request.offset, request.k)
         explanations = explain(impression, hits, self._brains().scorer) if request.explain else ()
         took = (time.perf_counter() - started) * 1e3

@@ -67,6 +67,7 @@ class Applier:
         self._open = OpenSearches(batch)
         self._sessions = Sessions(batch)
         self._budgets = RateBudgets(batch, settings.guard)
+        self._met: dict[str, Impression] = {}
         self.settled = 0
 
     def apply(self, entry: LogEntry) -> None:
@@ -102,6 +103,7 @@ class Applier:
 
     def _search(self, impression: Impression, now: float) -> None:
         query = impression.query
+        self._met.setdefault(query.id, impression)
         self._open.put(self._open.get(query.id) or self._opened(query, now))
         self._sessions.searched(query)
         self._bandit.observe_costs(impression)
@@ -188,13 +190,15 @@ class Applier:
         return ordinal if ordinal >= 0 else None
 
     def _impression(self, query_id: str | None) -> Impression | None:
-        """The logged search; None when there is none (any more)."""
+        """The logged search; None when there is none (any more). Within a batch each is read once."""
         if query_id is None:
             return None
-        try:
-            return self._sources.impression(query_id)
-        except NotFound:
-            return None
+        if query_id not in self._met:
+            try:
+                self._met[query_id] = self._sources.impression(query_id)
+            except NotFound:
+                return None
+        return self._met[query_id]
 
 
 def examined(impression: Impression, touched: Collection[int]) -> Ordinals:

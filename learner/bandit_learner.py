@@ -79,7 +79,7 @@ class BanditLearner:
         labels = impression_labels(impression, grades, score, price=self._cost_weight, cost=self._stats.cost)
         self._model.learn_labels(impression.decision.arms, labels)
         self._record_yields(impression, grades)
-        self._changed |= {_MODEL, _STATS}
+        self._changed |= {_MODEL, _STATS} if labels else {_STATS}
         return len(labels)
 
     def _record_yields(self, impression: Impression, grades: Mapping[int, float]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bandstand.catalog.store import CatalogStore, Change
+from bandstand.catalog.base import Store
+from bandstand.catalog.store import Change
 
 BATCH = 2_000
 
@@ -31,7 +32,7 @@ class Follower(Protocol):
 class Indexer:
     """Brings followers up to date. For one thread; killed at any moment, it continues where each index stands."""
 
-    def __init__(self, store: CatalogStore, followers: Sequence[Follower]) -> None:
+    def __init__(self, store: Store, followers: Sequence[Follower]) -> None:
         self._store = store
         self._followers = tuple(followers)
 

@@ -16,7 +16,7 @@ from bandstand.feedback.rewards import ranker_grades
 from bandstand.learner.lesson import Curriculum, Lesson
 from bandstand.models import ModelRegistry
 from bandstand.ranker.features import feature_names
-from bandstand.ranker.train import Progress, TrainSettings, train_lambdamart
+from bandstand.ranker.train import Boost, Progress, TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 from bandstand.types import ARMS, LOGGED_DEPTH, Matrix
 
@@ -115,6 +115,7 @@ def train_ranker(
     seed: int,
     settings: TrainSettings = TrainSettings(),
     progress: Progress | None = None,
+    boost: Boost | None = None,
 ) -> TrainingReport:
     """Train on everything known, publish, and promote unless an operator pinned the version that serves.
 
@@ -126,7 +127,7 @@ def train_ranker(
     data = concatenate(clicks, posed) if clicks is not None and posed is not None else clicks or posed
     if data is None:
         raise BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
-    trained = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress)
+    trained = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress, boost=boost)
     serving = models.current("ranker")
     card = trained.card(data_range=span if clicks is not None else None, parent=serving.version if serving else None)
     version = models.publish("ranker", trained.files(), card)

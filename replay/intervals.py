@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _CHUNK = 250
-_KEPT = 32_000_000
-"""Numbers drawn that are kept for the next value, rather than drawn again: 128 MB."""
+_GROUPS = 20_000
+"""Units that are drawn, at most: more users are put together at random, and their groups are drawn instead."""
 
 
 class UserBootstrap:
     """Resamples of users, the same for every policy: so that differences are paired by construction.
 
     A user is drawn with all of their searches, since these are alike (cluster bootstrap; Cameron, Gelbach & Miller
-    2008; Field & Welsh 2007). The statistic is the mean over searches, a ratio of two sums over users. Deterministic
-    in the seed.
+    2008; Field & Welsh 2007). The statistic is the mean over searches, a ratio of two sums over users. Groups of users
+    put together at random are as independent of one another as users are, so that beyond `_GROUPS` of them these are
+    drawn: time and memory stay bounded. Deterministic in the seed.
     """
 
     def __init__(self, users: Sequence[str], *, resamples: int, seed: int) -> None:
-        _, self._user = np.unique(np.asarray(users, dtype=object).astype(str), return_inverse=True)
-        self.users = int(self._user.max()) + 1 if len(users) else 0
+        _, self._unit = np.unique(np.asarray(users, dtype=object).astype(str), return_inverse=True)
+        self.users = self._units = int(self._unit.max()) + 1 if len(users) else 0
         self.resamples, self._seed = resamples, seed
-        self._kept: NDArray[np.float32] | None = None
+        if self.users > _GROUPS:
+            self._units = _GROUPS
+            group = np.random.default_rng([seed, 1]).permutation(self.users) % _GROUPS
+            self._unit = group[self._unit]
+        self._drawn: NDArray[np.uint16] | None = None
+
+    def fewer(self, resamples: int) -> UserBootstrap:
+        """The first of these resamples, where fewer will do."""
+        some = copy(self)
+        some._drawn, some.resamples = self._draws()[:resamples], min(resamples, self.resamples)  # noqa: SLF001
+        return some
 
     def means(self, values: ArrayLike, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
         """The mean of ``values`` (n,), over ``rows`` bool (n,) if given, in every resample: (resamples,).
@@ -34,27 +46,22 @@ class UserBootstrap:
         """
         values = np.asarray(values, np.float64)
         kept = np.ones(len(values)) if rows is None else rows.astype(np.float64)
-        sums = np.bincount(self._user, weights=values * kept, minlength=self.users)
-        counts = np.bincount(self._user, weights=kept, minlength=self.users)
-        both = np.concatenate([drawn @ np.stack([sums, counts], axis=1) for drawn in self._draws()])
+        sums = np.bincount(self._unit, weights=values * kept, minlength=self._units)
+        counts = np.bincount(self._unit, weights=kept, minlength=self._units)
+        both, drawn = np.stack([sums, counts], axis=1), self._draws()
+        totals = np.concatenate([drawn[at : at + _CHUNK] @ both for at in range(0, len(drawn), _CHUNK)])
         with np.errstate(invalid="ignore"):
-            means: NDArray[np.float64] = both[:, 0] / both[:, 1]
+            means: NDArray[np.float64] = totals[:, 0] / totals[:, 1]
         return means
 
-    def _draws(self) -> Iterator[NDArray[np.float32]]:
-        """How often each user was drawn, (resamples, users) in parts; kept where that takes little memory."""
-        if self._kept is not None:
-            yield self._kept
-            return
-        rng, parts = np.random.default_rng(self._seed), []
-        for start in range(0, self.resamples, _CHUNK):
-            size = min(_CHUNK, self.resamples - start)
-            drawn = rng.multinomial(self.users, np.full(self.users, 1 / self.users), size=size).astype(np.float32)
-            if self.resamples * self.users <= _KEPT:
-                parts.append(drawn)
-            yield drawn
-        if parts:
-            self._kept = np.concatenate(parts)
+    def _draws(self) -> NDArray[np.uint16]:
+        """How often each unit was drawn, (resamples, units); drawn once, when first asked for."""
+        if self._drawn is None:
+            rng, shares = np.random.default_rng(self._seed), np.full(self._units, 1 / max(self._units, 1))
+            sizes = [min(_CHUNK, self.resamples - at) for at in range(0, self.resamples, _CHUNK)]
+            parts = [rng.multinomial(self._units, shares, size=size).astype(np.uint16) for size in sizes]
+            self._drawn = np.concatenate(parts)
+        return self._drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,16 @@ from time import gmtime
 from bandstand.bandit.cost import modelled_cost
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
+from bandstand.errors import RetrievalError
 from bandstand.replay.behaviour import Behaviour
 from bandstand.replay.contestants import Contestant
+from bandstand.replay.deepening import judged
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stage import Stage
 from bandstand.replay.stream import Ask, Moment, Release
 from bandstand.types import Event, Impression
+
+_MUCH_MORE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,16 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a replay has come: ``moments`` of the stream taken, ``events`` logged, the clock, the last month met."""
+    """How far a replay has come: ``moments`` of the stream taken, ``events`` logged, the clock, the last month met.
+
+    ``trained_on`` is how many searches the ranker was last trained on.
+    """
 
     moments: int = 0
     events: int = 0
     clock: float = 0.0
     trained: str = ""
+    trained_on: int = 0
 
 
 class Player:
@@ -56,6 +64,7 @@ class Player:
     ) -> None:
         self._stage, self._contestant, self._settings = stage, contestant, settings
         self._checkpoint, self._moments, self._month = checkpoint, start.moments, start.trained
+        self._trained_on = start.trained_on
         self._behaviour = Behaviour()
         self._searches: list[Impression] = []
         self._events: list[Event] = []
@@ -73,7 +82,11 @@ class Player:
         self._stage.learn()
 
     def take(self, moment: Moment, watch: Callable[[Played], None]) -> None:
-        """The next moment; ``watch`` sees what a search was answered, before anything is learned from it."""
+        """The next moment; ``watch`` sees what a search was answered, before anything is learned from it.
+
+        Raises:
+            RetrievalError: a retriever failed.
+        """
         self._let_pass(moment.time)
         if isinstance(moment, Release):
             self.catch_up()
@@ -88,8 +101,14 @@ class Player:
         """Log what was held back, and learn it."""
         self._stage.log(self._searches, self._events)
         self._searches, self._events = [], []
-        now = self._stage.clock()
-        self._checkpoint(Position(moments=self._moments, events=self._behaviour.come, clock=now, trained=self._month))
+        position = Position(
+            moments=self._moments,
+            events=self._behaviour.come,
+            clock=self._stage.clock(),
+            trained=self._month,
+            trained_on=self._trained_on,
+        )
+        self._checkpoint(position)
         self._stage.learn()
 
     def finish(self) -> None:
@@ -120,23 +139,40 @@ class Player:
         month = f"{year}-{number:02}"
         if settings.retrain and self._month and month != self._month:
             self.catch_up()
-            self._stage.train(at_most=settings.train_searches, judged_deep=settings.judged_deep)
+            self._train(counted=ask.counted)
         self._month = month
+
+    def _train(self, *, counted: bool) -> None:
+        """A new ranker; before anything is counted, only where there is much more to learn from than last time."""
+        searches = self._stage.storage.log.count("impression")
+        if counted or searches >= _MUCH_MORE * self._trained_on:
+            self._trained_on = searches
+            self._stage.train(at_most=self._settings.train_searches, judged_deep=self._settings.judged_deep)
 
     def _answer(self, ask: Ask) -> Played:
         engine = self._stage.home.engine
         self._stage.name_next(ask.id)
         request = SearchRequest(query=ask.text, k=self._settings.page, user_id=ask.user, session_id=ask.session)
         answer = engine.answer(engine.query(request), self._contestant.policy(engine.policy))
-        logged = with_modelled_cost(answer.impression)
-        self._searches.append(_unshown(logged) if self._settings.judged_deep else logged)
+        _check_arms(ask, answer)
+        impression = self._judged(ask, answer) if self._settings.judged_deep else answer.impression
+        self._searches.append(with_modelled_cost(impression))
         return Played(ask, answer, *self._behaviour.knows(ask))
 
+    def _judged(self, ask: Ask, answer: Answer) -> Impression:
+        columns = self._stage.home.catalog.columns
+        places = self._stage.storage.store.ordinals([each.entity_id for each in ask.answers])
+        return judged(answer, columns, places[(places >= 0) & (places < columns.n)])
 
-def _unshown(impression: Impression) -> Impression:
-    """As if the page had begun below all that is logged: nobody has seen, and so passed over, any of it."""
-    query = replace(impression.query, offset=len(impression.ordinals))
-    return replace(impression, query=query, shown=0)
+
+def _check_arms(ask: Ask, answer: Answer) -> None:
+    """A page that lacks an arm is fit to serve, but its figures would be those of another policy."""
+    failed = [outcome.arm for outcome in answer.impression.outcomes if outcome.status == "failed"]
+    if failed:
+        raise RetrievalError(
+            f"{', '.join(failed)} failed in search {ask.id!r}, and figures without would be of another policy: see the "
+            "log for the reason, mend it, and run the same command again to go on from here"
+        )
 
 
 def with_modelled_cost(impression: Impression) -> Impression:

@@ -10,14 +10,14 @@ import numpy as np
 
 from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.ranker.features import build_features
 from bandstand.replay.baselines import Baseline, Seen
 from bandstand.replay.behaviour import query_digest
+from bandstand.replay.deepening import ranking_to
 from bandstand.replay.judge import Judge
 from bandstand.replay.player import Played
 from bandstand.replay.rows import Row, RowFile
 from bandstand.replay.stage import Stage
-from bandstand.types import ARMS, KINDS, Ordinals
+from bandstand.types import ARMS, KINDS, LOGGED_DEPTH, Ordinals
 
 _PAGE = 10
 
@@ -79,14 +79,15 @@ class Recorder:
         depths = {decision.arm: decision.depth for decision in impression.decision.arms}
         asked = [outcome for outcome in impression.outcomes if outcome.status != "skipped"]
         cost = sum(modelled_cost(outcome.arm, depths[outcome.arm] or FULL_DEPTH) for outcome in asked)
+        columns = self._stage.home.catalog.columns
         page, candidates = impression.ordinals[:_PAGE], played.answer.candidates.ordinals
         return Row(
             **base,
-            found=judge.found(impression.ordinals),
+            found=judge.found(ranking_to(played.answer, columns, LOGGED_DEPTH + len(played.ask.known))),
             cost_ms=cost,
             real_ms=sum(outcome.took_ms for outcome in asked),
             depths=[depths.get(arm, 0) for arm in ARMS],
-            pooled=judge.pooled(candidates[candidates < self._stage.home.catalog.columns.n]),
+            pooled=judge.pooled(candidates[candidates < columns.n]),
             claims=self._claims(played, judge, page),
         )
 
@@ -108,7 +109,7 @@ class Recorder:
             answer=answer,
             columns=columns,
             scorer=home.brains().scorer,
-            features=build_features(answer.query, answer.candidates, columns),
+            features=answer.head.whole.features,
             room=len(played.ask.known),
         )
 

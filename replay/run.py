@@ -20,7 +20,7 @@ from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import Contestant, contestant
 from bandstand.replay.player import Player, Position
 from bandstand.replay.recorder import Recorder
-from bandstand.replay.settings import ReplaySettings
+from bandstand.replay.settings import HIDDEN, ReplaySettings
 from bandstand.replay.stage import Stage, copy_home, fill
 from bandstand.replay.stream import Ask, Dataset, Deed, Moment, in_order
 from bandstand.settings import Settings, load_settings
@@ -30,6 +30,9 @@ Told = Callable[[str, int], None]
 
 _TOLD_EVERY = 50
 _NAMED = 20
+
+_BEFORE_ANY_SEARCH = 5_000
+"""How much behaviour is learned at once where nobody searches in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ def play(dataset: Dataset, settings: ReplaySettings, folder: Path, *, told: Told
         rejected=base.refused + rejections.count,
         reasons=rejections.named(),
         seconds=seconds,
-        platform=base.platform(folder).model_dump(mode="json", exclude={"home", "admin_key"}),
+        platform=base.platform(folder).model_dump(mode="json", exclude=set(HIDDEN)),
     )
 
 
@@ -162,7 +165,8 @@ class _Base:
             fill(stage, self.dataset.catalog(), rejections)
             stage.play_lessons()
             positions: list[Position] = []
-            player = Player(stage, contestant("all"), self.settings, checkpoint=positions.append)
+            settings = replace(self.settings, learn_every=max(self.settings.learn_every, _BEFORE_ANY_SEARCH))
+            player = Player(stage, contestant("all"), settings, checkpoint=positions.append)
             for moment in takewhile(lambda m: isinstance(m, Deed), self.moments(_Rejections())):
                 player.take(moment, lambda _: None)
             player.catch_up()

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from bandstand.errors import BadInput
 from bandstand.replay.contestants import BASELINES, Contestant, contestant
+from bandstand.settings import Settings
+
+HIDDEN = frozenset({"home", *(name for name, field in Settings.model_fields.items() if not field.repr)})
+"""Platform settings that no result repeats: where the home lies, keys and passwords."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -14,41 +14,62 @@ from types import TracebackType
 from typing import Self
 
 from bandstand.catalog.readers.base import Rejected
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.joined import Joined, joined
-from bandstand.feedback.rate import RateGuard
-from bandstand.home import Home
+from bandstand.feedback.rate import RateGuard, actor_of
 from bandstand.learner.lesson import Curriculum
 from bandstand.learner.selfplay import SelfPlay
 from bandstand.learner.train_ranker import TrainingReport, train_ranker
 from bandstand.ranker.train import TrainSettings
 from bandstand.replay.clock import VirtualClock
+from bandstand.replay.home import HomeFactory, ReplayHome
+from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.settings import Settings
-from bandstand.storage import Paths, Storage
+from bandstand.storage import Paths, Storage, open_encoder
 from bandstand.types import Entity, Event, Impression
 from bandstand.workshop import Workshop
 
 _AT_ONCE = int(RateGuard().burst) // 2
 
-UNBIASED = TrainSettings(position_bias_regularization=1e6)
-"""For answers that were not chosen from a page: where a hit stood says nothing about why it was chosen."""
+UNBIASED = TrainSettings(
+    trees=160,
+    learning_rate=0.07,
+    min_rows_a_leaf=200,
+    l2=5.0,
+    held_out=0.0,
+    masked=0.0,
+    position_bias_regularization=1e6,
+)
+"""For answers that were not chosen from a page: where a hit stood says nothing about why it was chosen. They are rare
+among what is judged, so that a tree must not trust a few rows; and of which retrievers did not play the log is full."""
 
 
 class Stage(AbstractContextManager["Stage"]):
-    """Storage, writing and searching side of one home folder, opened together.
+    """Storage, writing and searching side of one home folder, opened together, with one encoder.
+
+    ``home`` opens the searching side; ``vectors`` are of queries that will be asked.
 
     Raises:
         Conflict: somebody else writes to the home.
         StorageError, ModelError: a part cannot be opened.
     """
 
-    def __init__(self, settings: Settings, clock: VirtualClock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: VirtualClock,
+        *,
+        home: HomeFactory = ReplayHome,
+        vectors: QueryVectors | None = None,
+    ) -> None:
         self.settings, self.clock = settings, clock
         self._next_id = ""
-        self.storage = Storage(settings, clock=clock)
-        self.workshop = Workshop(self.storage)
+        self._asked: dict[str, float] = {}
+        self._lessons: tuple[int, Curriculum | None] = 0, None
+        self.storage = Storage(settings, clock=clock, durable=False)
+        self.workshop = Workshop(self.storage, encoder_of=lambda *of: PreparedEncoder(open_encoder(*of), vectors))
         self.workshop.prepare()
-        self.home = Home(self.storage, new_id=lambda: self._next_id)
+        self.home = home(self.storage, new_id=lambda: self._next_id, encoder=self.workshop.encoder)
 
     def __enter__(self) -> Self:
         return self
@@ -78,8 +99,10 @@ class Stage(AbstractContextManager["Stage"]):
 
     def log(self, searches: Sequence[Impression], events: Sequence[Event]) -> None:
         """Log searches and what was done, both in time order, each as of its own time; on disk on return."""
-        log = self.storage.log
-        for some, done in _blocks(searches, events, span=self.settings.join_minutes * 30):
+        log, window = self.storage.log, self.settings.join_minutes * 60
+        self._asked |= {search.query.id: search.query.time for search in searches}
+        closes = {event.query_id: self._asked_at(event.query_id) + window for event in events if event.query_id}
+        for some, done in _blocks(searches, events, closes, window=window):
             for search in some:
                 with self.clock.at(search.query.time):
                     log.append_impression(search)
@@ -87,6 +110,16 @@ class Stage(AbstractContextManager["Stage"]):
                 with self.clock.at(batch[-1].time):
                     log.append_events(batch)
         log.flush()
+        self._asked = {query: asked for query, asked in self._asked.items() if asked + window > self.clock()}
+
+    def _asked_at(self, query_id: str) -> float:
+        """When a search was asked; those of an earlier run are in the log."""
+        if query_id not in self._asked:
+            try:
+                self._asked[query_id] = self.storage.log.impression(query_id).query.time
+            except NotFound:
+                self._asked[query_id] = float("-inf")
+        return self._asked[query_id]
 
     def learn(self) -> int:
         """Learn all that the log holds, let what is due settle, and search with it from now on."""
@@ -106,15 +139,11 @@ class Stage(AbstractContextManager["Stage"]):
         searches: Iterator[Joined] = islice(joined(log, self.settings.join_minutes * 60), max(0, count - at_most), None)
         if judged_deep:
             searches = (replace(search, impression=_wholly_shown(search.impression)) for search in searches)
-        curriculum = Curriculum()
-        if self.settings.selfplay_queries:
-            play = SelfPlay(engine=self.home.engine, catalog=self.home.catalog, memory=self.home.memory)
-            curriculum = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
         settings = UNBIASED if judged_deep else TrainSettings()
         try:
             report = train_ranker(
                 self.storage.models,
-                curriculum=curriculum,
+                curriculum=self._curriculum(),
                 searches=searches,
                 seed=self.settings.seed,
                 settings=settings,
@@ -125,43 +154,58 @@ class Stage(AbstractContextManager["Stage"]):
         self.home.refresh()
         return report
 
+    def _curriculum(self) -> Curriculum:
+        """Self-play's lessons, posed once for each state of the catalogue: they are what is right without any click."""
+        if not self.settings.selfplay_queries:
+            return Curriculum()
+        seq, lessons = self._lessons
+        if lessons is None or seq != self.home.catalog.seq:
+            play = SelfPlay(engine=self.home.engine, catalog=self.home.catalog, memory=self.home.memory)
+            lessons = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
+            self._lessons = self.home.catalog.seq, lessons
+        return lessons
+
 
 def _wholly_shown(impression: Impression) -> Impression:
     return replace(impression, query=replace(impression.query, offset=0), shown=len(impression.ordinals))
 
 
 def _blocks(
-    searches: Sequence[Impression], events: Sequence[Event], *, span: float
+    searches: Sequence[Impression], events: Sequence[Event], closes: Mapping[str, float], *, window: float
 ) -> Iterator[tuple[list[Impression], list[Event]]]:
-    """Stretches of less than ``span`` seconds, searches before what was done.
+    """Stretches of time, in each the searches before what was done: one commit a stretch instead of one a click.
 
-    That is one commit for a stretch instead of one for each click; and no search falls due before its own clicks.
+    None is as long as half the window within which clicks count, or goes on until a search whose clicks it holds
+    ``closes`` (by query id): no search falls due before its own clicks are in the log.
     """
     timed: list[tuple[float, Impression | Event]] = [(search.query.time, search) for search in searches]
     timed += [(event.time, event) for event in events]
-    some, done, begun = list[Impression](), list[Event](), float("-inf")
+    some, done, until = list[Impression](), list[Event](), float("-inf")
     for time, record in sorted(timed, key=itemgetter(0)):
-        if time - begun >= span:
+        if time >= until:
             if some or done:
                 yield some, done
-            some, done, begun = [], [], time
+            some, done, until = [], [], time + window / 2
         if isinstance(record, Impression):
             some.append(record)
         else:
             done.append(record)
+            close = closes.get(record.query_id or "", until)
+            until = min(until, close) if close > time else until
     yield some, done
 
 
 def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """No user gets more than `_AT_ONCE` events as of one moment: more would look like a bot's to the learner."""
+    """Nobody gets more than `_AT_ONCE` events as of one moment: more would look like a bot's to the learner."""
     batch: list[Event] = []
-    by_user = Counter[str | None]()
+    by_actor = Counter[str]()
     for event in events:
         batch.append(event)
-        by_user[event.user_id] += 1
-        if by_user[event.user_id] >= _AT_ONCE:
+        actor = actor_of(event)
+        by_actor[actor] += 1
+        if by_actor[actor] >= _AT_ONCE:
             yield batch
-            batch, by_user = [], Counter()
+            batch, by_actor = [], Counter()
     if batch:
         yield batch
 

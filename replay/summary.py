@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.table import BINS, Table, load_table
 from bandstand.replay.verdict import question_and_answer, refusals
+from bandstand.replay.version import code_version
 from bandstand.types import ARMS
 
 Json = dict[str, Any]
@@ -43,6 +43,7 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
         baselines.append(best)
     first = policies[0]
     bootstrap = UserBootstrap(first.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+    small = bootstrap.fewer(_SEGMENT_RESAMPLES)
     kinds = {table.name: "policy" for table in policies} | {table.name: "baseline" for table in baselines}
     tables = [*policies, *baselines]
     result: Json = {
@@ -54,14 +55,12 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
         "n_users": bootstrap.users,
         "resamples": settings.bootstrap,
         "leaks": dataset.leaks,
-        "version": _version(),
+        "version": code_version(),
         "settings": {"replay": _plain(asdict(settings)), "platform": run.platform},
         "seconds": {name: round(seconds, 1) for name, seconds in run.seconds.items()},
         "rejected": {"rows": run.rejected, "reasons": list(run.reasons)},
         "oracle_choice": choice,
-        "policies": {
-            table.name: {"kind": kinds[table.name], **_figures(table, bootstrap, settings.seed)} for table in tables
-        },
+        "policies": {table.name: {"kind": kinds[table.name], **_figures(table, bootstrap, small)} for table in tables},
         "differences": _differences(first, tables[1:], bootstrap),
         "curves": {table.name: _curve(table) for table in policies},
         "choices": {table.name: _choices(table) for table in policies},
@@ -78,8 +77,7 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
     return result
 
 
-def _figures(table: Table, bootstrap: UserBootstrap, seed: int) -> Json:
-    small = UserBootstrap(table.users.tolist(), resamples=_SEGMENT_RESAMPLES, seed=seed)
+def _figures(table: Table, bootstrap: UserBootstrap, small: UserBootstrap) -> Json:
     segments: Json = {}
     for name, value, rows in parts(table):
         segments.setdefault(name, {})[value] = {
@@ -168,13 +166,6 @@ def _calibration(table: Table) -> list[Json]:
 
 def _day(time: float) -> str:
     return datetime.fromtimestamp(float(time), UTC).date().isoformat()
-
-
-def _version() -> str:
-    try:
-        return version("bandstand")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _plain(values: Json) -> Json:

@@ -12,14 +12,17 @@ import orjson
 from bandstand.catalog.readers.base import Rejected, read_lines
 from bandstand.errors import BadInput
 from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.fields import text
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, grade_of
 from bandstand.feedback.ubi import parse_event
+from bandstand.replay.adapters.base import stable_hash
 from bandstand.replay.adapters.files import LogFolder, Zones
 from bandstand.replay.adapters.grouping import WINDOW, OpenAsks, Timed, sorted_nearly
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Deed, Moment, sha256_of
 from bandstand.types import Event
 
 _DAY = 86_400.0
+_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +48,18 @@ class BandstandAdapter:
 
 
 def _stream(folder: LogFolder) -> Iterator[Moment | Rejected]:
-    open_asks, skew = OpenAsks(), Attribution().skew
+    open_asks, skew, seen = OpenAsks(), Attribution().skew, set[int]()
     for item in sorted_nearly(_documents(folder)):
         if isinstance(item, Rejected):
             yield item
             continue
         yield from open_asks.closed(item.time - skew)
         if isinstance(item.row, Ask):
-            if open_asks.get(item.row.id) is not None:
+            digest = int(stable_hash(item.row.id), 16)
+            if digest in seen:
                 yield Rejected(item.line, "the query id was there before", item.row.id)
             else:
+                seen.add(digest)
                 open_asks.ask(item.row.id, item.row)
         else:
             refused = _acted(open_asks, item.row, item.line)
@@ -111,10 +116,13 @@ def _documents(folder: LogFolder) -> Iterator[Timed[Ask | Event] | Rejected]:
 
 def _ask(document: dict[str, Any], time: float) -> Ask:
     attributes = document.get("query_attributes") or {}
+    id_ = text(document["query_id"], "query_id", _LIMIT)
+    if id_ is None:
+        raise BadInput("query_id is empty", field="query_id")
     return Ask(
-        id=str(document["query_id"]),
+        id=id_,
         time=time,
-        text=str(document["user_query"]),
-        user=attributes.get("user_id"),
-        session=attributes.get("session_id") or document.get("client_id"),
+        text=text(document["user_query"], "user_query", _LIMIT) or "",
+        user=text(attributes.get("user_id"), "user_id", _LIMIT),
+        session=text(attributes.get("session_id") or document.get("client_id"), "session_id", _LIMIT),
     )

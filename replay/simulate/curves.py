@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from bandstand.types import ARMS
 
 Json = dict[str, Any]
 
-RECOVERED = 0.95
-"""The share of its earlier quality from which a class counts as recovered."""
+RECOVERED = 0.02
+"""A class counts as recovered when its MRR@10 is no further than this below what it was."""
 
 _ASKS = 20
 _BLOCK = 500
@@ -50,10 +51,11 @@ def nicknames(tally: Tally) -> Json:
 
 
 def recovery(tally: Tally, changes_at: int, window: int) -> Json:
-    """By class, and over all: MRR@10 before a drift, in the worst block of 500 searches after it, and at the end.
+    """By class, and over all: MRR@10 in the ``window`` before a drift, in the worst 500 searches after it, in the last.
 
-    ``recovered_after`` is how many searches later a block first holds `RECOVERED` of the earlier quality; None where it
-    never does, or where the class is new.
+    ``last`` is over as many searches as ``before``. ``recovered_after`` is how many searches after the drift the first
+    of two blocks of 500 in a row ends that are both within `RECOVERED` of the earlier quality: one alone may be luck.
+    None where there are none, or where the class is new.
     """
     return {
         name: _recovery(tally.reciprocal_ranks, kept, changes_at, window)
@@ -115,16 +117,16 @@ def _ordinals_of_asks(keys: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _recovery(values: NDArray[np.float64], kept: NDArray[np.bool_], changes_at: int, window: int) -> Json:
-    before = _mean(values[max(changes_at - window, 0) : changes_at][kept[max(changes_at - window, 0) : changes_at]])
-    blocks = [
-        (start - changes_at + _BLOCK, mean)
-        for start in range(changes_at, len(values), _BLOCK)
-        if (mean := _mean(values[start : start + _BLOCK][kept[start : start + _BLOCK]])) is not None
-    ]
-    back = [at for at, mean in blocks if before is not None and mean >= RECOVERED * before]
+    def level(start: int, stop: int) -> float | None:
+        return _mean(values[start:stop][kept[start:stop]])
+
+    before = level(max(changes_at - window, 0), changes_at)
+    starts = range(changes_at, len(values), _BLOCK)
+    blocks = [(at - changes_at + _BLOCK, mean) for at in starts if (mean := level(at, at + _BLOCK)) is not None]
+    back = [at for at, mean in blocks if before is not None and mean >= before - RECOVERED]
     return {
         "before": before,
         "worst": min((mean for _, mean in blocks), default=None),
-        "last": blocks[-1][1] if blocks else None,
-        "recovered_after": back[0] if back else None,
+        "last": level(max(len(values) - window, changes_at), len(values)),
+        "recovered_after": next((at for at, following in pairwise(back) if following == at + _BLOCK), None),
     }

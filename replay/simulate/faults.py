@@ -7,9 +7,8 @@ from zlib import crc32
 
 import numpy as np
 
-from bandstand.home import Home
+from bandstand.replay.home import ReplayHome
 from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Candidates, Query
 
 
@@ -31,11 +30,15 @@ class FaultyRetriever:
         return Candidates(retriever=self.name, ordinals=moved.astype(np.int32), scores=found.scores)
 
 
-class FaultyHome(Home):
+class FaultyHome(ReplayHome):
     """A home whose retrievers can be broken one by one."""
 
     faulty: Mapping[str, FaultyRetriever]
 
-    def _retrievers(self, encoder: Encoder) -> dict[str, Retriever]:
-        self.faulty = {name: FaultyRetriever(each) for name, each in super()._retrievers(encoder).items()}
+    def break_down(self, arm: str) -> None:
+        """From now on a retriever answers with nonsense."""
+        self.faulty[arm].broken = True
+
+    def _retrievers(self) -> dict[str, Retriever]:
+        self.faulty = {name: FaultyRetriever(each) for name, each in super()._retrievers().items()}
         return dict(self.faulty)

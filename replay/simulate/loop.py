@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
-from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import Contestant
 from bandstand.replay.judge import Judge
 from bandstand.replay.rows import Row, RowFile
 from bandstand.replay.simulate.describe import audited, line_of, row_of
-from bandstand.replay.simulate.experiments import Drift, Experiment
+from bandstand.replay.simulate.experiments import Drift
 from bandstand.replay.simulate.faults import FaultyHome
-from bandstand.replay.simulate.listener import RETRY_AFTER_S, Draws, pick, visit
+from bandstand.replay.simulate.listener import RETRY_AFTER_S, pick, visit
 from bandstand.replay.simulate.prices import with_modelled_times
+from bandstand.replay.simulate.script import Script
 from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.tally import Line
 from bandstand.replay.simulate.world import Need, World
 from bandstand.replay.stage import Stage
 from bandstand.replay.stream import Answer as Wanted
 from bandstand.replay.stream import Ask
-from bandstand.settings import Settings
-from bandstand.types import Event, Impression
+from bandstand.types import Event, Impression, Ordinals
 
 Told = Callable[[int], None]
 """Progress: how many searches were made."""
-
-
-class FragileStage(Stage):
-    """A stage whose retrievers can be broken."""
-
-    def __init__(self, settings: Settings, clock: VirtualClock) -> None:
-        super().__init__(settings, clock)
-        self.home.close()
-        self.home = self._fragile = FaultyHome(self.storage, new_id=lambda: self._next_id)
-
-    def break_down(self, arm: str) -> None:
-        """From now on a retriever answers with nonsense."""
-        self._fragile.faulty[arm].broken = True
-
-
-def open_stage(settings: Settings, experiment: Experiment, start: float) -> Stage:
-    """The stage that an experiment needs."""
-    fragile = experiment.drift is not None and experiment.drift.broken is not None
-    return (FragileStage if fragile else Stage)(settings, VirtualClock(start))
 
 
 class Loop:
@@ -56,7 +36,8 @@ class Loop:
         self._stage, self._world, self._contestant, self._settings = stage, world, contestant, settings
         self._searches: list[Impression] = []
         self._events: list[Event] = []
-        self._length = min(settings.limit or world.experiment.searches, world.experiment.searches)
+        self._known: dict[str, int] = {}
+        self._length = settings.searches_of(world.experiment)
 
     def play(self, rows: RowFile, told: Told) -> list[Line]:
         """Make every search of the world, or as many as the settings allow; what came of each.
@@ -84,22 +65,21 @@ class Loop:
 
     def _session(self, number: int) -> tuple[Row, Line]:
         """One listener's wish: a search, what is done with it, and perhaps a second try."""
-        need, listeners = self._world.need(number), self._world.experiment.listeners
-        rng = np.random.default_rng([self._settings.seed, 4, number])
-        draws = Draws.of(rng)
-        user = f"u{rng.integers(listeners.users)}" if listeners.users else None
-        answer = self._search(f"{number}", need.text, session=f"s{number}", user=user)
+        script = Script.of(self._world, number, seed=self._settings.seed)
+        need, session, listeners = script.need, f"s{number}", self._world.experiment.listeners
+        answer = self._search(f"{number}", need.text, session=session, user=script.user)
         judge = self._judge(answer, need)
-        done = visit(listeners, answer.impression, judge.right(answer.impression.ordinals), self._world.baits, draws)
+        right = judge.right(answer.impression.ordinals)
+        done = visit(listeners, answer.impression, right, self._world.baits, script.draws)
         self._log(answer.impression, done.events)
-        retry = not done.satisfied and draws.persistent < listeners.persistent
         row = row_of(answer, need, judge, self._labels(number, need))
         audit = audited(self._stage, answer, row, judge) if number % self._settings.audit_every == 0 else None
-        if retry:
+        retried = script.again is not None and not done.satisfied
+        if script.again is not None and retried:
             self._stage.clock.move_to(answer.query.time + RETRY_AFTER_S)
-            again = self._search(f"{number}b", self._world.full_name(need, rng), session=f"s{number}", user=user)
+            again = self._search(f"{number}b", script.again, session=session, user=script.user)
             self._log(again.impression, pick(again.impression, judge.right(again.impression.ordinals)).events)
-        return row, line_of(answer, need, row, audit=audit, retried=retry)
+        return row, line_of(answer, need, row, audit=audit, retried=retried)
 
     def _search(self, query_id: str, text: str, *, session: str, user: str | None) -> Answer:
         engine = self._stage.home.engine
@@ -120,15 +100,23 @@ class Loop:
     def _change(self, drift: Drift) -> None:
         if drift.releases:
             self._stage.release(self._world.held_back)
-        if drift.broken is not None and isinstance(self._stage, FragileStage):
-            self._stage.break_down(drift.broken)
+        home = self._stage.home
+        if drift.broken is not None and isinstance(home, FaultyHome):
+            home.break_down(drift.broken)
 
     def _judge(self, answer: Answer, need: Need) -> Judge:
         """What would do: any release of a wanted recording."""
         query = answer.query
         answers = tuple(Wanted(track, 1, query.time) for track in need.wanted)
         ask = Ask(id=query.id, time=query.time, text=query.text, answers=answers)
-        return Judge(ask, self._stage.home.catalog.columns, self._stage.storage.store.ordinals)
+        return Judge(ask, self._stage.home.catalog.columns, self._ordinals)
+
+    def _ordinals(self, entity_ids: Sequence[str]) -> Ordinals:
+        """Ordinals of entity ids, -1 for those that are not released yet; an ordinal is for life."""
+        if unknown := [entity_id for entity_id in entity_ids if entity_id not in self._known]:
+            found = self._stage.storage.store.ordinals(unknown).tolist()
+            self._known |= {entity_id: at for entity_id, at in zip(unknown, found, strict=True) if at >= 0}
+        return np.array([self._known.get(entity_id, -1) for entity_id in entity_ids], np.int32)
 
     def _labels(self, number: int, need: Need) -> dict[str, str]:
         """The segments that a search belongs to."""

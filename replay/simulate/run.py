@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,28 +9,22 @@ import orjson
 
 from bandstand.durable import write_file
 from bandstand.errors import BadInput, Conflict, StorageError
-from bandstand.replay.clock import VirtualClock
-from bandstand.replay.contestants import Contestant
-from bandstand.replay.recorder import rows_path
-from bandstand.replay.rows import RowFile
 from bandstand.replay.simulate.dataset import Music
 from bandstand.replay.simulate.experiments import Experiment
-from bandstand.replay.simulate.loop import Loop, open_stage
+from bandstand.replay.simulate.scene import Scene, Told
 from bandstand.replay.simulate.settings import SimulateSettings
-from bandstand.replay.simulate.tally import Tally, tally_of
+from bandstand.replay.simulate.side_by_side import play_side_by_side
+from bandstand.replay.simulate.tally import Tally
 from bandstand.replay.simulate.world import World
-from bandstand.replay.stage import Stage, copy_home
 from bandstand.settings import Settings, load_settings
-
-Told = Callable[[str, int, int], None]
-"""Progress: what is being played, how many searches were made, of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
     """What came of a closed loop: a tally for each policy, of the same wishes in the same order.
 
-    Rows and homes lie in ``folder``; ``seconds`` is how long each policy took.
+    Rows and homes lie in ``folder``; ``seconds`` is how long each policy took. ``encode_ms`` is what encoding one query
+    takes here: the vectors were at hand, so that no search's own time holds it.
     """
 
     folder: Path
@@ -42,6 +33,7 @@ class Simulated:
     platform: Settings
     tallies: dict[str, Tally]
     seconds: dict[str, float]
+    encode_ms: float
 
 
 def simulate(
@@ -50,28 +42,38 @@ def simulate(
     settings: SimulateSettings,
     folder: Path,
     *,
+    jobs: int = 1,
     told: Told = lambda *_: None,
 ) -> Simulated:
     """Play every policy of ``settings`` in a home of its own; homes and tallies are left in ``folder``.
 
-    Cut off, the same call goes on with the policy that was being played, from its first search.
+    Cut off, the same call goes on with the policies that were being played, from their first search. ``jobs`` is how
+    many are played at a time; more than one needs a main module that may be imported.
 
     Raises:
         BadInput: the experiment and the platform's settings do not fit together.
         Conflict: the folder holds another experiment.
     """
+    if jobs < 1:
+        raise BadInput(f"jobs must be 1 or more, not {jobs}", field="jobs")
     platform = _platform(experiment, settings, folder / "base" / "home")
     _check(experiment, settings, platform)
     _claim(folder, music, experiment, settings)
     world = World(music, experiment, seed=settings.seed)
-    _prepare(world, platform, settings, folder / "base", told)
-    tallies, seconds = {}, {}
-    for contestant in settings.contestants():
-        started = time.perf_counter()
-        tallies[contestant.name] = _play(contestant, world, platform, settings, folder, told)
-        seconds[contestant.name] = time.perf_counter() - started
+    scene = Scene(world=world, platform=platform, settings=settings, folder=folder)
+    vectors, names = scene.prepare(told), settings.policies
+    if jobs == 1 or len(names) == 1:
+        played = {name: scene.play(name, told) for name in names}
+    else:
+        played = play_side_by_side(scene, names, jobs=jobs, told=told)
     return Simulated(
-        folder=folder, experiment=experiment, settings=settings, platform=platform, tallies=tallies, seconds=seconds
+        folder=folder,
+        experiment=experiment,
+        settings=settings,
+        platform=platform,
+        tallies={name: tally for name, (tally, _) in played.items()},
+        seconds={name: seconds for name, (_, seconds) in played.items()},
+        encode_ms=vectors.encode_ms,
     )
 
 
@@ -85,41 +87,6 @@ def _check(experiment: Experiment, settings: SimulateSettings, platform: Setting
     if settings.learn_every * experiment.gap_s >= platform.join_minutes * 60:
         most = int(platform.join_minutes * 60 / experiment.gap_s) - 1
         raise BadInput(f"learn_every must be at most {most}, or join_minutes larger", field="learn_every")
-
-
-def _prepare(world: World, platform: Settings, settings: SimulateSettings, folder: Path, told: Told) -> None:
-    """The home that every policy starts with: catalogue, indexes, and what the platform taught itself."""
-    done = folder / "done"
-    if done.exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    told("base", 0, 1)
-    with Stage(platform, VirtualClock(settings.start)) as stage:
-        stage.release(world.released)
-        stage.play_lessons()
-    write_file(done, b"")
-    told("base", 1, 1)
-
-
-def _play(
-    contestant: Contestant, world: World, platform: Settings, settings: SimulateSettings, folder: Path, told: Told
-) -> Tally:
-    """One policy; what was played to its end before is read."""
-    here = folder / "policies" / contestant.name
-    path = here / "tally.npz"
-    if path.exists():
-        return Tally.load(path)
-    here.mkdir(parents=True, exist_ok=True)
-    copy_home(folder / "base" / "home", here / "home")
-    searches = min(settings.limit or world.experiment.searches, world.experiment.searches)
-    own = platform.model_copy(update={"home": here / "home"})
-    rows = RowFile(rows_path(here, contestant.name), length=0)
-    with open_stage(own, world.experiment, settings.start) as stage:
-        loop = Loop(stage, world, contestant, settings)
-        tally = tally_of(loop.play(rows, lambda done: told(contestant.name, done, searches)))
-    rows.close()
-    tally.save(path)
-    return tally
 
 
 def _claim(folder: Path, music: Music, experiment: Experiment, settings: SimulateSettings) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bandstand.errors import BadInput
 from bandstand.replay.contestants import Contestant, contestant
+from bandstand.replay.simulate.experiments import Experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class SimulateSettings:
     learn_every: int = 20
     retrain_every: int = 5_000
     train_searches: int = 20_000
-    audit_every: int = 20
+    audit_every: int = 50
     window: int = 5_000
     bootstrap: int = 1_000
     start: float = 1_750_000_000.0
@@ -57,3 +58,7 @@ class SimulateSettings:
     def contestants(self) -> tuple[Contestant, ...]:
         """What is played, in order."""
         return tuple(contestant(name) for name in self.policies)
+
+    def searches_of(self, experiment: Experiment) -> int:
+        """How many searches of an experiment are made."""
+        return min(self.limit or experiment.searches, experiment.searches)

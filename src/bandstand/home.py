@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bandstand.arms import open_arms
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.brains import BrainsKeeper
 from bandstand.catalog.columns import Catalog
@@ -15,19 +16,10 @@ from bandstand.catalog.prefix import PrefixIndex
 from bandstand.catalog.slots import Vocabulary
 from bandstand.catalog.text import normalize
 from bandstand.engine.retrieval import Retrieval
-from bandstand.engine.runner import ArmRunner
+from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
 from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
 from bandstand.retrievers.encoder import Encoder
-from bandstand.retrievers.fresh import FreshRetriever
-from bandstand.retrievers.lexical import LexicalRetriever
-from bandstand.retrievers.memory import MemoryRetriever
-from bandstand.retrievers.personal import PersonalRetriever
-from bandstand.retrievers.rephrase import RephraseRetriever
-from bandstand.retrievers.text_index import TextIndex
-from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.storage import Storage, open_encoder
 
 
@@ -42,25 +34,26 @@ class Suggestion:
 class Home:
     """The searching side of a home: reads everything, writes only the log. Safe for threads and several processes.
 
+    ``encoder`` is for who has opened it already; by default the home opens its own.
+
     Raises:
         Unavailable: the home was not indexed yet; the message says how.
         StorageError, ModelError: a part cannot be read.
     """
 
-    def __init__(self, storage: Storage, *, new_id: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, storage: Storage, *, new_id: Callable[[], str] | None = None, encoder: Encoder | None = None
+    ) -> None:
         self.settings = settings = storage.settings
         self.clock = storage.clock
         self._refreshing = threading.Lock()
         self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
-        self.catalog = Catalog(self.store)
+        self.catalog = Catalog(self.store, warm=storage.cluster is not None)
         self.brains = BrainsKeeper(self.models, BanditSettings(floor=settings.exploration))
         self.prefixes = PrefixIndex(self.catalog)
         self._vocabulary = Vocabulary().updated(self.catalog.columns)
-        self._text = TextIndex.open(storage.paths.text, writable=False)
-        self._dense = DenseIndex(storage.vectors, settings=DenseSettings(exact_limit=settings.exact_up_to))
-        encoder = open_encoder(settings, storage.paths)
-        self._rephrase = RephraseRetriever(self.memory, encoder, self.catalog)
-        self._runner = ArmRunner(self._retrievers(encoder), threads=settings.search_threads)
+        self._arms = open_arms(storage, self.catalog, encoder or open_encoder(settings, storage.paths))
+        self._runner = self._running(self._retrievers())
         self.engine = Engine(
             catalog=self.catalog,
             vocabulary=lambda: self._vocabulary,
@@ -79,9 +72,9 @@ class Home:
         with self._refreshing:
             self.catalog.refresh()
             self._vocabulary = self._vocabulary.updated(self.catalog.columns)
-            self._text.refresh()
-            self._dense.refresh()
-            self._rephrase.refresh()
+            self.memory.follow()
+            self._arms.refresh()
+            self.models.follow()
             self.brains.refresh()
 
     def freeze(self) -> None:
@@ -109,21 +102,17 @@ class Home:
     @property
     def searchable(self) -> int:
         """The catalogue change up to which this process finds entities by every index."""
-        return min(self.catalog.seq, self._text.seq, self._dense.seq)
+        return min(self.catalog.seq, self._arms.seq)
 
     def close(self) -> None:
         """End the retrievers; the storage is closed by who opened it."""
         self._runner.close()
-        self._text.close()
+        self._arms.close()
 
-    def _retrievers(self, encoder: Encoder) -> dict[str, Retriever]:
-        found: tuple[Retriever, ...] = (
-            MemoryRetriever(self.memory, self.catalog),
-            LexicalRetriever(self._text, self.catalog),
-            PersonalRetriever(self.memory, self.catalog),
-            FreshRetriever(self.memory, self.catalog),
-            TrigramRetriever(self._text, self.catalog),
-            self._rephrase,
-            DenseRetriever(encoder, self._dense, self.catalog),
-        )
-        return {retriever.name: retriever for retriever in found}
+    def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
+        """What runs the arms of a search."""
+        return ArmRunner(retrievers, threads=self.settings.search_threads)
+
+    def _retrievers(self) -> dict[str, Retriever]:
+        """What there is to run, by arm."""
+        return dict(self._arms.retrievers)

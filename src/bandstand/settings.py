@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bandstand.errors import BadInput
@@ -14,10 +14,33 @@ from bandstand.errors import BadInput
 class Settings(BaseSettings):
     """Frozen values; each field is the environment variable ``BANDSTAND_`` + its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="BANDSTAND_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BANDSTAND_", frozen=True, extra="ignore", populate_by_name=True)
 
     home: Path = Field(
         Path(".bandstand"), description="Folder that holds everything: catalogue, indexes, memory, log, models"
+    )
+    backend: Literal["embedded", "opensearch"] = Field(
+        "embedded",
+        description="Where catalogue, indexes, memory and log live: the home folder, or an OpenSearch cluster",
+    )
+    opensearch_url: str = Field(
+        "http://127.0.0.1:9200",
+        validation_alias=AliasChoices("BANDSTAND_OPENSEARCH_URL", "OPENSEARCH_URL"),
+        description="Addresses of the cluster's nodes, http or https, separated by commas; also `OPENSEARCH_URL`",
+    )
+    opensearch_user: str | None = Field(None, description="User of the cluster, where it asks for one")
+    opensearch_password: str | None = Field(None, repr=False, description="That user's password")
+    opensearch_ca: str | None = Field(None, description="File with the authority that signed the cluster's certificate")
+    opensearch_aws_region: str | None = Field(
+        None, description="When set, requests are signed for AWS with the credentials that boto3 finds"
+    )
+    opensearch_aws_service: Literal["es", "aoss"] = Field(
+        "es", description="The AWS service that requests are signed for"
+    )
+    opensearch_prefix: str = Field("bandstand", description="How the names of all indices on the cluster begin")
+    opensearch_shards: int = Field(1, ge=1, le=1024, description="Primary shards of a new index")
+    lease_seconds: float = Field(
+        5.0, ge=0.5, description="Seconds of silence after which another machine of the cluster takes the learner over"
     )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on")

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
+from bandstand.catalog.base import Store
+from bandstand.catalog.opensearch_store import OpenSearchStore, rebuild
 from bandstand.catalog.store import CatalogStore
+from bandstand.cluster.connection import Cluster
+from bandstand.cluster.settings import ClusterSettings
 from bandstand.errors import StorageError
+from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
+from bandstand.feedback.opensearch_log import ClusterLog
+from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.opensearch_environment import ReplicatedEnvironment
+from bandstand.memory_index.opensearch_journal import MemoryJournal
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.models import ModelRegistry
+from bandstand.published import ClusterModels
 from bandstand.retrievers.encoder import Encoder, OnnxEncoder
 from bandstand.retrievers.encoder_hashing import HashingEncoder
 from bandstand.retrievers.vectors import VectorStore
@@ -31,6 +43,7 @@ class Paths:
         self.memory = home / "memory"
         self.log = home / "log.sqlite"
         self.models = home / "models"
+        self.mirrored = home / "models" / "mirror"
         self.lock = home / "learner.lock"
         self.rejects = home / "rejects.ndjson"
         self.resume = home / "ingest.json"
@@ -50,9 +63,11 @@ class Paths:
 
 
 def memory_settings(settings: Settings) -> MemorySettings:
-    """The memory's share of the settings."""
+    """The memory's share of the settings; tastes last three times as long as meanings, trends a quarter."""
     return MemorySettings(
         half_life_days=settings.half_life_days,
+        history_half_life_days=3 * settings.half_life_days,
+        trend_half_life_days=7 / 30 * settings.half_life_days,
         agree_users=settings.agree_users,
         max_queries=settings.max_queries,
     )
@@ -67,25 +82,95 @@ def open_encoder(settings: Settings, paths: Paths) -> Encoder:
     return HashingEncoder() if settings.encoder == "hashing" else OnnxEncoder(paths.encoder)
 
 
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    """The connection's share of the settings."""
+    return ClusterSettings(
+        urls=tuple(url.strip() for url in settings.opensearch_url.split(",") if url.strip()),
+        user=settings.opensearch_user,
+        password=settings.opensearch_password,
+        ca_file=settings.opensearch_ca,
+        aws_region=settings.opensearch_aws_region,
+        aws_service=settings.opensearch_aws_service,
+        prefix=settings.opensearch_prefix,
+        shards=settings.opensearch_shards,
+    )
+
+
+def renew_catalogue(settings: Settings, *, clock: Clock = time.time) -> None:
+    """Copy a cluster's catalogue into an index as this version makes it; nothing to do for a home folder.
+
+    Raises:
+        StorageError, Unavailable: see `Cluster`.
+    """
+    if settings.backend == "opensearch":
+        with closing(Cluster(cluster_settings(settings))) as cluster:
+            rebuild(cluster, clock=clock)
+
+
+def _connected(settings: Settings, opened: ExitStack) -> Cluster | None:
+    """The connection that the settings ask for."""
+    if settings.backend == "embedded":
+        return None
+    return opened.enter_context(closing(Cluster(cluster_settings(settings))))
+
+
 class Storage:
     """Catalogue, log, memory, vectors and models of a home; created where they are missing. Safe for threads.
 
+    ``cluster`` is the connection to OpenSearch, None where everything is in the home folder. Where it need not be
+    ``durable``, what is learned and logged survives the end of the process, but no power cut.
+
     Raises:
         StorageError: a file cannot be opened.
+        Unavailable: the cluster cannot be reached.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = time.time) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = time.time, durable: bool = True) -> None:
         self.settings = settings
+        self._durable = durable
         self.clock = clock
         self.paths = paths = Paths(settings.home)
         paths.create()
+        self._opening = threading.Lock()
+        self._vectors: VectorStore | None = None
         with ExitStack() as opened:  # closes what is open already when a later file cannot be opened
-            self.store = opened.enter_context(closing(CatalogStore(paths.catalog, clock=clock)))
-            self.memory = opened.enter_context(closing(Memory(paths.memory, settings=memory_settings(settings))))
-            self.vectors = opened.enter_context(closing(VectorStore(paths.vectors)))
-            self.log = opened.enter_context(closing(Log(paths.log, clock=clock)))
-            self.models = ModelRegistry(paths.models, clock)
+            self.cluster = _connected(settings, opened)
+            self.store: Store = opened.enter_context(closing(self._open_store()))
+            self.memory = opened.enter_context(closing(self._open_memory()))
+            self.log = opened.enter_context(closing(self._open_log()))
+            self.models = self._open_models()
             self._opened = opened.pop_all()
+
+    @property
+    def vectors(self) -> VectorStore:
+        """The vectors of the home's own index, opened when first asked for: a cluster has its own."""
+        with self._opening:
+            if self._vectors is None:
+                self._vectors = self._opened.enter_context(closing(VectorStore(self.paths.vectors)))
+            return self._vectors
+
+    def _open_store(self) -> Store:
+        if self.cluster is None:
+            return CatalogStore(self.paths.catalog, clock=self.clock)
+        return OpenSearchStore(self.cluster, clock=self.clock)
+
+    def _open_memory(self) -> Memory:
+        settings = memory_settings(self.settings)
+        if self.cluster is None:
+            open_env = partial(Environment, durable=self._durable)
+            return Memory(self.paths.memory, settings=settings, open_env=open_env)
+        journal = MemoryJournal(self.cluster, clock=self.clock)
+        return Memory(self.paths.memory, settings=settings, open_env=partial(ReplicatedEnvironment, journal=journal))
+
+    def _open_log(self) -> Log:
+        if self.cluster is None:
+            return Log(self.paths.log, clock=self.clock, settings=CommitSettings(durable=self._durable))
+        return ClusterLog(self.paths.log, self.cluster, clock=self.clock)
+
+    def _open_models(self) -> ModelRegistry:
+        if self.cluster is None:
+            return ModelRegistry(self.paths.models, self.clock)
+        return ClusterModels(self.paths.mirrored, self.clock, self.cluster)
 
     def close(self) -> None:
         """Write what is queued and close every file, also when one of them fails to.

@@ -279,10 +279,10 @@ class Event:
 
 
 ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance"),
-    "personal": ("times", "days", "like_query"),
+    "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
+    "personal": ("times", "days", "like_query", "past", "alike", "peers", "mates"),
     "fresh": ("trend", "age_days"),
     "trigram": ("similarity",),
-    "rephrase": ("similarity", "clicks"),
+    "rephrase": ("similarity", "clicks", "likeness"),
 }
 """The further float32 columns that each arm's `Candidates.columns` carries, in feature order; NaN where unknown."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,7 @@ from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.joined import joined
-from bandstand.followers import TextFollower, VectorFollower
+from bandstand.followers import open_indexes
 from bandstand.home import Home
 from bandstand.learner.apply import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
@@ -27,14 +26,18 @@ from bandstand.learner.train_ranker import TrainingReport, train_ranker
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.model import LambdaMartScorer
 from bandstand.ranker.plain import PlainScorer
+from bandstand.ranker.train import Boost
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.encoder_export import export_encoder
-from bandstand.retrievers.text_index import TextIndex
+from bandstand.settings import Settings
 from bandstand.storage import Paths, Storage, open_encoder
 from bandstand.types import Scores
 
 _POLL_S = 0.05
 _AFTER_FAILURE_S = 1.0
+
+EncoderOf = Callable[[Settings, Paths], Encoder]
+"""Opens the encoder of a home."""
 
 Told = Callable[[str, int, int], None]
 """Progress of a long job: what is going on, done, of how many."""
@@ -47,43 +50,47 @@ class Stopped(Exception):
 class Workshop:
     """The writing side of a home. Holds its lock; one thread each may `index`, learn and `train`.
 
+    ``encoder_of`` opens the encoder, once it was exported.
+
     Raises:
         Conflict: another process writes to this home.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, encoder_of: EncoderOf = open_encoder) -> None:
         self.settings = storage.settings
         self.paths = storage.paths
         self._storage = storage
+        self._encoder_of = encoder_of
         self._lock = _locked(self.paths)
         try:
-            self._text = TextIndex.open(self.paths.text, writable=True)
+            self._indexes = open_indexes(storage)
         except BandstandError:
             self._lock.close()
             raise
+        self._encoder: Encoder | None = None
         self._indexer: Indexer | None = None
         self._learner: Learner | None = None
         self._scorers: dict[str, ScoreCall] = {}
 
     def prepare(self, *, told: Told | None = None) -> None:
         """Make ready to index and to learn: the encoder is exported when it is missing (once, some ten seconds)."""
-        if self.settings.encoder != "hashing" and not self._exported():
-            if told is not None:
-                told("encoder", 0, 1)
-            export_encoder(self.paths.encoder, precision=self.settings.encoder)
-            if told is not None:
-                told("encoder", 1, 1)
-        encoder = open_encoder(self.settings, self.paths)
+        prepare_encoder(self.settings, self.paths, told=told)
+        encoder = self._encoder = self._encoder_of(self.settings, self.paths)
         self._indexer = self._new_indexer(encoder)
         self._learner = self._new_learner(encoder.encode_query)
 
     def reset(self) -> None:
-        """Throw away text index and vectors; the next `index` builds them from the catalogue."""
-        self._text.close()
-        shutil.rmtree(self.paths.text, ignore_errors=True)
-        self._text = TextIndex.open(self.paths.text, writable=True)
-        self._storage.vectors.clear()
+        """Let the next `index` build texts and vectors anew from the catalogue."""
+        self._indexes.reset()
         self._indexer = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of entities and learned queries; who searches the same home in this process may share it."""
+        if self._encoder is None:
+            self.prepare()
+        assert self._encoder is not None
+        return self._encoder
 
     @property
     def indexer(self) -> Indexer:
@@ -105,9 +112,12 @@ class Workshop:
         """Bring every index to the catalogue's newest state; returns how many changes were applied."""
         return self.indexer.step(progress=told)
 
-    def train(self, home: Home, *, told: Told | None = None) -> TrainingReport:
-        """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too."""
-        report, curriculum = new_ranker(self._storage, home, told=told)
+    def train(self, home: Home, *, told: Told | None = None, boost: Boost | None = None) -> TrainingReport:
+        """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too.
+
+        ``boost`` says where the trees grow; in this process when not given.
+        """
+        report, curriculum = new_ranker(self._storage, home, told=told, boost=boost)
         if self._storage.models.current("bandit") is None:
             lessons = (*curriculum.posed, *curriculum.remembered)
             self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
@@ -138,7 +148,7 @@ class Workshop:
 
     def close(self) -> None:
         """Give the locks back; the storage is closed by who opened it."""
-        self._text.close()
+        self._indexes.close()
         self._lock.close()
 
     def _retraining(self, home: Home, stop: threading.Event) -> Callable[[], bool]:
@@ -157,12 +167,8 @@ class Workshop:
 
     def _new_indexer(self, encoder: Encoder) -> Indexer:
         storage = self._storage
-        followers = (
-            TextFollower(self._text),
-            PredictedQueries(storage.memory),
-            VectorFollower(storage.vectors, encoder),
-        )
-        return Indexer(storage.store, followers)
+        text, vectors = self._indexes.followers(encoder)
+        return Indexer(storage.store, (text, PredictedQueries(storage.memory), vectors))
 
     def _new_learner(self, encode: Callable[[str], Scores]) -> Learner:
         settings = self.settings
@@ -194,15 +200,29 @@ class Workshop:
             self._scorers = {**dict(list(self._scorers.items())[-3:]), version: scorer}
         return self._scorers[version]
 
-    def _exported(self) -> bool:
-        try:
-            open_encoder(self.settings, self.paths)
-        except ModelError:
-            return False
-        return True
+
+def prepare_encoder(settings: Settings, paths: Paths, *, told: Told | None = None) -> None:
+    """Export the encoder into the home when it is missing there, which takes some ten seconds."""
+    if settings.encoder == "hashing" or _exported(settings, paths):
+        return
+    if told is not None:
+        told("encoder", 0, 1)
+    export_encoder(paths.encoder, precision=settings.encoder)
+    if told is not None:
+        told("encoder", 1, 1)
 
 
-def new_ranker(storage: Storage, home: Home, *, told: Told | None = None) -> tuple[TrainingReport, Curriculum]:
+def _exported(settings: Settings, paths: Paths) -> bool:
+    try:
+        open_encoder(settings, paths)
+    except ModelError:
+        return False
+    return True
+
+
+def new_ranker(
+    storage: Storage, home: Home, *, told: Told | None = None, boost: Boost | None = None
+) -> tuple[TrainingReport, Curriculum]:
     """Train a ranker on self-play and on the log, publish it, and promote it unless an older one is pinned.
 
     Needs no `Workshop`, so that it works beside the process that has it.
@@ -219,6 +239,7 @@ def new_ranker(storage: Storage, home: Home, *, told: Told | None = None) -> tup
         searches=joined(storage.log, settings.join_minutes * 60),
         seed=settings.seed,
         progress=told and (lambda done, of: told("ranker", done, of)),
+        boost=boost,
     )
     storage.models.prune("ranker", settings.keep_models)
     home.refresh()

@@ -15,7 +15,6 @@ from bandstand.engine.retrieval import RESCUE_DEPTH, Retrieval, best_similarity
 from bandstand.engine.runner import ArmRunner
 from bandstand.engine.search import Engine
 from bandstand.errors import StorageError
-from bandstand.retrievers.encoder_hashing import HashingEncoder
 from bandstand.types import Candidates
 
 
@@ -61,7 +60,7 @@ def engine(small):
     runners = []
 
     def make(*replaced, deadline_ms=10_000.0, has_history=lambda _: False):
-        found = {**small.home._retrievers(HashingEncoder()), **{retriever.name: retriever for retriever in replaced}}
+        found = {**small.home._retrievers(), **{retriever.name: retriever for retriever in replaced}}
         runners.append(ArmRunner(found))
         return Engine(
             catalog=small.home.catalog,

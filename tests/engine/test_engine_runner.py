@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import structlog
 
-from bandstand.engine.runner import QUEUED, ArmRunner
+from bandstand.engine.runner import QUEUED, ArmRunner, InlineRunner
 from bandstand.errors import RetrievalError
 from bandstand.types import Candidates, Query
 
@@ -67,8 +67,17 @@ def run():
         runner.close()
 
 
-def test_every_arm_answers_in_the_order_asked_for(run):
-    runner = run(Found("memory"), Found("lexical"), Found("dense"))
+@pytest.fixture(params=["threads", "inline"])
+def any_run(request, run):
+    """Makes runners of either kind."""
+    if request.param == "threads":
+        return run
+    return lambda *retrievers: InlineRunner({retriever.name: retriever for retriever in retrievers})
+
+
+def test_every_arm_answers_in_the_order_asked_for(any_run):
+    runner = any_run(Found("memory"), Found("lexical"), Found("dense"))
+    assert runner.arms == ("memory", "lexical", "dense")
     answers = runner.run_all({"dense": 3, "memory": 2, "lexical": 0}, QUERY, runner.deadline(10_000))
     assert list(answers) == ["dense", "memory", "lexical"]
     assert [(len(found), outcome.candidates, outcome.status) for found, outcome in answers.values()] == [
@@ -121,9 +130,9 @@ def test_an_arm_recovers_once_it_answers_again(run):
     ("error", "traceback"),
     [(RetrievalError("no index"), False), (RuntimeError("upstream"), True), (KeyError("x"), True)],
 )
-def test_whatever_an_arm_raises_is_a_failed_arm_and_is_logged_once_a_series(run, error, traceback):
+def test_whatever_an_arm_raises_is_a_failed_arm_and_is_logged_once_a_series(any_run, error, traceback):
     failing = Failing(error)
-    runner = run(failing)
+    runner = any_run(failing)
 
     def status():
         return runner.run("trigram", QUERY, 5, runner.deadline(10_000))[1].status
@@ -138,9 +147,23 @@ def test_whatever_an_arm_raises_is_a_failed_arm_and_is_logged_once_a_series(run,
     assert bool(logs[0]["exc_info"]) is traceback
 
 
-def test_a_failing_cheap_arm_fails_alone(run):
+def test_a_failing_cheap_arm_fails_alone(any_run):
     failing = Failing(RuntimeError("bug"))
     failing.name = "memory"
-    runner = run(failing, Found("fresh"))
+    runner = any_run(failing, Found("fresh"))
     answers = runner.run_all({"memory": 5, "fresh": 5}, QUERY, runner.deadline(10_000))
     assert [outcome.status for _, outcome in answers.values()] == ["failed", "ok"]
+
+
+def test_inline_the_arms_run_in_the_thread_that_asks_and_nothing_is_late():
+    asked = []
+
+    class Noting(Found):
+        def retrieve(self, query, depth):
+            asked.append((self.name, threading.get_ident()))
+            return super().retrieve(query, depth)
+
+    runner = InlineRunner({name: Noting(name) for name in ("lexical", "dense")})
+    answers = runner.run_all({"lexical": 1, "dense": 1}, QUERY, runner.deadline(-1))
+    assert [outcome.status for _, outcome in answers.values()] == ["ok", "ok"]
+    assert asked == [("lexical", threading.get_ident()), ("dense", threading.get_ident())]

@@ -254,6 +254,49 @@ def test_bandstand_log_as_it_is_exported(tmp_path):
     assert sorted(row.line for row in rejected) == [6, 7, 9, 10]
 
 
+def test_bandstand_rows_that_cannot_be_used_are_named(tmp_path):
+    """The second q1 comes when the window of the first is long over; ids and users that are no text."""
+    log = [
+        ubi_query(1, "2020-01-01T10:00:00Z"),
+        ubi_event("click", "q1", "2020-01-01T10:00:10Z", "a"),
+        ubi_query(1, "2020-01-01T15:00:00Z"),
+        {**ubi_query(3, "2020-01-01T15:00:01Z"), "query_id": None},
+        ubi_query(4, "2020-01-01T15:00:02Z", user_id=["u"]),
+        ubi_query(5, "2020-01-01T15:00:03"),
+        [],
+    ]
+    (tmp_path / "catalog.ndjson").write_text(CATALOG)
+    (tmp_path / "log.ndjson").write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in log))
+    asks, *_, rejected = parted(adapter_named("bandstand").open(tmp_path))
+    assert [ask.id for ask in asks] == ["q1"]
+    reasons = {row.line: row.reason for row in rejected}
+    assert sorted(reasons) == [3, 4, 5, 6, 7]
+    assert "was there before" in reasons[3]
+    assert "query_id" in reasons[4]
+    assert "user_id" in reasons[5]
+    assert "mixed time zones" in reasons[6]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "missing"),
+    [
+        ("spotify", "track_name,track_artist", "track_id"),
+        ("hot100", "date,song,artist", "this_week"),
+    ],
+)
+def test_a_file_that_lacks_a_column_is_an_error_that_names_it(tmp_path, name, header, missing):
+    path = tmp_path / "file.csv"
+    path.write_text(header + "\n")
+    with pytest.raises(BadInput, match=missing):
+        list(adapter_named(name).open(path).catalog())
+
+
+@pytest.mark.parametrize("name", ["spotify", "hot100"])
+def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path, name):
+    with pytest.raises(BadInput, match=r"nowhere\.csv"):
+        list(adapter_named(name).open(tmp_path / "nowhere.csv").catalog())
+
+
 # --- made searches ----------------------------------------------------------------------------------------------------
 
 SPOTIFY_HEADER = (

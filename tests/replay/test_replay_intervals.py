@@ -123,3 +123,19 @@ def test_holm_never_lowers_p_and_keeps_the_order(p_values):
     assert all(corrected[name] >= p for name, p in p_values.items())
     ordered = sorted(p_values, key=lambda name: (p_values[name], name))
     assert [corrected[name] for name in ordered] == sorted(corrected.values())
+
+
+def test_more_users_than_are_drawn_give_the_same_interval():
+    """40,000 users by groups: within a tenth of mean ± 1.96 standard errors."""
+    values = np.random.default_rng(0).random(40_000)
+    found = interval(values, UserBootstrap([str(n) for n in range(40_000)], resamples=1_000, seed=1))
+    half = 1.96 * values.std() / 200
+    assert found.low == pytest.approx(values.mean() - half, abs=half / 10)
+    assert found.high == pytest.approx(values.mean() + half, abs=half / 10)
+
+
+def test_fewer_resamples_are_the_first_ones():
+    values, users = np.random.default_rng(0).random(30), [str(n % 10) for n in range(30)]
+    bootstrap = UserBootstrap(users, resamples=50, seed=2)
+    assert np.array_equal(bootstrap.fewer(20).means(values), bootstrap.means(values)[:20])
+    assert np.array_equal(bootstrap.means(values), UserBootstrap(users, resamples=50, seed=2).means(values))

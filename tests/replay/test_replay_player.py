@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 from replay_worlds import DAY, START, asks, dataset, entities, quick
 
-from bandstand.errors import BadInput, Conflict
+from bandstand.errors import BadInput, Conflict, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.replay import run as run_module
@@ -19,6 +19,7 @@ from bandstand.replay.rows import read_rows
 from bandstand.replay.run import play
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Answer, Ask, Deed, Release, in_order
+from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.types import ARMS, Entity
 
 
@@ -143,6 +144,20 @@ def test_what_was_not_chosen_is_a_failure_only_where_people_chose_from_the_page(
     memory.close()
     assert len([row for row in rows if row.plays]) == 2
     assert any(row.impressions for row in rows) == passed_over
+
+
+def test_an_arm_that_fails_ends_the_replay_and_is_named(tmp_path, moments, monkeypatch):
+    """A page without it can be served, but what is measured would be another policy; mended, the run goes on."""
+
+    def broken(retriever, query, depth):
+        raise RetrievalError("no index")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PersonalRetriever, "retrieve", broken)
+        with pytest.raises(RetrievalError, match="personal failed in search"):
+            play(dataset(moments), quick(), tmp_path)
+    play(dataset(moments), quick(), tmp_path)
+    assert len(rows_of(tmp_path, "all")) == sum(isinstance(moment, Ask) for moment in moments)
 
 
 def test_baselines_are_read_off_the_same_searches(tmp_path, moments):

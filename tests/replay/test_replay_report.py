@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 
+import jsonschema_rs
 import numpy as np
+import orjson
 import pytest
 from replay_worlds import START, asks, dataset, quick
 
@@ -21,6 +26,7 @@ from bandstand.replay.segments import oracle
 from bandstand.replay.stream import Answer, Ask
 from bandstand.replay.table import Table, frequency
 from bandstand.replay.verdict import question_and_answer, refusals
+from bandstand.replay.version import code_version
 from bandstand.types import ARMS
 
 
@@ -93,9 +99,36 @@ def test_the_page_holds_every_number_and_needs_nothing_else(result, tmp_path):
     for what in (result["question"], result["answer"], result["data_sha256"], result["version"], *result["refused"]):
         assert what in text
     assert not [link for link in parsed.links if not link.startswith("#")]
-    assert not re.search(r"https?://|url\((?!#)", page)
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert not {"link", "img", "iframe", "object"} & set(parsed.tags)
     assert "script" not in parsed.tags
     assert {"svg", "figure", "table"} <= set(parsed.tags)
+
+
+def test_the_result_has_the_fixed_shape_and_names_its_code(result):
+    schema = files("bandstand.replay.report") / "result.schema.json"
+    plain = json.loads(orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY))
+    jsonschema_rs.validator_for(json.loads(schema.read_text())).validate(plain)
+    assert result["version"] == code_version()
+    assert not {"home", "admin_key", "opensearch_password"} & result["settings"]["platform"].keys()
+    assert re.fullmatch(r"\S+ \(source [0-9a-f]{12}\)", code_version())
+
+
+def test_the_page_can_be_read_by_everybody(result):
+    """A language, one title, headings in order, a text for every figure, named columns, nothing defined twice."""
+    page = render(result)
+    assert '<html lang="en">' in page
+    assert "Time-ordered replay" in page
+    levels = [int(level) for level in re.findall(r"<h(\d)", page)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+    assert len(re.findall(r'<svg role="img" aria-label="[^"]{10,}"', page)) == page.count("<svg ")
+    assert not re.findall(r"<th>", page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert "prefers-color-scheme: dark" in page
+    assert not re.search(r"(fill|stroke): #(?!fff)", page), "a colour that the page cannot change"
 
 
 def test_the_page_is_the_same_for_the_same_result(result):

@@ -38,9 +38,16 @@ def test_no_nicknames():
 
 
 def test_recovery():
-    before, broken, healed = [line(rank=1)] * 500, [line(rank=0)] * 500, [line(rank=1)] * 500
-    found = recovery(tally_of([*before, *broken, *healed]), 500, 500)["all"]
+    fine, broken = [line(rank=1)] * 500, [line(rank=0)] * 500
+    found = recovery(tally_of([*fine, *broken, *fine, *fine]), 500, 500)["all"]
     assert found == {"before": 1.0, "worst": 0.0, "last": 1.0, "recovered_after": 1_000}
+
+
+def test_one_good_stretch_alone_is_no_recovery():
+    fine, broken = [line(rank=1)] * 500, [line(rank=0)] * 500
+    nearly = [*[line(rank=1)] * 495, *[line(rank=0)] * 5]  # 0.99
+    found = recovery(tally_of([*fine, *broken, *fine, *broken, *nearly, *nearly]), 500, 500)["all"]
+    assert found == {"before": 1.0, "worst": 0.0, "last": 0.99, "recovered_after": 2_000}
 
 
 def test_what_never_recovers_and_what_is_new():

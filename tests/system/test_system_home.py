@@ -84,7 +84,7 @@ class TestHome:
         small.workshop.learner.catch_up()
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda _: small.home.refresh(), range(12)))
-        learned = small.home._rephrase._learned
+        learned = small.home._arms.retrievers["rephrase"]._learned
         assert len(learned.texts) == len(set(learned.texts)) == 10
         assert small.home.searchable == small.storage.store.head()
         assert len(small.home.catalog.columns.ids) == len(ENTITIES) + 50

@@ -1,4 +1,7 @@
-"""The whole loop as one story, on the bundled catalogue: index, search, click, search again better, restart."""
+"""The whole loop as one story, on the bundled catalogue: index, search, click, search again better, restart.
+
+It is told twice: of a home folder, and of a cluster.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,27 @@ NICKNAMES = {
 }
 
 
+@pytest.fixture(scope="module", params=["embedded", "opensearch"])
+def backend(request):
+    """Settings of the backend."""
+    if request.param == "embedded":
+        return {"backend": "embedded"}
+    cluster = request.getfixturevalue("new_cluster")()
+    return {
+        "backend": "opensearch",
+        "opensearch_url": ",".join(cluster.settings.urls),
+        "opensearch_prefix": cluster.settings.prefix,
+    }
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(tmp_path_factory, backend):
     opened = SmallHome(
-        tmp_path_factory.mktemp("story") / "home", entities=list(load_bundled()), selfplay_queries=120, publish_every=20
+        tmp_path_factory.mktemp("story") / "home",
+        entities=list(load_bundled()),
+        selfplay_queries=120,
+        publish_every=20,
+        **backend,
     )
     opened.workshop.train(opened.home)
     yield opened

@@ -1,0 +1,202 @@
+"""A home on a cluster: round trips, indices built anew under searches, and what is left when the cluster fails."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+from small_home import ENTITIES, SmallHome, ids, track
+
+from bandstand.cluster.client import new_client
+from bandstand.cluster.indices import live_index
+from bandstand.cluster.settings import ClusterSettings
+from bandstand.errors import StorageError, Unavailable
+from bandstand.home import Home
+from bandstand.storage import renew_catalogue
+
+
+def settings_for(cluster):
+    return {
+        "backend": "opensearch",
+        "opensearch_url": ",".join(cluster.settings.urls),
+        "opensearch_prefix": cluster.settings.prefix,
+    }
+
+
+@pytest.fixture
+def small(cluster, tmp_path):
+    opened = SmallHome(tmp_path / "home", **settings_for(cluster))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def asked(small):
+    """The paths of what this home asks the cluster for."""
+    paths, send = [], small.storage.cluster.request
+
+    def noted(method, path, *words, **named):
+        if "search" in path or "_mget" in path:  # not what the log delivers meanwhile
+            paths.append(path)
+        return send(method, path, *words, **named)
+
+    small.storage.cluster.request = noted
+    return paths
+
+
+@pytest.fixture
+def unreachable(small):
+    """Cuts the line to the cluster."""
+
+    def cut():
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        small.storage.cluster._client = new_client(ClusterSettings(urls=(url,)))
+
+    return cut
+
+
+def statuses(result):
+    return {outcome.arm: outcome.status for outcome in result.impression.outcomes}
+
+
+class TestRoundTrips:
+    def test_everything_cheap_is_one_and_the_vectors_are_one(self, small, asked):
+        small.search("halo", policy="all")  # entities are fetched once
+        asked.clear()
+        found = statuses(small.search("halo", policy="all"))
+        assert set(found.values()) == {"ok"}
+        assert asked == ["/_msearch", "/_msearch"]
+
+    def test_what_was_not_chosen_is_not_asked(self, small, asked):
+        small.search("halo", policy="lexical")
+        asked.clear()
+        small.search("halo", policy="lexical")
+        assert asked == ["/_msearch"]
+        asked.clear()
+        small.search("halo", policy="memory")
+        assert asked == []
+
+
+class TestRebuilding:
+    def test_no_search_fails_or_changes_meanwhile(self, small):
+        cluster, before = small.storage.cluster, ids(small.search("halo", policy="hybrid"))
+        pages, bad, stop = set(), [], threading.Event()
+
+        def search():
+            while not stop.is_set():
+                result = small.search("halo", policy="hybrid")
+                pages.add(tuple(ids(result)))
+                bad.extend(arm for arm, status in statuses(result).items() if status in ("late", "failed"))
+
+        searching = threading.Thread(target=search)
+        searching.start()
+        renew_catalogue(small.settings, clock=small.clock)
+        small.workshop.reset()
+        small.workshop.index()
+        small.home.refresh()
+        stop.set()
+        searching.join()
+        assert bad == []
+        assert pages == {tuple(before)}
+        for part in ("catalog", "text", "vectors"):
+            alias = cluster.index(part)
+            assert live_index(cluster, alias) == f"{alias}-v0002"
+        assert small.home.searchable == small.storage.store.head()
+
+    def test_entities_that_come_meanwhile_are_not_lost(self, small):
+        renewed = threading.Thread(target=renew_catalogue, args=(small.settings,), kwargs={"clock": small.clock})
+        renewed.start()
+        added = 0
+        while renewed.is_alive() or not added:
+            with suppress(Unavailable):  # for a moment, while the last changes are copied
+                added += small.storage.store.upsert([track(f"new-{added}", f"Song {added}", "Ida")])
+        renewed.join()
+        assert small.storage.store.count() == len(ENTITIES) + added
+        small.workshop.index()
+        small.home.refresh()
+        assert small.home.catalog.columns.live.sum() == len(ENTITIES) + added
+
+
+class TestFailing:
+    def test_without_a_cluster_the_memory_still_answers(self, small, unreachable):
+        for user in ("ann", "bob"):
+            small.act("hurt-cash", on=small.search("my sad song", user=user))
+        small.storage.log.ship()
+        small.learn()
+        small.search("my sad song", policy="all", k=50)  # entities are kept once they were shown
+        unreachable()
+        assert ids(small.search("my sad song", policy="memory")) == ["hurt-cash"]
+        found = statuses(small.search("my sad song", policy="all"))
+        assert {arm for arm, status in found.items() if status == "failed"} == {"lexical", "trigram", "dense"}
+        assert found["memory"] == "ok"
+
+    def test_without_a_cluster_refreshing_says_so_and_when_to_try_again(self, small, unreachable):
+        unreachable()
+        with pytest.raises(Unavailable, match="cannot be reached") as caught:
+            small.home.refresh()
+        assert caught.value.retry_after > 0
+
+    def test_a_full_disk_stops_writing_and_nothing_else(self, small):
+        cluster = small.storage.cluster
+        cluster.request("PUT", f"/{cluster.index('catalog')}/_settings", {"index.blocks.read_only_allow_delete": True})
+        with pytest.raises(StorageError, match="flood-stage"):
+            small.storage.store.upsert([track("new", "New", "Ida")])
+        assert ids(small.search("halo"))
+        cluster.request("PUT", f"/{cluster.index('catalog')}/_settings", {"index.blocks.read_only_allow_delete": None})
+        assert small.storage.store.upsert([track("new", "New", "Ida")]) == 1
+
+    def test_a_wrong_mapping_is_named_and_built_anew(self, small):
+        cluster = small.storage.cluster
+        alias = cluster.index("text")
+        cluster.request("DELETE", f"/{alias}-v0001")
+        cluster.request("PUT", f"/{alias}-v0001", {"aliases": {alias: {}}})
+        result = small.search("halo", policy="all")
+        assert statuses(result)["dense"] == "ok"
+        assert ids(result)
+        with pytest.raises(Unavailable, match="bandstand index"):
+            Home(small.storage)
+        small.workshop.reset()
+        small.workshop.index()
+        small.home.refresh()
+        assert set(statuses(small.search("halo", policy="all")).values()) == {"ok"}
+
+    def test_a_red_index_fails_the_arms_over_it_alone(self, small):
+        cluster = small.storage.cluster
+        alias = cluster.index("vectors")
+        body = cluster.request("GET", f"/{alias}-v0001/_mapping")[f"{alias}-v0001"]
+        cluster.request("DELETE", f"/{alias}-v0001")
+        settings = {"index": {"knn": True, "routing.allocation.require.name": "nobody"}}
+        cluster.request(
+            "PUT", f"/{alias}-v0001", {**body, "settings": settings, "aliases": {alias: {}}},
+            params={"wait_for_active_shards": 0},
+        )  # fmt: skip
+        found = statuses(small.search("halo", policy="all"))
+        assert {arm for arm, status in found.items() if status != "ok"} == {"dense"}
+
+    def test_a_slow_node_costs_a_search_no_more_than_its_deadline(self, cluster, tmp_path):
+        small = SmallHome(tmp_path / "home", **settings_for(cluster))
+        home = Home(small.storage)
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+            home._arms.retrievers["lexical"]._first._deadline_s = 0.05
+            good, small.storage.cluster._client = (
+                small.storage.cluster._client,
+                new_client(ClusterSettings(urls=(url,))),
+            )
+            query = home.engine.query(small_request("halo"))
+            answer = home.engine.answer(query, home.engine.policy("lexical"))
+            small.storage.cluster._client = good
+        assert {o.arm: o.status for o in answer.impression.outcomes}["lexical"] == "failed"
+        assert answer.impression.took_ms < 1_000
+        home.close()
+        small.close()
+
+
+def small_request(text):
+    from bandstand.engine.request import SearchRequest
+
+    return SearchRequest(query=text)
