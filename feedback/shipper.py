@@ -46,7 +46,7 @@ class Ends:
 
 
 class Shipper:
-    """Carries rows from the spool to the cluster, oldest first. For one thread of the process that claimed the spool.
+    """Carries rows from the spool to the cluster, oldest first. For the process that claimed the spool.
 
     A delivery is (1) the documents, created under ids that follow from the rows, then (2) a batch of the order that
     names them, created under the next free number, then (3) the note in the spool. Killed after 1, it repeats 1, which
@@ -56,13 +56,18 @@ class Shipper:
 
     def __init__(self, ends: Ends) -> None:
         self._ends = ends
+        self._stepping = threading.Lock()
 
     def step(self) -> int:
-        """Deliver the next rows; how many were looked at.
+        """Deliver the next rows; how many were looked at. Safe for threads: they take turns.
 
         Raises:
             Unavailable, StorageError: the cluster did not take them, or perhaps did: call again.
         """
+        with self._stepping:
+            return self._step()
+
+    def _step(self) -> int:
         ends, tail = self._ends, self.follow()
         rows = ends.spool.rows(ROWS_AT_ONCE)
         if not rows:

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from bandstand.engine.request import SearchRequest, SearchResult
+from bandstand.feedback.opensearch_log import ClusterLog
 from bandstand.home import Home
 from bandstand.settings import Settings
 from bandstand.storage import Storage
@@ -109,7 +110,10 @@ class SmallHome:
 
     def learn(self) -> None:
         """Everything that was logged, visible to the next search."""
-        self.storage.log.flush()
+        log = self.storage.log
+        if isinstance(log, ClusterLog):
+            log.ship()
+        log.flush()
         self.workshop.learner.catch_up()
         self.home.refresh()
 
