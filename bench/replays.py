@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bandstand.replay.adapters.registry import adapter_named
+from bandstand.replay.adapters.lastfm import LastfmAdapter
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.simulate.experiments import experiment_named
@@ -24,14 +23,12 @@ MEASURES = ("MRR@10", "nDCG@10", "R@100", "Success@10")
 
 
 def replay_table(data: Path, *, full: bool) -> str:
-    """Last.fm by month: 2010-01 to 2010-07 with 800 searches a month, or 300 searches from 2006-01 on."""
-    if full:
-        settings = ReplaySettings(policies=("bandit", "all", "lexical", "memory"), since=_day(2010, 1))
-    else:
-        settings = ReplaySettings(
-            policies=("bandit", "lexical"), baselines=(), since=_day(2006, 1), limit=300, bootstrap=500, platform=QUICK
-        )
-    return _table("replay of lastfm", lambda: evaluate(adapter_named("lastfm").open(data / "lastfm"), settings))
+    """Last.fm by month: 2010-01 to 2010-07 with 800 searches a month, or three months of 2006 with 50."""
+    adapter, settings = LastfmAdapter(), ReplaySettings(policies=("bandit", "all", "lexical", "memory"))
+    if not full:
+        adapter = LastfmAdapter(known="2006-04", train="2006-04", start="2006-07", end="2006-09", groups=50)
+        settings = ReplaySettings(policies=("bandit", "lexical"), baselines=(), bootstrap=500, platform=QUICK)
+    return _table("replay of lastfm", lambda: evaluate(adapter.open(data / "lastfm"), settings))
 
 
 def simulate_table(data: Path, *, full: bool) -> str:
@@ -58,7 +55,3 @@ def _table(name: str, run: Any) -> str:  # noqa: ANN401
         cells = [f"{each['metrics'][measure]['value']:.3f}" for measure in MEASURES]
         lines.append(f"| {policy} | {' | '.join(cells)} | {each['cost_ms']:.2f} |")
     return "\n".join(lines)
-
-
-def _day(year: int, month: int) -> float:
-    return datetime(year, month, 1, tzinfo=UTC).timestamp()

@@ -17,14 +17,14 @@ def question_and_answer(result: Mapping[str, Any]) -> tuple[str, str]:
     first = names[0]
     others = [name for name, each in result["policies"].items() if each["kind"] == "policy" and name != first]
     if not others:
-        question = f"How well would {first} have answered the {result['n_searches']} searches of {result['dataset']}?"
+        question = f"How well would {first} have answered the {result['n_searches']:,} searches of {result['dataset']}?"
         return (
             question,
             f"With an MRR@10 of {_value(result, first)} at {_cost(result, first)} ms of modelled retrieval.",
         )
     best = max(others, key=lambda name: result["policies"][name]["metrics"]["MRR@10"]["value"])
     question = (
-        f"Would {first} have served the {result['n_searches']} searches of {result['dataset']} better than {best}?"
+        f"Would {first} have served the {result['n_searches']:,} searches of {result['dataset']} better than {best}?"
     )
     return question, _answer(result, first, best)
 
