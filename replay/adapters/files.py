@@ -1,4 +1,4 @@
-"""A folder with a log and the catalogue that it speaks of, as the adapters of logs want it."""
+"""The files that an adapter reads: a public dump by its name, or a folder with a log and the catalogue it speaks of."""
 
 from __future__ import annotations
 
@@ -67,6 +67,18 @@ class Zones:
             having = "with a zone" if self._zoned else "without a zone"
             raise BadInput(f"mixed time zones: the first time is {having}, this one is not", field="time")
         return seconds
+
+
+def dump_file(path: Path, name: str) -> Path:
+    """The file of a public dump: ``path`` itself, or what is called ``name`` in it where it is a folder.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = path / name if path.is_dir() else path
+    if not found.is_file():
+        raise BadInput(f"there is no file {found}: give {name}, or the folder that holds it")
+    return found
 
 
 def _file(folder: Path, name: str) -> Path:

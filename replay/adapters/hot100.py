@@ -15,6 +15,7 @@ from bandstand.catalog.readers.csv import Record, raw, read_records
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
 from bandstand.replay.adapters.base import generator, stable_hash
+from bandstand.replay.adapters.files import dump_file
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Moment, Release, sha256_of
 from bandstand.types import Entity
 
@@ -54,7 +55,8 @@ class Hot100Adapter:
             raise BadInput("nothing lies between since and until", field="until")
 
     def open(self, path: Path) -> Dataset:
-        """See `Adapter`; ``path`` is the file."""
+        """See `Adapter`; ``path`` is the file, or the folder that holds ``hot100.csv.gz``."""
+        path = dump_file(path, "hot100.csv.gz")
         return Dataset(
             name=self.name,
             protocol=f"songs wanted by chart place, found by title; released in their first chart week; {self}",

@@ -14,6 +14,7 @@ from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.errors import BadInput
 from bandstand.learner.selfplay import misspell
 from bandstand.replay.adapters.base import generator
+from bandstand.replay.adapters.files import dump_file
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Moment, sha256_of
 from bandstand.types import Entity
 
@@ -50,7 +51,8 @@ class SpotifyAdapter:
             raise BadInput("searches, users, distinct and wanted must be 1 or more", field="searches")
 
     def open(self, path: Path) -> Dataset:
-        """See `Adapter`; ``path`` is the file."""
+        """See `Adapter`; ``path`` is the file, or the folder that holds ``spotify_songs.csv.gz``."""
+        path = dump_file(path, "spotify_songs.csv.gz")
         world = _World(path)
         return Dataset(
             name=self.name,

@@ -9,10 +9,9 @@ from pathlib import Path
 from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.errors import BadInput
+from bandstand.replay.adapters.files import dump_file
 from bandstand.replay.stream import sha256_of
 from bandstand.types import Entity
-
-FILE_NAME = "spotify_songs.csv.gz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,6 @@ def spotify_songs(path: Path) -> Music:
     Raises:
         BadInput: the file is missing or no such file.
     """
-    path = path / FILE_NAME if path.is_dir() else path
+    path = dump_file(path, "spotify_songs.csv.gz")
     rows = SpotifyReader().read(path)
     return Music.of("spotify_songs", sha256_of([path]), (row.entity for row in rows if not isinstance(row, Rejected)))

@@ -384,3 +384,9 @@ def test_real_spotify_counts():
 
 def test_every_adapter_has_its_name():
     assert {name: make().name for name, make in ADAPTERS.items()} == {name: name for name in ADAPTERS}
+
+
+@pytest.mark.parametrize(("adapter", "file"), [("hot100", "hot100.csv.gz"), ("spotify", "spotify_songs.csv.gz")])
+def test_a_folder_without_the_dump_is_told_which_file_is_missing(tmp_path, adapter, file):
+    with pytest.raises(BadInput, match=f"give {file}, or the folder"):
+        adapter_named(adapter).open(tmp_path)
