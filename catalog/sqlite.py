@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,13 +43,31 @@ def connect(path: Path, *, version: int, schema: Sequence[str]) -> sqlite3.Conne
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _refuse_foreign(connection, path, version)
-            connection.execute("PRAGMA journal_mode = WAL")
+            use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
             _create(connection, version, schema)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Turn write-ahead logging on. SQLite does not wait for its turn at this one change: ask again until it is ours.
+
+    Raises:
+        sqlite3.Error: somebody else has held the file for `BUSY_SECONDS`, or it cannot be written.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path, version: int) -> None:

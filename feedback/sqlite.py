@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bandstand.catalog.sqlite import use_wal
 from bandstand.errors import StorageError
 
 SCHEMA_VERSION = 1
@@ -89,7 +90,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> No
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StorageError(f"the log {path} has format {version}, newer than this program; upgrade Bandstand")
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_wal(connection)
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     connection.execute("PRAGMA secure_delete = ON")
     if version < SCHEMA_VERSION:
