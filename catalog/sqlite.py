@@ -72,9 +72,11 @@ def use_wal(connection: sqlite3.Connection) -> None:
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """Raise before anything is written to a file that is not ours or is newer than we are."""
-    found = _number(connection, "PRAGMA user_version")
+    # Tables before the id: another process may be creating both, in one transaction, between the two.
+    tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
     ours = _number(connection, "PRAGMA application_id") == _APPLICATION_ID
-    if not ours and _number(connection, "SELECT count(*) FROM sqlite_schema"):
+    found = _number(connection, "PRAGMA user_version")
+    if tables and not ours:
         raise StorageError(f"{path} is a database of another program. Choose another path, or move it away.")
     if found > version:
         raise StorageError(f"{path} has schema version {found}, known is {version}. Install a newer Bandstand.")
