@@ -1,9 +1,9 @@
 """What is acknowledged comes into the cluster's log once: when lines are cut, machines die, or two deliver the same."""
 
-import os
-import signal
+import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +13,10 @@ from log_world import NOW, Line, click, documents, followed, machine, names, sea
 from bandstand.errors import NotFound, StorageError, Unavailable
 from bandstand.feedback.log import Control
 from bandstand.feedback.opensearch_log import ClusterLog
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "learner"))
+
+from kill_points import kill_after, killed_in_a_fork
 
 
 @pytest.fixture
@@ -149,26 +153,15 @@ def test_a_cut_at_any_step_loses_and_doubles_nothing(tmp_path, line, step, what)
 DURABLE = ("feedback/shipper.py", "feedback/spool.py", "feedback/order.py", "feedback/ubi_index.py")
 
 
-def deliver(folder, settings_, steps):
-    """Deliver in a process of its own, which sends itself SIGKILL at a step of the delivery."""
-    import sys
+def killed_delivering(folder, settings_, steps):
+    """Deliver in a process of its own, which may send itself SIGKILL at a step of it; whether it did."""
 
-    left = steps
-
-    def watch(frame, _event, _argument):
-        nonlocal left
-        if frame.f_code.co_filename.endswith(DURABLE):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if not child:
+    def deliver():
         log = machine(folder, Line(settings_))
-        sys.setprofile(watch)
+        kill_after(steps, DURABLE)
         log.ship()
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    return killed_in_a_fork(deliver)
 
 
 def test_killed_at_any_moment_every_entry_comes_once(tmp_path, cluster):
@@ -178,7 +171,7 @@ def test_killed_at_any_moment_every_entry_comes_once(tmp_path, cluster):
             log.append_events([click(f"e{steps}-{n}") for n in range(3)])
             log.append_impression(search(f"q{steps}"))
         expected |= {("event", f"e{steps}-{n}") for n in range(3)} | {("impression", f"q{steps}")}
-        kills += deliver(tmp_path / "a", cluster.settings, steps)
+        kills += killed_delivering(tmp_path / "a", cluster.settings, steps)
     with machine(tmp_path / "a", cluster) as log:
         log.ship()
         found = names(followed(log))

@@ -1,25 +1,19 @@
 """Learning from the cluster's log: the same state as from a log of one machine, however often the learner is killed."""
 
-import os
 import random
 import shutil
-import signal
 import sys
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bandstand.memory_index import memory as memory_module
-from bandstand.settings import Settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("learner", "system")]
 
-from evening import PUBLISH_EVERY, different, learning, state_of, write_log  # noqa: E402
+from evening import different, learning, state_of, write_log  # noqa: E402
+from kill_points import kill_after, killed_in_a_fork  # noqa: E402
 from small_home import ENTITIES  # noqa: E402
 
 DURABLE = (
@@ -58,21 +52,8 @@ def undisturbed(evening, tmp_path_factory):
         return state_of(storage)
 
 
-@contextmanager
 def on_the_cluster(home, ends, url, prefix, batch=25):
-    settings = Settings(
-        home=home, encoder="hashing", publish_every=PUBLISH_EVERY,
-        backend="opensearch", opensearch_url=url, opensearch_prefix=prefix,
-    )  # fmt: skip
-    storage = Storage(settings, clock=lambda: ends)
-    workshop = Workshop(storage)
-    learner = workshop.learner
-    learner._settings = replace(learner._settings, batch=batch)
-    try:
-        yield storage, learner
-    finally:
-        workshop.close()
-        storage.close()
+    return learning(home, ends, batch=batch, backend="opensearch", opensearch_url=url, opensearch_prefix=prefix)
 
 
 @pytest.fixture
@@ -103,23 +84,14 @@ def test_it_teaches_what_the_log_of_one_machine_teaches(delivered, undisturbed):
 
 def killed_after(place, steps):
     """Learn in a process that sends itself SIGKILL at a step between two durable ones; whether it came to that."""
-    child = os.fork()
-    if not child:
-        left = steps
 
-        def watch(frame, _event, _argument):
-            nonlocal left
-            if frame.f_code.co_filename.endswith(DURABLE):
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
+    def learn():
         with on_the_cluster(*place, batch=6) as (_, learner):
-            sys.setprofile(watch)
+            kill_after(steps, DURABLE)
             learner.catch_up()
             sys.setprofile(None)
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    return killed_in_a_fork(learn)
 
 
 def test_however_often_it_is_killed_and_whichever_machine_goes_on(delivered, undisturbed, tmp_path):

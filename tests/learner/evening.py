@@ -49,9 +49,10 @@ def write_log(folder, searches=150):
 
 
 @contextmanager
-def learning(folder, ends, *, batch):
+def learning(folder, ends, *, batch, **settings):
     """The learner of a home, as of the end of its log."""
-    storage = Storage(Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY), clock=lambda: ends)
+    settings = Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY, **settings)
+    storage = Storage(settings, clock=lambda: ends)
     workshop = Workshop(storage)
     learner = workshop.learner
     learner._settings = replace(learner._settings, batch=batch)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import sys
 from pathlib import Path
 
@@ -19,29 +18,16 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 import lightgbm  # noqa: E402, F401 - once, not again in every attempt
 import vowpalwabbit  # noqa: E402, F401
 from evening import learning  # noqa: E402
+from kill_points import kill_after  # noqa: E402
 
 DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
            "bandstand/models.py", "bandstand/durable.py", "feedback/log.py")  # fmt: skip
 
 
-def kill_after(count: int) -> None:
-    """Let this process end by SIGKILL at its ``count``-th step inside `DURABLE`."""
-    left = count
-
-    def watch(frame, _event, _argument):
-        nonlocal left
-        if frame.f_code.co_filename.endswith(DURABLE):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(watch)
-
-
 def learn(home: Path, ends: float, count: int) -> None:
     """Learn what is left, or be killed."""
     with learning(home, ends, batch=4) as (_, learner):
-        kill_after(count)
+        kill_after(count, DURABLE)
         learner.catch_up()
         sys.setprofile(None)
 
