@@ -62,6 +62,7 @@ def simulate(
     policies: PoliciesOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 1,
+    clicks: Annotated[str | None, typer.Option(help="Another click model: position, cascade or dbn.")] = None,
     jobs: Annotated[int, typer.Option(help="Policies that are played at a time, each in a process of its own.")] = 1,
     folder: FolderOption = None,
     report: ReportOption = None,
@@ -75,7 +76,9 @@ def simulate(
     given = {"limit": limit, "policies": _names(policies)}
     settings = SimulateSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     with telling() as told:
-        found = simulated(data, experiment_named(experiment), settings, folder=folder, jobs=jobs, told=told)
+        found = simulated(
+            data, experiment_named(experiment, clicks=clicks), settings, folder=folder, jobs=jobs, told=told
+        )
     _finish(found, report, result)
 
 

@@ -100,11 +100,3 @@ def grams(normalized: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def _word_grams(word: str) -> tuple[str, ...]:
     return tuple(gram.replace(" ", "_") for gram in trigrams(word))
-
-
-def exact_names(entity: Entity) -> set[str]:
-    """Every normalised text that names the entity completely: title, alias, or either with its artists."""
-    titles = {normalize(entity.title), fold_title(entity.title), *map(normalize, entity.aliases)}
-    artists = {normalize(" ".join(entity.artists)), *(normalize(artist) for artist in entity.artists[:1])} - {""}
-    both = {name for title in titles for artist in artists for name in (f"{artist} {title}", f"{title} {artist}")}
-    return titles | both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,11 +106,12 @@ class DynamicBayesian:
         return attraction * _before(self.perseverance * (1.0 - attraction * satisfaction))
 
 
-CLICK_MODELS: dict[str, ClickModel] = {
+CLICK_MODELS: Mapping[str, ClickModel] = {
     "position": PositionBased(),
     "cascade": Cascade(),
     "dbn": DynamicBayesian(),
 }
+"""By the name under which a simulation can ask for them."""
 
 
 def _before(going_on: Probabilities) -> Probabilities:

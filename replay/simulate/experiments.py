@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.clicks import ClickModel, DynamicBayesian, PositionBased
+from bandstand.replay.simulate.clicks import CLICK_MODELS, ClickModel, DynamicBayesian, PositionBased
 
 QueryClass = Literal["known-item", "misspelt", "playlist", "nickname", "new title", "new title misspelt", "new release"]
 """`known-item` and `misspelt` repeat titles by a power law; a `new title` is asked once and never again."""
@@ -129,12 +129,17 @@ EXPERIMENTS: Mapping[str, Experiment] = {
 }
 
 
-def experiment_named(name: str) -> Experiment:
-    """The experiment of a name.
+def experiment_named(name: str, *, clicks: str | None = None) -> Experiment:
+    """The experiment of a name; ``clicks`` names a click model (`CLICK_MODELS`) that takes the place of its own.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is no such experiment, or no such click model.
     """
     if name not in EXPERIMENTS:
         raise BadInput(f"unknown experiment {name!r}: use one of {', '.join(EXPERIMENTS)}", field="experiment")
-    return EXPERIMENTS[name]
+    experiment = EXPERIMENTS[name]
+    if clicks is None:
+        return experiment
+    if clicks not in CLICK_MODELS:
+        raise BadInput(f"unknown click model {clicks!r}: use one of {', '.join(CLICK_MODELS)}", field="clicks")
+    return replace(experiment, listeners=replace(experiment.listeners, clicks=CLICK_MODELS[clicks]))

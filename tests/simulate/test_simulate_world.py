@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
+from bandstand.replay.simulate.clicks import Cascade
 from bandstand.replay.simulate.dataset import Music
 from bandstand.replay.simulate.experiments import EXPERIMENTS, Drift, Listeners, experiment_named
 from bandstand.replay.simulate.typing_slips import misspelt
@@ -139,8 +141,15 @@ def test_the_default_experiments_are_those_of_the_prototype():
         lambda _: Listeners(wanted=1.5),
         lambda _: Listeners(users=-1),
         lambda _: experiment_named("none"),
+        lambda _: experiment_named("default", clicks="none"),
     ],
 )
 def test_what_cannot_be_played_is_refused(make, tiny):
     with pytest.raises(BadInput):
         make(tiny)
+
+
+def test_an_experiment_with_another_click_model():
+    cascade = experiment_named("clickbait", clicks="cascade")
+    assert cascade.listeners == replace(EXPERIMENTS["clickbait"].listeners, clicks=Cascade())
+    assert experiment_named("clickbait") == EXPERIMENTS["clickbait"]
