@@ -71,11 +71,13 @@ class ArmAnswer(Answer):
 
 
 class DecisionAnswer(Answer):
-    """What the policy decided."""
+    """What the policy decided; where an experiment chose the policy, which one, and with which probability."""
 
     policy: str
     version: str
     arms: list[ArmAnswer]
+    experiment: str | Nothing = None
+    assigned: float | Nothing = None
 
 
 class SearchAnswer(Answer):

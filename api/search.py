@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -16,6 +17,7 @@ from bandstand.engine.answers import impression_json, search_json
 from bandstand.engine.request import SearchResult
 from bandstand.errors import Unavailable
 from bandstand.home import Home
+from bandstand.types import actor_of
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=problems(422, 503))
 
@@ -38,11 +40,13 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
     """Hits with their sources, and the decision: which retrievers played, how deep, with which probability.
 
     With `query_id` it is a further page of that search: the same decision and ranking, of which `offset` and `k` say
-    the part.
+    the part. Without `policy`, a running experiment chooses it for this visitor.
     """
-    request = body.to_request(service.settings.default_policy)
+    asked = body.to_request(service.settings.default_policy)
 
     def work(home: Home) -> JsonAnswer:
+        assigned = None if body.policy else home.assignment(actor_of(asked.user_id, asked.session_id))
+        request = replace(asked, assignment=assigned)
         result = home.engine.search(request)
         if not request.preview:
             metrics.searched(result)

@@ -60,7 +60,10 @@ def decision_json(impression: Impression, *, probabilities: bool) -> Json:
         if probabilities and arm.probabilities:
             entry["probabilities"] = list(arm.probabilities)
         arms.append(entry)
-    return {"policy": decision.policy, "version": decision.version, "arms": arms}
+    answer: Json = {"policy": decision.policy, "version": decision.version, "arms": arms}
+    if decision.experiment:
+        answer |= {"experiment": decision.experiment, "assigned": decision.assigned}
+    return answer
 
 
 def _head(impression: Impression) -> Json:

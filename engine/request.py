@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from bandstand.bandit.split import Assignment
 from bandstand.catalog.columns import Columns
 from bandstand.catalog.slots import Vocabulary, find_slots
 from bandstand.catalog.text import normalize
@@ -19,6 +20,7 @@ class SearchRequest:
     """One search as asked for. With ``query_id`` it is a further page of that search.
 
     A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from.
+    An ``assignment`` is the policy that an online experiment chose for this visitor, in place of ``policy``.
     """
 
     query: str
@@ -30,6 +32,7 @@ class SearchRequest:
     kinds: tuple[Kind, ...] = ()
     filters: Filters = Filters()
     policy: str = "bandit"
+    assignment: Assignment | None = None
     explain: bool = False
     preview: bool = False
     locale: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +14,12 @@ from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.slots import Vocabulary
+from bandstand.engine.curated import curated
 from bandstand.engine.explain import explain
 from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.errors import BadInput
+from bandstand.memory_index.curation import Curation
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.page import Ranking, rank
@@ -59,7 +61,7 @@ class Answer:
 class Engine:
     """Searches. Safe for any number of threads; holds nothing that is not rebuilt from catalogue, log and models."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it ties together
         self,
         *,
         catalog: Catalog,
@@ -69,6 +71,7 @@ class Engine:
         log: ImpressionLog,
         clock: Clock,
         new_id: Callable[[], str],
+        curation: Callable[[str], Curation] = lambda _: Curation(),
     ) -> None:
         self._catalog = catalog
         self._vocabulary = vocabulary
@@ -77,6 +80,7 @@ class Engine:
         self._log = log
         self._clock = clock
         self._new_id = new_id
+        self._curation = curation
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -90,13 +94,23 @@ class Engine:
         if request.query_id is not None:
             impression = self._log.impression(request.query_id)
         else:
-            impression = self.answer(self.query(request), self.policy(request.policy), started=started).impression
+            impression = self._answered(request, started)
             if not request.preview:
                 self._log.append_impression(impression)
         hits = self._hits(impression, request.offset, request.k)
         explanations = explain(impression, hits, self._brains().scorer) if request.explain else ()
         took = (time.perf_counter() - started) * 1e3
         return SearchResult(impression=impression, hits=hits, took_ms=took, explanations=explanations)
+
+    def _answered(self, request: SearchRequest, started: float) -> Impression:
+        """A new search, by the policy that was asked for, or that an experiment assigned."""
+        assigned = request.assignment
+        policy = self.policy(assigned.policy if assigned else request.policy)
+        impression = self.answer(self.query(request), policy, started=started).impression
+        if assigned is None:
+            return impression
+        decision = replace(impression.decision, experiment=assigned.experiment, assigned=assigned.probability)
+        return replace(impression, decision=decision)
 
     def query(self, request: SearchRequest) -> Query:
         """The request as a `Query` with an id of its own."""
@@ -126,6 +140,8 @@ class Engine:
         retrieved = self._retrieval.run(query, policy, columns, brains.stats)
         candidates = union(retrieved.candidates(), ARMS)
         head = rank(query, candidates, columns, brains.scorer)
+        if curation := self._curation(query.normalized):
+            head = curated(head, curation)
         impression = Impression(
             query=query,
             decision=retrieved.decision(policy),

@@ -152,7 +152,7 @@ def _header(impression: Impression) -> dict[str, object]:
         "who": (query.user_id, query.session_id, query.locale),
         "time": query.time,
         "slots": [(slot.name, slot.value, slot.confidence) for slot in query.slots],
-        "policy": (decision.policy, decision.version),
+        "policy": (decision.policy, decision.version, decision.experiment, decision.assigned),
         "arms": [
             (arm.arm, arm.depth, arm.propensity, arm.probabilities, [name for name, _ in arm.context])
             for arm in decision.arms
@@ -224,4 +224,6 @@ def _decision(header: dict[str, Any], contexts: list[float]) -> Decision:
         )
         for arm, depth, propensity, probabilities, names in header["arms"]
     )
-    return Decision(policy=header["policy"][0], version=header["policy"][1], arms=arms)
+    policy, version, *assignment = header["policy"]  # records of older versions know no experiments
+    experiment, assigned = assignment or ("", 1.0)
+    return Decision(policy=policy, version=version, arms=arms, experiment=experiment, assigned=assigned)

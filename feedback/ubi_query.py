@@ -61,6 +61,8 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
     own: dict[str, object] = {
         "policy": decision.policy,
         "version": decision.version,
+        "experiment": decision.experiment,
+        "assigned": decision.assigned,
         "arms": [_arm(arm) for arm in decision.arms],
         "outcomes": [[o.arm, o.candidates, o.took_ms, o.status] for o in impression.outcomes],
         "models": dict(impression.models),
@@ -107,7 +109,11 @@ def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own:
     return Impression(
         query=_query(document, attributes),
         decision=Decision(
-            policy=own["policy"], version=own["version"], arms=tuple(_arm_decision(arm) for arm in own["arms"])
+            policy=own["policy"],
+            version=own["version"],
+            arms=tuple(_arm_decision(arm) for arm in own["arms"]),
+            experiment=own.get("experiment", ""),
+            assigned=own.get("assigned", 1.0),
         ),
         outcomes=tuple(ArmOutcome(arm=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]),
         entity_ids=ids,

@@ -12,7 +12,12 @@ from bandstand.feedback.log import Control, LogEntry
 from bandstand.feedback.rate import RateGuard, actor_of
 from bandstand.feedback.rewards import LEARNED_ACTIONS, RewardWeights, grade_of
 from bandstand.feedback.sessions import relabel_share
+from bandstand.learner.account import SATISFIED, account
+from bandstand.learner.asked import AskedQueries
 from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.edits import MemoryEditor
+from bandstand.learner.experiment import ExperimentKeeper
+from bandstand.learner.ledger import Ledger
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
 from bandstand.learner.rate_budget import RateBudgets
 from bandstand.learner.sessions import Sessions, hashed
@@ -36,8 +41,12 @@ _FORGOTTEN_AFTER_S = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """Which events count for a search, when it settles (seconds after its first action), and what actions are worth."""
+    """Which events count for a search, when it settles (seconds after its first action), and what actions are worth.
 
+    ``agree_users`` is how many must have asked a query before its text is everybody's to read.
+    """
+
+    agree_users: int = 2
     attribution: Attribution = Attribution()
     settle_s: float = 60.0
     weights: RewardWeights = RewardWeights()
@@ -67,6 +76,10 @@ class Applier:
         self._open = OpenSearches(batch)
         self._sessions = Sessions(batch)
         self._budgets = RateBudgets(batch, settings.guard)
+        self._ledger = Ledger(batch)
+        self._asked = AskedQueries(batch, agree_users=settings.agree_users)
+        self._edits = MemoryEditor(batch, sources.ordinals)
+        self._experiment = ExperimentKeeper(batch, window=settings.attribution.window + settings.settle_s)
         self._met: dict[str, Impression] = {}
         self.settled = 0
 
@@ -80,26 +93,43 @@ class Applier:
         elif isinstance(record, Event):
             self._event(record, entry.time)
         else:
-            self._control(record, entry.seq)
+            self._control(record, entry)
 
     def settle(self, now: float) -> None:
         """Let every search that is due teach the memory what was seen, and the bandit what the arms earned."""
         while (search := self._open.pop_due(now)) is not None:
+            self._experiment.ripen(search.due)
             impression = None if search.settled else self._impression(search.query_id)
             if impression is not None:  # else deleted with its user, or past its retention
                 query, seen = impression.query, examined(impression, search.outcomes)
                 self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
-                self._bandit.learn(impression, search.grades())
-                self.settled += 1
+                self._settled(impression, search)
             if search.due < search.closes:
                 self._open.put(search.close())
             else:
                 self._open.remove(search)
 
+        self._experiment.ripen(now)
+
+    def finish(self) -> None:
+        """Put what was added up into the transaction."""
+        self._ledger.flush()
+
     @property
     def next_due(self) -> float:
-        """No search settles before this moment, unless the log goes on."""
-        return self._open.next_due
+        """Nothing settles before this moment, unless the log goes on."""
+        return min(self._open.next_due, self._experiment.next_due)
+
+    def _settled(self, impression: Impression, search: OpenSearch) -> None:
+        """What a settled search teaches the bandit, and adds to the books."""
+        query, grades = impression.query, search.grades()
+        labels = self._bandit.learn(impression, grades)
+        reward = max(grades.values(), default=0.0)
+        self._ledger.add(query.time, account(impression, grades, labels, acted=bool(search.outcomes)))
+        satisfied = reward >= SATISFIED
+        self._asked.add(query.normalized, search.who, clicked=reward > 0, satisfied=satisfied, time=query.time)
+        self._experiment.settled(impression, search.who, reward)
+        self.settled += 1
 
     def _search(self, impression: Impression, now: float) -> None:
         query = impression.query
@@ -163,7 +193,9 @@ class Applier:
             later = earlier.query
             self._batch.click(later.normalized, ordinal, user=later.actor, now=event.time, weight=weight * share)
 
-    def _control(self, control: Control, seq: int) -> None:
+    def _control(self, control: Control, entry: LogEntry) -> None:
+        self._edits.obey(control.kind, control.payload, entry.time)
+        self._experiment.obey(control.kind, control.payload, entry.time)
         user = control.payload.get("user_id")
         if control.kind != FORGET_USER or not isinstance(user, str):
             return
@@ -171,8 +203,10 @@ class Applier:
         for search in self._open.of(hashed(user)):
             self._open.remove(search)
         self._sessions.forget(hashed(user))
+        self._asked.forget(hashed(user))
+        self._experiment.forget(hashed(user))
         self._budgets.forget(hashed(f"user:{user}"))
-        self._batch.put(ORDER, str(seq).encode())
+        self._batch.put(ORDER, str(entry.seq).encode())
 
     def _housekeep(self, now: float) -> None:
         """Once an hour of the log, bring memory and state down to their bounds."""
@@ -182,6 +216,8 @@ class Applier:
             self._batch.evict()
             self._sessions.expire(now - _FORGOTTEN_AFTER_S)
             self._budgets.expire(now - _FORGOTTEN_AFTER_S)
+            self._ledger.housekeep(now)
+            self._asked.evict()
 
     def _ordinal(self, event: Event) -> int | None:
         if event.object_id is None:

@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 
 from bandstand.bandit.cost import ArmStats
-from bandstand.bandit.reward import RANK_SUFFIX, Scorer, impression_labels
+from bandstand.bandit.reward import RANK_SUFFIX, DepthLabel, Scorer, impression_labels
 from bandstand.bandit.vw_model import VwModel
 from bandstand.errors import ModelError, StorageError
 from bandstand.learner.open_searches import KeyValue
@@ -67,20 +67,20 @@ class BanditLearner:
                 self._stats.record_cost(outcome.arm, depths[outcome.arm], outcome.took_ms)
         self._changed.add(_STATS)
 
-    def learn(self, impression: Impression, grades: Mapping[int, float]) -> int:
-        """Learn from a settled search; returns how many labels it gave.
+    def learn(self, impression: Impression, grades: Mapping[int, float]) -> list[DepthLabel]:
+        """Learn from a settled search; returns the labels that it gave.
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. A search that was logged
         with other features than are computed now teaches nothing: no ranker could order its page again.
         """
         if impression.feature_names != feature_names(ARMS):
-            return 0
+            return []
         score = self._scorer_of(impression.models.get("ranker", ""))
         labels = impression_labels(impression, grades, score, price=self._cost_weight, cost=self._stats.cost)
         self._model.learn_labels(impression.decision.arms, labels)
         self._record_yields(impression, grades)
         self._changed |= {_MODEL, _STATS} if labels else {_STATS}
-        return len(labels)
+        return labels
 
     def _record_yields(self, impression: Impression, grades: Mapping[int, float]) -> None:
         rows = [row for row, ordinal in enumerate(impression.ordinals.tolist()) if grades.get(ordinal, 0.0) > 0]

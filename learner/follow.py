@@ -125,6 +125,7 @@ class Learner:
             batch.set_position(entries[-1].seq)
         else:
             applier.settle(settled_by)
+        applier.finish()
         if applier.settled:
             batch.put(_SETTLED, str(int(batch.get(_SETTLED) or b"0") + applier.settled).encode())
         self._next_due = applier.next_due

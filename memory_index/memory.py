@@ -14,6 +14,7 @@ import numpy as np
 
 from bandstand.errors import BandstandError, Conflict, StorageError
 from bandstand.memory_index.batch import MemoryBatch
+from bandstand.memory_index.curation import Curation, edits_of
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.keys import counter_key, query_key, user_key
 from bandstand.memory_index.like_queries import NONE_LIKE, LikeQueries, like_queries
@@ -24,7 +25,7 @@ from bandstand.memory_index.publishing import VECTOR_HEADER, popular
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.stored import StoredQuery
-from bandstand.memory_index.transaction import items_from
+from bandstand.memory_index.transaction import items_from, items_under
 from bandstand.memory_index.trend import trending
 from bandstand.types import Ordinals, Scores
 
@@ -163,6 +164,16 @@ class Memory:
         with self._env.reading() as txn:
             value = txn.get(key, db=self._env.dbs["state"])
             return None if value is None else bytes(value)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The values that the learner keeps here under a prefix, ascending, as they are now."""
+        with self._env.reading() as txn:
+            found = [(key, bytes(value)) for key, value in items_under(txn, self._env.dbs["state"], prefix)]
+        return iter(found)
+
+    def curation(self, normalized: str) -> Curation:
+        """What an operator decided about a query's answers; nothing, for most."""
+        return Curation.of(edits_of(self.state, normalized))
 
     def stats(self) -> MemoryStats:
         """How much is held."""

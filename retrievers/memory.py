@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
+from bandstand.memory_index.curated import curated
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import finish, permitted
@@ -27,8 +28,10 @@ class MemoryRetriever:
             return Candidates.empty(self.name)
         try:
             rows = self._memory.lookup(query.normalized, user=query.actor, now=query.time)
+            curation = self._memory.curation(query.normalized)
         except BandstandError as error:
             raise RetrievalError(f"the memory cannot be read: {error}") from error
+        rows = curated(rows, curation) if curation else rows
         columns = {
             "clicks": rows.clicks,
             "plays": rows.plays,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bandstand.arms import open_arms
+from bandstand.bandit.split import Assignment, Split
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.brains import BrainsKeeper
 from bandstand.catalog.columns import Catalog
@@ -18,6 +19,7 @@ from bandstand.catalog.text import normalize
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
+from bandstand.learner.experiment import running_experiment
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.storage import Storage, open_encoder
@@ -64,11 +66,17 @@ class Home:
             log=self.log,
             clock=self.clock,
             new_id=new_id or (lambda: uuid.uuid4().hex),
+            curation=self.memory.curation,
         )
+        self._split: Split | None = None
         self.refresh()
 
+    def assignment(self, actor: str | None) -> Assignment | None:
+        """The policy that the running experiment gives this visitor; None without one, and for nobody in particular."""
+        return self._split.assign(actor) if actor and self._split else None
+
     def refresh(self) -> None:
-        """Take in what other threads and processes have written since: entities, vectors, memories, models."""
+        """Take in what other threads and processes have written since: entities, memories, models, experiments."""
         with self._refreshing:
             self.catalog.refresh()
             self._vocabulary = self._vocabulary.updated(self.catalog.columns)
@@ -76,6 +84,8 @@ class Home:
             self._arms.refresh()
             self.models.follow()
             self.brains.refresh()
+            running = running_experiment(self.memory.state)
+            self._split = running.split if running is not None else None
 
     def freeze(self) -> None:
         """Take what is loaded out of the garbage collector's rounds; for a process that will go on serving this home.

@@ -179,11 +179,17 @@ class ArmOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The joint choice of one search; the joint propensity is the product over arms."""
+    """The joint choice of one search; the joint propensity, given the policy, is the product over arms.
+
+    ``experiment`` names the online experiment that chose the policy for this visitor, with probability ``assigned``;
+    it is empty where somebody asked for the policy, or the server is set to it.
+    """
 
     policy: str
     version: str
     arms: tuple[ArmDecision, ...] = ()
+    experiment: str = ""
+    assigned: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -183,7 +183,9 @@ class Workshop:
                 publish_every=settings.publish_every,
                 keep_models=settings.keep_models,
                 apply=ApplySettings(
-                    attribution=Attribution(window=settings.join_minutes * 60), settle_s=settings.settle_seconds
+                    agree_users=settings.agree_users,
+                    attribution=Attribution(window=settings.join_minutes * 60),
+                    settle_s=settings.settle_seconds,
                 ),
             ),
             encode=encode,

@@ -58,16 +58,16 @@ class TestCosts:
 class TestLearning:
     def test_a_fixed_policys_search_gives_no_labels_and_the_bandits_gives_some(self, small, bandit):
         wanted = {small.ordinal("so-what"): 1.0}
-        assert bandit.learn(small.search("so what", policy="all").impression, wanted) == 0
-        assert bandit.learn(small.search("so what", policy="bandit").impression, wanted) > 0
+        assert bandit.learn(small.search("so what", policy="all").impression, wanted) == []
+        assert bandit.learn(small.search("so what", policy="bandit").impression, wanted)
 
     def test_a_search_logged_with_other_features_is_passed_over(self, small, bandit):
         impression = small.search("so what", policy="bandit").impression
         older = replace(impression, feature_names=(*impression.feature_names[:-1], "abolished"))
-        assert bandit.learn(older, {small.ordinal("so-what"): 1.0}) == 0
+        assert bandit.learn(older, {small.ordinal("so-what"): 1.0}) == []
 
     def test_an_empty_page_can_be_learned_from(self, small, bandit):
-        assert bandit.learn(small.search("zzzzqqqq", policy="bandit", kinds=("station",)).impression, {}) > 0
+        assert bandit.learn(small.search("zzzzqqqq", policy="bandit", kinds=("station",)).impression, {})
 
     def test_its_state_is_restored_exactly(self, small, bandit):
         impression = small.search("so what", policy="random").impression

@@ -1,0 +1,162 @@
+"""The online experiment: what each visitor earned, and the test that is fed with it, in the learner's transaction."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from bandstand.bandit.sequential import SequentialTest
+from bandstand.bandit.split import Split
+from bandstand.learner.open_searches import KeyValue
+from bandstand.types import Impression
+
+START_EXPERIMENT, STOP_EXPERIMENT = "start_experiment", "stop_experiment"
+"""Control records: ``{"id", "a", "b", "share", "alpha", "ripens_s"}``, and ``{"id"}``."""
+
+_RUNNING = b"experiment/now"
+_PAST = b"experiment/past/"
+_VISITOR = b"experiment/visitor/"
+_RIPE = b"experiment/ripe/"
+_NUMBER = "%016x"
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """An experiment and where its test stands; ``stopped`` is when it ended, in seconds since 1970.
+
+    ``by_arm`` holds, for each policy, searches and sums over them: reward, clicked, milliseconds of retrieval.
+    """
+
+    split: Split
+    test: SequentialTest
+    stopped: float | None = None
+    decided: float | None = None
+    by_arm: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+class ExperimentKeeper:
+    """Follows the running experiment. A visitor counts once, with the mean reward of the first ``ripens_s`` seconds.
+
+    Searches of one visitor are alike; the test wants values that are not. So one visitor is one value, which is handed
+    to the test when everything of that time has settled: at the end of the window of ``window`` seconds after it.
+    """
+
+    def __init__(self, state: KeyValue, *, window: float) -> None:
+        self._state = state
+        self._window = window
+        self._now = running_experiment(state.get)
+        self._ripening = [key for key, _ in state.scan(_RIPE)]  # ascending, which is a heap
+
+    def obey(self, kind: str, payload: Mapping[str, Any], now: float) -> None:
+        """Start or stop, at ``now``; one that starts ends the one before."""
+        running = self._now
+        if kind == START_EXPERIMENT:
+            self._stop(now)
+            split = Split(**payload, started=now)
+            self._put(Experiment(split=split, test=SequentialTest.begin(share=split.share, alpha=split.alpha)))
+        elif kind == STOP_EXPERIMENT and running is not None and running.split.id == payload.get("id"):
+            self._stop(now)
+
+    def ripen(self, now: float) -> None:
+        """Hand to the test every visitor whose time is over."""
+        while self._ripening and _moment(self._ripening[0]) <= now:
+            key = heapq.heappop(self._ripening)
+            visitor = _VISITOR + key.rpartition(b"/")[2]
+            raw = self._state.get(visitor)
+            self._state.delete(key)
+            if raw is None or self._now is None:  # forgotten meanwhile
+                continue
+            in_b, _, searches, total = orjson.loads(raw)
+            self._state.put(visitor, orjson.dumps((in_b, None, 0, 0.0)))  # counted, and never again
+            test = self._now.test.with_visitor(total / searches, in_b=in_b)
+            decided = self._now.decided or (_moment(key) if test.better else None)
+            self._put(replace(self._now, test=test, decided=decided))
+
+    @property
+    def next_due(self) -> float:
+        """When the next visitor's time is over; infinity where none is waited for."""
+        return _moment(self._ripening[0]) if self._ripening else math.inf
+
+    def settled(self, impression: Impression, who: str, reward: float) -> None:
+        """Count a settled search by ``who`` (a hash), if it was part of the running experiment."""
+        running, decision = self._now, impression.decision
+        if running is None or decision.experiment != running.split.id or not who:
+            return
+        cost = sum(outcome.took_ms for outcome in impression.outcomes)
+        added = (1.0, reward, float(reward > 0), cost)
+        sums = running.by_arm.get(decision.policy, (0.0,) * len(added))
+        total = tuple(old + new for old, new in zip(sums, added, strict=True))
+        self._put(replace(running, by_arm={**running.by_arm, decision.policy: total}))
+        self._visitor(running.split, who, impression, reward)
+
+    def forget(self, who: str) -> None:
+        """Drop what is known of a visitor; what was added up stays, without a name."""
+        self._state.delete(_VISITOR + who.encode())
+
+    def _visitor(self, split: Split, who: str, impression: Impression, reward: float) -> None:
+        key, time = _VISITOR + who.encode(), impression.query.time
+        raw = self._state.get(key)
+        if raw is None:
+            ripe = _ripe_key(time + split.ripens_s + self._window, who)
+            self._state.put(ripe, b"")
+            heapq.heappush(self._ripening, ripe)
+            in_b = impression.decision.policy == split.b
+            self._state.put(key, orjson.dumps((in_b, time, 1, reward)))
+            return
+        in_b, first, searches, total = orjson.loads(raw)
+        if first is not None and time <= first + split.ripens_s:
+            self._state.put(key, orjson.dumps((in_b, first, searches + 1, total + reward)))
+
+    def _stop(self, now: float) -> None:
+        """Put the running experiment among the past ones, and forget its visitors."""
+        if self._now is None:
+            return
+        self._state.put(_PAST + self._now.split.id.encode(), _dumped(replace(self._now, stopped=now)))
+        for prefix in (_VISITOR, _RIPE, _RUNNING):
+            for key, _ in self._state.scan(prefix):
+                self._state.delete(key)
+        self._now, self._ripening = None, []
+
+    def _put(self, experiment: Experiment) -> None:
+        self._now = experiment
+        self._state.put(_RUNNING, _dumped(experiment))
+
+
+def running_experiment(get: Callable[[bytes], bytes | None]) -> Experiment | None:
+    """The experiment that runs now; None where none does. ``get`` reads the learner's state, e.g. `Memory.state`."""
+    raw = get(_RUNNING)
+    return None if raw is None else _loaded(raw)
+
+
+def past_experiments(scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]]) -> list[Experiment]:
+    """Those that ended, newest first; ``scan`` gives the learner's stored pairs under a prefix."""
+    return sorted((_loaded(raw) for _, raw in scan(_PAST)), key=lambda experiment: -experiment.split.started)
+
+
+def _dumped(experiment: Experiment) -> bytes:
+    return orjson.dumps(asdict(experiment))
+
+
+def _loaded(raw: bytes) -> Experiment:
+    values = orjson.loads(raw)
+    return Experiment(
+        split=Split(**values["split"]),
+        test=SequentialTest.from_dict(values["test"]),
+        stopped=values["stopped"],
+        decided=values["decided"],
+        by_arm={name: tuple(sums) for name, sums in values["by_arm"].items()},
+    )
+
+
+def _ripe_key(moment: float, who: str) -> bytes:
+    return _RIPE + (_NUMBER % max(int(moment * _MICROSECONDS), 0)).encode() + b"/" + who.encode()
+
+
+def _moment(key: bytes) -> float:
+    return int(key[len(_RIPE) :].partition(b"/")[0], 16) / _MICROSECONDS
