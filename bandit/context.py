@@ -66,6 +66,7 @@ class ContextBuilder:
             (
                 ("agreement", _agreement(lexical, memory)),
                 ("trigram_similarity", _first(found.get("trigram"), "similarity")),
+                ("alike_likeness", _first(found.get("alike"), "likeness")),
                 ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
                 ("arm_cost", math.log1p(max(cost_ms, 0.0))),
                 ("arm_yield", past_yield),

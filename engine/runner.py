@@ -15,7 +15,7 @@ from bandstand.engine.arm_calls import ArmAnswer, ArmCalls, nothing
 from bandstand.retrievers.base import Retriever
 from bandstand.types import Query
 
-INLINE_ARMS = frozenset({"memory", "personal", "fresh"})
+INLINE_ARMS = frozenset({"memory", "alike", "personal", "fresh"})
 """Arms that answer in well under a millisecond: a thread hand-over would cost more than they do."""
 
 TURN_S = 0.02

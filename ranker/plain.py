@@ -16,6 +16,7 @@ SMOOTHING = 60
 ARM_WEIGHTS: Mapping[str, float] = {
     "memory": 3.0,
     "lexical": 1.0,
+    "alike": 0.5,
     "personal": 1.0,
     "fresh": 0.3,
     "trigram": 0.7,

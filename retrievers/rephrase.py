@@ -1,23 +1,20 @@
-"""The rephrase retriever: what queries of like meaning, or with like answers, led to."""
+"""The rephrase retriever: what queries of like meaning led to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.memory_index.keys import query_key
 from bandstand.memory_index.memory import Memory
-from bandstand.memory_index.rows import LikeAnswers, Rows
+from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import finish, permitted
 from bandstand.retrievers.dense_index import DenseIndex
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.vectors import VectorBatch
-from bandstand.types import Candidates, Matrix, Ordinals, Query
+from bandstand.types import Candidates, Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +26,10 @@ class RephraseSettings:
 
 
 class RephraseRetriever:
-    """The memories of the queries nearest to this one, mixed: near in meaning, or by having led to the same entities.
+    """The memories of the queries nearest to this one in meaning, mixed.
 
-    score(e) = Σ_q nearness(query, q) · memory(q, e) over the neighbours q, the query itself left out: it is the memory
-    retriever's. Nearness is the cosine of the encoder, or the square root of `LikeAnswers.likeness`, which is a cosine
-    too, of smaller numbers. ``similarity`` and ``likeness`` are the largest of either kind over the neighbours that led
-    to e, ``clicks`` their clicks on it.
+    score(e) = Σ_q cosine(query, q) · memory(q, e) over the neighbours q, the query itself left out: it is the memory
+    retriever's. ``similarity`` is the largest cosine over the neighbours that led to e, ``clicks`` their clicks on it.
 
     Searches see the meanings of queries that were learned before the last `refresh`.
     """
@@ -62,11 +57,9 @@ class RephraseRetriever:
         try:
             neighbours = self._neighbours(query.normalized)
             answers = [self._memory.exact(text, user=query.actor, now=query.time) for text, _ in neighbours]
-            like = self._memory.like_answers(query.normalized, now=query.time)
         except BandstandError as error:
             raise RetrievalError(f"rephrasings cannot be looked up: {error}") from error
-        near = [_near(rows, cosine) for rows, (_, cosine) in zip(answers, neighbours, strict=True)]
-        return self._mixed(query, depth, [*near, _like(like, [text for text, _ in neighbours])])
+        return self._mixed(query, depth, list(zip(answers, (cosine for _, cosine in neighbours), strict=True)))
 
     def _neighbours(self, normalized: str) -> list[tuple[str, float]]:
         """The nearest other queries and their cosines, nearest first."""
@@ -78,44 +71,24 @@ class RephraseRetriever:
         near = [(texts[rows[at]], float(cosines[at])) for at in order if cosines[at] >= settings.minimum_similarity]
         return [(text, cosine) for text, cosine in near if text != normalized][: settings.neighbours]
 
-    def _mixed(self, query: Query, depth: int, parts: Sequence[_Part]) -> Candidates:
-        every = np.concatenate([part.ordinals for part in parts])
-        matrix = np.concatenate([part.matrix for part in parts], axis=1)
-        ordinals, at = np.unique(every, return_inverse=True)
-        scores, clicks, similarity, likeness = np.zeros((4, len(ordinals)), np.float32)
-        np.add.at(scores, at, matrix[0])
-        np.add.at(clicks, at, matrix[1])
-        np.maximum.at(similarity, at, matrix[2])
-        np.maximum.at(likeness, at, matrix[3])
+    def _mixed(self, query: Query, depth: int, told: list[tuple[Rows, float]]) -> Candidates:
+        """What the neighbours led to, each with its cosine."""
+        if not told:
+            return Candidates.empty(self.name)
+        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows, _ in told]), return_inverse=True)
+        cosines = np.repeat(np.array([cosine for _, cosine in told], np.float32), [len(rows) for rows, _ in told])
+        scores, clicks, similarity = np.zeros((3, len(ordinals)), np.float32)
+        np.add.at(scores, at, cosines * np.concatenate([rows.scores for rows, _ in told]))
+        np.add.at(clicks, at, np.concatenate([rows.clicks for rows, _ in told]))
+        np.maximum.at(similarity, at, cosines)
         return finish(
             self.name,
             ordinals,
             scores,
             mask=permitted(query, self._catalog.columns.live),
             depth=depth,
-            columns={"similarity": similarity, "clicks": clicks, "likeness": likeness},
+            columns={"similarity": similarity, "clicks": clicks},
         )
-
-
-class _Part(NamedTuple):
-    """Ordinals (n,) and a matrix (4, n): what they add to the score, clicks, similarity, likeness."""
-
-    ordinals: Ordinals
-    matrix: Matrix
-
-
-def _near(rows: Rows, cosine: float) -> _Part:
-    none = np.zeros(len(rows), np.float32)
-    return _Part(rows.ordinals, np.stack([cosine * rows.scores, rows.clicks, none + np.float32(cosine), none]))
-
-
-def _like(rows: LikeAnswers, told: Sequence[str]) -> _Part:
-    """Without the queries that have spoken already."""
-    keys = np.frombuffer(b"".join(query_key(text) for text in told), np.uint64)
-    new = ~np.isin(rows.queries, keys)
-    scores, likeness = rows.scores[new], rows.likeness[new]
-    clicks = rows.clicks[new]
-    return _Part(rows.ordinals[new], np.stack([np.sqrt(likeness) * scores, clicks, np.zeros_like(scores), likeness]))
 
 
 class _LearnedQueries:

@@ -9,6 +9,7 @@ from bandstand.catalog.columns import Catalog
 from bandstand.cluster.connection import Cluster
 from bandstand.cluster.follower import serving
 from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
@@ -136,6 +137,7 @@ def _learned(memory: Memory, catalog: Catalog, rephrase: RephraseRetriever) -> t
     """The arms that read nothing but this machine's memory and columns."""
     return (
         MemoryRetriever(memory, catalog),
+        AlikeRetriever(memory, catalog),
         PersonalRetriever(memory, catalog),
         FreshRetriever(memory, catalog),
         rephrase,

@@ -35,7 +35,7 @@ Clock = Callable[[], float]
 DEPTHS: tuple[int, ...] = (0, 10, 50, 200)
 """The depths between which the bandit chooses, ascending; 0 skips the retriever."""
 
-ARMS: tuple[str, ...] = ("memory", "lexical", "personal", "fresh", "trigram", "rephrase", "dense")
+ARMS: tuple[str, ...] = ("memory", "lexical", "alike", "personal", "fresh", "trigram", "rephrase", "dense")
 """Every retriever, cheapest first: the order in which decisions are taken and features are laid out."""
 
 ArmStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
@@ -289,6 +289,7 @@ ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "personal": ("times", "days", "like_query", "past", "alike", "peers", "mates"),
     "fresh": ("trend", "age_days"),
     "trigram": ("similarity",),
-    "rephrase": ("similarity", "clicks", "likeness"),
+    "alike": ("clicks", "likeness"),
+    "rephrase": ("similarity", "clicks"),
 }
 """The further float32 columns that each arm's `Candidates.columns` carries, in feature order; NaN where unknown."""

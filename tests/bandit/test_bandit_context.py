@@ -90,9 +90,14 @@ def test_a_single_lexical_hit_stands_alone(
     assert (seen["lexical_gap2"], seen["lexical_gap10"]) == (1.0, 1.0)
 
 
+READ = ("memory", "lexical", "alike", "trigram", "rephrase")
+"""The arms of whose answers a later decision reads more than the number."""
+
+FACTS = ("clicks", "distance", "similarity", "likeness")
+
 EMPTIES = {
     "nothing played": {},
-    "played, nothing found": {arm: Candidates.empty(arm) for arm in ("memory", "lexical", "trigram", "rephrase")},
+    "played, nothing found": {arm: Candidates.empty(arm) for arm in READ},
 }
 
 
@@ -131,9 +136,12 @@ def test_every_feature_is_bounded_and_the_layout_never_changes(
             retriever=arm,
             ordinals=np.arange(len(scores), dtype=np.int32),
             scores=np.array(scores, np.float32),
-            columns={name: np.full(len(scores), column, np.float32) for name in ("clicks", "distance", "similarity")},
+            columns={
+                name: np.full(len(scores), column, np.float32)
+                for name in ("clicks", "distance", "similarity", "likeness")
+            },
         )
-        for arm in ("memory", "lexical", "trigram", "rephrase")
+        for arm in READ
     }
     query = Query(id="q", text=text, normalized=text, time=time, slots=(Slot("x:y|z", "v", column),))
     exact, cost, past = facts

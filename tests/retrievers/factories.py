@@ -13,6 +13,7 @@ from bandstand.catalog.store import CatalogStore
 from bandstand.catalog.text import normalize
 from bandstand.cluster.connection import Cluster
 from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
@@ -187,6 +188,12 @@ def memory(world: World) -> Iterator[Retriever]:
 
 
 @contextmanager
+def alike(world: World) -> Iterator[Retriever]:
+    with open_memory(world) as opened:
+        yield AlikeRetriever(opened, world.catalog)
+
+
+@contextmanager
 def personal(world: World) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield PersonalRetriever(opened, world.catalog)
@@ -215,6 +222,7 @@ RETRIEVER_FACTORIES: dict[str, RetrieverCase] = {
     "trigram, clustered": RetrieverCase(build=trigram_clustered, literal=True, clustered=True),
     "dense, clustered": RetrieverCase(build=dense_clustered, clustered=True),
     "memory": RetrieverCase(build=memory),
+    "alike": RetrieverCase(build=alike),
     "personal": RetrieverCase(build=personal),
     "fresh": RetrieverCase(build=fresh),
     "rephrase": RetrieverCase(build=rephrase),

@@ -1,4 +1,4 @@
-"""The arms that answer from what people did: memory, personal, fresh, rephrase; over a real memory."""
+"""The arms that answer from what people did: memory, alike, personal, fresh, rephrase; over a real memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from factories import NOW
 from bandstand.catalog.slots import Vocabulary, find_slots
 from bandstand.errors import RetrievalError
 from bandstand.memory_index.memory import Memory
+from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.dense_index import DenseIndex
 from bandstand.retrievers.encoder_hashing import HashingEncoder
@@ -176,6 +177,29 @@ class TestFresh:
         assert len(FreshRetriever(memory, world.catalog).retrieve(world.ask(""), 200)) == world.store.count()
 
 
+class TestAlike:
+    @pytest.fixture
+    def retriever(self, world, memory, ordinal):
+        """Not a word in common, but both led to Cash: what one led to besides is worth a try for the other."""
+        click(memory, "empire of dirt", ordinal("t:hurt-cash"))
+        click(memory, "johnny at the end", ordinal("t:hurt-cash"))
+        click(memory, "johnny at the end", ordinal("t:it"))
+        return AlikeRetriever(memory, world.catalog)
+
+    def test_queries_with_like_answers_speak(self, world, memory, ordinal, retriever):
+        found = retriever.retrieve(world.ask("empire of dirt"), 10)
+        likeness = np.sqrt(0.5)  # of two answers one is in common, and both choices of it count alike
+        score = memory.lookup("johnny at the end", user=None, now=NOW).scores[0]
+        assert sorted(found.ordinals.tolist()) == sorted([ordinal("t:hurt-cash"), ordinal("t:it")])
+        np.testing.assert_allclose(found.scores, [np.sqrt(likeness) * score] * 2, rtol=1e-5)
+        np.testing.assert_allclose(found.columns["likeness"], [likeness] * 2, rtol=1e-5)
+        assert found.columns["clicks"].tolist() == [2.0, 2.0]
+
+    @pytest.mark.parametrize("text", ["dirt of empires", "", "klezmer"])
+    def test_a_query_that_led_to_nothing_has_none_like_it(self, world, retriever, text):
+        assert len(retriever.retrieve(world.ask(text), 10)) == 0
+
+
 class TestRephrase:
     @pytest.fixture
     def retriever(self, world, memory, ordinal):
@@ -205,20 +229,6 @@ class TestRephrase:
         found = retriever.retrieve(world.ask("loud metal"), 10)
         assert ordinal("t:one-metallica") not in found.ordinals
 
-    def test_queries_with_like_answers_speak_too(self, world, memory, ordinal):
-        """Not a word in common, but both led to Cash: what one led to besides is worth a try for the other."""
-        click(memory, "empire of dirt", ordinal("t:hurt-cash"))
-        click(memory, "johnny at the end", ordinal("t:hurt-cash"))
-        click(memory, "johnny at the end", ordinal("t:it"))
-        learn_vectors(memory, HashingEncoder())
-        found = RephraseRetriever(memory, HashingEncoder(), world.catalog).retrieve(world.ask("empire of dirt"), 10)
-        likeness = np.sqrt(0.5)  # of two answers one is in common, and both choices of it count alike
-        score = memory.lookup("johnny at the end", user=None, now=NOW).scores[0]
-        assert sorted(found.ordinals.tolist()) == sorted([ordinal("t:hurt-cash"), ordinal("t:it")])
-        np.testing.assert_allclose(found.scores, [np.sqrt(likeness) * score] * 2, rtol=1e-5)
-        np.testing.assert_allclose(found.columns["likeness"], [likeness] * 2, rtol=1e-5)
-        assert found.columns["similarity"].tolist() == [0, 0]
-
     def test_unlike_queries_do_not_speak(self, world, retriever):
         assert len(retriever.retrieve(world.ask("klezmer"), 10)) == 0
 
@@ -245,7 +255,7 @@ class TestRephrase:
         assert len(other.retrieve(world.ask("loud metals"), 5)) == 0
 
 
-@pytest.mark.parametrize("arm", [MemoryRetriever, PersonalRetriever, FreshRetriever])
+@pytest.mark.parametrize("arm", [MemoryRetriever, AlikeRetriever, PersonalRetriever, FreshRetriever])
 def test_a_memory_that_cannot_be_read_is_a_retrieval_error(world, memory, arm):
     memory.close()
     with pytest.raises(RetrievalError, match="closed"):

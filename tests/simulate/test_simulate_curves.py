@@ -8,12 +8,13 @@ import pytest
 from bandstand.errors import StorageError
 from bandstand.replay.simulate.curves import exploration, nicknames, recovery, series
 from bandstand.replay.simulate.tally import Line, Tally, tally_of
+from bandstand.types import ARMS
 
 
 def line(query_class="nickname", key=1, rank=1, **rest):
     values = {
-        "cost_ms": 1.0, "real_ms": 1.0, "search_ms": 2.0, "depths": (200, 200, 0, 0, 0, 0, 0), "exploring_ms": 0.0,
-        "regret": float("nan"), "oracle_ms": float("nan"), "retried": False,
+        "cost_ms": 1.0, "real_ms": 1.0, "search_ms": 2.0, "depths": (200, 200, *[0] * (len(ARMS) - 2)),
+        "exploring_ms": 0.0, "regret": float("nan"), "oracle_ms": float("nan"), "retried": False,
     }  # fmt: skip
     return Line(query_class=query_class, key=key, rank=rank, **{**values, **rest})
 

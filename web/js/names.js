@@ -14,6 +14,7 @@ export const KIND = {
 export const ARMS = {
   memory: "what people chose after this query",
   lexical: "words of titles and names (BM25)",
+  alike: "what people chose after queries that led to the same",
   personal: "what this listener chose before",
   fresh: "new, and rising now",
   trigram: "spelt alike, letter by letter",
