@@ -12,9 +12,9 @@ from bandstand.errors import BadInput, StorageError
 MODELLED_MS: Mapping[str, float] = {
     "memory": 0.05,
     "lexical": 0.3,
-    "alike": 0.1,
     "personal": 0.05,
     "fresh": 0.05,
+    "alike": 0.5,
     "trigram": 1.0,
     "rephrase": 6.3,
     "dense": 6.3,

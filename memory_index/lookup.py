@@ -11,7 +11,7 @@ import numpy as np
 from bandstand.memory_index import spelling, stored
 from bandstand.memory_index.keys import ordinal_key, query_key
 from bandstand.memory_index.like_queries import LikeQueries
-from bandstand.memory_index.posterior import decay, posterior_mean
+from bandstand.memory_index.posterior import decay, decays, posterior_mean
 from bandstand.memory_index.record import SHARED
 from bandstand.memory_index.rows import (
     CLICK,
@@ -32,7 +32,7 @@ from bandstand.memory_index.rows import (
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.stored import StoredQuery, worth
 from bandstand.memory_index.transaction import items_under, values_of
-from bandstand.types import Ordinals
+from bandstand.types import Matrix, Ordinals, Scores
 
 if TYPE_CHECKING:
     from bandstand.memory_index.transaction import Databases, ReadTransaction
@@ -91,23 +91,24 @@ class Lookup:
         )
 
     def like_answers(self, found: LikeQueries) -> LikeAnswers:
-        """What like queries led to, by everybody's choices."""
-        parts = [self._chosen(key.tobytes()) for key in found.keys]
-        sizes = [len(part) for part in parts]
-        if not sum(sizes):
+        """What like queries led to, by everybody's choices; all their records are read as one table."""
+        values = ((at, self._txn.get(key.tobytes(), db=self._dbs["queries"])) for at, key in enumerate(found.keys))
+        held = {at: StoredQuery(value) for at, value in values if value is not None}
+        if not held:
             return LikeAnswers.empty()
-        matrix = np.concatenate([part.matrix[[SCORE, CLICK, PLAY]] for part in parts], axis=1)
+        known, records = list(held), list(held.values())
+        sizes = [record.visible for record in records]
+        block = np.concatenate([record.block[:, : record.visible] for record in records], axis=1)
+        ages = np.array([self._now - record.updated for record in records])
+        answers = self._belief(block, np.repeat(decays(ages, self._settings.half_life), sizes))
+        likeness, chosen = np.repeat(found.likeness[known], sizes), answers.chosen
+        clicks = answers.matrix[CLICK] + answers.matrix[PLAY]
         return LikeAnswers(
-            ordinals=np.concatenate([part.ordinals for part in parts]),
-            queries=np.repeat(found.keys, sizes),
-            likeness=np.repeat(found.likeness, sizes),
-            scores=matrix[0],
-            clicks=matrix[1] + matrix[2],
+            ordinals=answers.ordinals[chosen],
+            likeness=likeness[chosen],
+            scores=answers.matrix[SCORE, chosen],
+            clicks=clicks[chosen],
         )
-
-    def _chosen(self, key: bytes) -> Answers:
-        value = self._txn.get(key, db=self._dbs["queries"])
-        return Answers.empty() if value is None else self._shared_only(value)
 
     def _answers(self, key: bytes) -> tuple[Answers, bool]:
         """Rows of one stored query, and whether any of them was learned rather than predicted."""
@@ -121,15 +122,18 @@ class Lookup:
 
     def _believed(self, record: StoredQuery) -> Answers:
         """Rows that everybody may see: shared ones, and predicted ones without what a single user did there."""
-        block, settings = record.block[:, : record.visible], self._settings
-        left = np.float32(decay(self._now - record.updated, settings.half_life))
-        matrix = np.zeros((len(COLUMNS), record.visible), np.float32)
+        left = np.float32(decay(self._now - record.updated, self._settings.half_life))
+        return self._belief(record.block[:, : record.visible], left)
+
+    def _belief(self, block: Matrix, left: np.float32 | Scores) -> Answers:
+        """Stored rows (9, n) as believed, ``left`` being what is left of their counts, for all or (n,)."""
+        matrix = np.zeros((len(COLUMNS), block.shape[1]), np.float32)
         np.multiply(block[stored.CLICK : stored.IMPRESSION + 1], left, out=matrix[CLICK : IMPRESSION + 1])
         predicted = matrix[PREDICTED] = block[stored.PREDICTED]
-        prior = np.fmax(predicted, np.float32(settings.base_rate))  # of NaN and a number, the number
+        prior = np.fmax(predicted, np.float32(self._settings.base_rate))  # of NaN and a number, the number
         gained = self._weights @ matrix[CLICK : PLAY + 1]
-        matrix[SCORE] = posterior_mean(prior, gained, block[stored.UNCLICKED] * left, settings.prior_strength)
-        return Answers(record.ordinals[: record.visible].copy(), matrix)
+        matrix[SCORE] = posterior_mean(prior, gained, block[stored.UNCLICKED] * left, self._settings.prior_strength)
+        return Answers(block[stored.ORDINAL].view(np.int32).copy(), matrix)
 
     def _with_own(self, shared: Answers, own: StoredQuery) -> Answers:
         """The user's own evidence on top: what everybody believes is the prior of what this user does."""
@@ -199,5 +203,4 @@ class Lookup:
 
     def _shared_only(self, value: memoryview) -> Answers:
         table = self._believed(StoredQuery(value))
-        chosen = (table.matrix[CLICK] > 0) | (table.matrix[PLAY] > 0)
-        return Answers(table.ordinals[chosen], table.matrix[:, chosen])
+        return Answers(table.ordinals[table.chosen], table.matrix[:, table.chosen])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bandstand.types import Matrix, Ordinals, Scores
+from bandstand.types import Mask, Matrix, Ordinals, Scores
 
 EXACT, REORDERED, COANSWER = 0.0, 0.5, 3.0
 """Values of `Rows.distance` beside 1 and 2, which count the edits of a near spelling."""
@@ -75,12 +74,11 @@ class PersonalRows:
 class LikeAnswers:
     """What like queries led to, one row a (query, entity), n in all.
 
-    ``ordinals`` int32, repeats allowed; ``queries`` uint64 keys; ``likeness`` float32 in (0, 1] of the row's query;
+    ``ordinals`` int32, repeats allowed; ``likeness`` float32 in (0, 1] of the row's query;
     ``scores`` and ``clicks`` (plays included) float32 of the pair.
     """
 
     ordinals: Ordinals
-    queries: NDArray[np.uint64]
     likeness: Scores
     scores: Scores
     clicks: Scores
@@ -92,9 +90,7 @@ class LikeAnswers:
     def empty(cls) -> LikeAnswers:
         """No like query, or none that led anywhere."""
         none = np.empty(0, np.float32)
-        return cls(
-            ordinals=np.empty(0, np.int32), queries=np.empty(0, np.uint64), likeness=none, scores=none, clicks=none
-        )
+        return cls(ordinals=np.empty(0, np.int32), likeness=none, scores=none, clicks=none)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +130,12 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.ordinals)
+
+    @property
+    def chosen(self) -> Mask:
+        """Which rows were clicked or played, bool (n,): the others are predictions."""
+        chosen: Mask = (self.matrix[CLICK] > 0) | (self.matrix[PLAY] > 0)
+        return chosen
 
     @classmethod
     def empty(cls) -> Answers:

@@ -35,7 +35,7 @@ Clock = Callable[[], float]
 DEPTHS: tuple[int, ...] = (0, 10, 50, 200)
 """The depths between which the bandit chooses, ascending; 0 skips the retriever."""
 
-ARMS: tuple[str, ...] = ("memory", "lexical", "alike", "personal", "fresh", "trigram", "rephrase", "dense")
+ARMS: tuple[str, ...] = ("memory", "lexical", "personal", "fresh", "alike", "trigram", "rephrase", "dense")
 """Every retriever, cheapest first: the order in which decisions are taken and features are laid out."""
 
 ArmStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
