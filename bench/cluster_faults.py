@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import random
 import shlex
 import signal
 import subprocess
@@ -20,117 +19,21 @@ import time
 import uuid
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bandstand.catalog.bundled import load_bundled
 from bandstand.cluster.connection import Cluster
 from bandstand.cluster.settings import ClusterSettings
 from bandstand.feedback.order import Order
+from bench.http_load import PATIENCE_S, Load
 
-SEARCHES_A_SECOND, EVENTS_A_SECOND = 20, 50
 PORTS = (18_081, 18_082)
+ADDRESSES = tuple(f"http://127.0.0.1:{port}" for port in PORTS)
 _DRAINED_S = 120
-
-
-@dataclass
-class Seen:
-    """What one run answered: searches by status and by which arms failed, times, and the ids of accepted events."""
-
-    searches: Counter[str] = field(default_factory=Counter)
-    degraded: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-    milliseconds: list[float] = field(default_factory=list)
-    retry_after: Counter[str] = field(default_factory=Counter)
-    accepted: set[str] = field(default_factory=set)
-    pages: list[tuple[str, str]] = field(default_factory=list)
-
-    def report(self) -> dict[str, Any]:
-        """The counts, and percentiles of the times of answered searches."""
-        times = sorted(self.milliseconds) or [0.0]
-        at = {name: round(times[min(int(share * len(times)), len(times) - 1)], 1) for name, share in _SHARES.items()}
-        return {
-            "searches": dict(self.searches),
-            "search_ms": at,
-            "searches_with_a_failed_arm": dict(self.degraded),
-            "retry_after": dict(self.retry_after),
-            "events": dict(self.events),
-            "accepted_ids": len(self.accepted),
-        }
-
-
-_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-
-
-class Load:
-    """Sends searches and events at fixed rates, whatever becomes of them."""
-
-    def __init__(self, client: httpx.AsyncClient, seed: int) -> None:
-        self._client, self._rng = client, random.Random(seed)
-        self._titles = [entity.title for entity in load_bundled() if entity.kind == "track"]
-        self.seen = Seen()
-
-    async def run(self, seconds: float, faults: list[tuple[float, Any]]) -> Seen:
-        """Load for so long; each fault is called at its second."""
-        self.seen = Seen()
-        running = [
-            self._at_rate(self._search, SEARCHES_A_SECOND, seconds),
-            self._at_rate(self._event, EVENTS_A_SECOND, seconds),
-            *(self._later(moment, fault) for moment, fault in faults),
-        ]
-        await asyncio.gather(*running)
-        return self.seen
-
-    async def _later(self, moment: float, fault: Any) -> None:  # noqa: ANN401 - something to call
-        await asyncio.sleep(moment)
-        await asyncio.to_thread(fault)
-
-    async def _at_rate(self, send: Any, rate: int, seconds: float) -> None:  # noqa: ANN401 - a coroutine function
-        began, sent = time.monotonic(), []
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
-            sent.append(asyncio.create_task(send(number)))
-        await asyncio.gather(*sent)
-
-    async def _search(self, number: int) -> None:
-        body = {"query": self._rng.choice(self._titles), "user_id": f"u{number % 50}"}
-        began = time.monotonic()
-        answer = await self._post(number, "/v1/search", body)
-        self.seen.searches[str(answer.status_code)] += 1
-        if answer.status_code != 200:
-            self.seen.retry_after[answer.headers.get("retry-after", "none")] += 1
-            return
-        self.seen.milliseconds.append((time.monotonic() - began) * 1e3)
-        page = answer.json()
-        failed = [arm["arm"] for arm in page["decision"]["arms"] if arm.get("status") not in {"ok", "skipped", None}]
-        if failed:
-            self.seen.degraded["+".join(failed)] += 1
-        if page["hits"]:
-            self.seen.pages.append((page["query_id"], page["hits"][0]["entity_id"]))
-
-    async def _event(self, number: int) -> None:
-        query_id, entity = self._rng.choice(self.seen.pages) if self.seen.pages else ("none", "none")
-        name = uuid.uuid4().hex
-        body = {
-            "event_id": name,
-            "action_name": "click",
-            "query_id": query_id,
-            "user_id": f"u{number % 50}",
-            "event_attributes": {"object": {"object_id": entity}, "position": {"ordinal": 1}},
-        }
-        answer = await self._post(number, "/v1/events", body)
-        self.seen.events[str(answer.status_code)] += 1
-        if answer.status_code == 202 and answer.json()["accepted"] == 1:
-            self.seen.accepted.add(name)
-
-    async def _post(self, number: int, path: str, body: dict[str, Any]) -> httpx.Response:
-        try:
-            return await self._client.post(f"http://127.0.0.1:{PORTS[number % 2]}{path}", json=body)
-        except httpx.HTTPError as error:
-            return httpx.Response(599, text=str(error))
+_AHEAD = 5
+"""Steps of niceness by which the generator precedes everything else, where it may: a late one measures itself."""
 
 
 def delivered(settings: ClusterSettings, accepted: set[str]) -> dict[str, Any]:
@@ -169,16 +72,18 @@ def _kill(files: list[Path]) -> None:
 
 def _until_ready(seconds: float = 180) -> None:
     until = time.monotonic() + seconds
-    for port in PORTS:
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
+    for address in ADDRESSES:
+        while not _ready(address):
             if time.monotonic() > until:
-                raise SystemExit(f"the service on port {port} did not become ready")
+                raise SystemExit(f"the service at {address} did not become ready")
             time.sleep(0.2)
+
+
+def _ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _machines(folder: Path, environment: dict[str, str], running: ExitStack) -> None:
@@ -196,14 +101,24 @@ def _machines(folder: Path, environment: dict[str, str], running: ExitStack) -> 
     _until_ready()
 
 
+def _gone_ahead() -> bool:
+    """Whether this process now goes before the others."""
+    try:
+        os.nice(-_AHEAD)
+    except PermissionError:
+        return False
+    return True
+
+
 async def _measured(options: argparse.Namespace, settings: ClusterSettings) -> dict[str, Any]:
-    pids = [Path(name) for name in options.pid_files.split(",")]
+    pids, ahead = [Path(name) for name in options.pid_files.split(",")], _gone_ahead()
 
     def restart() -> None:
-        subprocess.run(shlex.split(options.restart), check=True, stdout=subprocess.DEVNULL)
+        command = ["nice", "-n", str(_AHEAD), *shlex.split(options.restart)] if ahead else shlex.split(options.restart)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=200)) as client:
-        load = Load(client, seed=1)
+    async with httpx.AsyncClient(timeout=PATIENCE_S, limits=httpx.Limits(max_connections=None)) as client:
+        load = Load(client, ADDRESSES, seed=1)
         await load.run(3, [])
         report: dict[str, Any] = {}
         one = await load.run(60, [(20, lambda: _kill(pids[1:2])), (40, restart)])
