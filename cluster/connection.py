@@ -173,7 +173,7 @@ class Cluster:
             orjson.dumps({"index": index, "allow_partial_search_results": False}) + b"\n" + orjson.dumps(body) + b"\n"
             for index, body in searches
         ]
-        params = {"filter_path": "responses.status,responses.error,responses.timed_out,responses.hits"}
+        params = {"filter_path": "responses.status,responses.error,responses.timed_out,responses.took,responses.hits"}
         answer = self.request("POST", "/_msearch", b"".join(lines), params=params, timeout=timeout)
         return [self._part(part) for part in answer["responses"]]
 

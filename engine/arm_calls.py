@@ -38,7 +38,7 @@ class ArmCalls:
             self._report(arm, error)
             return nothing(arm, "failed", (self.timer() - started) * 1e3)
         self._failing.discard(arm)
-        took = (self.timer() - started) * 1e3
+        took = max((self.timer() - started) * 1e3 + found.shared_ms, 0.0)
         return found, ArmOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
 
     def _report(self, arm: str, error: Exception) -> None:

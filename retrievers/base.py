@@ -57,6 +57,7 @@ def finish(
     mask: Mask | None,
     depth: int,
     columns: Mapping[str, Scores] | None = None,
+    shared_ms: float = 0.0,
 ) -> Candidates:
     """Raw hits as the `Retriever` contract wants them.
 
@@ -67,6 +68,7 @@ def finish(
         mask: what may be returned, see `permitted`; None when the hits are known to be so.
         depth: how many at most.
         columns: further (n,) facts, taken along.
+        shared_ms: see `Candidates`.
     """
     scores = scores.astype(np.float32)
     order = np.lexsort((ordinals, -scores))
@@ -79,4 +81,5 @@ def finish(
         ordinals=ordinals[order].astype(np.int32),
         scores=scores[order],
         columns={key: np.asarray(values[order], np.float32) for key, values in (columns or {}).items()},
+        shared_ms=shared_ms,
     )

@@ -58,6 +58,6 @@ class OpenSearchLexical:
         """See `bandstand.retrievers.base.Retriever`."""
         if depth <= 0 or not query.normalized:
             return Candidates.empty(self.name)
-        ordinals, scores = self._first.ask(query, NAME)
+        found = self._first.ask(query, NAME)
         mask = permitted(query, self._catalog.columns.live)
-        return finish(self.name, ordinals, scores, mask=mask, depth=depth)
+        return finish(self.name, *found.ranking, mask=mask, depth=depth, shared_ms=found.shared_ms)

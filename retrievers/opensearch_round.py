@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +17,24 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.text_document import ORDINAL
 from bandstand.types import Ordinals, Query, Scores
 
-Answers = Mapping[str, Json | BandstandError]
-"""By the name of a search within the round: its answer, or why there is none."""
+
+class Found(NamedTuple):
+    """The hits of one search of a round: ordinals and scores, best first; for ``shared_ms`` see `Candidates`."""
+
+    ranking: tuple[Ordinals, Scores]
+    shared_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round trip brought, by the name of each search: its answer or why there is none, and its milliseconds.
+
+    The round's time is split as the cluster's own times for its searches (``took``) are; a search that failed has none.
+    """
+
+    answers: Mapping[str, Json | BandstandError]
+    shares_ms: Mapping[str, float]
+
 
 _Key = tuple[str, str, object, object]
 
@@ -30,29 +49,38 @@ class FirstRound:
     """
 
     def __init__(
-        self, cluster: Cluster, index: str, searches: Callable[[Query], Mapping[str, Json]], *, deadline_s: float
+        self,
+        cluster: Cluster,
+        index: str,
+        searches: Callable[[Query], Mapping[str, Json]],
+        *,
+        deadline_s: float,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._cluster = cluster
         self._index = index
         self._searches = searches
         self._deadline_s = deadline_s
-        self._rounds: OrderedDict[_Key, Future[Answers]] = OrderedDict()
+        self._timer = timer
+        self._rounds: OrderedDict[_Key, Future[Round]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, query: Query, name: str) -> tuple[Ordinals, Scores]:
+    def ask(self, query: Query, name: str) -> Found:
         """The hits of one search of a query's round, none where the query has no such search.
 
         Raises:
             RetrievalError: the cluster could not answer it, or not in time.
         """
+        began = self._timer()
         try:
-            answers = self._answers(query)
-            hits = hits_of(answers[name]) if name in answers else []
+            brought = self._brought(query)
+            hits = hits_of(brought.answers[name]) if name in brought.answers else []
         except BandstandError as error:
             raise RetrievalError(str(error)) from error
-        return scored(hits)
+        waited_ms = (self._timer() - began) * 1e3
+        return Found(scored(hits), brought.shares_ms.get(name, 0.0) - waited_ms)
 
-    def _answers(self, query: Query) -> Answers:
+    def _brought(self, query: Query) -> Round:
         key = (query.id, query.normalized, query.kinds, query.filters)
         with self._lock:
             going = self._rounds.get(key)
@@ -64,7 +92,8 @@ class FirstRound:
             return going.result()
         return self._send(query, mine)
 
-    def _send(self, query: Query, mine: Future[Answers]) -> Answers:
+    def _send(self, query: Query, mine: Future[Round]) -> Round:
+        began = self._timer()
         try:
             searches = self._searches(query)
             asked = [(self._index, body) for body in searches.values()]
@@ -72,9 +101,17 @@ class FirstRound:
         except BaseException as error:
             mine.set_exception(error)
             raise
-        answers = dict(zip(searches, found, strict=True))
-        mine.set_result(answers)
-        return answers
+        shares = _shares(found, (self._timer() - began) * 1e3)
+        brought = Round(dict(zip(searches, found, strict=True)), dict(zip(searches, shares, strict=True)))
+        mine.set_result(brought)
+        return brought
+
+
+def _shares(found: Sequence[Json | BandstandError], round_ms: float) -> list[float]:
+    """The round's milliseconds split over its searches; evenly where all were faster than the cluster counts."""
+    took = [0.0 if isinstance(answer, BandstandError) else float(answer.get("took", 0)) for answer in found]
+    total = sum(took)
+    return [round_ms * (each / total if total else 1 / len(took)) for each in took]
 
 
 def ranked(query: Json, *, size: int, deadline_s: float) -> Json:

@@ -52,10 +52,13 @@ class OpenSearchTrigram:
             return Candidates.empty(self.name)
         columns, settings = self._catalog.columns, self._settings
         text, mask = query.normalized[: settings.characters], permitted(query, columns.live)
-        ordinals, bm25 = self._first.ask(query, NAMES)
+        named, aliased = self._first.ask(query, NAMES), self._first.ask(query, ALIASES)
+        ordinals, bm25 = named.ranking
         known = inside(ordinals, mask)
         ordinals, bm25 = ordinals[known], bm25[known]
         similarity = similarities(text, columns.titles[ordinals], columns.names[ordinals])
-        raise_aliased(similarity, text, ordinals, self._first.ask(query, ALIASES)[0], self._catalog)
+        raise_aliased(similarity, text, ordinals, aliased.ranking[0], self._catalog)
         scores = similarity + np.float32(settings.coverage) * bm25 / bm25.max(initial=np.finfo(np.float32).tiny)
-        return finish(self.name, ordinals, scores, mask=None, depth=depth, columns={"similarity": similarity})
+        shared_ms = named.shared_ms + aliased.shared_ms
+        facts = {"similarity": similarity}
+        return finish(self.name, ordinals, scores, mask=None, depth=depth, columns=facts, shared_ms=shared_ms)

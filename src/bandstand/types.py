@@ -132,14 +132,15 @@ class Candidates:
 
     ``columns`` holds further float32 (n,) facts by name (``clicks``, ``recency``, ...) that the ranker reads as
     features of this retriever; NaN where unknown. ``corrected`` is the query that was answered instead of the
-    typed one, when that is what happened.
+    typed one, when that is what happened. ``shared_ms`` corrects what the call cost where retrievers share a request:
+    this one's share of its milliseconds, less those that the call itself waited for it.
     """
 
     retriever: str
     ordinals: Ordinals
     scores: Scores
     columns: Mapping[str, Scores] = field(default_factory=dict)
-    took_ms: float = 0.0
+    shared_ms: float = 0.0
     corrected: str | None = None
 
     def __len__(self) -> int:
