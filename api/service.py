@@ -1,4 +1,4 @@
-"""What one process runs: the home (loaded in the background), its refresher, and the learner where it has one."""
+"""What one process runs: the log, the home (loaded in the background), its refresher, the learner where it has one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bandstand.errors import BandstandError, Unavailable
 from bandstand.home import Home
 from bandstand.learner.leadership import LEARNER, lead
 from bandstand.settings import Settings
-from bandstand.storage import Storage
+from bandstand.storage import Intake, Storage
 from bandstand.workshop import Workshop, prepare_encoder
 
 T = TypeVar("T")
@@ -29,6 +29,7 @@ _JOIN_S = 30.0
 class Service:
     """Opens the home without blocking the server: until it is there, every use of it raises `Unavailable`.
 
+    The log opens first and by itself: events are accepted also while the catalogue loads or the cluster is away.
     Searches run on a pool of their own with a bounded queue; what does not fit is refused at once rather than
     kept waiting. ``learn`` says whether this process also indexes and learns, or another one does.
     """
@@ -36,6 +37,7 @@ class Service:
     def __init__(self, settings: Settings, *, learn: bool) -> None:
         self.settings = settings
         self._learn = learn
+        self._intake: Intake | None = None
         self._storage: Storage | None = None
         self._workshop: Workshop | None = None
         self._home: Home | None = None
@@ -58,6 +60,21 @@ class Service:
             raise Unavailable(self._failure, retry_after=2)
         return self._home
 
+    @property
+    def intake(self) -> Intake:
+        """What accepts events, with or without a home.
+
+        Raises:
+            Unavailable: the log is not open yet; says why.
+        """
+        if self._intake is None:
+            raise Unavailable(self._failure, retry_after=2)
+        return self._intake
+
+    def learned(self, seq: int) -> bool:
+        """Whether the memory that is searched here has learned from the log up to ``seq``; not before there is one."""
+        return self._home is not None and self._home.log.reached(self._home.memory.position(), seq)
+
     def start(self) -> None:
         """Begin loading."""
         self._run("loader", self._load)
@@ -70,7 +87,7 @@ class Service:
         self._searches.shutdown(wait=True, cancel_futures=True)
         if any(thread.is_alive() for thread in self._threads):
             return  # the process ends without it; files closed under its feet might end it worse
-        for part in (self._home, self._workshop, self._storage):
+        for part in (self._home, self._workshop, self._storage, self._intake):
             if part is not None:
                 part.close()
 
@@ -102,7 +119,8 @@ class Service:
 
     def _load(self) -> None:
         """Open what is not open yet: a failure is tried again from where it happened."""
-        self._storage = self._storage or Storage(self.settings)
+        self._intake = self._intake or Intake(self.settings)
+        self._storage = self._storage or Storage(self.settings, intake=self._intake)
         cluster = self._storage.cluster
         if cluster is not None:
             prepare_encoder(self.settings, self._storage.paths)

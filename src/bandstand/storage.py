@@ -114,30 +114,64 @@ def _connected(settings: Settings, opened: ExitStack) -> Cluster | None:
     return opened.enter_context(closing(Cluster(cluster_settings(settings))))
 
 
+class Intake:
+    """What accepts feedback: the log, and the connection to the cluster, which need not be there. Safe for threads.
+
+    Where it need not be ``durable``, what was logged survives the end of the process, but no power cut.
+
+    Raises:
+        StorageError: the log cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock = time.time, durable: bool = True) -> None:
+        self.clock = clock
+        paths = Paths(settings.home)
+        paths.create()
+        with ExitStack() as opened:
+            self.cluster = _connected(settings, opened)
+            self.log = opened.enter_context(closing(self._open_log(paths, CommitSettings(durable=durable))))
+            self._opened = opened.pop_all()
+
+    def _open_log(self, paths: Paths, settings: CommitSettings) -> Log:
+        if self.cluster is None:
+            return Log(paths.log, clock=self.clock, settings=settings)
+        return ClusterLog(paths.log, self.cluster, clock=self.clock)
+
+    def close(self) -> None:
+        """Write what is queued and close the log and the connection.
+
+        Raises:
+            StorageError: something could not be written.
+        """
+        self._opened.close()
+
+
 class Storage:
     """Catalogue, log, memory, vectors and models of a home; created where they are missing. Safe for threads.
 
     ``cluster`` is the connection to OpenSearch, None where everything is in the home folder. Where it need not be
-    ``durable``, what is learned and logged survives the end of the process, but no power cut.
+    ``durable``, what is learned and logged survives the end of the process, but no power cut. An ``intake`` that is
+    open already is used, and left to be closed by who opened it.
 
     Raises:
         StorageError: a file cannot be opened.
         Unavailable: the cluster cannot be reached.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = time.time, durable: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock = time.time, durable: bool = True, intake: Intake | None = None
+    ) -> None:
         self.settings = settings
         self._durable = durable
         self.clock = clock
-        self.paths = paths = Paths(settings.home)
-        paths.create()
+        self.paths = Paths(settings.home)
         self._opening = threading.Lock()
         self._vectors: VectorStore | None = None
         with ExitStack() as opened:  # closes what is open already when a later file cannot be opened
-            self.cluster = _connected(settings, opened)
+            intake = intake or opened.enter_context(closing(Intake(settings, clock=clock, durable=durable)))
+            self.cluster, self.log = intake.cluster, intake.log
             self.store: Store = opened.enter_context(closing(self._open_store()))
             self.memory = opened.enter_context(closing(self._open_memory()))
-            self.log = opened.enter_context(closing(self._open_log()))
             self.models = self._open_models()
             self._opened = opened.pop_all()
 
@@ -161,11 +195,6 @@ class Storage:
             return Memory(self.paths.memory, settings=settings, open_env=open_env)
         journal = MemoryJournal(self.cluster, clock=self.clock)
         return Memory(self.paths.memory, settings=settings, open_env=partial(ReplicatedEnvironment, journal=journal))
-
-    def _open_log(self) -> Log:
-        if self.cluster is None:
-            return Log(self.paths.log, clock=self.clock, settings=CommitSettings(durable=self._durable))
-        return ClusterLog(self.paths.log, self.cluster, clock=self.clock)
 
     def _open_models(self) -> ModelRegistry:
         if self.cluster is None:

@@ -173,6 +173,8 @@ class TestEventLoop:
 
         for name in ("store", "log", "memory", "models", "catalog", "brains", "engine"):
             monkeypatch.setattr(home, name, Spy(name, getattr(home, name)))
+        intake = client.app.state.service.intake
+        monkeypatch.setattr(intake, "log", Spy("log", intake.log))
         query_id = search(client, "hello")["query_id"]
         assert client.get(f"/v1/queries/{query_id}").status_code == 200
         for method, path, body in NEEDS_HOME:
