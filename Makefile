@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-FOLDERS := cluster understanding catalog retrievers memory_index bandit ranker feedback engine learner replay api web cli src tests bench deploy
+FOLDERS := cluster understanding catalog retrievers memory_index bandit ranker feedback engine learner replay dashboard api web cli src tests bench deploy
 
 .PHONY: demo test check format serve bench clean
 .DEFAULT_GOAL := demo

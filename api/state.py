@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 
 from bandstand.api.metrics import Metrics
+from bandstand.api.recorder import Recorder
 from bandstand.api.service import Service
 from bandstand.errors import Forbidden
 
@@ -24,6 +25,12 @@ def metrics_of(request: Request) -> Metrics:
     return metrics
 
 
+def recorder_of(request: Request) -> Recorder:
+    """The recorder of the app that got the request."""
+    recorder: Recorder = request.app.state.recorder
+    return recorder
+
+
 def check_admin(request: Request, x_bandstand_key: Annotated[str | None, Header()] = None) -> None:
     """Let through who has the admin key, everybody where none is set.
 
@@ -37,4 +44,5 @@ def check_admin(request: Request, x_bandstand_key: Annotated[str | None, Header(
 
 ServiceOf = Annotated[Service, Depends(service_of)]
 MetricsOf = Annotated[Metrics, Depends(metrics_of)]
+RecorderOf = Annotated[Recorder, Depends(recorder_of)]
 ADMIN = [Depends(check_admin)]

@@ -32,9 +32,9 @@ class Joined:
         return outcome
 
 
-def entries(log: Log, *, impressions_only: bool = False) -> Iterator[LogEntry]:
-    """Every entry up to the head of this moment, page by page."""
-    head, after = log.head(), 0
+def entries(log: Log, *, impressions_only: bool = False, after: int = 0) -> Iterator[LogEntry]:
+    """Every entry after a seq, up to the head of this moment, page by page."""
+    head = log.head()
     while page := log.read(after, _PAGE, kind="impression" if impressions_only else None):
         for entry in page:
             if entry.seq > head:
@@ -43,13 +43,16 @@ def entries(log: Log, *, impressions_only: bool = False) -> Iterator[LogEntry]:
         after = page[-1].seq
 
 
-def joined(log: Log, window: float = 1800.0) -> Iterator[Joined]:
+def joined(log: Log, window: float = 1800.0, *, newest: int | None = None) -> Iterator[Joined]:
     """Every search of the log with its events of the next ``window`` seconds, in the order of the searches.
 
-    Holds one page of searches in memory, whatever the log's size.
+    Holds one page of searches in memory, whatever the log's size. With ``newest``, only those among so many entries at
+    the log's end.
     """
     attribution = Attribution(window=window)
-    searches = (entry.record for entry in entries(log, impressions_only=True) if isinstance(entry.record, Impression))
+    after = 0 if newest is None else max(log.head() - newest, 0)
+    every = entries(log, impressions_only=True, after=after)
+    searches = (entry.record for entry in every if isinstance(entry.record, Impression))
     while page := list(islice(searches, _PAGE)):
         events_of = log.events_of_each([impression.query.id for impression in page], limit=_EVENTS_A_SEARCH)
         for impression, events in zip(page, events_of, strict=True):

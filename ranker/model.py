@@ -45,6 +45,11 @@ class LambdaMartScorer:
         """
         return self._predict(features, contributions=True).reshape(len(features), len(self.names) + 1)
 
+    def importances(self) -> dict[str, float]:
+        """Each feature's share of all that the trees' splits gained in training; the shares add up to 1."""
+        gains = self._booster.feature_importance("gain")
+        return dict(zip(self.names, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
+
     def _predict(self, features: Matrix, *, contributions: bool = False) -> NDArray[np.float32]:
         if features.ndim != 2 or features.shape[1] != len(self.names):
             raise BadInput(f"expected {len(self.names)} features a row, got an array of shape {features.shape}")

@@ -45,6 +45,8 @@ class Paths:
         self.models = home / "models"
         self.mirrored = home / "models" / "mirror"
         self.lock = home / "learner.lock"
+        self.minutes = home / "minutes.sqlite"
+        self.estimates = home / "estimates.json"
         self.rejects = home / "rejects.ndjson"
         self.resume = home / "ingest.json"
 

@@ -1,0 +1,153 @@
+"""Draws charts as SVG pictures with pygal: no script in them, colours by the page's theme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from bandstand.dashboard.chart import Chart, Number
+
+if TYPE_CHECKING:
+    from pygal.graph.graph import Graph
+    from pygal.style import Style
+
+Theme = Literal["light", "dark"]
+
+_WIDTH, _HEIGHT = 640, 300
+_MARKS = 6
+_MARGIN, _LEGEND_COLUMNS, _LEGEND_ROW = 8, 4, 20
+_INK = {"light": ("#5d5a6e", "#1b1a26", "#e2dfea"), "dark": ("#a9a7bb", "#ededf5", "#33333f")}
+"""Text, strong text, grid lines; as the style sheet has them."""
+
+_COLOURS = {
+    "light": ("#5b2be0", "#c05a00", "#176b3a", "#1d5fa8", "#a3216d", "#6a5200", "#0b6a70", "#a8122f"),
+    "dark": ("#b7a3ff", "#f2a766", "#82dba4", "#8cc0ff", "#ff9fd0", "#dfc65c", "#74d6dc", "#ff9aa9"),
+}
+_GREY = {"light": "#c9c6d4", "dark": "#4a4a58"}
+
+
+def svg(chart: Chart, theme: Theme) -> str:
+    """The picture of a chart, with its unit beside it; what is grey is drawn in grey, and says so in its label."""
+    graph = _graph(chart, _style(theme))
+    graph.x_labels = _labels(chart)
+    highest = [value for line in chart.high.values() for value in line if value is not None]
+    if highest:
+        graph.range = (0.0, max(highest))
+    if chart.about.kind != "bars":
+        graph.x_labels_major_every = max(len(chart.places) // _MARKS, 1)
+        graph.show_minor_x_labels = False
+    for name, line in chart.lines.items():
+        graph.add(name, _values(chart, name, line, theme))
+    return _picture(graph)
+
+
+def _picture(graph: Graph) -> str:
+    """The drawing without what pygal adds for its own script: a picture runs none, and the numbers stand beside it."""
+    from pygal.etree import etree
+
+    root = graph.render_tree()
+    for parent in list(root.iter()):
+        for child in [child for child in parent if str(child.tag).rpartition("}")[2] in ("script", "desc")]:
+            parent.remove(child)
+    return str(etree.tostring(root, encoding="unicode"))
+
+
+def _graph(chart: Chart, style: Style) -> Graph:
+    import pygal
+
+    lines = len(chart.lines)
+    columns = max(min(lines, _LEGEND_COLUMNS), 1)
+    common: dict[str, Any] = {
+        "style": style,
+        "js": (),
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "y_title": chart.about.unit,
+        "legend_at_bottom": True,
+        "legend_at_bottom_columns": columns,
+        "legend_box_size": 10,
+        "show_legend": len(chart.lines) > 1,
+        "margin": _MARGIN,
+        "margin_bottom": _MARGIN + (0 if lines % columns == 0 else _LEGEND_ROW),  # pygal rounds the rows down
+        "min_scale": 3,
+        "max_scale": 6,
+        "include_x_axis": True,
+        "truncate_label": -1,
+        "value_formatter": _number,
+        "no_data_text": "nothing yet",
+        "disable_xml_declaration": True,
+    }
+    if chart.about.kind == "bars":
+        return pygal.Bar(**common, x_label_rotation=20 if len(chart.places) > 7 else 0, spacing=12)
+    kind = pygal.StackedLine if chart.about.kind == "stacked" else pygal.Line
+    dots = sum(value is not None for line in chart.lines.values() for value in line) <= 3 * len(chart.lines)
+    return kind(
+        **common,
+        fill=chart.about.kind == "stacked",
+        show_dots=dots,  # a line needs two points to be seen
+        dots_size=3,
+        allow_interruptions=True,
+        stroke_style={"width": 2},
+    )
+
+
+def _style(theme: Theme) -> Style:
+    from pygal.style import Style
+
+    soft, strong, lines = _INK[theme]
+    return Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground=soft,
+        foreground_strong=strong,
+        foreground_subtle=lines,
+        guide_stroke_color=lines,
+        major_guide_stroke_color=lines,
+        guide_stroke_dasharray="0",
+        major_guide_stroke_dasharray="0",
+        colors=_COLOURS[theme],
+        opacity=".85",
+        font_family="system-ui, sans-serif",
+        label_font_size=12,
+        major_label_font_size=12,
+        legend_font_size=13,
+        title_font_size=13,
+        no_data_font_size=16,
+        ci_colors=(strong,),
+    )
+
+
+def _labels(chart: Chart) -> list[str]:
+    """What stands along the chart: times in UTC as long as they need to be told apart, words as they are."""
+    places = chart.places
+    if not places or isinstance(places[0], str):
+        return [f"{place} *" if place in chart.grey else str(place) for place in places]
+    far = len(places) > 1 and float(places[-1]) - float(places[0]) > 2 * 86_400
+    return [datetime.fromtimestamp(float(place), UTC).strftime("%d %b" if far else "%H:%M") for place in places]
+
+
+def _values(chart: Chart, name: str, line: Sequence[Number], theme: Theme) -> list[Any]:
+    """A line's values; with what bounds them, and grey where too little is known."""
+    low, high = chart.low.get(name), chart.high.get(name)
+    found: list[Any] = []
+    for at, (place, value) in enumerate(zip(chart.places, line, strict=True)):
+        if value is None:
+            found.append(None)
+            continue
+        entry: dict[str, Any] = {"value": value}
+        if str(place) in chart.grey:
+            entry["color"] = _GREY[theme]
+        if low is not None and high is not None and low[at] is not None and high[at] is not None:
+            entry["ci"] = {"low": low[at], "high": high[at]}
+        found.append(entry if len(entry) > 1 else value)
+    return found
+
+
+def _number(value: float | None) -> str:
+    """Few digits, and thousands apart."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if 0 < abs(value) < 100 else 0
+    return f"{value:,.{min(digits, 4)}f}".rstrip("0").rstrip(".") if digits else f"{value:,.0f}"

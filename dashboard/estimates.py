@@ -1,0 +1,99 @@
+"""What other policies would have earned, as the last evaluation of the log left it in a file of the home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from bandstand import durable
+from bandstand.dashboard.chart import Chart, Explained
+from bandstand.errors import StorageError
+
+ESTIMATES = Explained(
+    name="estimates",
+    title="What other policies would have earned",
+    unit="reward a search",
+    how="Off-policy evaluation of the newest logged searches by `bandstand ope --all`, which `serve` repeats every"
+    " BANDSTAND_ESTIMATE_MINUTES: the estimator that fits the log, with a 95 % bootstrap interval over users and the"
+    " effective sample size. Grey: not enough data, with the reason; such a number is not to be read.",
+    kind="bars",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyEstimate:
+    """One policy's answer: mean reward a search with its interval, effective sample size, milliseconds of retrieval.
+
+    ``reason`` says why the log cannot tell; empty where it can. ``policy`` "as logged" is what was done.
+    """
+
+    policy: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    ess: float | None = None
+    cost_ms: float | None = None
+    estimator: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """All policies, judged at ``time`` (seconds since 1970) by so many ``searches``."""
+
+    time: float
+    searches: int
+    policies: Sequence[PolicyEstimate]
+
+
+def write_estimates(path: Path, found: Estimates) -> None:
+    """Put the estimates into a file, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        durable.write_file(path, orjson.dumps(asdict(found)))
+    except OSError as cause:
+        raise StorageError(f"{path} cannot be written: {cause.strerror}; free some space, check permissions") from cause
+
+
+def read_estimates(path: Path) -> Estimates | None:
+    """The estimates of a file; None where no evaluation was made yet.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    try:
+        values: Mapping[str, object] = orjson.loads(path.read_bytes())
+        return _estimates(values)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as cause:
+        raise StorageError(f"{path} cannot be read ({cause}); delete it and run `bandstand ope --all`") from cause
+
+
+def estimates_chart(found: Estimates | None) -> Chart:
+    """The estimates as bars with intervals."""
+    policies = found.policies if found is not None else ()
+    return Chart(
+        about=ESTIMATES,
+        places=[each.policy for each in policies],
+        lines={"reward": [each.value for each in policies]},
+        low={"reward": [each.low for each in policies]},
+        high={"reward": [each.high for each in policies]},
+        grey={each.policy: f"not enough data: {each.reason}" for each in policies if each.reason},
+    )
+
+
+def _estimates(values: Mapping[str, object]) -> Estimates:
+    policies = values["policies"]
+    if not isinstance(policies, list):
+        raise TypeError("no list of policies")
+    time, searches = values["time"], values["searches"]
+    if not isinstance(time, float) or not isinstance(searches, int):
+        raise TypeError("no time, or no number of searches")
+    return Estimates(time=time, searches=searches, policies=[PolicyEstimate(**each) for each in policies])
