@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from bandstand.engine.suggest import SuggestionSource
 from bandstand.types import ArmStatus, Kind
 
 Nothing = SkipJsonSchema[None]
@@ -128,10 +129,14 @@ class ArmsAnswer(Answer):
 
 
 class SuggestionAnswer(Answer):
-    """One completion; `entity_id` is null where it is a query that people made."""
+    """One completion; `entity_id` is null where it is a query that people made.
+
+    `source`: this visitor chose it before, several people asked it, or it is a name of the catalogue.
+    """
 
     text: str
     entity_id: str | None
+    source: SuggestionSource
 
 
 class SuggestAnswer(Answer):

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from bandstand.api.answers import LoggedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
-from bandstand.api.schemas import SearchBody
+from bandstand.api.schemas import MAX_ID, SearchBody
 from bandstand.api.state import MetricsOf, ServiceOf
 from bandstand.engine.answers import impression_json, search_json
 from bandstand.engine.request import SearchResult
@@ -68,8 +68,14 @@ async def suggest(
     service: ServiceOf,
     q: Annotated[str, Query(max_length=200)] = "",
     k: Annotated[int, Query(ge=1, le=50)] = 8,
+    user_id: Annotated[str | None, Query(max_length=MAX_ID)] = None,
+    session_id: Annotated[str | None, Query(max_length=MAX_ID)] = None,
 ) -> JsonAnswer:
-    """Past queries that several people made, then names in the catalogue by popularity."""
-    found = await service.search(lambda home: home.suggest(q, k))
-    suggestions = [{"text": item.text, "entity_id": item.entity_id} for item in found]
+    """What this visitor chose before, past queries of several people, then names in the catalogue by popularity.
+
+    What begins as typed comes first; from four letters on also what is one slip away.
+    """
+    actor = actor_of(user_id, session_id)
+    found = await service.search(lambda home: home.suggester.suggest(q, k, user=actor))
+    suggestions = [{"text": item.text, "entity_id": item.entity_id, "source": item.source} for item in found]
     return JsonAnswer({"query": q, "suggestions": suggestions})

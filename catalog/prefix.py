@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.catalog.columns import Catalog, Columns
+from bandstand.catalog.prefix_ranges import Ranges, under
 from bandstand.catalog.text import normalize, romanize
 from bandstand.types import Entity, Mask, Ordinals
 
 _TITLE, _ARTIST, _NAME = range(3)
-_LAST = "\U0010ffff"
 _REBUILD_SHARE = 0.05
 _REBUILD_LEAST = 1_000
 
@@ -28,8 +27,13 @@ class _Segment:
     ordinals: Ordinals
     forms: NDArray[np.int8]
 
-    def range(self, prefix: str) -> slice:
-        return slice(bisect_left(self.texts, prefix), bisect_left(self.texts, prefix + _LAST))
+    def entries(self, typed: str, ranges: Ranges) -> tuple[Ordinals, NDArray[np.int8]]:
+        """Ordinals and forms of the texts that ``ranges`` finds for what was typed."""
+        found = ranges(self.texts, typed)
+        if not found:
+            return self.ordinals[:0], self.forms[:0]
+        parts = [self.ordinals[each] for each in found], [self.forms[each] for each in found]
+        return np.concatenate(parts[0]), np.concatenate(parts[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,18 +59,25 @@ class PrefixIndex:
         self._state: _State | None = None
         self._lock = threading.Lock()
 
-    def complete(self, prefix: str, k: int = 10) -> list[tuple[int, str]]:
-        """Return at most ``k`` (ordinal, text as written), texts distinct, by popularity; [] for a blank prefix."""
+    def complete(self, prefix: str, k: int = 10, *, ranges: Ranges = under) -> list[tuple[int, str]]:
+        """Return at most ``k`` (ordinal, text as written), texts distinct, by popularity; [] for a blank prefix.
+
+        ``ranges`` says which texts count as begun so: those that are `under` the prefix, or `one_slip` from it.
+        """
         typed = normalize(prefix)
         if not typed or k <= 0:
             return []
-        state = self.refresh()
-        ordinals, forms = _best(state, typed, 4 * k + 16)
+        ordinals, forms = _best(self.refresh(), typed, ranges, 4 * k + 16)
         found: dict[str, tuple[int, str]] = {}
         for ordinal, form, entity in zip(ordinals, forms, self._catalog.entities(ordinals), strict=True):
             text = _written(entity, int(form))
             found.setdefault(normalize(text), (int(ordinal), text))
         return list(found.values())[:k]
+
+    def follow(self) -> None:
+        """Bring the index up to date if it was ever used."""
+        if self._state is not None:
+            self.refresh()
 
     def refresh(self) -> _State:
         """Bring the index up to the catalogue's snapshot; nothing to do when it has not changed."""
@@ -125,13 +136,11 @@ def _spellings(text: str, ordinal: int, form: int) -> Iterator[tuple[str, int, i
         yield romanize(text), ordinal, form
 
 
-def _best(state: _State, typed: str, depth: int) -> tuple[Ordinals, NDArray[np.int8]]:
+def _best(state: _State, typed: str, ranges: Ranges, depth: int) -> tuple[Ordinals, NDArray[np.int8]]:
     """Return the ``depth`` most popular live entries under a prefix, ties by ordinal."""
-    main, recent = state.main.range(typed), state.recent.range(typed)
-    old = state.main.ordinals[main]
+    (old, old_forms), (new, new_forms) = state.main.entries(typed, ranges), state.recent.entries(typed, ranges)
     kept = ~state.outdated[old]
-    ordinals = np.concatenate([old[kept], state.recent.ordinals[recent]])
-    forms = np.concatenate([state.main.forms[main][kept], state.recent.forms[recent]])
+    ordinals, forms = np.concatenate([old[kept], new]), np.concatenate([old_forms[kept], new_forms])
     live = state.current.live[ordinals]
     ordinals, forms = ordinals[live], forms[live]
     popularity = state.current.popularity[ordinals]

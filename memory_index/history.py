@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bandstand.memory_index.keys import HASH_BYTES, encode
 from bandstand.memory_index.posterior import decay, decays
-from bandstand.types import Scores
+from bandstand.types import Ordinals, Scores
 
 _SKETCH_BITS = 256
 _NOISE = 0.1
@@ -58,6 +58,16 @@ def likeness(sketches: NDArray[np.uint64], asked: NDArray[np.uint64]) -> Scores:
 def choices(value: bytes | memoryview) -> np.ndarray:
     """A stored history as `CHOICE` rows, latest last, without copying."""
     return np.frombuffer(value, CHOICE)
+
+
+def favourites(value: bytes | memoryview | None, now: float, half_life: float) -> tuple[Ordinals, Scores]:
+    """The entities of a stored history, most chosen first: int32 (n,), and their decayed strengths float32 (n,)."""
+    rows = choices(value or b"")
+    strengths = rows["strength"] * decays(now - rows["last"], half_life)
+    ordinals, at = np.unique(rows["ordinal"], return_inverse=True)
+    sums = np.bincount(at, strengths, minlength=len(ordinals)).astype(np.float32)
+    order = np.argsort(-sums, kind="stable")
+    return ordinals[order].astype(np.int32), sums[order]
 
 
 @dataclass(slots=True, eq=False)

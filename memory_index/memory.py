@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,17 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandstand.errors import BandstandError, Conflict, StorageError
+from bandstand.errors import BandstandError
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.curation import Curation, edits_of
 from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.history import favourites
 from bandstand.memory_index.keys import counter_key, query_key, user_key
 from bandstand.memory_index.like_queries import NONE_LIKE, LikeQueries, like_queries
 from bandstand.memory_index.lookup import Lookup
 from bandstand.memory_index.meta import Meta
 from bandstand.memory_index.personal import PersonalLookup
-from bandstand.memory_index.publishing import VECTOR_HEADER, popular
+from bandstand.memory_index.popular import PopularQueries
+from bandstand.memory_index.publishing import VECTOR_HEADER
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
+from bandstand.memory_index.secret import secret_of
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.stored import StoredQuery
 from bandstand.memory_index.transaction import items_from, items_under
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from bandstand.memory_index.transaction import ReadTransaction
 
 __all__ = ["Memory", "MemoryBatch"]
-
-_SCHEMA = 1
-_SECRET = b"secret"
 
 
 class Memory:
@@ -61,7 +60,7 @@ class Memory:
         self._env = open_env(path, map_size)
         self._latest_like: tuple[tuple[bytes, int], LikeQueries] = (b"", -1), NONE_LIKE
         try:
-            self._secret = self._read_secret() or self._agreed_secret()
+            self._secret = secret_of(self._env)
         except BandstandError:
             self._env.close()
             raise
@@ -81,6 +80,12 @@ class Memory:
         with self._env.reading() as txn:
             lookup = PersonalLookup(self._env.dbs, txn, self.settings, normalized, now)
             return lookup.rows(user_key(user, self._secret), partial(self._like, txn, normalized))
+
+    def chosen(self, user: str, *, now: float) -> tuple[Ordinals, Scores]:
+        """What a user chose before: ordinals (n,), the most and the latest chosen first, and decayed strengths (n,)."""
+        with self._env.reading() as txn:
+            value = txn.get(user_key(user, self._secret), db=self._env.dbs["users"])
+            return favourites(value, now, self.settings.history_half_life)
 
     def exact(self, normalized: str, *, user: str | None, now: float) -> Rows:
         """As `lookup`, by the query's own record alone."""
@@ -125,10 +130,10 @@ class Memory:
             wanted = (txn.get(bytes(key), db=dbs["queries"]) for key, _ in txn.cursor(db=dbs["wanted"]))
             return [StoredQuery(value).text for value in islice(wanted, limit) if value is not None]
 
-    def popular_queries(self, prefix: str, k: int) -> list[str]:
-        """At most ``k`` shared queries that start with a normalised prefix, most chosen first."""
+    def popular(self) -> PopularQueries:
+        """Every shared query, as of now."""
         with self._env.reading() as txn:
-            return popular(txn, self._env.dbs["popular"], prefix, k, self.settings.half_life)
+            return PopularQueries.read(txn, self._env.dbs["popular"], self.settings.half_life)
 
     def query_rows(self, normalized: str, *, now: float | None = None) -> tuple[QueryRow, ...]:
         """What everybody's record of a query holds and believes, for people to read, best first.
@@ -216,29 +221,3 @@ class Memory:
     def _counter(self, name: str) -> int:
         with self._env.reading() as txn:
             return Meta(txn, self._env.dbs["meta"]).get(name)
-
-    def _read_secret(self) -> bytes | None:
-        with self._env.reading() as txn:
-            secret = txn.get(_SECRET, db=self._env.dbs["meta"])
-            schema = Meta(txn, self._env.dbs["meta"]).get("schema")
-        if secret is not None and schema != _SCHEMA:
-            raise StorageError(
-                f"the memory in {self._env.path} has format {schema}, this version reads {_SCHEMA}: "
-                "delete the folder and learn anew from the log"
-            )
-        return None if secret is None else bytes(secret)
-
-    def _agreed_secret(self) -> bytes:
-        try:
-            return self._make_secret()
-        except Conflict:  # another machine was faster: now it is known
-            return self._make_secret()
-
-    def _make_secret(self) -> bytes:
-        with self._env.writing() as txn:
-            secret = txn.get(_SECRET, db=self._env.dbs["meta"])
-            if secret is None:  # else another process was faster
-                secret = os.urandom(32)
-                txn.put(_SECRET, secret, db=self._env.dbs["meta"])
-                Meta(txn, self._env.dbs["meta"]).set("schema", _SCHEMA)
-            return secret

@@ -9,13 +9,11 @@ import numpy as np
 
 from bandstand.memory_index import spelling
 from bandstand.memory_index.keys import counter_key, encode, ordinal_key
-from bandstand.memory_index.posterior import decay
 from bandstand.memory_index.record import QueryRecord
-from bandstand.memory_index.transaction import items_under
 from bandstand.types import Ordinals
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import Database, Databases, ReadTransaction, WriteTransaction
+    from bandstand.memory_index.transaction import Databases, WriteTransaction
 
 POPULARITY = Struct("<dd")
 """A shared query's clicks and plays, and the time as of which they are counted."""
@@ -24,7 +22,6 @@ VECTOR_HEADER = Struct("<Q")
 """The change number with which a vector was set; the float16 vector follows."""
 
 _LONGEST_SUGGESTION = 255
-_SCANNED = 20_000
 
 
 def publish(
@@ -58,15 +55,3 @@ def withdraw(txn: WriteTransaction, dbs: Databases, key: bytes, record: QueryRec
     vector = txn.pop(key, db=dbs["vectors"])
     if vector is not None:
         txn.delete(counter_key(VECTOR_HEADER.unpack_from(vector)[0]), db=dbs["changes"])
-
-
-def popular(txn: ReadTransaction, db: Database, prefix: str, k: int, half_life: float) -> list[str]:
-    """At most ``k`` shared queries that start with ``prefix``, most chosen first; 20,000 are considered."""
-    found = []
-    for at, (text, value) in enumerate(items_under(txn, db, encode(prefix))):
-        if at == _SCANNED:
-            break
-        found.append((*POPULARITY.unpack(value), text))
-    newest = max((updated for _, updated, _ in found), default=0.0)
-    found.sort(key=lambda query: (-query[0] * decay(newest - query[1], half_life), query[2]))
-    return [text.decode("utf-8", "surrogatepass") for _, _, text in found[:k]]

@@ -6,31 +6,22 @@ import gc
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from bandstand.arms import open_arms
 from bandstand.bandit.split import Assignment, Split
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.brains import BrainsKeeper
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.prefix import PrefixIndex
 from bandstand.catalog.slots import Vocabulary
-from bandstand.catalog.text import normalize
+from bandstand.engine.deny import DenyList
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
+from bandstand.engine.suggest import Suggester
 from bandstand.learner.experiment import running_experiment
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.storage import Storage, open_encoder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """One completion; ``entity_id`` where it names an entity rather than a past query."""
-
-    text: str
-    entity_id: str | None = None
 
 
 class Home:
@@ -52,7 +43,7 @@ class Home:
         self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
         self.catalog = Catalog(self.store, warm=storage.cluster is not None)
         self.brains = BrainsKeeper(self.models, BanditSettings(floor=settings.exploration))
-        self.prefixes = PrefixIndex(self.catalog)
+        self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
         self._vocabulary = Vocabulary().updated(self.catalog.columns)
         self._arms = open_arms(storage, self.catalog, encoder or open_encoder(settings, storage.paths))
         self._runner = self._running(self._retrievers())
@@ -86,6 +77,7 @@ class Home:
             self.brains.refresh()
             running = running_experiment(self.memory.state)
             self._split = running.split if running is not None else None
+            self.suggester.refresh()
 
     def freeze(self) -> None:
         """Take what is loaded out of the garbage collector's rounds; for a process that will go on serving this home.
@@ -93,21 +85,9 @@ class Home:
         A catalogue is a great many objects that live as long as the process: looking through all of them again and
         again makes the longest pauses of a search.
         """
+        self.suggester.warm()
         gc.collect()
         gc.freeze()
-
-    def suggest(self, prefix: str, k: int) -> list[Suggestion]:
-        """Completions of what is being typed: queries that several people made, then names by popularity."""
-        typed = normalize(prefix)
-        past = [Suggestion(text=text) for text in self.memory.popular_queries(typed, k)] if typed else []
-        named = [
-            Suggestion(text=text, entity_id=str(self.catalog.columns.ids[ordinal]))
-            for ordinal, text in self.prefixes.complete(prefix, k + len(past))
-        ]
-        distinct: dict[str, Suggestion] = {}
-        for item in (*past, *named):
-            distinct.setdefault(normalize(item.text), item)
-        return list(distinct.values())[:k]
 
     @property
     def searchable(self) -> int:

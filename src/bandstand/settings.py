@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random"] = Field(
         "bandit", description="Policy of a search that names none"
     )
+    deny_list: Path | None = Field(
+        None, description="File of words and phrases, one a line, that are never suggested; read again when it changes"
+    )
     refresh_ms: float = Field(200.0, gt=0, description="How often new entities, memories and models are looked for")
 
     agree_users: int = Field(

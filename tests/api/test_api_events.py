@@ -156,7 +156,7 @@ class TestSuggest:
             asked = search(client, "songs for a rainy walk", user_id=user)["query_id"]
             client.post("/v1/events?wait=true", json=click(asked, "rainy", user_id=user))
         offered = client.get("/v1/suggest", params={"q": "songs for"}).json()["suggestions"]
-        assert offered == [{"text": "songs for a rainy walk", "entity_id": None}]
+        assert offered == [{"text": "songs for a rainy walk", "entity_id": None, "source": "asked"}]
 
     @pytest.mark.parametrize("q", ["", " ", "zzzz", "\x00", "!!!", "宇多", "a" * 200])
     def test_of_odd_beginnings(self, reader, q):

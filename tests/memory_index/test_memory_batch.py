@@ -103,10 +103,10 @@ def test_popular_queries_are_shared_ones_by_clicks(memory, agree, now):
     agree(memory, "adele", 1)
     with memory.batch() as batch:
         batch.click("hey", 1, user="ann", now=now)
-    assert memory.popular_queries("he", 9) == ["help", "hello"]
-    assert memory.popular_queries("he", 1) == ["help"]
-    assert memory.popular_queries("", 9) == ["help", "adele", "hello"]
-    assert memory.popular_queries("x", 9) == []
+    assert memory.popular().complete("he", 9) == ["help", "hello"]
+    assert memory.popular().complete("he", 1) == ["help"]
+    assert memory.popular().complete("", 9) == ["help", "adele", "hello"]
+    assert memory.popular().complete("x", 9) == []
 
 
 def test_stats_count_what_is_there(memory, agree, now):

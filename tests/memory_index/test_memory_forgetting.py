@@ -102,7 +102,7 @@ def test_a_forgotten_entity_leaves_every_answer(memory, agree, now):
     assert memory.lookup("hello", user=None, now=now).ordinals.tolist() == [8]
     assert memory.lookup("other side", user=None, now=now).ordinals.tolist() == [9]
     assert not len(memory.lookup("adele", user=None, now=now))
-    assert memory.popular_queries("", 9) == ["hello"]
+    assert memory.popular().complete("", 9) == ["hello"]
     assert memory.personal("ann", "", now=now).ordinals.tolist() == [8]
     assert memory.trending(now=now)[0].tolist() == []
 

@@ -100,7 +100,7 @@ def test_a_pair_is_its_users_own_until_two_agree(memory, now):
     assert not len(memory.lookup("my song", user="bob", now=now))
     assert not len(memory.lookup("my song", user=None, now=now))
     assert memory.query_rows("my song") == ()
-    assert memory.popular_queries("", 9) == []
+    assert memory.popular().complete("", 9) == []
     with memory.batch() as batch:
         batch.play("my song", 4, user="bob", now=now)
     shared = memory.lookup("my song", user="cat", now=now)

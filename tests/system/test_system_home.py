@@ -65,14 +65,14 @@ class TestHome:
             small.act("halo", on=small.search("halo remix", user=user))
             small.act("hallelujah", on=small.search("hallelujah", user=user))
         small.learn()
-        found = small.home.suggest("hal", 10)
+        found = small.home.suggester.suggest("hal", 10)
         texts = [item.text.lower() for item in found]
         assert set(texts[:2]) == {"halo remix", "hallelujah"}
         assert len(texts) == len(set(texts))
         assert "halo" in texts[2:]
         assert {item.text: item.entity_id for item in found}["halo remix"] is None
-        assert len(small.home.suggest("hal", 1)) == 1
-        assert small.home.suggest("", 5) == small.home.suggest("zzz", 5) == []
+        assert len(small.home.suggester.suggest("hal", 1)) == 1
+        assert small.home.suggester.suggest("", 5) == small.home.suggester.suggest("zzz", 5) == []
 
     def test_it_may_be_refreshed_by_several_threads(self, small):
         small.storage.store.upsert(track(f"n{n}", f"New Song {n}", "Ida") for n in range(50))
