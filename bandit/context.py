@@ -15,7 +15,10 @@ Features = tuple[tuple[str, float], ...]
 LOW, HIGH = -1.0, 5.0
 """Every feature lies between these; linear learning is easier when scales are alike."""
 
-SLOT_NAMES = ("genre", "mood", "language", "era", "year", "kind")
+SLOT_NAMES = (
+    *("track", "artist", "album", "playlist", "station", "podcast"),
+    *("genre", "mood", "language", "era", "year", "kind", "version", "intent", "text"),
+)
 """Slots with a feature of their own; all others share ``slot_other``, so that the layout never changes."""
 
 _LEXICAL_HALF = 10.0
@@ -45,6 +48,7 @@ class ContextBuilder:
             *_time_features(query.time),
             ("history", float(has_history)),
             ("filtered", float(bool(query.kinds) or bool(query.filters))),
+            ("corrected", query.correction.confidence if query.correction is not None else 0.0),
         )
 
     def build(
@@ -65,6 +69,7 @@ class ContextBuilder:
             _count_features(found),
             (
                 ("agreement", _agreement(lexical, memory)),
+                ("structured_top", _top(found.get("structured"))),
                 ("trigram_similarity", _first(found.get("trigram"), "similarity")),
                 ("alike_likeness", _first(found.get("alike"), "likeness")),
                 ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
@@ -138,6 +143,11 @@ def _count_features(found: Mapping[str, Candidates]) -> Iterator[tuple[str, floa
         total += count
         yield f"count_{arm}", math.log1p(count) / 2
     yield "candidates", math.log1p(total) / 2
+
+
+def _top(candidates: Candidates | None) -> float:
+    """The best candidate's score; 0 without candidates."""
+    return float(candidates.scores[0]) if candidates is not None and len(candidates) else 0.0
 
 
 def _first(candidates: Candidates | None, column: str) -> float:

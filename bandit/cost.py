@@ -12,6 +12,7 @@ from bandstand.errors import BadInput, StorageError
 MODELLED_MS: Mapping[str, float] = {
     "memory": 0.05,
     "lexical": 0.3,
+    "structured": 0.7,
     "personal": 0.05,
     "fresh": 0.05,
     "alike": 0.5,

@@ -143,7 +143,7 @@ def _rankings(bench: Bench, text: str) -> dict[str, Ordinals]:
     correction = bench.speller.correct(query.normalized)
     lexical, trigram = bench.lexical.retrieve(query, 100).ordinals, bench.trigram.retrieve(query, 100).ordinals
     corrected, arms = lexical, [lexical, trigram]
-    if correction is not None and correction.mode == "replace":
+    if correction is not None and correction.mode == "showing":
         instead = ask(correction.text, bench.catalog.columns)
         corrected = bench.lexical.retrieve(instead, 100).ordinals
         arms = [corrected, trigram, bench.trigram.retrieve(instead, 100).ordinals]

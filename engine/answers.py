@@ -68,9 +68,25 @@ def decision_json(impression: Impression, *, probabilities: bool) -> Json:
 
 def _head(impression: Impression) -> Json:
     query = impression.query
+    corrected = _correction_json(impression)
     return {
         "query_id": query.id,
-        "query": {"text": query.text, "normalized": query.normalized, "corrected": impression.corrected},
+        "query": {"text": query.text, "normalized": query.normalized, "corrected": corrected},
+    }
+
+
+def _correction_json(impression: Impression) -> Json | None:
+    """What was searched for instead of what was typed, or may have been meant: a remembered query before a guess."""
+    query, correction = impression.query, impression.query.correction
+    if impression.corrected is not None and query.meant == query.normalized:
+        return {"text": impression.corrected, "typed": query.normalized, "mode": "suggest", "confidence": None}
+    if correction is None:
+        return None
+    return {
+        "text": correction.text,
+        "typed": correction.typed,
+        "mode": correction.mode,
+        "confidence": correction.confidence,
     }
 
 

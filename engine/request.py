@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bandstand.bandit.split import Assignment
 from bandstand.catalog.columns import Columns
-from bandstand.catalog.slots import Vocabulary, find_slots
 from bandstand.catalog.text import normalize
+from bandstand.engine.reading import Reader
 from bandstand.errors import BadInput
-from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query
+from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query, actor_of
 
 MAX_QUERY_CHARS = 10_000
 
@@ -20,6 +20,7 @@ class SearchRequest:
     """One search as asked for. With ``query_id`` it is a further page of that search.
 
     A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from.
+    Unless it is to ``correct``, it is answered by what was typed alone.
     An ``assignment`` is the policy that an online experiment chose for this visitor, in place of ``policy``.
     """
 
@@ -35,6 +36,7 @@ class SearchRequest:
     assignment: Assignment | None = None
     explain: bool = False
     preview: bool = False
+    correct: bool = True
     locale: str | None = None
 
 
@@ -100,11 +102,10 @@ def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in names)
 
 
-def build_query(
-    request: SearchRequest, *, query_id: str, now: float, columns: Columns, vocabulary: Vocabulary
-) -> Query:
-    """Normalise, find slots, and turn kinds and filters into one mask over ordinals."""
+def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:
+    """Normalise, read, correct, and turn kinds and filters into one mask over ordinals."""
     normalized = normalize(request.query)
+    actor = actor_of(request.user_id, request.session_id)
     restricted = bool(request.kinds) or bool(request.filters)
     return Query(
         id=query_id,
@@ -118,6 +119,8 @@ def build_query(
         session_id=request.session_id,
         locale=request.locale,
         time=now,
-        slots=find_slots(normalized, vocabulary),
+        slots=reader.interpret(normalized).slots(),
+        correction=reader.correct(normalized, actor) if request.correct else None,
+        literal=not request.correct,
         allowed=columns.mask(request.kinds, request.filters) if restricted else None,
     )

@@ -119,10 +119,10 @@ class Retrieval:
 
 
 def best_similarity(query: Query, lexical: Candidates, columns: Columns) -> float:
-    """How well the best of the first lexical hits matches the whole query, in [0, 1]."""
+    """How well the best of the first lexical hits matches the words that it was looked up by, in [0, 1]."""
     head = lexical.ordinals[:_HEAD]
     head = head[head < columns.n]  # the index may be a moment ahead of this search's snapshot
-    if not len(head) or not query.normalized:
+    if not len(head) or not query.meant:
         return 0.0
     texts: Sequence[str] = [*columns.titles[head], *columns.names[head]]
-    return float(np.max(process.cdist([query.normalized[:256]], texts, scorer=fuzz.ratio))) / 100.0
+    return float(np.max(process.cdist([query.meant[:256]], texts, scorer=fuzz.ratio))) / 100.0

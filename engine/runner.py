@@ -15,8 +15,9 @@ from bandstand.engine.arm_calls import ArmAnswer, ArmCalls, nothing
 from bandstand.retrievers.base import Retriever
 from bandstand.types import Query
 
-INLINE_ARMS = frozenset({"memory", "alike", "personal", "fresh"})
-"""Arms that answer in well under a millisecond: a thread hand-over would cost more than they do."""
+INLINE_ARMS = frozenset({"memory", "structured", "alike", "personal", "fresh"})
+"""Arms that read nothing but this process's memory and answer in about a millisecond or less: a thread hand-over would
+cost as much."""
 
 TURN_S = 0.02
 """How long the next slow arm of a search waits for the one before it. Retrievers compute in this process: side by side

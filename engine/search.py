@@ -13,9 +13,9 @@ import numpy as np
 from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.slots import Vocabulary
 from bandstand.engine.curated import curated
 from bandstand.engine.explain import explain
+from bandstand.engine.reading import Reader
 from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.errors import BadInput
@@ -65,7 +65,7 @@ class Engine:
         self,
         *,
         catalog: Catalog,
-        vocabulary: Callable[[], Vocabulary],
+        reader: Reader,
         retrieval: Retrieval,
         brains: Callable[[], Brains],
         log: ImpressionLog,
@@ -74,7 +74,7 @@ class Engine:
         curation: Callable[[str], Curation] = lambda _: Curation(),
     ) -> None:
         self._catalog = catalog
-        self._vocabulary = vocabulary
+        self._reader = reader
         self._retrieval = retrieval
         self._brains = brains
         self._log = log
@@ -119,7 +119,7 @@ class Engine:
             query_id=self._new_id(),
             now=self._clock(),
             columns=self._catalog.columns,
-            vocabulary=self._vocabulary(),
+            reader=self._reader,
         )
 
     def policy(self, name: str) -> Policy:

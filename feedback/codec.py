@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import orjson
 
 from bandstand.errors import BadInput, StorageError
-from bandstand.types import ArmDecision, ArmOutcome, Decision, Event, Filters, Impression, Query, Slot
+from bandstand.types import ArmDecision, ArmOutcome, Correction, Decision, Event, Filters, Impression, Query, Slot
 
 _FRAME = struct.Struct("<2sBBI")
 _COUNTS = struct.Struct("<4I")
@@ -151,7 +151,9 @@ def _header(impression: Impression) -> dict[str, object]:
         "filters": (query.filters.values, query.filters.year_gte, query.filters.year_lte),
         "who": (query.user_id, query.session_id, query.locale),
         "time": query.time,
-        "slots": [(slot.name, slot.value, slot.confidence) for slot in query.slots],
+        "slots": [(slot.name, slot.value, slot.confidence, slot.phrase) for slot in query.slots],
+        "correction": None if query.correction is None else asdict(query.correction),
+        "literal": query.literal,
         "policy": (decision.policy, decision.version, decision.experiment, decision.assigned),
         "arms": [
             (arm.arm, arm.depth, arm.propensity, arm.probabilities, [name for name, _ in arm.context])
@@ -209,6 +211,8 @@ def _query(header: dict[str, Any]) -> Query:
         locale=locale,
         time=header["time"],
         slots=tuple(Slot(*slot) for slot in header["slots"]),
+        correction=Correction(**found) if (found := header.get("correction")) else None,
+        literal=header.get("literal", False),
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import iso, timestamp
-from bandstand.types import ArmDecision, ArmOutcome, Decision, Filters, Impression, Query, Slot
+from bandstand.types import ArmDecision, ArmOutcome, Correction, Decision, Filters, Impression, Query, Slot
 
 _APPLICATION = "bandstand"
 
@@ -83,7 +84,9 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
         "filters": [[name, list(values)] for name, values in query.filters.values],
         "year": [query.filters.year_gte, query.filters.year_lte],
         "normalized": query.normalized,
-        "slots": [[slot.name, slot.value, slot.confidence] for slot in query.slots],
+        "slots": [[slot.name, slot.value, slot.confidence, slot.phrase] for slot in query.slots],
+        "correction": None if query.correction is None else asdict(query.correction),
+        "literal": query.literal,
         "user_id": query.user_id,
         "session_id": query.session_id,
         "locale": query.locale,
@@ -144,6 +147,8 @@ def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> Query:
         locale=attributes["locale"],
         time=timestamp(document["timestamp"], "timestamp") or 0.0,
         slots=tuple(Slot(*slot) for slot in attributes["slots"]),
+        correction=Correction(**found) if (found := attributes.get("correction")) else None,
+        literal=attributes.get("literal", False),
     )
 
 

@@ -26,7 +26,7 @@ from bandstand.memory_index.publishing import VECTOR_HEADER
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.secret import secret_of
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.stored import StoredQuery
+from bandstand.memory_index.stored import StoredQuery, shared_rows, worth
 from bandstand.memory_index.transaction import items_from, items_under
 from bandstand.memory_index.trend import trending
 from bandstand.types import Ordinals, Scores
@@ -92,6 +92,27 @@ class Memory:
         key = None if user is None else user_key(user, self._secret)
         with self._env.reading() as txn:
             return Lookup(self._env.dbs, txn, self.settings, user=key, now=now).exact_rows(normalized)
+
+    def has_learned(self, normalized: str, user: str | None) -> bool:
+        """Whether a normalised query has led enough users, or this one, to anything."""
+        key, dbs = query_key(normalized), self._env.dbs
+        with self._env.reading() as txn:
+            record = txn.get(key, db=dbs["queries"])
+            if record is not None and shared_rows(record):
+                return True
+            return user is not None and txn.get(user_key(user, self._secret) + key, db=dbs["own"]) is not None
+
+    def successful(self, after: int) -> tuple[int, list[tuple[str, float]]]:
+        """Shared queries that came after a change number, each with its clicks and plays, and the newest change number.
+
+        Start with 0 and hand the number back at the next call. A query is met once it has its vector.
+        """
+        dbs = self._env.dbs
+        with self._env.reading() as txn:
+            keys = [bytes(key) for _, key in items_from(txn, dbs["changes"], counter_key(after + 1))]
+            records = [record for key in keys if (record := txn.get(key, db=dbs["queries"])) is not None]
+            found = [(StoredQuery(record).text, worth(record)[0]) for record in records]
+            return Meta(txn, dbs["meta"]).get("changes"), found
 
     def like_answers(self, normalized: str, *, now: float) -> LikeAnswers:
         """What other shared queries led to that have answers in common with a normalised query."""

@@ -18,11 +18,14 @@ went: so `limit_arm` can show a model what a search would have looked like with 
 ``popularity``         in [0, 1]
 ``age``                years from release to query, NaN where the year is unknown
 ``kind``               index into `bandstand.types.KINDS`, a category
-``slot_match``         share of what the query's slots ask for that the entity has: Σ slot confidence · entity
-                       confidence / Σ slot confidence; NaN for a query without slots
+``slot_match``         share of the attributes, kinds and years asked for that the entity has, see `slot_match`; NaN
+                       where the query asks for none
+``name_match``         probability that the query, or a part of it, names the entity or whose it is
 ``query_length``       characters
 ``query_words``        words
 =====================  =============================================================================================
+
+Where a corrected text is searched for, the first six are the larger of what the typed and the corrected text give.
 """
 
 from __future__ import annotations
@@ -39,14 +42,14 @@ from rapidfuzz.distance import Indel, Prefix
 from bandstand.catalog.columns import Columns
 from bandstand.errors import BadInput
 from bandstand.ranker.keys import artist_key
-from bandstand.ranker.slots import slot_match
+from bandstand.ranker.slots import name_match, slot_match
 from bandstand.types import ARM_COLUMNS, ARMS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Raise it when a feature changes its meaning but not its name: models trained before are then refused."""
 
-BOUNDED_ARMS = frozenset({"memory", "dense", "rephrase"})
-"""Retrievers whose score is a probability or a cosine, comparable between queries."""
+BOUNDED_ARMS = frozenset({"memory", "structured", "dense", "rephrase"})
+"""Retrievers whose score is a probability, a share or a cosine, comparable between queries."""
 
 PAIR_FEATURES = (
     "title_exact",
@@ -59,6 +62,7 @@ PAIR_FEATURES = (
     "age",
     "kind",
     "slot_match",
+    "name_match",
     "query_length",
     "query_words",
 )
@@ -145,19 +149,25 @@ def _arm_facts(candidates: CandidateSet) -> dict[str, Any]:
 
 
 def _text_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
-    text = query.normalized[:COMPARED_LENGTH]
+    facts = _compared(query.normalized, ordinals, columns)
+    if query.meant != query.normalized:
+        corrected = _compared(query.meant, ordinals, columns)
+        facts = {name: np.maximum(values, corrected[name]) for name, values in facts.items()}
+    return {**facts, "query_length": len(query.normalized), "query_words": len(query.normalized.split())}
+
+
+def _compared(normalized: str, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
+    """How like a text and the names of entities are, by feature, each (m,)."""
+    text = normalized[:COMPARED_LENGTH]
     titles = columns.titles[ordinals]
     names = columns.names[ordinals].tolist()
-    words = query.normalized.split()
     return {
-        "title_exact": (titles == query.normalized) & bool(text),
+        "title_exact": (titles == normalized) & bool(text),
         "title_prefix": _compare(text, titles.tolist(), Prefix.similarity) / max(len(text), 1),
         "title_ratio": _compare(text, titles.tolist(), Indel.normalized_similarity),
         "name_ratio": _compare(text, names, Indel.normalized_similarity),
         "token_coverage": _compare(text, names, fuzz.token_set_ratio) / 100,
-        "artist_in_query": np.isin(columns.artist_key[ordinals], _possible_artists(words)),
-        "query_length": len(query.normalized),
-        "query_words": len(words),
+        "artist_in_query": np.isin(columns.artist_key[ordinals], _possible_artists(normalized.split())),
     }
 
 
@@ -167,6 +177,7 @@ def _entity_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[st
         "age": 1970 + query.time / _SECONDS_A_YEAR - columns.year[ordinals],
         "kind": columns.kind[ordinals],
         "slot_match": slot_match(query.slots, ordinals, columns),
+        "name_match": name_match(query.slots, ordinals, columns),
     }
 
 

@@ -16,6 +16,7 @@ SMOOTHING = 60
 ARM_WEIGHTS: Mapping[str, float] = {
     "memory": 3.0,
     "lexical": 1.0,
+    "structured": 1.0,
     "alike": 0.5,
     "personal": 1.0,
     "fresh": 0.3,
@@ -35,6 +36,7 @@ PAIR_WEIGHTS: Mapping[str, float] = {
     "artist_in_query": 0.3,
     "popularity": 0.5,
     "slot_match": 0.5,
+    "name_match": 0.5,
 }
 
 

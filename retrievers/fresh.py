@@ -13,12 +13,16 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import finish, permitted
 from bandstand.types import KINDS, Candidates, Query, Scores, Slot
+from bandstand.understanding.records import UNSTATED
 
 _MINUTE = 60.0
 _DAY = 86_400.0
 _YEAR = 365.2425 * _DAY
 _MOST = 1_000.0
 """Half-lives that a 64-bit number can hold."""
+SURE = 0.5
+"""Words that are read as facts with less than this probability, over all such readings, are more likely a name."""
+
 _PERIOD = re.compile(r"(\d{4})(?:-(\d{4}))?")
 
 
@@ -84,10 +88,10 @@ class FreshRetriever:
     score = fit · (w₁ · log(1 + trend) / log(1 + largest trend) + w₂ · 2^(−days since added / 14)
     + w₃ · 2^(−years since release / 2) + w₄ · popularity)
 
-    ``fit`` is 1 without slots; with slots it is the product over what the query names of slot confidence times
-    attribute confidence, and entities that lack one of them are left out. Several readings of one word (genre rock,
-    tag rock) count as the best of them. All but ``fit`` is as of the end of the query's minute, so that it is worked
-    out once a minute, or when the memory or the catalogue has changed.
+    ``fit`` is the product over the words that surely ask for a fact (see `SURE`) of Σ slot confidence · attribute
+    confidence over their readings (genre rock, tag rock); entities that have none of these are left out. It is 1 where
+    the query asks for no fact. All but ``fit`` is as of the end of the query's minute, so that it is worked out once a
+    minute, or when the memory or the catalogue has changed.
     """
 
     name = "fresh"
@@ -143,15 +147,16 @@ def _faded(seconds: float, half_life: float) -> float:
 
 
 def _fit(slots: tuple[Slot, ...], columns: Columns) -> Scores:
-    """How well each entity has what the slots name, float32 (n,) in [0, 1]."""
+    """How well each entity has what the words of the query ask for, float32 (n,) in [0, 1]."""
+    asked: dict[str, list[Slot]] = {}
+    for slot in slots:
+        if slot.name not in UNSTATED:
+            asked.setdefault(slot.phrase or slot.value, []).append(slot)
     fit = np.ones(columns.n, np.float32)
-    for value in dict.fromkeys(slot.value for slot in slots):
-        readings = np.zeros(columns.n, np.float32)
-        for slot in slots:
-            if slot.value == value:
-                np.maximum(readings, _having(slot, columns), out=readings)
-        fit *= readings
-    return fit
+    for readings in asked.values():
+        if sum(slot.confidence for slot in readings) >= SURE:
+            fit *= np.sum([_having(slot, columns) for slot in readings], axis=0, dtype=np.float32)
+    return np.minimum(fit, np.float32(1.0))
 
 
 def _having(slot: Slot, columns: Columns) -> Scores:

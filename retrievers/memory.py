@@ -27,7 +27,8 @@ class MemoryRetriever:
         if not query.normalized or depth <= 0:
             return Candidates.empty(self.name)
         try:
-            rows = self._memory.lookup(query.normalized, user=query.actor, now=query.time)
+            lookup = self._memory.exact if query.literal else self._memory.lookup
+            rows = lookup(query.normalized, user=query.actor, now=query.time)
             curation = self._memory.curation(query.normalized)
         except BandstandError as error:
             raise RetrievalError(f"the memory cannot be read: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bandstand.types import Slot
 
@@ -12,6 +11,9 @@ TEXT = "text"
 
 NAMED = ("track", "artist", "album", "playlist", "station", "podcast")
 """The slots whose values are names of entities, in the order of `bandstand.types.KINDS`."""
+
+UNSTATED = frozenset({*NAMED, TEXT, "intent", "version"})
+"""The slots that are no attribute of an entity; all others (genre, mood, year, kind, ...) are facts that it states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +59,15 @@ class Interpretation:
     readings: tuple[Reading, ...] = ()
 
     def slots(self, least: float = 0.05) -> tuple[Slot, ...]:
-        """Every (slot, value) but loose text with its marginal probability, the likeliest first.
+        """Every (slot, value) with its marginal probability and the words that name it, the likeliest first.
 
-        The sum over readings that hold it, P(reading); what stays below ``least`` is left out.
+        The sum over readings that hold it, P(reading); what stays below ``least`` is left out. The words are those of
+        the likeliest reading that holds it.
         """
-        found: dict[tuple[str, str], float] = {}
+        found: dict[tuple[str, str], tuple[float, str]] = {}
         for reading in self.readings:
-            for key in {(sense.slot, sense.value) for sense in reading.senses if sense.slot != TEXT}:
-                found[key] = found.get(key, 0.0) + reading.probability
-        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(Slot(name, value, min(p, 1.0)) for (name, value), p in ranked if p >= least)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """What may have been meant by a query. ``text`` is normalised.
-
-    ``mode`` is "replace" when the typed words find little ("showing results for ``text``; search instead for what
-    was typed") and "suggest" when they are words of the catalogue themselves ("did you mean"). ``edits`` counts
-    changed letters, ``confidence`` is the corrected words' share of the likelihood, in (0, 1].
-    """
-
-    typed: str
-    text: str
-    mode: Literal["replace", "suggest"]
-    edits: int
-    confidence: float
+            for key, sense in {(sense.slot, sense.value): sense for sense in reading.senses}.items():
+                before, phrase = found.get(key, (0.0, " ".join(self.words[sense.start : sense.end])))
+                found[key] = before + reading.probability, phrase
+        ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
+        return tuple(Slot(*key, min(p, 1.0), phrase) for key, (p, phrase) in ranked if p >= least)

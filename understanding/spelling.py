@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.types import Correction
 from bandstand.understanding.lexicon import Lexicon
-from bandstand.understanding.records import Correction
 from bandstand.understanding.variants import MUCH, RARE, SLIP
 
 
@@ -55,19 +55,27 @@ class Speller:
     def __init__(self, lexicon: Lexicon, settings: SpellingSettings | None = None) -> None:
         self._lexicon = lexicon
         self._settings = settings or SpellingSettings()
-        self._learned: dict[str, float] = {}
+        self._learned: set[str] = set()
 
     def learn(self, normalized: str, clicks: float) -> None:
-        """A query led to clicks: it is right as it is, and its words are words. For the thread that refreshes."""
-        self._learned[normalized] = self._learned.get(normalized, 0.0) + clicks
-        for word in normalized.split():
-            self._lexicon.vocabulary.add(word, clicks)
+        """A query led to clicks: it is right as it is, and its words are words. For the thread that refreshes.
 
-    def correct(self, normalized: str, *, learned: bool = False) -> Correction | None:
-        """What may have been meant, None when the query is best left alone; ``learned``: the memory knows the query."""
+        What looks like a slip for a far more common word stays one: people choose from a misspelt query's page too.
+        """
+        if normalized in self._learned:
+            return
+        self._learned.add(normalized)
+        vocabulary = self._lexicon.vocabulary
+        for word in normalized.split():
+            if all(near.weight <= MUCH * (vocabulary.weight(word) + clicks) for near in vocabulary.near(word)):
+                vocabulary.add(word, clicks)
+        vocabulary.index()
+
+    def correct(self, normalized: str) -> Correction | None:
+        """What may have been meant, None when the query is best left alone."""
         settings, words = self._settings, normalized.split()
         too_long = len(words) > settings.words or len(normalized) > settings.letters
-        if learned or too_long or normalized in self._learned:
+        if too_long or normalized in self._learned:
             return None
         unknown = [not self._lexicon.vocabulary.weight(word) for word in words]
         repaired, edits, confidence = self._repaired(words, unknown)
@@ -76,7 +84,7 @@ class Speller:
             return None
         sure = any(unknown) and confidence >= settings.replace
         return Correction(
-            typed=normalized, text=text, mode="replace" if sure else "suggest", edits=edits, confidence=confidence
+            typed=normalized, text=text, mode="showing" if sure else "suggest", edits=edits, confidence=confidence
         )
 
     def _repaired(self, words: Sequence[str], unknown: Sequence[bool]) -> tuple[list[str], int, float]:

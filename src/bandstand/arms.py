@@ -11,6 +11,7 @@ from bandstand.cluster.follower import serving
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.corrected import CorrectedRetriever
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
 from bandstand.retrievers.encoder import Encoder
@@ -26,9 +27,11 @@ from bandstand.retrievers.opensearch_trigram import OpenSearchTrigram
 from bandstand.retrievers.opensearch_vectors import vector_schema
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever
+from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.retrievers.text_index import TextIndex
 from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings
 from bandstand.storage import Storage
+from bandstand.understanding.understanding import Understanding
 
 
 class Arms(Protocol):
@@ -60,14 +63,15 @@ class HomeArms:
         Unavailable: there is no index yet; the message says how to make one.
     """
 
-    def __init__(self, storage: Storage, catalog: Catalog, encoder: Encoder) -> None:
+    def __init__(self, storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding) -> None:
         self._text = TextIndex.open(storage.paths.text, writable=False)
         self._dense = DenseIndex(storage.vectors, settings=DenseSettings(exact_limit=storage.settings.exact_up_to))
         self._rephrase = RephraseRetriever(storage.memory, encoder, catalog)
         self.retrievers: Mapping[str, Retriever] = _named(
             *_learned(storage.memory, catalog, self._rephrase),
-            LexicalRetriever(self._text, catalog),
-            TrigramRetriever(self._text, catalog),
+            CorrectedRetriever(LexicalRetriever(self._text, catalog), typed=False),
+            StructuredRetriever(understanding, catalog),
+            CorrectedRetriever(TrigramRetriever(self._text, catalog), typed=True),
             DenseRetriever(encoder, self._dense, catalog),
         )
 
@@ -94,7 +98,9 @@ class ClusterArms:
         Unavailable: there is no index yet, or none of this encoder; the message says how to make one.
     """
 
-    def __init__(self, cluster: Cluster, storage: Storage, catalog: Catalog, encoder: Encoder) -> None:
+    def __init__(
+        self, cluster: Cluster, storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding
+    ) -> None:
         self._cluster = cluster
         self._schemas = (TEXT, vector_schema(encoder.fingerprint, encoder.dim))
         text, vectors = (cluster.index(schema.part) for schema in self._schemas)
@@ -103,8 +109,9 @@ class ClusterArms:
         self._rephrase = RephraseRetriever(storage.memory, encoder, catalog)
         self.retrievers: Mapping[str, Retriever] = _named(
             *_learned(storage.memory, catalog, self._rephrase),
-            OpenSearchLexical(first, catalog),
-            OpenSearchTrigram(first, catalog, TrigramSettings()),
+            CorrectedRetriever(OpenSearchLexical(first, catalog), typed=False),
+            StructuredRetriever(understanding, catalog),
+            CorrectedRetriever(OpenSearchTrigram(first, catalog, TrigramSettings()), typed=True),
             OpenSearchDense(cluster, vectors, encoder, catalog, deadline_s=deadline_s),
         )
         self._seq = self._served()
@@ -126,11 +133,11 @@ class ClusterArms:
         return min(serving(self._cluster, schema)[1] for schema in self._schemas)
 
 
-def open_arms(storage: Storage, catalog: Catalog, encoder: Encoder) -> Arms:
+def open_arms(storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding) -> Arms:
     """The retrievers that belong to a storage's backend."""
     if storage.cluster is None:
-        return HomeArms(storage, catalog, encoder)
-    return ClusterArms(storage.cluster, storage, catalog, encoder)
+        return HomeArms(storage, catalog, encoder, understanding)
+    return ClusterArms(storage.cluster, storage, catalog, encoder, understanding)
 
 
 def _learned(memory: Memory, catalog: Catalog, rephrase: RephraseRetriever) -> tuple[Retriever, ...]:

@@ -12,8 +12,8 @@ from bandstand.bandit.split import Assignment, Split
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.brains import BrainsKeeper
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.slots import Vocabulary
 from bandstand.engine.deny import DenyList
+from bandstand.engine.reading import Reader
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
@@ -22,6 +22,7 @@ from bandstand.learner.experiment import running_experiment
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.storage import Storage, open_encoder
+from bandstand.understood import Understood
 
 
 class Home:
@@ -44,12 +45,14 @@ class Home:
         self.catalog = Catalog(self.store, warm=storage.cluster is not None)
         self.brains = BrainsKeeper(self.models, BanditSettings(floor=settings.exploration))
         self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
-        self._vocabulary = Vocabulary().updated(self.catalog.columns)
-        self._arms = open_arms(storage, self.catalog, encoder or open_encoder(settings, storage.paths))
+        self._understood = understood = Understood(storage, self.catalog)
+        self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
+        encoder = encoder or open_encoder(settings, storage.paths)
+        self._arms = open_arms(storage, self.catalog, encoder, understood.understanding)
         self._runner = self._running(self._retrievers())
         self.engine = Engine(
             catalog=self.catalog,
-            vocabulary=lambda: self._vocabulary,
+            reader=self.reader,
             retrieval=Retrieval(
                 self._runner, has_history=self.memory.knows, seed=settings.seed, deadline_ms=settings.deadline_ms
             ),
@@ -70,8 +73,8 @@ class Home:
         """Take in what other threads and processes have written since: entities, memories, models, experiments."""
         with self._refreshing:
             self.catalog.refresh()
-            self._vocabulary = self._vocabulary.updated(self.catalog.columns)
             self.memory.follow()
+            self._understood.refresh()
             self._arms.refresh()
             self.models.follow()
             self.brains.refresh()

@@ -35,8 +35,19 @@ Clock = Callable[[], float]
 DEPTHS: tuple[int, ...] = (0, 10, 50, 200)
 """The depths between which the bandit chooses, ascending; 0 skips the retriever."""
 
-ARMS: tuple[str, ...] = ("memory", "lexical", "personal", "fresh", "alike", "trigram", "rephrase", "dense")
-"""Every retriever, cheapest first: the order in which decisions are taken and features are laid out."""
+ARMS: tuple[str, ...] = (
+    "memory",
+    "lexical",
+    "structured",
+    "personal",
+    "fresh",
+    "alike",
+    "trigram",
+    "rephrase",
+    "dense",
+)
+"""Every retriever: the order in which decisions are taken and features are laid out. Those that read nothing but this
+process's memory, and the words of the query, come before the expensive ones."""
 
 ArmStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
 """`rescue`: not chosen, but asked because the chosen ones found nothing."""
@@ -78,11 +89,31 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A part of the query that names an attribute (or ``kind``, ``year``), e.g. ("mood", "happy", 0.9)."""
+    """What a part of the query may mean, e.g. ("mood", "happy", 0.9), and the normalised words that may mean it.
+
+    ``confidence`` is the probability of that meaning, in (0, 1], over all readings of the query.
+    """
 
     name: str
     value: str
     confidence: float = 1.0
+    phrase: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What may have been meant by a query; both texts are normalised.
+
+    ``mode`` is "showing" when the corrected words are searched for ("showing results for ``text``; search instead for
+    ``typed``") and "suggest" when the typed ones are ("did you mean ``text``?"). ``edits`` counts changed letters;
+    ``confidence`` is the corrected words' share of the likelihood, in (0, 1].
+    """
+
+    typed: str
+    text: str
+    mode: Literal["showing", "suggest"]
+    edits: int
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +134,7 @@ class Query:
 
     ``allowed`` is None when every live entity may be returned, else a boolean mask over ordinals, shape
     (n_ordinals,), that already combines kinds, filters and liveness: a retriever returns only ordinals that are
-    inside the mask and True in it.
+    inside the mask and True in it. ``literal``: nothing typed is taken for a slip of the keyboard.
     """
 
     id: str
@@ -118,12 +149,20 @@ class Query:
     locale: str | None = None
     time: float = 0.0
     slots: tuple[Slot, ...] = ()
+    correction: Correction | None = None
+    literal: bool = False
     allowed: Mask | None = field(default=None, compare=False, repr=False)
 
     @property
     def actor(self) -> str | None:
         """Whose behaviour this is: the user, else a stand-in made of the session, else nobody's."""
         return actor_of(self.user_id, self.session_id)
+
+    @property
+    def meant(self) -> str:
+        """The normalised text to look words up by: the corrected one where results are shown for that."""
+        corrected = self.correction is not None and self.correction.mode == "showing"
+        return self.correction.text if self.correction is not None and corrected else self.normalized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -64,7 +64,7 @@ def engine(small):
         runners.append(ArmRunner(found))
         return Engine(
             catalog=small.home.catalog,
-            vocabulary=lambda: small.home._vocabulary,
+            reader=small.home.reader,
             retrieval=Retrieval(runners[-1], has_history=has_history, seed=1, deadline_ms=deadline_ms),
             brains=small.home.brains,
             log=small.home.log,

@@ -9,6 +9,7 @@ from bandstand.feedback.log import Log
 from bandstand.types import (
     ArmDecision,
     ArmOutcome,
+    Correction,
     Decision,
     Event,
     Filters,
@@ -37,7 +38,9 @@ def impression(
             session_id=session,
             locale="is",
             time=time,
-            slots=(Slot("mood", "happy", 0.5),),
+            slots=(Slot("mood", "happy", 0.5, "merry"),),
+            correction=Correction(typed="hapy", text="happy", mode="showing", edits=1, confidence=0.75),
+            literal=True,
         ),
         decision=Decision(
             policy=policy,

@@ -20,6 +20,7 @@ from bandstand.feedback.codec import (
 from bandstand.types import (
     ArmDecision,
     ArmOutcome,
+    Correction,
     Decision,
     Event,
     Filters,
@@ -51,7 +52,10 @@ queries = st.builds(
     session_id=maybe,
     locale=maybe,
     time=finite,
-    slots=st.lists(st.builds(Slot, text, text, finite), max_size=2).map(tuple),
+    slots=st.lists(st.builds(Slot, text, text, finite, text), max_size=2).map(tuple),
+    correction=st.none()
+    | st.builds(Correction, typed=text, text=text, mode=st.just("suggest"), edits=st.integers(0, 9), confidence=finite),
+    literal=st.booleans(),
 )
 decisions = st.builds(
     Decision,

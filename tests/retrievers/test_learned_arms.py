@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from factories import NOW
 
-from bandstand.catalog.slots import Vocabulary, find_slots
 from bandstand.errors import RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.alike import AlikeRetriever
@@ -22,6 +21,7 @@ from bandstand.retrievers.rephrase import RephraseRetriever, RephraseSettings
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.retrievers.vectors import VectorStore
 from bandstand.types import ARM_COLUMNS, Attribute, Entity, Slot
+from bandstand.understanding.understanding import Understanding
 
 DAY = 86_400.0
 
@@ -141,11 +141,11 @@ class TestFresh:
             ("calm playlist", ["p:rainy"]),
             ("pop songs 2015", ["t:hello", "t:hallo"]),
             ("pop of the nineties", []),
-            ("rock radio", ["s:rock"]),
+            ("rock stations", ["s:rock"]),
         ],
     )
     def test_what_the_query_names_is_had_by_all(self, world, memory, text, ids):
-        slots = find_slots(text, Vocabulary().updated(world.catalog.columns))
+        slots = Understanding(world.catalog).interpret(text).slots()
         assert slots
         found = FreshRetriever(memory, world.catalog).retrieve(world.ask(text, slots=slots), 10)
         assert world.catalog.columns.ids[found.ordinals].tolist() == ids

@@ -92,8 +92,8 @@ class Small:
     def senses(self, text: str) -> tuple[Sense, ...]:
         return self.read(text).readings[0].senses
 
-    def correct(self, text: str, *, learned: bool = False):
-        return self.speller.correct(normalize(text), learned=learned)
+    def correct(self, text: str):
+        return self.speller.correct(normalize(text))
 
     def found(self, retriever, text: str, depth: int = 10) -> list[str]:
         """Ids that a retriever answers a text with, best first."""

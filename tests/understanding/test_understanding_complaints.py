@@ -9,7 +9,7 @@ import pytest
 
 def test_did_you_mean_navidrome_255(small):
     correction = small.correct("tayler swift")
-    assert (correction.text, correction.mode) == ("taylor swift", "replace")
+    assert (correction.text, correction.mode) == ("taylor swift", "showing")
 
 
 def test_accents_do_not_matter_lms_579(small):

@@ -1,0 +1,49 @@
+"""A retriever that looks for the corrected words of a misspelt query: instead of the typed ones, or beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bandstand.retrievers.base import Retriever, finish
+from bandstand.types import Candidates, Query
+
+
+class CorrectedRetriever:
+    """Asks another retriever by `Query.meant`.
+
+    With ``typed`` it asks by what was typed as well, and a candidate of both counts by its better score: a correction
+    may be wrong.
+    """
+
+    def __init__(self, inner: Retriever, *, typed: bool) -> None:
+        self._inner = inner
+        self._typed = typed
+
+    @property
+    def name(self) -> str:
+        """The inner retriever's."""
+        return self._inner.name
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`."""
+        if query.meant == query.normalized:
+            return self._inner.retrieve(query, depth)
+        instead = self._inner.retrieve(replace(query, normalized=query.meant), depth)
+        return _better_of(self._inner.retrieve(query, depth), instead, depth) if self._typed else instead
+
+
+def _better_of(first: Candidates, second: Candidates, depth: int) -> Candidates:
+    """Two answers of one retriever as one, each candidate with the facts that go with its better score."""
+    return finish(
+        first.retriever,
+        np.concatenate([first.ordinals, second.ordinals]),
+        np.concatenate([first.scores, second.scores]),
+        mask=None,
+        depth=depth,
+        columns={
+            name: np.concatenate([first.columns[name], second.columns[name]])
+            for name in first.columns.keys() & second.columns.keys()
+        },
+    )
