@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -18,12 +20,24 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class CorrectionAnswer(Answer):
+    """What was searched for instead of what was typed (`showing`), or may have been meant (`suggest`).
+
+    `confidence` is in (0, 1]; null where it is a query that people made before.
+    """
+
+    text: str
+    typed: str
+    mode: Literal["showing", "suggest"]
+    confidence: float | None
+
+
 class QueryAnswer(Answer):
-    """What was searched; `corrected` is what a retriever looked for instead of a misspelt word."""
+    """What was searched."""
 
     text: str
     normalized: str
-    corrected: str | None
+    corrected: CorrectionAnswer | None
 
 
 class SourceAnswer(Answer):

@@ -61,6 +61,7 @@ class SearchBody(BaseModel):
     )
     explain: bool = False
     preview: bool = Field(False, description="Answer without logging: for results while somebody is still typing")
+    correct: bool = Field(True, description="False: answer what was typed, whatever it may be a slip for")
     locale: Annotated[str, Field(max_length=35)] | None = None
 
     def to_request(self, default_policy: str) -> SearchRequest:
@@ -77,6 +78,7 @@ class SearchBody(BaseModel):
             policy=self.policy or default_policy,
             explain=self.explain,
             preview=self.preview,
+            correct=self.correct,
             locale=self.locale,
         )
 

@@ -22,7 +22,7 @@ from bandstand.feedback.ubi import query_to_ubi
 from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Impression, Query
 from bench.figures import Figure
 
-ARMS = ("personal", "fresh", "alike", "trigram", "rephrase", "dense")
+ARMS = ("structured", "personal", "fresh", "alike", "trigram", "rephrase", "dense")
 LOGGED = (0.4, 0.2, 0.2, 0.2)
 FEATURES = 12
 HITS = 10

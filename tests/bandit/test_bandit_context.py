@@ -90,7 +90,7 @@ def test_a_single_lexical_hit_stands_alone(
     assert (seen["lexical_gap2"], seen["lexical_gap10"]) == (1.0, 1.0)
 
 
-READ = ("memory", "lexical", "alike", "trigram", "rephrase")
+READ = ("memory", "lexical", "structured", "alike", "trigram", "rephrase")
 """The arms of whose answers a later decision reads more than the number."""
 
 FACTS = ("clicks", "distance", "similarity", "likeness")

@@ -51,7 +51,7 @@ def with_positions(data, seed):
 
 @pytest.mark.parametrize("clicked", [False, True])
 def test_two_workers_train_the_model_of_one_process(address, clicked):
-    data, fresh = synthetic(600, 7, NAMES), synthetic(400, 8, NAMES)
+    data, fresh = synthetic(1200, 7, NAMES), synthetic(400, 8, NAMES)
     data = with_positions(data, 3) if clicked else data
     here = train_lambdamart(data, settings=SETTINGS, seed=1)
     there = train_lambdamart(data, settings=SETTINGS, seed=1, boost=DaskBoost(address))

@@ -70,7 +70,7 @@ def test_the_query_is_encoded_once():
     assert price(("rephrase", "dense")) == {"rephrase": 6.3, "dense": 0.0}
     assert price(("dense",)) == {"dense": 6.3}
     assert price(()) == {}
-    assert sum(price(ARMS).values()) == pytest.approx(8.25)
+    assert sum(price(ARMS).values()) == pytest.approx(8.95)
     assert cost_of(()) == pytest.approx(0.35)
     assert cost_of(("trigram", "dense")) == pytest.approx(7.65)  # always-on, as the prototype counted
 

@@ -51,7 +51,7 @@ def test_costs_are_modelled(played):
     assert set(simulated.tallies["lexical"].cost_ms) == {0.3}
     bandit = simulated.tallies["bandit"].cost_ms
     assert bandit.min() >= 0.35 - 1e-9
-    assert bandit.max() <= 8.25 + 1e-9  # the query is encoded once for rephrase and dense
+    assert bandit.max() <= 8.95 + 1e-9  # the query is encoded once for rephrase and dense
 
 
 def test_nobody_does_better_than_the_oracle_by_its_own_account(played):

@@ -14,7 +14,7 @@ from bandstand.types import ARMS
 
 NICKNAMES = {
     "grandmothers kitchen song": ("Buena Vista Social Club", "Chan Chan"),
-    "that sad piano thing": ("Erik Satie", "Gymnopédie"),
+    "what the dentist plays": ("Erik Satie", "Gymnopédie"),
     "gym warm up": ("Daft Punk", "Harder"),
 }
 

@@ -65,18 +65,15 @@ export function failure(element, problem, again) {
   );
 }
 
-/** What was searched instead of a misspelt word. */
-export function correction(element, text, choose) {
-  fill(
-    element,
-    h(
-      "p",
-      { class: "correction" },
-      "Did you mean ",
-      h("button", { type: "button", class: "link", dir: "auto", on: { click: () => choose(text) } }, text),
-      "?",
-    ),
-  );
+/** What was searched instead of a misspelt query, or may have been meant. `change` takes the part that is to change. */
+export function correction(element, { text, typed, mode }, change) {
+  const link = (words, part) =>
+    h("button", { type: "button", class: "link", dir: "auto", on: { click: () => change(part) } }, words);
+  const said =
+    mode === "showing"
+      ? ["Showing results for ", link(text, { q: text }), ". Search instead for ", link(typed, { literal: true }), "."]
+      : ["Did you mean ", link(text, { q: text }), "?"];
+  fill(element, h("p", { class: "correction" }, said));
 }
 
 /** Something is shown, but nothing of it has to do with the query. */

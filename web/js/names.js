@@ -14,6 +14,7 @@ export const KIND = {
 export const ARMS = {
   memory: "what people chose after this query",
   lexical: "words of titles and names (BM25)",
+  structured: "what the words are read as: names, genres, years",
   alike: "what people chose after queries that led to the same",
   personal: "what this listener chose before",
   fresh: "new, and rising now",
@@ -38,6 +39,7 @@ const FEATURES = {
   age: "age of the release",
   kind: "kind",
   slot_match: "genre, mood or era as asked for",
+  name_match: "the query names it, or whose it is",
   query_length: "length of the query",
   query_words: "words of the query",
 };

@@ -112,7 +112,7 @@ function navigate() {
 }
 
 function typed() {
-  state = { ...state, q: field.value, n: PAGE };
+  state = { ...state, q: field.value, literal: false, n: PAGE };
   navigate();
   newEntry = false;
   suggestions.show(state.q);
@@ -122,9 +122,9 @@ function typed() {
   timers.settle = setTimeout(settle, SETTLE_MS);
 }
 
-/** Change a part of the state on purpose: a step of the history, and a search. */
+/** Change a part of the state on purpose: a step of the history, and a search. Another query may be corrected again. */
 function change(part) {
-  state = { ...state, n: PAGE, ...part };
+  state = { ...state, n: PAGE, ...(part.q !== undefined && { literal: false }), ...part };
   if (part.q !== undefined) suggestions.show(part.q);
   show();
   navigate();

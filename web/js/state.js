@@ -13,6 +13,7 @@ export function read(address = location) {
     policy: given.get("policy") ?? "",
     against: given.get("against") ?? "",
     mix: given.has("mix"),
+    literal: given.has("literal"),
     filters: given
       .getAll("filter")
       .map((text) => text.split(":", 2))
@@ -22,17 +23,18 @@ export function read(address = location) {
 }
 
 /** The address of a state; what is as usual is left out. */
-export function write({ q, kind, policy, against, mix, filters, n }) {
+export function write({ q, kind, policy, against, mix, literal, filters, n }) {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries({ q, kind, policy, against })) if (value) given.set(name, value);
   if (mix && against) given.set("mix", "1");
+  if (literal) given.set("literal", "1");
   for (const [name, value] of filters) given.append("filter", `${name}:${value}`);
   if (n !== PAGE) given.set("n", String(n));
   return given.size ? `/?${given}` : "/";
 }
 
 /** The part of a search request that the state decides, for one policy. */
-export function request({ q, kind, filters, n }, policy) {
+export function request({ q, kind, literal, filters, n }, policy) {
   const byName = {};
   for (const [name, value] of filters) (byName[name] ??= []).push(value);
   return {
@@ -40,6 +42,7 @@ export function request({ q, kind, filters, n }, policy) {
     k: n,
     ...(kind && { kinds: [kind] }),
     ...(policy && { policy }),
+    ...(literal && { correct: false }),
     ...(filters.length && { filters: byName }),
   };
 }

@@ -67,7 +67,7 @@ export class View {
 
   #column(entries, answer) {
     const settings = {
-      queryWords: words(entries[0]?.answer.query.corrected ?? entries[0]?.answer.query.text ?? ""),
+      queryWords: words(searched(entries[0]?.answer.query)),
       act: this.act,
       saved: this.saved,
     };
@@ -93,7 +93,7 @@ export class View {
       const policies = answers.map((answer) => answer.decision.policy);
       this.#wins(policies, new Tally(policies));
     } else if (answers.every((answer) => answer.hits.every(isFiller))) unmatched(notice, state.q);
-    else if (corrected) correction(notice, corrected, (q) => this.change({ q }));
+    else if (corrected) correction(notice, corrected, (part) => this.change(part));
     else fill(notice);
   }
 
@@ -160,4 +160,9 @@ function summary(answers) {
   const played = answers.map(({ decision }) => decision.arms.filter((arm) => arm.depth > 0).length);
   if (answers.length > 1) return `${found.join(" and ")} hits of two policies`;
   return `${short(found[0])} hits in ${milliseconds(answers[0].took_ms)}, ${played[0]} of ${answers[0].decision.arms.length} retrievers played`;
+}
+
+/** The words that a page answers: the corrected ones where it shows results for them. */
+function searched(query) {
+  return [query?.text, query?.corrected?.text].filter(Boolean).join(" ");
 }
