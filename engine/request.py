@@ -19,9 +19,8 @@ MAX_QUERY_CHARS = 10_000
 class SearchRequest:
     """One search as asked for. With ``query_id`` it is a further page of that search.
 
-    A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from, and no
-    slip to correct.
-    Unless it is to ``correct``, it is answered by what was typed alone.
+    A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from, and
+    no slip to correct. Unless it is to ``correct``, it is answered by what was typed alone.
     An ``assignment`` is the policy that an online experiment chose for this visitor, in place of ``policy``.
     """
 
