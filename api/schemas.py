@@ -57,7 +57,8 @@ class SearchBody(BaseModel):
     filters: FilterBody | None = None
     policy: Annotated[str, Field(max_length=64)] | None = Field(
         None,
-        description="bandit (the default, unless the server is set otherwise), all, lexical, dense, memory, hybrid",
+        description="bandit (the default, unless the server is set otherwise), selective, all, lexical, dense, memory, "
+        "hybrid",
     )
     explain: bool = False
     preview: bool = Field(False, description="Answer without logging: for results while somebody is still typing")

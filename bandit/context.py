@@ -52,7 +52,13 @@ class ContextBuilder:
         )
 
     def build(
-        self, found: Mapping[str, Candidates], *, lexical_exact: float = 0.0, cost_ms: float, past_yield: float
+        self,
+        found: Mapping[str, Candidates],
+        *,
+        lexical_exact: float = 0.0,
+        cost_ms: float,
+        past_yield: float,
+        helps: float = 0.0,
     ) -> Context:
         """The context of the next arm's decision.
 
@@ -61,6 +67,7 @@ class ContextBuilder:
             lexical_exact: The best text similarity of the lexical head to the query, in [0, 1].
             cost_ms: The arm's measured cost in milliseconds.
             past_yield: The share of searches in which the arm was of use, in [0, 1].
+            helps: P(the arm helps here) where that is estimated, see `bandstand.bandit.abstention`.
         """
         lexical, memory = found.get("lexical"), found.get("memory")
         rows = chain(
@@ -75,6 +82,7 @@ class ContextBuilder:
                 ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
                 ("arm_cost", math.log1p(max(cost_ms, 0.0))),
                 ("arm_yield", past_yield),
+                ("helps", helps),
             ),
         )
         return Context(self._query + tuple((name, _bounded(value)) for name, value in rows))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bandstand.errors import BadInput, StorageError
+from bandstand.types import ARMS
 
 MODELLED_MS: Mapping[str, float] = {
     "memory": 0.05,
@@ -21,6 +22,12 @@ MODELLED_MS: Mapping[str, float] = {
     "dense": 6.3,
 }
 """Milliseconds of one call until it has been measured; rephrase and dense pay for encoding the query."""
+
+EXPENSIVE_MS = 0.9
+"""From this modelled price on an arm is expensive: worth deciding about with and without it, and beginning early."""
+
+EXPENSIVE: tuple[str, ...] = tuple(arm for arm in ARMS if MODELLED_MS[arm] >= EXPENSIVE_MS)
+"""The expensive arms, cheapest first; what the others bring is known before any of these is decided about."""
 
 
 def modelled_cost(arm: str, depth: int) -> float:

@@ -82,6 +82,25 @@ class RandomSubsetPolicy:
         return draw(arm, (1 / len(DEPTHS),) * len(DEPTHS), context, u)
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Plays every arm at full depth, and logs the context in which the bandit would have decided."""
+
+    name: str = "teacher"
+    version: str = "1"
+    sequential: bool = True
+
+    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:  # noqa: ARG002  the Policy interface
+        """Full depth, certainly."""
+        return ArmDecision(
+            arm=arm,
+            depth=FULL_DEPTH,
+            propensity=1.0,
+            probabilities=(*(0.0 for _ in DEPTHS[:-1]), 1.0),
+            context=context.features,
+        )
+
+
 def fixed_policies() -> dict[str, FixedPolicy]:
     """The fixed policies by name, in the order in which comparisons list them."""
     return {name: FixedPolicy(name=name, depths=dict.fromkeys(arms, FULL_DEPTH)) for name, arms in FIXED_ARMS.items()}

@@ -31,7 +31,7 @@ _ARGUMENTS = (
 )
 _ALWAYS = "--quiet --save_resume --preserve_performance_counters"
 _SKIP = "|z skip"
-_BINNED = ("lexical_top", "lexical_gap2", "lexical_exact", "memory_top", "agreement")
+_BINNED = ("lexical_top", "lexical_gap2", "lexical_exact", "memory_top", "agreement", "helps")
 _BINS = 5
 """These numbers in [0, 1] also count by fifths: a straight line cannot say "worth it below one half, and not above",
 and what one line gets wrong is easily more than an arm's price."""

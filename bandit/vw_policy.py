@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
+from bandstand.bandit.selective import SelectivePolicy
 from bandstand.bandit.vw_model import VwModel
 from bandstand.errors import BadInput
 from bandstand.types import DEPTHS, ArmDecision
@@ -43,13 +44,21 @@ class BanditPolicy:
 
     An untrained arm is played to full depth but for the floor: quality first, and a deep choice shows what every
     shallower one would have earned, so the cautious start is also the most informative. With n labels learned, the
-    model's distribution has the weight min(1, n / warmup) and that start the rest.
+    model's distribution has the weight min(1, n / warmup) and that start the rest. A ``fallback`` begins in its place,
+    with what it would choose.
     """
 
     name = "bandit"
     sequential = True
 
-    def __init__(self, model: bytes, *, version: str, settings: BanditSettings | None = None) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        version: str,
+        settings: BanditSettings | None = None,
+        fallback: SelectivePolicy | None = None,
+    ) -> None:
         """Open a copy of the model at once, so that a damaged one is refused before the first search.
 
         Raises:
@@ -57,6 +66,7 @@ class BanditPolicy:
         """
         self.version = version
         self.settings = settings or BanditSettings()
+        self._fallback = fallback or SelectivePolicy()
         self._model = model
         self._copies = threading.local()
         self._trained = self._copy().trained
@@ -71,8 +81,9 @@ class BanditPolicy:
         """The distribution over `DEPTHS` that the depth of an arm outside ``always`` is drawn from."""
         trained = self._trained.get(arm, 0)
         confidence = min(1.0, trained / self.settings.warmup) if self.settings.warmup else 1.0
-        learned = self._copy().predict(arm, context.features) if confidence else _FULL
-        return mix(learned, confidence=confidence, floor=self.settings.floor)
+        start = self._fallback.likely(arm, context)
+        learned = self._copy().predict(arm, context.features) if confidence else start
+        return mix(learned, start, confidence=confidence, floor=self.settings.floor)
 
     def _copy(self) -> VwModel:
         """This thread's own workspace: Vowpal Wabbit's are not thread-safe."""
@@ -82,19 +93,17 @@ class BanditPolicy:
         return copy
 
 
-_FULL = (0.0,) * (len(DEPTHS) - 1) + (1.0,)
-
-
-def mix(learned: Sequence[float], *, confidence: float, floor: float) -> tuple[float, ...]:
-    """P(depth) = floor / n + (1 - floor) (confidence * learned + (1 - confidence) * full depth), summing to 1.
+def mix(learned: Sequence[float], start: Sequence[float], *, confidence: float, floor: float) -> tuple[float, ...]:
+    """P(depth) = floor / n + (1 - floor) (confidence * learned + (1 - confidence) * start), summing to 1.
 
     Args:
         learned: The model's distribution over the n `DEPTHS`.
-        confidence: The model's weight against the cautious start, in [0, 1].
+        start: What is done before anything is learned, summing to 1.
+        confidence: The model's weight against the start, in [0, 1].
         floor: The share that is spread evenly, in (0, 1].
     """
     total = sum(learned)
     return tuple(
-        floor / len(DEPTHS) + (1 - floor) * (confidence * share / total + (1 - confidence) * full)
-        for share, full in zip(learned, _FULL, strict=True)
+        floor / len(DEPTHS) + (1 - floor) * (confidence * share / total + (1 - confidence) * first)
+        for share, first in zip(learned, start, strict=True)
     )

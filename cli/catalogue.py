@@ -77,7 +77,7 @@ def index(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Bring every index up to date; the first time also train ranker and bandit by self-play."""
+    """Bring every index up to date; the first time also train the models by self-play."""
     from bandstand.storage import renew_catalogue
 
     if rebuild:

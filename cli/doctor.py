@@ -13,6 +13,7 @@ import typer
 
 from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
 from bandstand.errors import BandstandError
+from bandstand.models import MODEL_NAMES
 from bandstand.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,12 +98,14 @@ def _loaded(storage: Storage) -> list[Finding]:
     says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"
     return [
         _finding("indexes", current, says),
-        *(_model(storage, name, refused.get(name)) for name in ("ranker", "bandit")),
+        *(_model(storage, name, refused.get(name)) for name in MODEL_NAMES),
     ]
 
 
 def _model(storage: Storage, name: str, refused: str | None) -> Finding:
     pointer = None if refused else storage.models.pointer(name)
+    if pointer is None and name == "abstention" and not refused:
+        return _finding(name, True, "none yet, so every expensive retriever plays: bandstand ablate, then train")
     if pointer is None:
         return _finding(name, False, refused or "none yet: bandstand index trains the first")
     return _finding(name, True, f"{pointer.current}{', pinned' if pointer.pinned else ''}")

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bandstand.cli import catalogue, demo, doctor, evaluate, feedback, models, ope, search, serve
+from bandstand.cli import ablate, catalogue, demo, doctor, evaluate, feedback, models, ope, search, serve
 from bandstand.errors import BadInput, BandstandError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("search")(search.search)
 app.command("click")(feedback.click)
 app.command("train")(models.train)
 app.add_typer(models.app, name="models")
+app.command("ablate")(ablate.ablate)
 app.command("export")(feedback.export)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(evaluate.replay)

@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="ranker or bandit.")]
+NameArgument = Annotated[str, typer.Argument(help="ranker, bandit or abstention.")]
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="What to train: the ranker. The bandit learns by itself.")] = "ranker",
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="What to train: the ranker, and the abstention score with it. The bandit learns by itself."
+        ),
+    ] = "ranker",
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Grow the trees on the workers of this Dask scheduler.")
     ] = None,
@@ -62,13 +67,13 @@ def train(
 
 def _trained(storage: Storage, told: Told, dask: str | None) -> TrainingReport:
     from bandstand.ranker.dask_train import DaskBoost
-    from bandstand.workshop import new_ranker
+    from bandstand.workshop import new_models
 
     boost = None if dask is None else DaskBoost(dask)
     with workshop_if_free(storage) as workshop:
         if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read
             with opened_home(storage) as searching:
-                return new_ranker(storage, searching, told=told, boost=boost)[0]
+                return new_models(storage, searching, told=told, boost=boost)[0]
         workshop.prepare(told=told)
         workshop.index(told=told)
         workshop.learner.catch_up()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from functools import partial
 
 import numpy as np
 from rapidfuzz import fuzz, process
 
 from bandstand.bandit.context import Context, ContextBuilder
-from bandstand.bandit.cost import ArmStats
+from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
 from bandstand.engine.arm_calls import ArmAnswer
+from bandstand.engine.brains import Brains
 from bandstand.engine.runner import Runner
+from bandstand.engine.sampling import uniform
 from bandstand.errors import BandstandError
 from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query
 
@@ -62,7 +64,7 @@ class Retrieval:
         self._seed = seed
         self._deadline_ms = deadline_ms
 
-    def run(self, query: Query, policy: Policy, columns: Columns, stats: ArmStats) -> Retrieved:
+    def run(self, query: Query, policy: Policy, columns: Columns, brains: Brains) -> Retrieved:
         """Every arm's decision and answer; where all that a learning policy chose found nothing, a rescue.
 
         The rescue has a deadline of its own: a late arm must not empty the page.
@@ -70,7 +72,7 @@ class Retrieval:
         deadline = self._runner.deadline(self._deadline_ms)
         if not policy.sequential:
             return self._side_by_side(query, policy, deadline)
-        retrieved = self._one_by_one(query, policy, columns, stats, deadline)
+        retrieved = self._one_by_one(query, policy, columns, brains, deadline)
         if not retrieved.candidates():
             self._rescue(query, retrieved, self._runner.deadline(self._deadline_ms))
         return retrieved
@@ -83,15 +85,18 @@ class Retrieval:
             retrieved.add(decision, answers[arm])
         return retrieved
 
-    def _one_by_one(
-        self, query: Query, policy: Policy, columns: Columns, stats: ArmStats, deadline: float
-    ) -> Retrieved:
-        retrieved, exact = Retrieved(), 0.0
+    def _one_by_one(self, query: Query, policy: Policy, columns: Columns, brains: Brains, deadline: float) -> Retrieved:
+        retrieved, exact, stats = Retrieved(), 0.0, brains.stats
+        helps: Mapping[str, float] | None = None
         builder = ContextBuilder(query, has_history=self._knows(query.actor))
         for arm in self._arms:
-            context = builder.build(
-                retrieved.found, lexical_exact=exact, cost_ms=stats.cost(arm), past_yield=stats.past_yield(arm)
-            )
+            build = partial(
+                builder.build, retrieved.found, lexical_exact=exact, cost_ms=stats.cost(arm),
+                past_yield=stats.past_yield(arm),
+            )  # fmt: skip
+            if arm in EXPENSIVE and helps is None:  # every free arm has answered
+                helps = brains.helps(build().features)
+            context = build(helps=(helps or {}).get(arm, 0.0))
             decision = policy.decide(arm, context, self._uniform(query.id, arm))
             retrieved.add(decision, self._runner.run(arm, query, decision.depth, deadline))
             if arm == "lexical":
@@ -114,8 +119,7 @@ class Retrieval:
 
     def _uniform(self, query_id: str, arm: str) -> float:
         """A number in [0, 1) that depends on nothing but seed, search and arm: any decision can be repeated."""
-        digest = blake2b(f"{self._seed}/{query_id}/{arm}".encode("utf-8", "replace"), digest_size=8).digest()
-        return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
+        return uniform(self._seed, query_id, arm)
 
 
 def best_similarity(query: Query, lexical: Candidates, columns: Columns) -> float:

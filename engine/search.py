@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Catalog
+from bandstand.engine.brains import Brains
 from bandstand.engine.curated import curated
 from bandstand.engine.explain import explain
+from bandstand.engine.load import Load
 from bandstand.engine.reading import Reader
 from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
-from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.page import Ranking, rank
 from bandstand.ranker.union import union
@@ -35,16 +35,6 @@ class ImpressionLog(Protocol):
 
     def impression(self, query_id: str) -> Impression:
         """The logged impression, or `NotFound`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brains:
-    """The learned parts that serve at one moment, swapped as a whole when new versions are published."""
-
-    scorer: Scorer
-    policies: Mapping[str, Policy]
-    stats: ArmStats
-    bandit_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +61,7 @@ class Engine:
         log: ImpressionLog,
         clock: Clock,
         new_id: Callable[[], str],
+        load: Load,
         curation: Callable[[str], Curation] = lambda _: Curation(),
     ) -> None:
         self._catalog = catalog
@@ -81,6 +72,7 @@ class Engine:
         self._clock = clock
         self._new_id = new_id
         self._curation = curation
+        self._load = load
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -89,8 +81,11 @@ class Engine:
             BadInput: a value cannot be used; names the field.
             NotFound: ``query_id`` was never logged.
         """
-        started = time.perf_counter()
         check_request(request)
+        with self._load.search():
+            return self._searched(request, time.perf_counter())
+
+    def _searched(self, request: SearchRequest, started: float) -> SearchResult:
         if request.query_id is not None:
             impression = self._log.impression(request.query_id)
         else:
@@ -137,7 +132,7 @@ class Engine:
         """Retrieve and rank under a policy; nothing is logged."""
         started = time.perf_counter() if started is None else started
         columns, brains = self._catalog.columns, self._brains()
-        retrieved = self._retrieval.run(query, policy, columns, brains.stats)
+        retrieved = self._retrieval.run(query, policy, columns, brains)
         candidates = union(retrieved.candidates(), ARMS)
         head = rank(query, candidates, columns, brains.scorer)
         if curation := self._curation(query.normalized):

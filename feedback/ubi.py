@@ -12,6 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from bandstand.errors import BadInput, TooLarge
+from bandstand.feedback.ablation import ABLATION
 from bandstand.feedback.ubi_event import DEFAULT_LIMITS, EventLimits, event_to_ubi, parse_event
 from bandstand.feedback.ubi_query import impression_from_ubi, query_to_ubi
 from bandstand.types import Event
@@ -68,7 +69,10 @@ def parse_events(
             raw = orjson.loads(record) if isinstance(record, bytes) else record
             if not isinstance(raw, dict):
                 raise BadInput("an event must be a JSON object")  # noqa: TRY301 - one place that collects reasons
-            parsed.events.append((index, parse_event(raw, now=now, limits=limits)))
+            event = parse_event(raw, now=now, limits=limits)
+            if event.action == ABLATION:
+                raise BadInput(f"{ABLATION} is the platform's own: send click, play, save or skip")  # noqa: TRY301
+            parsed.events.append((index, event))
         except orjson.JSONDecodeError as error:
             parsed.rejected.append(Rejected(index, f"not JSON: {error}"))
         except BadInput as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.context import Context
+from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import normalize, terms
 from bandstand.engine.request import SearchRequest
@@ -16,7 +16,7 @@ from bandstand.learner.lesson import ALSO_GRADE, TARGET_GRADE, Curriculum, Lesso
 from bandstand.learner.remembered import remembered
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.phrases import predicted_queries
-from bandstand.types import DEPTHS, ArmDecision, Entity, Impression
+from bandstand.types import Entity, Impression
 
 NAMED_SHARE, PREDICTED_SHARE = 0.4, 0.35
 """Share of lessons that are posed by title or artist and title, and by any predicted query. The rest are posed in loose
@@ -28,24 +28,6 @@ REMEMBERED = 0.5
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LONG = 9
 """From more letters than this on, a misspelt query has two slips."""
-
-
-class Teacher:
-    """Plays every arm at full depth, and logs the context in which the bandit would have decided."""
-
-    name = "teacher"
-    version = "1"
-    sequential = True
-
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:  # noqa: ARG002 - the Policy interface
-        """Full depth, certainly."""
-        return ArmDecision(
-            arm=arm,
-            depth=DEPTHS[-1],
-            propensity=1.0,
-            probabilities=(*(0.0 for _ in DEPTHS[:-1]), 1.0),
-            context=context.features,
-        )
 
 
 class SelfPlay:

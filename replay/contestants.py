@@ -9,7 +9,7 @@ from bandstand.bandit.policy import FIXED_ARMS, FULL_DEPTH, FixedPolicy, Policy
 from bandstand.errors import BadInput
 from bandstand.types import ARMS
 
-LEARNED = ("bandit", "random")
+LEARNED = ("bandit", "selective", "random")
 
 BASELINES = (*(f"only:{arm}" for arm in ARMS), "rrf:lexical+dense", "linear:lexical+dense", "rrf:all", "popularity")
 """Each retriever in its own order, fusions without a ranker, and what is popular for everybody."""
@@ -39,7 +39,7 @@ class Contestant:
 def contestant(name: str) -> Contestant:
     """What a name means.
 
-    A policy of the platform (``bandit``, ``random``, ``all``, ``lexical``, ``hybrid``, ...), a set of retrievers
+    A policy of the platform (``bandit``, ``selective``, ``random``, ``all``, ``lexical``, ...), a set of retrievers
     (``lexical+memory``), or all but some (``all-memory``).
 
     Raises:

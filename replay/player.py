@@ -11,6 +11,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
 from bandstand.errors import RetrievalError
 from bandstand.replay.behaviour import Behaviour
+from bandstand.replay.comparisons import compared
 from bandstand.replay.contestants import Contestant
 from bandstand.replay.deepening import judged
 from bandstand.replay.settings import ReplaySettings
@@ -157,6 +158,7 @@ class Player:
         _check_arms(ask, answer)
         impression = self._judged(ask, answer) if self._settings.judged_deep else answer.impression
         self._searches.append(with_modelled_cost(impression))
+        self._events.extend(compared(self._stage, self._contestant, answer))
         return Played(ask, answer, *self._behaviour.knows(ask))
 
     def _judged(self, ask: Ask, answer: Answer) -> Impression:

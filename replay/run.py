@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -18,7 +19,7 @@ from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.replay.baselines import Baseline, baseline, static_baselines
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import Contestant, contestant
-from bandstand.replay.player import Player, Position
+from bandstand.replay.player import Played, Player, Position
 from bandstand.replay.recorder import Recorder
 from bandstand.replay.settings import HIDDEN, ReplaySettings
 from bandstand.replay.stage import Stage, copy_home, fill
@@ -27,6 +28,9 @@ from bandstand.settings import Settings, load_settings
 
 Told = Callable[[str, int], None]
 """Progress: what is being played, and how many searches of it were judged so far."""
+
+Watching = Callable[[Stage, Path], Callable[[Played], None]]
+"""Opens what looks into searches, on a stage, for a policy with this folder."""
 
 _TOLD_EVERY = 50
 _NAMED = 20
@@ -49,8 +53,17 @@ class PlayedRun:
     platform: dict[str, object]
 
 
-def play(dataset: Dataset, settings: ReplaySettings, folder: Path, *, told: Told = lambda *_: None) -> PlayedRun:
+def play(
+    dataset: Dataset,
+    settings: ReplaySettings,
+    folder: Path,
+    *,
+    told: Told = lambda *_: None,
+    watching: Watching = lambda *_: lambda _: None,
+) -> PlayedRun:
     """Play every policy of ``settings`` over the data set; rows are left in ``folder``.
+
+    ``watching`` makes, of the stage and the policy's folder, what sees every search that is played.
 
     Cut off at any point, the same call goes on where it was.
 
@@ -68,7 +81,8 @@ def play(dataset: Dataset, settings: ReplaySettings, folder: Path, *, told: Told
     for each in settings.contestants():
         started, rejections = time.perf_counter(), _Rejections()
         extra = (*baselines, *statics) if each.name == "all" else ()
-        count = _play_one(each, extra, base, folder / "policies" / each.name, (told, rejections))
+        listeners = _Listeners(told, rejections, watching)
+        count = _play_one(each, extra, base, folder / "policies" / each.name, listeners)
         if not count:
             raise BadInput(
                 f"{dataset.name}: the stream holds no search to count; look at since, until and the rows refused"
@@ -84,6 +98,14 @@ def play(dataset: Dataset, settings: ReplaySettings, folder: Path, *, told: Told
         seconds=seconds,
         platform=base.platform(folder).model_dump(mode="json", exclude=set(HIDDEN)),
     )
+
+
+class _Listeners(NamedTuple):
+    """Who is told of progress and of rows refused, and what looks into searches."""
+
+    told: Told
+    rejections: _Rejections
+    watching: Watching
 
 
 class _Rejections:
@@ -174,10 +196,10 @@ class _Base:
 
 
 def _play_one(
-    who: Contestant, baselines: tuple[Baseline, ...], base: _Base, folder: Path, listeners: tuple[Told, _Rejections]
+    who: Contestant, baselines: tuple[Baseline, ...], base: _Base, folder: Path, listeners: _Listeners
 ) -> int:
     """Play one policy from where it stands; returns how many searches were judged in all."""
-    told, rejections = listeners
+    told, rejections, watching = listeners
     state = _State(folder / "state.json")
     if not state.exists:
         folder.mkdir(parents=True, exist_ok=True)
@@ -197,8 +219,14 @@ def _play_one(
         for moment in islice(moments, start.moments):
             player.recall(moment)
         player.resume()
+        watch = watching(stage, folder)
+
+        def both(played: Played) -> None:
+            recorder(played)
+            watch(played)
+
         for moment in moments:
-            player.take(moment, recorder)
+            player.take(moment, both)
             if isinstance(moment, Ask) and moment.counted and recorder.count % _TOLD_EVERY == 0:
                 told(who.name, before + recorder.count)
         player.finish()

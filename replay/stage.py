@@ -27,7 +27,7 @@ from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.settings import Settings
 from bandstand.storage import Paths, Storage, open_encoder
 from bandstand.types import Entity, Event, Impression
-from bandstand.workshop import Workshop
+from bandstand.workshop import Workshop, new_abstention
 
 _AT_ONCE = int(RateGuard().burst) // 2
 
@@ -152,6 +152,8 @@ class Stage(AbstractContextManager["Stage"]):
             return None
         self.storage.models.prune("ranker", self.settings.keep_models)
         self.home.refresh()
+        lessons = self._curriculum()
+        new_abstention(self.storage, self.home, (*lessons.posed, *lessons.remembered))
         return report
 
     def _curriculum(self) -> Curriculum:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
+from bandstand.replay.comparisons import compared
 from bandstand.replay.contestants import Contestant
 from bandstand.replay.judge import Judge
 from bandstand.replay.rows import Row, RowFile
@@ -28,12 +29,24 @@ from bandstand.types import Event, Impression, Ordinals
 Told = Callable[[int], None]
 """Progress: how many searches were made."""
 
+Watch = Callable[[int, Answer, Judge, Need], None]
+"""Sees every first search of a session, before anything is learned from it: number, answer, what is right, the wish."""
+
 
 class Loop:
     """One policy in one world. `play` it once, from the first search to the last."""
 
-    def __init__(self, stage: Stage, world: World, contestant: Contestant, settings: SimulateSettings) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        world: World,
+        contestant: Contestant,
+        settings: SimulateSettings,
+        *,
+        watch: Watch = lambda *_: None,
+    ) -> None:
         self._stage, self._world, self._contestant, self._settings = stage, world, contestant, settings
+        self._watch = watch
         self._searches: list[Impression] = []
         self._events: list[Event] = []
         self._known: dict[str, int] = {}
@@ -70,6 +83,8 @@ class Loop:
         answer = self._search(f"{number}", need.text, session=session, user=script.user)
         judge = self._judge(answer, need)
         right = judge.right(answer.impression.ordinals)
+        self._watch(number, answer, judge, need)
+        self._events.extend(compared(self._stage, self._contestant, answer))
         done = visit(listeners, answer.impression, right, self._world.baits, script.draws)
         self._log(answer.impression, done.events)
         row = row_of(answer, need, judge, self._labels(number, need))

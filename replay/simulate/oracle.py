@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.bandit.policy import Teacher
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.engine.search import Engine
-from bandstand.learner.selfplay import Teacher
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import limit_arm
 from bandstand.replay.judge import Judge

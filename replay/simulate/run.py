@@ -11,7 +11,7 @@ from bandstand.durable import write_file
 from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.replay.simulate.dataset import Music
 from bandstand.replay.simulate.experiments import Experiment
-from bandstand.replay.simulate.scene import Scene, Told
+from bandstand.replay.simulate.scene import Scene, Told, Watching
 from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.side_by_side import play_side_by_side
 from bandstand.replay.simulate.tally import Tally
@@ -44,11 +44,13 @@ def simulate(
     *,
     jobs: int = 1,
     told: Told = lambda *_: None,
+    watching: Watching | None = None,
 ) -> Simulated:
     """Play every policy of ``settings`` in a home of its own; homes and tallies are left in ``folder``.
 
     Cut off, the same call goes on with the policies that were being played, from their first search. ``jobs`` is how
-    many are played at a time; more than one needs a main module that may be imported.
+    many are played at a time; more than one needs a main module that may be imported. ``watching`` (`Scene.play`) sees
+    every search, and is for one at a time.
 
     Raises:
         BadInput: the experiment and the platform's settings do not fit together.
@@ -62,8 +64,8 @@ def simulate(
     world = World(music, experiment, seed=settings.seed)
     scene = Scene(world=world, platform=platform, settings=settings, folder=folder)
     vectors, names = scene.prepare(told), settings.policies
-    if jobs == 1 or len(names) == 1:
-        played = {name: scene.play(name, told) for name in names}
+    if jobs == 1 or len(names) == 1 or watching is not None:
+        played = {name: scene.play(name, told, watching or (lambda *_: lambda *_: None)) for name in names}
     else:
         played = play_side_by_side(scene, names, jobs=jobs, told=told)
     return Simulated(

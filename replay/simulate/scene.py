@@ -18,7 +18,7 @@ from bandstand.replay.query_vectors import QueryVectors
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
 from bandstand.replay.simulate.faults import FaultyHome
-from bandstand.replay.simulate.loop import Loop
+from bandstand.replay.simulate.loop import Loop, Watch
 from bandstand.replay.simulate.script import Script
 from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.tally import Tally, tally_of
@@ -28,6 +28,9 @@ from bandstand.settings import Settings
 
 Told = Callable[[str, int, int], None]
 """Progress: what is being played, how many searches were made, of how many."""
+
+Watching = Callable[[Stage, Path], Watch]
+"""Opens a `Watch` on a stage, for a policy with this folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,11 @@ class Scene:
             told("base", 1, 1)
         return QueryVectors.load(self._queries)
 
-    def play(self, name: str, told: Told) -> tuple[Tally, float]:
-        """Play one policy, and say how many seconds that took; what was played to its end before is read."""
+    def play(self, name: str, told: Told, watching: Watching = lambda *_: lambda *_: None) -> tuple[Tally, float]:
+        """Play one policy, and say how many seconds that took; what was played to its end before is read.
+
+        ``watching`` makes, of the stage and the policy's folder, what sees every search that is played.
+        """
         here, started = self.folder / "policies" / name, time.perf_counter()
         path = here / "tally.npz"
         if path.exists():
@@ -81,7 +87,7 @@ class Scene:
         vectors = QueryVectors.load(self._queries)
         rows = RowFile(rows_path(here, name), length=0)
         with Stage(own, VirtualClock(self.settings.start), home=FaultyHome, vectors=vectors) as stage, _settled(stage):
-            loop = Loop(stage, self.world, contestant(name), self.settings)
+            loop = Loop(stage, self.world, contestant(name), self.settings, watch=watching(stage, here))
             tally = tally_of(loop.play(rows, lambda done: told(name, done, self.searches)))
         rows.close()
         tally.save(path)

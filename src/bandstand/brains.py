@@ -1,4 +1,4 @@
-"""The learned parts that serve: follows the model registry and swaps ranker and bandit when another version does."""
+"""The learned parts that serve: follows the model registry, and swaps each model when another version of it does."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import threading
 
 import structlog
 
+from bandstand.bandit.abstention import Abstention
 from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy, RandomSubsetPolicy, fixed_policies
+from bandstand.bandit.selective import SelectivePolicy, SelectiveSettings, thresholds
 from bandstand.bandit.vw_model import VwModel
 from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
-from bandstand.engine.search import Brains
+from bandstand.engine.brains import Brains
 from bandstand.errors import ModelError, StorageError
-from bandstand.models import ModelRegistry, ModelVersion, Stamp
+from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.model import LambdaMartScorer
 from bandstand.ranker.plain import PlainScorer
 
 UNTRAINED = "untrained"
+_BANDIT, _STATS = "model.vw", "stats.json"
 
 
 def promote_model(models: ModelRegistry, name: str, version: str) -> None:
@@ -30,8 +33,11 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
     model = models.get(name, version)
     if name == "ranker":
         LambdaMartScorer(model)
+    elif name == "abstention":
+        Abstention(model)
     else:
-        _bandit(model, BanditSettings())
+        BanditPolicy(model.read(_BANDIT), version=model.version)
+        ArmStats.from_json(model.read(_STATS))
     models.promote(name, version)
 
 
@@ -41,14 +47,18 @@ class BrainsKeeper:
     ``refused`` says by model why the version that should serve does not.
     """
 
-    def __init__(self, models: ModelRegistry, settings: BanditSettings) -> None:
+    def __init__(
+        self, models: ModelRegistry, settings: BanditSettings, selective: SelectiveSettings | None = None
+    ) -> None:
         self._models = models
         self._settings = settings
+        self._selective = selective or SelectiveSettings()
         self._stamps: dict[str, Stamp | None] = {}
         self._lock = threading.Lock()
         self._scorer: Scorer = PlainScorer()
-        self._bandit = BanditPolicy(VwModel().to_bytes(), version=UNTRAINED, settings=settings)
+        self._bandit, self._bandit_version = VwModel().to_bytes(), UNTRAINED
         self._stats = ArmStats()
+        self._abstention: Abstention | None = None
         self._brains = self._assembled()
         self.refused: dict[str, str] = {}
         self.refresh()
@@ -60,7 +70,7 @@ class BrainsKeeper:
     def refresh(self) -> bool:
         """Look whether other versions were promoted; returns whether something changed."""
         with self._lock:
-            changed = [self._follow("ranker"), self._follow("bandit")]
+            changed = [self._follow(name) for name in MODEL_NAMES]
             if any(changed):
                 self._brains = self._assembled()
             return any(changed)
@@ -71,7 +81,7 @@ class BrainsKeeper:
         if stamp == self._stamps.get(name):
             return False
         try:
-            self._load_ranker() if name == "ranker" else self._load_bandit()
+            self._load(name, self._models.current(name))
         except (ModelError, StorageError) as error:
             self._refuse(name, str(error))
             if isinstance(error, ModelError):  # else it may be readable the next time
@@ -81,14 +91,15 @@ class BrainsKeeper:
         self.refused.pop(name, None)
         return True
 
-    def _load_ranker(self) -> None:
-        model = self._models.current("ranker")
-        self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
-
-    def _load_bandit(self) -> None:
-        model = self._models.current("bandit")
-        if model is not None:
-            self._bandit, self._stats = _bandit(model, self._settings)
+    def _load(self, name: str, model: ModelVersion | None) -> None:
+        if name == "ranker":
+            self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
+        elif name == "abstention":
+            self._abstention = None if model is None else Abstention(model)
+        elif model is not None:
+            weights, stats = model.read(_BANDIT), ArmStats.from_json(model.read(_STATS))
+            BanditPolicy(weights, version=model.version)  # refused here if it is damaged
+            self._bandit, self._bandit_version, self._stats = weights, model.version, stats
 
     def _refuse(self, name: str, reason: str) -> None:
         if self.refused.get(name) != reason:
@@ -96,10 +107,29 @@ class BrainsKeeper:
         self.refused = {**self.refused, name: reason}
 
     def _assembled(self) -> Brains:
-        policies: dict[str, Policy] = {"bandit": self._bandit, **fixed_policies(), "random": RandomSubsetPolicy()}
-        return Brains(scorer=self._scorer, policies=policies, stats=self._stats, bandit_version=self._bandit.version)
+        selective = self._selective_policy()
+        bandit = BanditPolicy(self._bandit, version=self._bandit_version, settings=self._settings, fallback=selective)
+        policies: dict[str, Policy] = {
+            "bandit": bandit,
+            "selective": selective,
+            **fixed_policies(),
+            "random": RandomSubsetPolicy(),
+        }
+        return Brains(
+            scorer=self._scorer,
+            policies=policies,
+            stats=self._stats,
+            bandit_version=self._bandit_version,
+            abstention=self._abstention,
+        )
 
-
-def _bandit(model: ModelVersion, settings: BanditSettings) -> tuple[BanditPolicy, ArmStats]:
-    policy = BanditPolicy(model.read("model.vw"), version=model.version, settings=settings)
-    return policy, ArmStats.from_json(model.read("stats.json"))
+    def _selective_policy(self) -> SelectivePolicy:
+        """Thresholds that were set, else those at which an arm is worth its measured time."""
+        if self._abstention is None:
+            return SelectivePolicy(floor=self._settings.floor)
+        worth = thresholds(self._abstention, price=self._selective.price, cost=self._stats.cost)
+        return SelectivePolicy(
+            thresholds={**worth, **self._selective.thresholds},
+            floor=self._settings.floor,
+            version=f"{self._abstention.version}/{self._bandit_version}",
+        )

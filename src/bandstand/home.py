@@ -8,11 +8,14 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from bandstand.arms import open_arms
+from bandstand.bandit.selective import SelectiveSettings, parse_thresholds
 from bandstand.bandit.split import Assignment, Split
 from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.brains import BrainsKeeper
 from bandstand.catalog.columns import Catalog
+from bandstand.engine.ablator import Ablator, OfferingLog, Records
 from bandstand.engine.deny import DenyList
+from bandstand.engine.load import Load
 from bandstand.engine.reading import Reader
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
@@ -22,6 +25,7 @@ from bandstand.learner.experiment import running_experiment
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.storage import Storage, open_encoder
+from bandstand.types import Impression
 from bandstand.understood import Understood
 
 
@@ -43,13 +47,18 @@ class Home:
         self._refreshing = threading.Lock()
         self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
         self.catalog = Catalog(self.store, warm=storage.cluster is not None)
-        self.brains = BrainsKeeper(self.models, BanditSettings(floor=settings.exploration))
         self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
         self._understood = understood = Understood(storage, self.catalog)
         self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
         encoder = encoder or open_encoder(settings, storage.paths)
         self._arms = open_arms(storage, self.catalog, encoder, understood.understanding)
+        self.brains = BrainsKeeper(
+            self.models,
+            BanditSettings(floor=settings.exploration),
+            SelectiveSettings(price=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
+        )
         self._runner = self._running(self._retrievers())
+        load = Load(settings.search_threads)
         self.engine = Engine(
             catalog=self.catalog,
             reader=self.reader,
@@ -57,10 +66,21 @@ class Home:
                 self._runner, has_history=self.memory.knows, seed=settings.seed, deadline_ms=settings.deadline_ms
             ),
             brains=self.brains,
-            log=self.log,
+            log=OfferingLog(self.log, self._offer),
             clock=self.clock,
             new_id=new_id or (lambda: uuid.uuid4().hex),
             curation=self.memory.curation,
+            load=load,
+        )
+        self.ablator = Ablator(
+            self.engine,
+            self.catalog,
+            self.brains,
+            Records(append=self.log.append_events, impression=self.log.impression),
+            load=load,
+            clock=self.clock,
+            share=settings.ablation_share,
+            seed=settings.seed,
         )
         self._split: Split | None = None
         self.refresh()
@@ -99,8 +119,13 @@ class Home:
 
     def close(self) -> None:
         """End the retrievers; the storage is closed by who opened it."""
+        self.ablator.close()
         self._runner.close()
         self._arms.close()
+
+    def _offer(self, impression: Impression) -> None:
+        """What was just answered may be made again with and without each expensive arm."""
+        self.ablator.offer(impression)
 
     def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
         """What runs the arms of a search."""

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     deadline_ms: float = Field(250.0, gt=0, description="Milliseconds after which a retriever is dropped from a search")
     search_threads: int = Field(2, ge=1, le=64, description="Searches that run side by side in one process")
     search_queue: int = Field(64, ge=1, description="Searches that may wait for a thread; more are answered 503")
-    default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random"] = Field(
+    default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random", "selective"] = Field(
         "bandit", description="Policy of a search that names none"
     )
     deny_list: Path | None = Field(
@@ -75,6 +75,16 @@ class Settings(BaseSettings):
 
     cost_weight: float = Field(0.01, ge=0, description="Reward that one millisecond of retrieval costs (lambda)")
     exploration: float = Field(0.02, gt=0, le=1, description="Share of each decision spread evenly over all depths")
+    ablation_share: float = Field(
+        0.02, ge=0, le=1, description="Share of searches whose page is also made with and without each expensive arm"
+    )
+    selective_thresholds: str | None = Field(
+        None,
+        description="P(helps) from which an expensive arm plays, `dense=0.2,trigram=0.1`; others by their price",
+    )
+    speculate: bool = Field(
+        True, description="Begin expensive arms that are likely to be chosen before the decision is taken"
+    )
     join_minutes: float = Field(30.0, gt=0, description="Minutes after a search within which its clicks count for it")
     settle_seconds: float = Field(
         60.0, ge=0, description="Seconds after a click at which the bandit learns from the search"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import IO
 
 import structlog
 
+from bandstand.bandit.abstention_train import TrainedAbstention
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
@@ -19,8 +20,9 @@ from bandstand.home import Home
 from bandstand.learner.apply import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
+from bandstand.learner.helped import lesson_labels, train_helped, with_estimates
 from bandstand.learner.indexer import Indexer, Progress
-from bandstand.learner.lesson import Curriculum
+from bandstand.learner.lesson import Lesson
 from bandstand.learner.selfplay import SelfPlay
 from bandstand.learner.train_ranker import TrainingReport, train_ranker
 from bandstand.memory_index.predicted import PredictedQueries
@@ -117,9 +119,8 @@ class Workshop:
 
         ``boost`` says where the trees grow; in this process when not given.
         """
-        report, curriculum = new_ranker(self._storage, home, told=told, boost=boost)
+        report, lessons = new_models(self._storage, home, told=told, boost=boost)
         if self._storage.models.current("bandit") is None:
-            lessons = (*curriculum.posed, *curriculum.remembered)
             self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
             home.refresh()
         return report
@@ -222,12 +223,13 @@ def _exported(settings: Settings, paths: Paths) -> bool:
     return True
 
 
-def new_ranker(
+def new_models(
     storage: Storage, home: Home, *, told: Told | None = None, boost: Boost | None = None
-) -> tuple[TrainingReport, Curriculum]:
-    """Train a ranker on self-play and on the log, publish it, and promote it unless an older one is pinned.
+) -> tuple[TrainingReport, Sequence[Lesson]]:
+    """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
 
-    Needs no `Workshop`, so that it works beside the process that has it.
+    Needs no `Workshop`, so that it works beside the process that has it. The lessons are returned as the bandit would
+    have met them.
     """
     settings = storage.settings
     play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
@@ -245,7 +247,23 @@ def new_ranker(
     )
     storage.models.prune("ranker", settings.keep_models)
     home.refresh()
-    return report, curriculum
+    lessons = (*curriculum.posed, *curriculum.remembered)
+    trained = new_abstention(storage, home, lessons)
+    return report, lessons if trained is None else tuple(with_estimates(lessons, trained))
+
+
+def new_abstention(storage: Storage, home: Home, lessons: Sequence[Lesson]) -> TrainedAbstention | None:
+    """Train the abstention score on lessons and on the log, publish and promote it; None where that was too little.
+
+    The ranker that serves judges the lessons, so it is trained first.
+    """
+    settings = storage.settings
+    posed = lesson_labels(lessons, home.catalog.columns, home.brains().scorer)
+    searches = joined(storage.log, settings.join_minutes * 60)
+    trained = train_helped(storage.models, posed, searches, seed=settings.seed)
+    storage.models.prune("abstention", settings.keep_models)
+    home.refresh()
+    return trained
 
 
 def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_s: float) -> None:

@@ -26,12 +26,14 @@ def model_that_likes(arm: str, depth_index: int, rounds: int) -> bytes:
 
 def test_mixing_by_hand() -> None:
     # 0.1 / 4 + 0.9 (0.5 learned + 0.5 full depth)
-    assert mix((0.4, 0.6, 0.0, 0.0), confidence=0.5, floor=0.1) == pytest.approx((0.205, 0.295, 0.025, 0.475))
+    assert mix((0.4, 0.6, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), confidence=0.5, floor=0.1) == pytest.approx(
+        (0.205, 0.295, 0.025, 0.475)
+    )
 
 
 @given(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), st.floats(0, 1), st.floats(0.001, 1))
 def test_the_mixture_sums_to_one_and_keeps_the_floor(learned: list[float], confidence: float, floor: float) -> None:
-    mixed = mix(learned, confidence=confidence, floor=floor)
+    mixed = mix(learned, (1.0, 0.0, 0.0, 0.0), confidence=confidence, floor=floor)
     assert math.isclose(sum(mixed), 1.0, abs_tol=1e-9)
     assert min(mixed) >= floor / 4 - 1e-12
 

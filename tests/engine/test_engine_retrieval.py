@@ -10,6 +10,7 @@ import pytest
 from small_home import ids, track
 
 from bandstand.bandit.policy import draw
+from bandstand.engine.load import Load
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.retrieval import RESCUE_DEPTH, Retrieval, best_similarity
 from bandstand.engine.runner import ArmRunner
@@ -70,6 +71,7 @@ def engine(small):
             log=small.home.log,
             clock=small.clock,
             new_id=lambda: "q",
+            load=Load(1),
         )
 
     yield make

@@ -1,0 +1,80 @@
+"""The selective policy: an expensive retriever plays where it is likely enough to help; one threshold each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bandstand.bandit.abstention import HELPS, Abstention
+from bandstand.bandit.context import Context
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
+from bandstand.errors import BadInput
+from bandstand.types import DEPTHS, ArmDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectiveSettings:
+    """``price`` is the reciprocal rank that a millisecond must earn; ``thresholds`` are set ones, which come first."""
+
+    price: float = 0.01
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectivePolicy:
+    """Free arms play always; an expensive one where P(it helps) reaches its threshold, but for a floor of exploration.
+
+    An arm without a threshold always plays: before anything is learned, quality comes first.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    floor: float = 0.02
+    version: str = "untrained"
+    name: str = "selective"
+    sequential: bool = True
+
+    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+        """See `Policy.decide`; free arms play with propensity 1."""
+        if known_arm(arm) not in EXPENSIVE:
+            return ArmDecision(arm=arm, depth=FULL_DEPTH)
+        likely = self.likely(arm, context)
+        shares = tuple(self.floor / len(DEPTHS) + (1 - self.floor) * share for share in likely)
+        return draw(arm, shares, context, u)
+
+    def likely(self, arm: str, context: Context) -> tuple[float, ...]:
+        """The choice as a distribution over `DEPTHS` without exploration: all on full depth, or all on none."""
+        plays = arm not in self.thresholds or dict(context.features).get(HELPS, 1.0) >= self.thresholds[arm]
+        return tuple(float(depth == (FULL_DEPTH if plays else 0)) for depth in DEPTHS)
+
+
+def thresholds(abstention: Abstention, *, price: float, cost: Callable[[str], float]) -> dict[str, float]:
+    """P(helps) from which an arm is worth its time: price · cost / gain, at most 1.
+
+    Args:
+        abstention: Knows by how much the reciprocal rank rises where an arm helps.
+        price: lambda, the reciprocal rank that one millisecond must earn.
+        cost: Milliseconds by arm.
+    """
+    return {arm: min(1.0, price * cost(arm) / max(abstention.gain(arm), 1e-9)) for arm in EXPENSIVE}
+
+
+def parse_thresholds(text: str | None) -> dict[str, float]:
+    """Thresholds as they are set: ``dense=0.2,rephrase=0.1``; empty or None for none.
+
+    Raises:
+        BadInput: an arm that is not expensive, or a number outside [0, 1].
+    """
+    found: dict[str, float] = {}
+    for part in filter(None, map(str.strip, (text or "").split(","))):
+        arm, _, number = part.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if arm not in EXPENSIVE or not 0.0 <= value <= 1.0:
+            raise BadInput(
+                f"{part!r} is no threshold: write {'=0.1,'.join(EXPENSIVE)}=0.1, each in [0, 1]", field="thresholds"
+            )
+        found[arm] = value
+    return found

@@ -1,0 +1,30 @@
+"""The learned parts that serve at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bandstand.bandit.abstention import Abstention
+from bandstand.bandit.context import Features
+from bandstand.bandit.cost import EXPENSIVE, ArmStats
+from bandstand.bandit.policy import Policy
+from bandstand.ranker.base import Scorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brains:
+    """Swapped as a whole when new versions are published; ``abstention`` is None until the first one is."""
+
+    scorer: Scorer
+    policies: Mapping[str, Policy]
+    stats: ArmStats
+    bandit_version: str
+    abstention: Abstention | None = None
+
+    def helps(self, context: Features, *, early: bool = False) -> Mapping[str, float]:
+        """P(helps) of each expensive arm, see `Abstention.helps`; empty where nothing is known of that."""
+        if self.abstention is None:
+            return {}
+        yields = {arm: self.stats.past_yield(arm) for arm in EXPENSIVE}
+        return self.abstention.helps(context, yields, early=early)

@@ -1,0 +1,149 @@
+"""What a search would have shown with and without each expensive retriever: the record, and whether one helped.
+
+The record is an event of its own action in the log: durable, exported and deleted with its user like any other event,
+on either backend. Every other reader passes it over, since its action teaches nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import orjson
+
+from bandstand.errors import StorageError
+from bandstand.feedback.fields import iso
+from bandstand.types import Event, Query
+
+ABLATION = "retrieval_ablation"
+"""The action of such an event; clients must not send it."""
+
+SHOWN = 10
+"""Hits of each page that are kept."""
+
+CLEARLY_HIGHER = 2.0
+"""A hit stands clearly higher at the other position divided by this, or above: 1 for 2, 5 for 10, but not 2 for 3."""
+
+Played = frozenset[str]
+"""The expensive arms that played beside the free ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """One search's pages for every choice among the expensive arms.
+
+    ``arms`` are these arms, cheapest first. ``pages`` holds entity ids, best first, at most `SHOWN`, by the arms that
+    played. ``context`` is what a decision saw before any of them played, and ``yields`` each arm's past yield then.
+    """
+
+    query_id: str
+    arms: tuple[str, ...]
+    pages: Mapping[Played, tuple[str, ...]]
+    context: tuple[tuple[str, float], ...]
+    yields: Mapping[str, float]
+    ranker: str = ""
+
+    def rank(self, played: Played, wanted: Collection[str]) -> int:
+        """The position from 1 of the first wanted entity when these arms play; 0 where none is shown."""
+        page = self.pages[played]
+        return next((place for place, entity in enumerate(page, start=1) if entity in wanted), 0)
+
+    def verdicts(self, wanted: Collection[str]) -> dict[str, Verdict]:
+        """What each arm did for somebody who wants these entities, see `ladder`."""
+        return ladder(self.arms, lambda played: self.rank(played, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an arm helped, and by how much the reciprocal rank rose with it (below 0: it got in the way)."""
+
+    helped: bool
+    gain: float
+
+
+def helped(without: int, with_it: int) -> bool:
+    """Whether what was wanted is on the page, or clearly higher, only with the arm; positions from 1, 0: not shown."""
+    return with_it > 0 and (without == 0 or with_it * CLEARLY_HIGHER <= without)
+
+
+def ladder(arms: Iterable[str], rank: Callable[[Played], int]) -> dict[str, Verdict]:
+    """What each arm adds to the free arms and to those before it that helped.
+
+    Judged against all others together, two arms that find the same would both seem useless; judged alone, both useful.
+    Taken in order of cost, the cheaper one is credited, which is the choice that a decision has.
+
+    Args:
+        arms: Cheapest first.
+        rank: The position of what was wanted when these arms play beside the free ones, from 1; 0 where not shown.
+    """
+    found: dict[str, Verdict] = {}
+    kept: Played = frozenset()
+    for arm in arms:
+        without, with_it = rank(kept), rank(kept | {arm})
+        useful = helped(without, with_it)
+        found[arm] = Verdict(useful, reciprocal(with_it) - reciprocal(without))
+        kept = kept | {arm} if useful else kept
+    return found
+
+
+def reciprocal(rank: int) -> float:
+    """1 / rank, 0 for what is not shown."""
+    return 1.0 / rank if rank else 0.0
+
+
+def choices(arms: Collection[str]) -> list[Played]:
+    """Every choice among the arms, none to all."""
+    return [frozenset(some) for count in range(len(arms) + 1) for some in combinations(arms, count)]
+
+
+def ablation_event(ablation: Ablation, query: Query, *, now: float) -> Event:
+    """The record as the log holds it; the same search twice has the same id, and the first one stays."""
+    pages = [[sorted(played), list(page)] for played, page in ablation.pages.items()]
+    body = {
+        "arms": ablation.arms,
+        "pages": pages,
+        "context": dict(ablation.context),
+        "yields": dict(ablation.yields),
+        "ranker": ablation.ranker,
+    }
+    raw = {"action_name": ABLATION, "timestamp": iso(now), "event_attributes": {"bandstand": body}}
+    return Event(
+        id=f"{query.id}/{ABLATION}",
+        action=ABLATION,
+        time=now,
+        query_id=query.id,
+        user_id=query.user_id,
+        session_id=query.session_id,
+        payload=orjson.dumps(raw).decode(),
+    )
+
+
+def ablation_of(event: Event) -> Ablation | None:
+    """The record that an event holds; None for events of other actions.
+
+    Raises:
+        StorageError: it has this action, and is no such record.
+    """
+    if event.action != ABLATION:
+        return None
+    try:
+        return _parsed(event.query_id or "", orjson.loads(event.payload)["event_attributes"]["bandstand"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(f"the ablation of search {event.query_id!r} is damaged: delete its event") from error
+
+
+def _parsed(query_id: str, body: Mapping[str, Any]) -> Ablation:
+    arms = tuple(body["arms"])
+    pages = {frozenset(played): tuple(page) for played, page in body["pages"]}
+    if set(pages) != set(choices(arms)):
+        raise ValueError("a choice of arms lacks its page")
+    return Ablation(
+        query_id=query_id,
+        arms=arms,
+        pages=pages,
+        context=tuple((str(name), float(value)) for name, value in body["context"].items()),
+        yields={str(arm): float(value) for arm, value in body["yields"].items()},
+        ranker=str(body["ranker"]),
+    )

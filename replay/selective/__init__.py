@@ -1,0 +1,1 @@
+"""Selective retrieval judged against what every choice of retrievers would have shown."""

@@ -1,0 +1,167 @@
+"""The abstention score: learns what it should, means what it says, is refused when damaged; and its policy."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bandstand.bandit.abstention import CALIBRATION, HELPS, TREES, Abstention, free_names, rows_of
+from bandstand.bandit.abstention_train import FEWEST, HelpLabel, train_abstention
+from bandstand.bandit.context import Context
+from bandstand.bandit.cost import EXPENSIVE, modelled_cost
+from bandstand.bandit.policy import FULL_DEPTH
+from bandstand.bandit.reliability import ReliabilityBin, calibration_error, reliability
+from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
+from bandstand.bandit.vw_model import VwModel
+from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
+from bandstand.errors import BadInput, ModelError
+from bandstand.models import ModelRegistry
+
+
+def context(memory_top: float, lexical_top: float):
+    return (("bias", 1.0), ("memory_top", memory_top), ("lexical_top", lexical_top), ("count_dense", 2.0))
+
+
+def labels(count: int = 1200, seed: int = 3) -> list[HelpLabel]:
+    """Trigram helps where lexical is weak, dense where the memory is, rephrase never."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        memory, lexical = rng.random(2).tolist()
+        helped = {"trigram": lexical < 0.3, "rephrase": False, "dense": bool(memory < 0.4 and rng.random() < 0.75)}
+        found.append(
+            HelpLabel(
+                context=context(memory, lexical), yields=dict.fromkeys(EXPENSIVE, 0.5),
+                helped={arm: helped[arm] for arm in EXPENSIVE}, gains={arm: 0.5 * helped[arm] for arm in EXPENSIVE},
+                group=str(number),
+            )
+        )  # fmt: skip
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_abstention(labels(), seed=1)
+
+
+@pytest.fixture(scope="module")
+def published(trained, tmp_path_factory):
+    models = ModelRegistry(tmp_path_factory.mktemp("models"), lambda: 1.0)
+    return models.get("abstention", models.publish("abstention", trained.files()))
+
+
+def test_it_tells_where_an_arm_helps(published):
+    model = Abstention(published)
+    yields = dict.fromkeys(EXPENSIVE, 0.5)
+    weak, strong = model.helps(context(0.1, 0.1), yields), model.helps(context(0.9, 0.9), yields)
+    assert (weak["trigram"] > 0.9, weak["dense"] == pytest.approx(0.75, abs=0.12)) == (True, True)
+    assert max(strong.values()) < 0.05
+    assert weak["rephrase"] < 0.05
+    assert model.gain("dense") == 0.5
+
+
+def test_before_the_lexical_answer_only_the_memory_speaks(published):
+    model = Abstention(published)
+    yields = dict.fromkeys(EXPENSIVE, 0.5)
+    early = [model.helps(context(0.1, lexical), yields, early=True) for lexical in (0.1, 0.9)]
+    assert early[0] == early[1]
+    assert early[0]["dense"] > 0.5
+    assert early[0]["trigram"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_what_was_held_out_is_calibrated(trained):
+    assert max(trained.metrics[f"{arm}_ece"] for arm in EXPENSIVE) < 0.04
+    assert trained.metrics["trigram_helped"] == pytest.approx(0.3, abs=0.05)
+    assert trained.held_out.shape == (1200, len(EXPENSIVE))
+
+
+def test_the_same_labels_and_seed_give_the_same_model(trained):
+    assert train_abstention(labels(), seed=1).files() == trained.files()
+
+
+def test_what_expensive_arms_found_is_not_free():
+    assert free_names((*context(0, 0), (HELPS, 0.2), ("arm_cost", 1.0))) == ("bias", "memory_top", "lexical_top")
+    rows = rows_of(context(0.5, 0.25), {"trigram": 0.1}, ("memory_top", "lexical_top", "unknown"), early=True)
+    assert rows.shape == (len(EXPENSIVE), 5)
+    assert rows[0, 0] == 0.5
+    assert math.isnan(rows[0, 1])
+    assert rows[0, 3:].tolist() == [0.0, 0.1]
+
+
+@pytest.mark.parametrize(
+    "some", [labels(FEWEST - 1), [replace(each, helped=dict.fromkeys(EXPENSIVE, False)) for each in labels(300)]]
+)
+def test_too_little_to_learn_from_is_said(some):
+    with pytest.raises(BadInput, match="labelled search"):
+        train_abstention(some)
+
+
+@pytest.mark.parametrize("file", [TREES, CALIBRATION])
+def test_damage_is_refused(trained, tmp_path, file):
+    models = ModelRegistry(tmp_path, lambda: 1.0)
+    version = models.publish("abstention", {**trained.files(), file: b"{}"})
+    with pytest.raises(ModelError, match="bandstand train"):
+        Abstention(models.get("abstention", version))
+
+
+def test_a_model_that_lacks_an_arm_is_refused(trained, tmp_path):
+    raw = json.loads(trained.calibration)
+    del raw["full"]["dense"]
+    models = ModelRegistry(tmp_path, lambda: 1.0)
+    version = models.publish("abstention", {**trained.files(), CALIBRATION: json.dumps(raw).encode()})
+    with pytest.raises(ModelError, match="knows nothing of dense"):
+        Abstention(models.get("abstention", version))
+
+
+def test_reliability_by_hand():
+    curve = reliability(np.array([0.1, 0.1, 0.9, 0.9]), np.array([False, False, True, False]), bins=2)
+    assert curve == (ReliabilityBin(2, 0.1, 0.0), ReliabilityBin(2, 0.9, 0.5))
+    assert calibration_error(curve) == pytest.approx(0.25)
+    assert reliability(np.empty(0), np.empty(0, np.bool_)) == ()
+    assert math.isnan(calibration_error(()))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_bins_hold_every_prediction_once(pairs):
+    probabilities, outcomes = np.array([p for p, _ in pairs]), np.array([o for _, o in pairs])
+    curve = reliability(probabilities, outcomes)
+    assert sum(each.count for each in curve) == len(pairs)
+    assert sum(each.count * each.observed for each in curve) == pytest.approx(outcomes.sum())
+
+
+def test_an_arm_plays_from_its_threshold_on():
+    policy = SelectivePolicy(thresholds={"dense": 0.2}, floor=0.04)
+    likely = policy.decide("dense", Context(((HELPS, 0.2),)), 0.5)
+    unlikely = policy.decide("dense", Context(((HELPS, 0.19),)), 0.5)
+    assert (likely.depth, likely.propensity) == (FULL_DEPTH, pytest.approx(0.97))
+    assert (unlikely.depth, unlikely.propensity) == (0, pytest.approx(0.97))
+    assert policy.decide("trigram", Context(((HELPS, 0.0),)), 0.5).depth == FULL_DEPTH
+    assert policy.decide("lexical", Context(), 0.5).propensity == 1.0
+
+
+def test_thresholds_are_the_price_over_the_gain(published):
+    worth = thresholds(Abstention(published), price=0.01, cost=lambda arm: modelled_cost(arm, 1))
+    assert worth["trigram"] == pytest.approx(0.01 * 1.0 / 0.5)
+    assert worth["dense"] == pytest.approx(0.01 * 6.3 / 0.5)
+
+
+def test_thresholds_are_read_as_they_are_set():
+    assert parse_thresholds(" dense=0.2, trigram=1") == {"dense": 0.2, "trigram": 1.0}
+    assert parse_thresholds(None) == parse_thresholds("") == {}
+    for wrong in ("dense", "dense=2", "lexical=0.1", "dense=x"):
+        with pytest.raises(BadInput, match="no threshold"):
+            parse_thresholds(wrong)
+
+
+def test_the_untrained_bandit_falls_back_on_the_estimate():
+    fallback = SelectivePolicy(thresholds={"dense": 0.2})
+    settings = BanditSettings(floor=0.04)
+    policy = BanditPolicy(VwModel().to_bytes(), version="0", settings=settings, fallback=fallback)
+    assert policy.probabilities("dense", Context(((HELPS, 0.1),))) == pytest.approx((0.97, 0.01, 0.01, 0.01))
+    assert policy.probabilities("dense", Context(((HELPS, 0.3),))) == pytest.approx((0.01, 0.01, 0.01, 0.97))

@@ -1,0 +1,72 @@
+"""One tiny closed loop, looked into."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "simulate"))
+
+from tiny_world import PLATFORM, TINY
+
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.replay.selective.audit import CHOICES, Audits
+from bandstand.replay.selective.play import closed_loop
+from bandstand.replay.selective.settings import SelectiveSettings
+from bandstand.replay.simulate.dataset import Music
+from bandstand.types import Entity
+
+
+@pytest.fixture(scope="session")
+def music():
+    rng = np.random.default_rng(7)
+    names = ("kalo", "miren", "stovel", "drapin", "guhan", "tesbor", "renlo", "velmi", "pinka", "hantes")
+
+    def words():
+        return " ".join(rng.choice(names, size=2, replace=False).tolist())
+
+    tracks = [
+        Entity(id=f"t{n}", kind="track", title=f"{words()} {n}", artists=(words(),), popularity=float(rng.random()))
+        for n in range(200)
+    ]
+    lists = [
+        Entity(id=f"p{n}", kind="playlist", title=f"{words()} evening", members=(f"t{n}", f"t{n + 50}"))
+        for n in range(10)
+    ]
+    return Music.of("tiny", "0" * 64, [*tracks, *lists])
+
+
+@pytest.fixture(scope="session")
+def settings():
+    return SelectiveSettings(
+        policies=("selective", "all"), searches=160, held_out=0.25, retrain_every=60, ablation_share=0.8, bootstrap=50,
+        platform=(*PLATFORM, ("selfplay_queries", 210)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def runs(music, settings, tmp_path_factory):
+    return closed_loop(music, TINY, settings, tmp_path_factory.mktemp("selective"), lambda *_: None)
+
+
+@pytest.fixture
+def make():
+    """Audits of searches whose ranks are given by what played: only these arms make a difference."""
+
+    def audits(*searches, classes=None, helps=None):
+        ranks = [[each(choice) for choice in CHOICES] for each in searches]
+        count = len(searches)
+        return Audits(
+            users=np.arange(count).astype(np.str_),
+            classes=np.array(classes or ["known-item"] * count),
+            ranks=np.array(ranks, np.int64).reshape(count, len(CHOICES)),
+            helps=np.array(helps if helps is not None else [[0.5] * len(EXPENSIVE)] * count, np.float64),
+            played=np.zeros((count, len(EXPENSIVE)), np.bool_),
+            shown=np.ones(count, np.int64),
+            cost_ms=np.ones(count),
+        )
+
+    return audits

@@ -1,0 +1,104 @@
+"""Truth, thresholds and the curve, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandstand.bandit.cost import EXPENSIVE, MODELLED_MS
+from bandstand.errors import BadInput, NotFound
+from bandstand.replay.intervals import UserBootstrap
+from bandstand.replay.selective.audit import Audits
+from bandstand.replay.selective.choice import FREE, by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
+from bandstand.replay.selective.curve import Target, find, parse_target, sweep
+from bandstand.replay.selective.decisions import accuracy, wasted
+
+PLACE = {arm: at for at, arm in enumerate(EXPENSIVE)}
+
+
+def found_by(*arms):
+    """Rank 1 where one of the arms plays, else not on the page."""
+    return lambda choice: int(bool(choice & set(arms)))
+
+
+def always_first(choice):
+    return 1
+
+
+def test_what_each_arm_did_is_judged_after_the_cheaper_ones(make):
+    audits = make(found_by("dense"), found_by("trigram", "dense"), always_first)
+    useful = truth(audits)
+    assert useful[:, PLACE["dense"]].tolist() == [True, False, False]
+    assert useful[:, PLACE["trigram"]].tolist() == [False, True, False]
+    assert not useful[:, PLACE["rephrase"]].any()
+
+
+def test_beside_all_others_two_that_find_the_same_both_look_idle(make):
+    alone = missed_alone(make(found_by("dense"), found_by("trigram", "dense")))
+    assert alone.sum(axis=1).tolist() == [1, 0]
+
+
+def test_quality_and_cost_of_a_choice(make):
+    audits = make(found_by("dense"), always_first)
+    free = sum(MODELLED_MS[arm] for arm in FREE)
+    assert reciprocal_ranks(audits, fixed(audits, play=False)).tolist() == [0.0, 1.0]
+    assert reciprocal_ranks(audits, fixed(audits, play=True)).tolist() == [1.0, 1.0]
+    assert costs(fixed(audits, play=False)) == pytest.approx([free, free])
+    assert costs(fixed(audits, play=True)) == pytest.approx([free + 1.0 + 6.3] * 2)  # encoded once
+
+
+def test_an_arm_plays_where_the_estimate_reaches_its_threshold(make):
+    helps = [[0.1] * len(EXPENSIVE), [0.4] * len(EXPENSIVE)]
+    plays = by_threshold(make(always_first, always_first, helps=helps), dict.fromkeys(EXPENSIVE, 0.4))
+    assert plays.all(axis=1).tolist() == [False, True]
+
+
+def curve(make):
+    """Two searches need dense and say so, two do not."""
+    helps = [[0.0, 0.0, 0.9], [0.0, 0.0, 0.9], [0.0, 0.0, 0.1], [0.0, 0.0, 0.1]]
+    audits = make(found_by("dense"), found_by("dense"), always_first, always_first, helps=helps)
+    return audits, sweep(audits, dict.fromkeys(EXPENSIVE, 0.5), prices=(0.0, 0.03, 1.0))
+
+
+def test_the_curve_falls_from_everything_to_nothing(make):
+    _, points = curve(make)
+    assert [point.quality for point in points] == [1.0, 1.0, 0.5]
+    assert points[0].cost_share == 1.0
+    assert points[0].cost_ms > points[1].cost_ms > points[2].cost_ms
+    assert points[1].thresholds["dense"] == pytest.approx(0.03 * 6.3 / 0.5)
+
+
+def test_a_target_is_the_cheapest_or_the_best(make):
+    _, points = curve(make)
+    assert find(points, 1.0, Target("quality", 1.0)) == points[1]
+    assert find(points, 1.0, Target("quality", 0.5)) == points[2]
+    assert find(points, 1.0, Target("cost", points[1].cost_share)) == points[1]
+    with pytest.raises(NotFound, match="another target"):
+        find(points, 1.0, Target("quality", 1.01))
+
+
+def test_targets_are_read():
+    assert parse_target("quality=0.99") == Target("quality", 0.99)
+    assert parse_target("cost=0.1") == Target("cost", 0.1)
+    for wrong in ("quality", "speed=1", "cost=0", "cost=x"):
+        with pytest.raises(BadInput, match="no target"):
+            parse_target(wrong)
+
+
+def test_right_decisions_are_counted_by_arm_and_class(make):
+    audits = make(found_by("dense"), always_first, classes=["nickname", "known-item"])
+    bootstrap = UserBootstrap(audits.users.tolist(), resamples=50, seed=1)
+    never = accuracy(audits, fixed(audits, play=False), bootstrap)
+    assert never["all"]["value"] == pytest.approx(5 / 6)
+    assert never["by_arm"]["dense"]["value"] == 0.5
+    assert never["by_arm"]["dense"]["helped_played"] == 0.0
+    assert never["by_class"]["known-item"]["value"] == 1.0
+    assert wasted(audits, bootstrap)["all"]["value"] == pytest.approx(5 / 6)
+
+
+def test_audits_are_kept(make, tmp_path):
+    audits = make(found_by("dense"), always_first)
+    audits.save(tmp_path / "audits.npz")
+    again = Audits.load(tmp_path / "audits.npz")
+    assert np.array_equal(again.ranks, audits.ranks)
+    assert again.classes.tolist() == audits.classes.tolist()

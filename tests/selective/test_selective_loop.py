@@ -1,0 +1,47 @@
+"""The closed loop looked into: records are learned from, estimates decide, the figures hang together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.errors import BadInput
+from bandstand.replay.selective.choice import fixed, reciprocal_ranks
+from bandstand.replay.selective.result import summary
+from bandstand.replay.selective.settings import SelectiveSettings
+
+
+def test_the_held_out_searches_are_looked_into(runs, settings):
+    audits = runs["selective"].audits
+    assert len(audits) == len(runs["all"].quality) == 40
+    assert runs["all"].audits is None
+    assert not np.isnan(audits.helps).any()
+    assert ((audits.helps >= 0) & (audits.helps <= 1)).all()
+
+
+def test_a_page_of_every_arm_is_what_the_audit_says(runs):
+    """Where the policy happened to play everything, it showed what the audit calls always-on."""
+    audits = runs["selective"].audits
+    everything = audits.played.all(axis=1)
+    always = reciprocal_ranks(audits, fixed(audits, play=True))
+    shown = np.divide(1.0, audits.shown, out=np.zeros(len(audits)), where=audits.shown > 0)
+    assert np.array_equal(shown[everything], always[everything])
+
+
+def test_the_summary_holds_what_was_played_and_the_curve(runs, settings):
+    found = summary("tiny", runs, settings)
+    looked = found["looked_into"]["selective"]
+    assert set(found["played"]) == {"selective", "all"}
+    assert found["played"]["all"]["cost_share"] == 1.0
+    assert looked["choices"]["never"]["cost_ms"] < looked["choices"]["always"]["cost_ms"]
+    assert looked["choices"]["oracle"]["MRR@10"]["value"] >= looked["choices"]["never"]["MRR@10"]["value"]
+    assert [point["cost_ms"] for point in looked["curve"]] == sorted(
+        (point["cost_ms"] for point in looked["curve"]), reverse=True
+    )
+    assert set(looked["calibration"]) == set(EXPENSIVE)
+
+
+def test_fixed_policies_alone_are_refused():
+    with pytest.raises(BadInput, match="decide nothing"):
+        SelectiveSettings(policies=("all",))
