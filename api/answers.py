@@ -95,6 +95,33 @@ class DecisionAnswer(Answer):
     assigned: float | Nothing = None
 
 
+class SenseAnswer(Answer):
+    """Words read as one thing: P(meaning) before they are looked at, P(words | meaning), and what clicks made of it."""
+
+    words: str
+    slot: str
+    value: str
+    prior: float
+    likelihood: float
+    posterior: float
+    edits: int
+
+
+class ReadingAnswer(Answer):
+    """One way to read the whole query; the probabilities of all sum to 1."""
+
+    probability: float
+    senses: list[SenseAnswer]
+
+
+class FacetAnswer(Answer):
+    """A value: `count` of the found entities have it, and `total` of all that kinds and filters allow."""
+
+    value: str
+    count: int
+    total: int
+
+
 class SearchAnswer(Answer):
     """A page of a search."""
 
@@ -103,6 +130,8 @@ class SearchAnswer(Answer):
     hits: list[HitAnswer]
     decision: DecisionAnswer
     took_ms: float
+    readings: list[ReadingAnswer] | Nothing = Field(None, description="Only with `explain`; the likeliest first")
+    facets: dict[str, list[FacetAnswer]] | Nothing = Field(None, description="Only where asked for, on the first page")
 
 
 class LoggedHitAnswer(Answer):

@@ -15,6 +15,11 @@ MAX_ID = 100
 MAX_VALUES = 1_000
 """Values of one filter."""
 
+MAX_FACETS = 20
+"""Facets of one search."""
+
+FacetName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
 Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_ID)]
 
 
@@ -62,6 +67,9 @@ class SearchBody(BaseModel):
     )
     explain: bool = False
     preview: bool = Field(False, description="Answer without logging: for results while somebody is still typing")
+    facets: Annotated[list[FacetName], Field(max_length=MAX_FACETS)] | None = Field(
+        None, description="kind, year, or attributes: how many of what was found have each value"
+    )
     correct: bool = Field(True, description="False: answer what was typed, whatever it may be a slip for")
     locale: Annotated[str, Field(max_length=35)] | None = None
 
@@ -80,6 +88,7 @@ class SearchBody(BaseModel):
             explain=self.explain,
             preview=self.preview,
             correct=self.correct,
+            facets=tuple(dict.fromkeys(self.facets or ())),
             locale=self.locale,
         )
 

@@ -14,33 +14,50 @@ from bandstand.types import KINDS, Mask, Ordinals
 MOST = 100
 """Values of one facet that are returned."""
 
+_OWN = ("kind", "year")
+
 
 @dataclass(frozen=True, slots=True)
 class FacetCount:
-    """A value and how many entities have it."""
+    """A value, how many of the found entities have it, and how many of all that the filters allow."""
 
     value: str
     count: int
+    total: int
 
 
-def facet_counts(columns: Columns, chosen: Ordinals | Mask, names: Sequence[str]) -> dict[str, tuple[FacetCount, ...]]:
-    """Count, for each facet, the values among ``chosen``: the most frequent first, ties by value, at most `MOST`.
+def check_facets(columns: Columns, names: Sequence[str]) -> None:
+    """Let pass ``kind``, ``year`` and the names of attributes that some entity has.
+
+    Raises:
+        BadInput: another name.
+    """
+    known = {name for name, _ in columns.postings}
+    for name in names:
+        if name not in {*_OWN, *known}:
+            some = ", ".join(sorted(known)) or "no attribute yet"
+            raise BadInput(f"unknown facet {name!r}: use kind, year or one of {some}", field="facets")
+
+
+def facet_counts(
+    columns: Columns, found: Ordinals, names: Sequence[str], *, allowed: Mask | None = None
+) -> dict[str, tuple[FacetCount, ...]]:
+    """Count, for each facet, the values among ``found``: the most frequent first, ties by value, at most `MOST`.
 
     Args:
         columns: the snapshot.
-        chosen: ordinals (m,), as of candidates, or a mask (n,), as of filters, for which counts are exact.
-        names: ``kind``, ``year`` or an attribute's name.
-
-    Raises:
-        BadInput: no entity of the catalogue has an attribute of that name.
+        found: ordinals (m,), as of candidates.
+        names: facets that pass `check_facets`.
+        allowed: what the filters let pass, bool (n,), by which totals are exact; None for every live entity.
     """
-    mask = np.zeros(columns.n, np.bool_)
-    if chosen.dtype == np.bool_:
-        mask[: len(chosen)] = chosen[: columns.n]
-    else:
-        mask[chosen[chosen < columns.n]] = True
+    mask, every = np.zeros(columns.n, np.bool_), np.zeros(columns.n, np.bool_)
+    mask[found[found < columns.n]] = True
     mask &= columns.live
-    return {name: _ranked(_counts(columns, mask, name)) for name in names}
+    if allowed is None:
+        every = columns.live
+    else:
+        every[: len(allowed)] = allowed[: columns.n]
+    return {name: _ranked(_counts(columns, mask, name), _counts(columns, every, name)) for name in names}
 
 
 def _counts(columns: Columns, mask: Mask, name: str) -> dict[str, int]:
@@ -51,12 +68,9 @@ def _counts(columns: Columns, mask: Mask, name: str) -> dict[str, int]:
         values, counts = np.unique(years[~np.isnan(years)].astype(int), return_counts=True)
         return dict(zip(map(str, values.tolist()), counts.tolist(), strict=True))
     having = {value: posting for (key, value), posting in columns.postings.items() if key == name}
-    if not having:
-        known = sorted({key for key, _ in columns.postings})
-        raise BadInput(f"unknown facet {name!r}: use kind, year or one of {', '.join(known)}", field="facets")
     return {value: int(np.count_nonzero(mask[posting.ordinals])) for value, posting in having.items()}
 
 
-def _ranked(counts: dict[str, int]) -> tuple[FacetCount, ...]:
+def _ranked(counts: dict[str, int], totals: dict[str, int]) -> tuple[FacetCount, ...]:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(FacetCount(value, count) for value, count in ranked[:MOST] if count)
+    return tuple(FacetCount(value, count, totals.get(value, 0)) for value, count in ranked[:MOST] if count)

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bandstand.engine.request import HitExplanation, SearchResult
 from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion
 from bandstand.types import Decision, Hit, Impression
+from bandstand.understanding.records import Interpretation, Sense
 
 Json = dict[str, Any]
 
 
 def search_json(result: SearchResult, *, explain: bool = False) -> Json:
-    """The answer of `POST /v1/search`; with ``explain`` also the probabilities of every depth."""
+    """The answer of `POST /v1/search`; with ``explain`` also the readings, and the probabilities of every depth."""
     impression = result.impression
     explained = {item.entity_id: _explanation_json(item) for item in result.explanations}
     hits = [_hit_json(hit, explained.get(hit.entity.id)) for hit in result.hits]
-    return {
+    answer: Json = {
         **_head(impression),
         "hits": hits,
         "decision": decision_json(impression, probabilities=explain),
         "took_ms": round(result.took_ms, 3),
+    }
+    if result.reading is not None:
+        answer["readings"] = _readings_json(result.reading)
+    if result.facets:
+        answer["facets"] = {name: [asdict(count) for count in counts] for name, counts in result.facets.items()}
+    return answer
+
+
+def _readings_json(interpretation: Interpretation) -> list[Json]:
+    """Every reading of a query, the likeliest first, and how likely each of its parts was made out to be."""
+    return [
+        {"probability": reading.probability, "senses": [_sense_json(sense, interpretation) for sense in reading.senses]}
+        for reading in interpretation.readings
+    ]
+
+
+def _sense_json(sense: Sense, interpretation: Interpretation) -> Json:
+    return {
+        "words": " ".join(interpretation.words[sense.start : sense.end]),
+        "slot": sense.slot,
+        "value": sense.value,
+        "prior": sense.prior,
+        "likelihood": sense.likelihood,
+        "posterior": sense.posterior,
+        "edits": sense.edits,
     }
 
 

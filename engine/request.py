@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bandstand.bandit.split import Assignment
 from bandstand.catalog.columns import Columns
+from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
 from bandstand.engine.reading import Reader
 from bandstand.errors import BadInput
 from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query, actor_of
+from bandstand.understanding.records import Interpretation
 
 MAX_QUERY_CHARS = 10_000
 
@@ -21,7 +23,8 @@ class SearchRequest:
 
     A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from, and
     no slip to correct. Unless it is to ``correct``, it is answered by what was typed alone.
-    An ``assignment`` is the policy that an online experiment chose for this visitor, in place of ``policy``.
+    ``facets`` are counted over what was found, on the first page. An ``assignment`` is the policy that an online
+    experiment chose for this visitor, in place of ``policy``.
     """
 
     query: str
@@ -35,6 +38,7 @@ class SearchRequest:
     policy: str = "bandit"
     assignment: Assignment | None = None
     explain: bool = False
+    facets: tuple[str, ...] = ()
     preview: bool = False
     correct: bool = True
     locale: str | None = None
@@ -56,12 +60,14 @@ class HitExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchResult:
-    """The answered page: its hits, and the impression that was logged for it."""
+    """The answered page: its hits, and the impression that was logged for it; where asked for, how it was read."""
 
     impression: Impression
     hits: tuple[Hit, ...]
     took_ms: float
     explanations: tuple[HitExplanation, ...] = ()
+    reading: Interpretation | None = None
+    facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
 
 
 def check_request(request: SearchRequest) -> None:
@@ -78,8 +84,8 @@ def check_request(request: SearchRequest) -> None:
         )
     if len(request.query) > MAX_QUERY_CHARS:
         raise BadInput(f"query is longer than {MAX_QUERY_CHARS} characters", field="query")
-    for field in ("query", "user_id", "session_id"):
-        _check_unicode(getattr(request, field) or "", field)
+    for name in ("query", "user_id", "session_id"):
+        _check_unicode(getattr(request, name) or "", name)
 
 
 def _check_unicode(text: str, field: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Catalog
+from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.brains import Brains
 from bandstand.engine.curated import curated
 from bandstand.engine.explain import explain
@@ -82,30 +83,45 @@ class Engine:
             NotFound: ``query_id`` was never logged.
         """
         check_request(request)
+        check_facets(self._catalog.columns, request.facets)
         with self._load.search():
             return self._searched(request, time.perf_counter())
 
     def _searched(self, request: SearchRequest, started: float) -> SearchResult:
+        counts: Mapping[str, tuple[FacetCount, ...]] = {}
         if request.query_id is not None:
             impression = self._log.impression(request.query_id)
         else:
-            impression = self._answered(request, started)
+            answer = self._answered(request, started)
+            impression, counts = answer.impression, self._facets(request, answer)
             if not request.preview:
                 self._log.append_impression(impression)
         hits = self._hits(impression, request.offset, request.k)
-        explanations = explain(impression, hits, self._brains().scorer) if request.explain else ()
-        took = (time.perf_counter() - started) * 1e3
-        return SearchResult(impression=impression, hits=hits, took_ms=took, explanations=explanations)
+        return SearchResult(
+            impression=impression,
+            hits=hits,
+            explanations=explain(impression, hits, self._brains().scorer) if request.explain else (),
+            reading=self._reader.interpret(impression.query.normalized) if request.explain else None,
+            facets=counts,
+            took_ms=(time.perf_counter() - started) * 1e3,
+        )
 
-    def _answered(self, request: SearchRequest, started: float) -> Impression:
+    def _facets(self, request: SearchRequest, answer: Answer) -> Mapping[str, tuple[FacetCount, ...]]:
+        """Counts over all candidates, and over everything that kinds and filters allow."""
+        if not request.facets:
+            return {}
+        found, allowed = answer.head.whole.ordinals, answer.query.allowed
+        return facet_counts(self._catalog.columns, found, request.facets, allowed=allowed)
+
+    def _answered(self, request: SearchRequest, started: float) -> Answer:
         """A new search, by the policy that was asked for, or that an experiment assigned."""
         assigned = request.assignment
         policy = self.policy(assigned.policy if assigned else request.policy)
-        impression = self.answer(self.query(request), policy, started=started).impression
+        answer = self.answer(self.query(request), policy, started=started)
         if assigned is None:
-            return impression
-        decision = replace(impression.decision, experiment=assigned.experiment, assigned=assigned.probability)
-        return replace(impression, decision=decision)
+            return answer
+        decision = replace(answer.impression.decision, experiment=assigned.experiment, assigned=assigned.probability)
+        return replace(answer, impression=replace(answer.impression, decision=decision))
 
     def query(self, request: SearchRequest) -> Query:
         """The request as a `Query` with an id of its own."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.facets import MOST, FacetCount, facet_counts
+from bandstand.catalog.facets import MOST, FacetCount, check_facets, facet_counts
 from bandstand.catalog.store import CatalogStore
 from bandstand.errors import BadInput
 from bandstand.types import Attribute, Entity, Filters
@@ -36,31 +36,37 @@ def columns(tmp_path):
 
 
 def test_counts_over_candidates(columns):
-    found = facet_counts(columns, np.array([0, 1, 2, 4], np.int32), ("genre", "year", "kind"))
+    found = facet_counts(columns, np.array([0, 2, 4], np.int32), ("genre", "year", "kind"))
     assert found == {
-        "genre": (FacetCount("pop", 2), FacetCount("rock", 2)),
-        "year": (FacetCount("1999", 2),),
-        "kind": (FacetCount("track", 2), FacetCount("album", 1)),
+        "genre": (FacetCount("pop", 2, 2), FacetCount("rock", 1, 2)),
+        "year": (FacetCount("1999", 1, 2),),
+        "kind": (FacetCount("album", 1, 1), FacetCount("track", 1, 2)),
     }
 
 
-def test_counts_over_a_filters_mask_are_exact(columns):
+def test_totals_under_a_filter_are_exact(columns):
     mask = columns.mask((), Filters(values=(("genre", ("rock",)),)))
-    assert facet_counts(columns, mask, ("genre",)) == {"genre": (FacetCount("rock", 2), FacetCount("pop", 1))}
+    found = facet_counts(columns, np.array([0], np.int32), ("genre",), allowed=mask)
+    assert found == {"genre": (FacetCount("pop", 1, 1), FacetCount("rock", 1, 2))}
 
 
-def test_nothing_chosen_has_no_counts(columns):
+def test_nothing_found_has_no_counts(columns):
     assert facet_counts(columns, np.empty(0, np.int32), ("genre", "year")) == {"genre": (), "year": ()}
 
 
+def test_what_is_newer_than_the_snapshot_is_passed_over(columns):
+    assert facet_counts(columns, np.array([columns.n + 3], np.int32), ("kind",)) == {"kind": ()}
+
+
 def test_an_unknown_facet_is_refused(columns):
+    check_facets(columns, ("kind", "year", "genre"))
     with pytest.raises(BadInput, match="kind, year or one of genre"):
-        facet_counts(columns, np.empty(0, np.int32), ("colour",))
+        check_facets(columns, ("genre", "colour"))
 
 
 def test_only_the_most_frequent_values_are_returned(tmp_path):
     store = CatalogStore(tmp_path / "many.sqlite", clock=lambda: 0.0)
     store.upsert([entity(number, "track", None, f"g{number}") for number in range(MOST + 5)])
     columns = Catalog(store).columns
-    assert len(facet_counts(columns, columns.live, ("genre",))["genre"]) == MOST
+    assert len(facet_counts(columns, np.arange(MOST + 5, dtype=np.int32), ("genre",))["genre"]) == MOST
     store.close()

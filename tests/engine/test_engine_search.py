@@ -221,3 +221,90 @@ def test_the_context_knows_whether_the_actor_has_a_past(small):
     small.learn()
     assert history(user="ann") == history(session="s1") == {1.0}
     assert history(user="bob") == history(session="s2") == history() == {0.0}
+
+
+class TestFacets:
+    def test_counts_over_the_candidates_and_exact_totals(self, small):
+        result = small.search("halo", policy="lexical", facets=("genre", "kind"))
+        assert {c.value: (c.count, c.total) for c in result.facets["genre"]} == {"pop": (2, 4), "synthpop": (1, 1)}
+        assert {c.value: (c.count, c.total) for c in result.facets["kind"]} == {"track": (3, 15)}
+
+    def test_totals_obey_the_filters(self, small):
+        jazz = Filters(values=(("genre", ("jazz",)),))
+        result = small.search("blue", policy="lexical", filters=jazz, facets=("year",))
+        assert [(c.value, c.count, c.total) for c in result.facets["year"]] == [("1959", 1, 2)]
+
+    def test_a_further_page_has_none(self, small):
+        first = small.search("halo", k=1, facets=("kind",))
+        assert small.search("halo", k=1, offset=1, query_id=first.impression.query.id, facets=("kind",)).facets == {}
+
+    def test_an_unknown_one_is_refused_and_nothing_is_logged(self, small):
+        with pytest.raises(BadInput, match="unknown facet 'colour'"):
+            small.search("halo", facets=("colour",))
+        small.home.log.flush()
+        assert small.home.log.count() == 0
+
+
+class TestReading:
+    def test_readings_are_explained(self, small):
+        reading = small.search("rock 1990", explain=True).reading
+        assert sum(each.probability for each in reading.readings) == pytest.approx(1)
+        best = {sense.slot: sense for sense in reading.readings[0].senses}
+        assert (best["genre"].value, best["year"].value) == ("rock", "1990")
+        assert best["genre"].posterior == pytest.approx(best["genre"].prior * best["genre"].likelihood)
+        assert small.search("rock 1990").reading is None
+
+    def test_slots_are_logged_with_their_words(self, small):
+        query = small.search("hello adele").impression.query
+        small.home.log.flush()
+        logged = small.home.log.impression(query.id).query
+        assert logged.slots == query.slots
+        assert {(slot.name, slot.value, slot.phrase) for slot in logged.slots} >= {
+            ("track", "hello", "hello"), ("artist", "adele", "adele"),
+        }  # fmt: skip
+
+    def test_the_structured_arm_finds_by_facts(self, small):
+        assert ids(small.search("jazz 1959", policy="all", k=2)) in (
+            ["so-what", "blue-in-green"], ["blue-in-green", "so-what"],
+        )  # fmt: skip
+
+
+class TestCorrection:
+    def test_results_are_shown_for_the_corrected_words(self, small):
+        result = small.search("thunderstrukc", policy="lexical")
+        correction = result.impression.query.correction
+        assert (correction.text, correction.typed, correction.mode) == ("thunderstruck", "thunderstrukc", "showing")
+        assert ids(result) == ["thunderstruck"]
+        assert small.home.log.impression(result.impression.query.id).query.correction == correction
+
+    def test_trigram_is_asked_for_both(self, small):
+        found = small.home._retrievers()["trigram"]
+        query = small.home.engine.query(SearchRequest(query="thunderstrukc"))
+        both = found.retrieve(query, 10)
+        typed = found.retrieve(replace(query, correction=None), 10)
+        assert both.scores[0] > typed.scores[0]
+        assert set(typed.ordinals.tolist()) <= set(both.ordinals.tolist())
+
+    def test_search_instead_for_what_was_typed(self, small):
+        result = small.search("thunderstrukc", policy="lexical", correct=False)
+        assert result.impression.query.correction is None
+        assert ids(result) == []
+
+    def test_half_a_word_is_not_corrected(self, small):
+        assert small.search("thunderstrukc", preview=True).impression.query.correction is None
+
+    @pytest.mark.parametrize("text", ["halo", "hurt johnny cash", "1959", "1958", "one u2", "u3", "ha", "hal"])
+    def test_names_numbers_and_short_words_are_left_alone(self, small, text):
+        correction = small.search(text).impression.query.correction
+        assert correction is None or correction.mode == "suggest"
+
+    def test_what_the_memory_learned_beats_a_correction(self, small):
+        for user in ("ann", "bob"):
+            first = small.search("thunderstrukc", user=user, correct=False)
+            small.play("hoppipolla", on=first)
+            small.learn()
+            own = small.search("thunderstrukc", user=user, policy="all")
+            assert own.impression.query.correction is None
+            assert ids(own)[0] == "hoppipolla"
+            anybody = small.search("thunderstrukc", user="zoe", policy="all").impression
+            assert (anybody.query.correction is None) == (user == "bob")  # once two agree
