@@ -46,4 +46,5 @@ def _better_of(first: Candidates, second: Candidates, depth: int) -> Candidates:
             name: np.concatenate([first.columns[name], second.columns[name]])
             for name in first.columns.keys() & second.columns.keys()
         },
+        shared_ms=first.shared_ms + second.shared_ms,
     )

@@ -27,14 +27,17 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round trip brought, by the name of each search: its answer or why there is none, and its milliseconds.
+    """What one round trip brought, for each search: its answer or why there is none, and its milliseconds.
 
     The round's time is split as the cluster's own times for its searches (``took``) are; a search that failed has none.
     """
 
-    answers: Mapping[str, Json | BandstandError]
-    shares_ms: Mapping[str, float]
+    answers: Mapping[Asked, Json | BandstandError]
+    shares_ms: Mapping[Asked, float]
 
+
+Asked = tuple[str, str]
+"""A search of a round: the name of the search, and the normalised text that it looks for."""
 
 _Key = tuple[str, str, object, object]
 
@@ -45,14 +48,15 @@ _REMEMBERED = 64
 class FirstRound:
     """One multi-search a query, whichever arm asks first; the others of the same query read what it brought.
 
-    ``searches`` gives the searches of a query by name; ``index`` is where they look. Safe for threads.
+    ``searches`` gives all searches of a query, also those for its corrected words; ``index`` is where they look.
+    Safe for threads.
     """
 
     def __init__(
         self,
         cluster: Cluster,
         index: str,
-        searches: Callable[[Query], Mapping[str, Json]],
+        searches: Callable[[Query], Mapping[Asked, Json]],
         *,
         deadline_s: float,
         timer: Callable[[], float] = time.perf_counter,
@@ -71,17 +75,17 @@ class FirstRound:
         Raises:
             RetrievalError: the cluster could not answer it, or not in time.
         """
-        began = self._timer()
+        began, asked = self._timer(), (name, query.normalized)
         try:
             brought = self._brought(query)
-            hits = hits_of(brought.answers[name]) if name in brought.answers else []
+            hits = hits_of(brought.answers[asked]) if asked in brought.answers else []
         except BandstandError as error:
             raise RetrievalError(str(error)) from error
         waited_ms = (self._timer() - began) * 1e3
-        return Found(scored(hits), brought.shares_ms.get(name, 0.0) - waited_ms)
+        return Found(scored(hits), brought.shares_ms.get(asked, 0.0) - waited_ms)
 
     def _brought(self, query: Query) -> Round:
-        key = (query.id, query.normalized, query.kinds, query.filters)
+        key = (query.id, query.meant, query.kinds, query.filters)
         with self._lock:
             going = self._rounds.get(key)
             if going is None:

@@ -19,7 +19,11 @@ def first_round(cluster, names, *seconds):
     """A round of these searches, on a timer that shows these moments one after another."""
     moments = iter(seconds)
     return FirstRound(
-        cluster, "text", lambda _: {name: {} for name in names}, deadline_s=1.0, timer=lambda: next(moments)
+        cluster,
+        "text",
+        lambda query: {(name, query.meant): {} for name in names},
+        deadline_s=1.0,
+        timer=lambda: next(moments),
     )
 
 

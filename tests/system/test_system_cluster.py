@@ -71,6 +71,15 @@ class TestRoundTrips:
         assert set(found.values()) == {"ok"}
         assert asked == ["/_msearch", "/_msearch"]
 
+    def test_corrected_words_travel_with_the_typed_ones(self, small, asked):
+        small.search("hallelujha", policy="all")
+        asked.clear()
+        result = small.search("hallelujha", policy="all")
+        assert result.impression.query.meant == "hallelujah"
+        assert set(statuses(result).values()) == {"ok"}
+        assert ids(result)[0] == "hallelujah"
+        assert asked == ["/_msearch", "/_msearch"]
+
     def test_what_was_not_chosen_is_not_asked(self, small, asked):
         small.search("halo", policy="lexical")
         asked.clear()
@@ -182,7 +191,7 @@ class TestFailing:
         home = Home(small.storage)
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-            home._arms.retrievers["lexical"]._first._deadline_s = 0.05
+            home._arms.retrievers["lexical"]._inner._first._deadline_s = 0.05
             good, small.storage.cluster._client = (
                 small.storage.cluster._client,
                 new_client(ClusterSettings(urls=(url,))),
