@@ -46,7 +46,7 @@ class Service:
         self._failure = "still loading the catalogue and its indexes"
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._searches = ThreadPoolExecutor(max_workers=settings.search_threads, thread_name_prefix="search")
+        self._searches = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix="search")
         self._waiting = 0
 
     @property
@@ -98,7 +98,7 @@ class Service:
             Unavailable: still loading, or too many searches are waiting already.
         """
         home = self.home
-        if self._waiting >= self.settings.search_threads + self.settings.search_queue:
+        if self._waiting >= self.settings.threads + self.settings.search_queue:
             raise Unavailable("too many searches at once", retry_after=1)
         self._waiting += 1
         try:

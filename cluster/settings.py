@@ -23,4 +23,4 @@ class ClusterSettings:
     prefix: str = "bandstand"
     shards: int = 1
     timeout_s: float = 30.0
-    connections: int = 16
+    connections: int = 32

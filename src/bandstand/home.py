@@ -129,7 +129,7 @@ class Home:
 
     def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
         """What runs the arms of a search."""
-        return ArmRunner(retrievers, threads=self.settings.search_threads)
+        return ArmRunner(retrievers, threads=self.settings.threads)
 
     def _retrievers(self) -> dict[str, Retriever]:
         """What there is to run, by arm."""

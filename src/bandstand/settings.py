@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bandstand.errors import BadInput
 
+_THREADS = {"embedded": 2, "opensearch": 16}
+
 
 class Settings(BaseSettings):
     """Frozen values; each field is the environment variable ``BANDSTAND_`` + its name in capitals."""
@@ -57,7 +59,13 @@ class Settings(BaseSettings):
         200_000, ge=0, description="Entities up to which dense search is exact; above, approximate"
     )
     deadline_ms: float = Field(250.0, gt=0, description="Milliseconds after which a retriever is dropped from a search")
-    search_threads: int = Field(2, ge=1, le=64, description="Searches that run side by side in one process")
+    search_threads: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Searches that run side by side in one process; by default 2, on a cluster 16, for which they"
+        " mostly wait",
+    )
     search_queue: int = Field(64, ge=1, description="Searches that may wait for a thread; more are answered 503")
     default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random", "selective"] = Field(
         "bandit", description="Policy of a search that names none"
@@ -101,6 +109,14 @@ class Settings(BaseSettings):
         1_500, ge=0, description="Predicted queries on which ranker and bandit are trained before any click"
     )
     seed: int = Field(1, ge=0, description="Seed of everything random")
+
+    @property
+    def threads(self) -> int:
+        """How many searches run side by side.
+
+        While a cluster is slow each waits out its deadline: with two threads a worker answered no more than 8 a second.
+        """
+        return self.search_threads or _THREADS[self.backend]
 
 
 def load_settings(**overrides: object) -> Settings:
