@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ from bandstand.cli.common import (
 from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
-    from bandstand.learner.train_ranker import TrainingReport
+    from bandstand.learner.train_ranker import Train, TrainingReport
     from bandstand.storage import Storage
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
@@ -38,7 +39,14 @@ def train(
         ),
     ] = "ranker",
     dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Grow the trees on the workers of this Dask scheduler.")
+        str | None, typer.Option(metavar="ADDRESS", help="Train on the workers of this Dask scheduler.")
+    ] = None,
+    partitions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --dask: the log is exported here, where every worker sees it; in the home when not given.",
+        ),
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -47,7 +55,7 @@ def train(
     if model != "ranker":
         raise BadInput(f"{model!r} cannot be trained by hand; only the ranker is", field="model")
     with opened_storage(home) as storage, telling() as told:
-        report = _trained(storage, told, dask)
+        report = _trained(storage, told, _training(dask, partitions or storage.paths.training))
     if json:
         print_json(
             {
@@ -65,20 +73,25 @@ def train(
         out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
 
 
-def _trained(storage: Storage, told: Told, dask: str | None) -> TrainingReport:
-    from bandstand.ranker.dask_train import DaskBoost
+def _training(dask: str | None, partitions: Path) -> Train:
+    from bandstand.learner.dask_ranker import DaskTraining
+    from bandstand.learner.train_ranker import train_here
+
+    return train_here if dask is None else DaskTraining(dask, partitions)
+
+
+def _trained(storage: Storage, told: Told, how: Train) -> TrainingReport:
     from bandstand.workshop import new_models
 
-    boost = None if dask is None else DaskBoost(dask)
     with workshop_if_free(storage) as workshop:
         if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read
             with opened_home(storage) as searching:
-                return new_models(storage, searching, told=told, boost=boost)[0]
+                return new_models(storage, searching, told=told, how=how)[0]
         workshop.prepare(told=told)
         workshop.index(told=told)
         workshop.learner.catch_up()
         with opened_home(storage) as searching:
-            return workshop.train(searching, told=told, boost=boost)
+            return workshop.train(searching, told=told, how=how)
 
 
 @app.command("list")

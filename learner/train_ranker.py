@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from bandstand.feedback.rewards import ranker_grades
 from bandstand.learner.lesson import Curriculum, Lesson
 from bandstand.models import ModelRegistry
 from bandstand.ranker.features import feature_names
-from bandstand.ranker.train import Boost, Progress, TrainSettings, train_lambdamart
+from bandstand.ranker.train import Progress, TrainedRanker, TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 from bandstand.types import ARMS, LOGGED_DEPTH, Matrix
 
@@ -74,7 +74,9 @@ def clicks_set(searches: Iterable[Joined]) -> tuple[TrainingSet | None, tuple[fl
 
     Searches logged with other features than are computed now are left out: their rows mean something else.
     """
-    found = deque((clicked for search in searches if (clicked := _clicked(search)) is not None), maxlen=MOST_SEARCHES)
+    found = deque(
+        (clicked for search in searches if (clicked := clicked_part(search)) is not None), maxlen=MOST_SEARCHES
+    )
     if not found:
         return None, (0.0, 0.0)
     data = TrainingSet(
@@ -88,7 +90,7 @@ def clicks_set(searches: Iterable[Joined]) -> tuple[TrainingSet | None, tuple[fl
     return data, (min(clicked.time for clicked in found), max(clicked.time for clicked in found))
 
 
-class _Clicked(NamedTuple):
+class Clicked(NamedTuple):
     """The judged part of one search: what was shown, and down to the last hit that satisfied."""
 
     time: float
@@ -97,14 +99,49 @@ class _Clicked(NamedTuple):
     positions: NDArray[np.int32]
 
 
-def _clicked(search: Joined) -> _Clicked | None:
+def clicked_part(search: Joined) -> Clicked | None:
+    """What a search teaches the ranker; None where nothing satisfied, or the features are of another version."""
     impression, grades = search.impression, ranker_grades(search.outcome().grades)
     start = impression.query.offset
     stop = max(start + impression.shown, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
     if impression.feature_names != feature_names(ARMS) or not grades[start:stop].any():
         return None
     positions = np.arange(start + 1, stop + 1, dtype=np.int32)
-    return _Clicked(impression.query.time, impression.features[start:stop], grades[start:stop], positions)
+    return Clicked(impression.query.time, impression.features[start:stop], grades[start:stop], positions)
+
+
+class Trained(NamedTuple):
+    """A ranker, on how many clicked searches it was trained, and the time that they span."""
+
+    ranker: TrainedRanker
+    clicked_searches: int
+    span: tuple[float, float]
+
+
+Train = Callable[[Curriculum, Iterable[Joined], int, TrainSettings, Progress | None], Trained]
+"""Trains on lessons and on the log's searches, by a seed; in this process or elsewhere."""
+
+
+def train_here(
+    curriculum: Curriculum, searches: Iterable[Joined], seed: int, settings: TrainSettings, progress: Progress | None
+) -> Trained:
+    """A `Train` in this process.
+
+    Raises:
+        BadInput: there is neither a lesson nor a clicked search.
+    """
+    clicks, span = clicks_set(searches)
+    posed = curriculum_set(curriculum, weight=1.0 if clicks is None else LESSON_WEIGHT, seed=seed)
+    data = concatenate(clicks, posed) if clicks is not None and posed is not None else clicks or posed
+    if data is None:
+        raise nothing_to_learn()
+    ranker = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress)
+    return Trained(ranker, 0 if clicks is None else len(clicks), span)
+
+
+def nothing_to_learn() -> BadInput:
+    """What is said where there is neither a lesson nor a clicked search."""
+    return BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
 
 
 def train_ranker(
@@ -115,27 +152,22 @@ def train_ranker(
     seed: int,
     settings: TrainSettings = TrainSettings(),
     progress: Progress | None = None,
-    boost: Boost | None = None,
+    train: Train = train_here,
 ) -> TrainingReport:
     """Train on everything known, publish, and promote unless an operator pinned the version that serves.
 
     Raises:
         BadInput: there is neither a lesson nor a clicked search.
     """
-    clicks, span = clicks_set(searches)
-    posed = curriculum_set(curriculum, weight=1.0 if clicks is None else LESSON_WEIGHT, seed=seed)
-    data = concatenate(clicks, posed) if clicks is not None and posed is not None else clicks or posed
-    if data is None:
-        raise BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
-    trained = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress, boost=boost)
+    ranker, clicked, span = train(curriculum, searches, seed, settings, progress)
     serving = models.current("ranker")
-    card = trained.card(data_range=span if clicks is not None else None, parent=serving.version if serving else None)
-    version = models.publish("ranker", trained.files(), card)
+    card = ranker.card(data_range=span if clicked else None, parent=serving.version if serving else None)
+    version = models.publish("ranker", ranker.files(), card)
     promoted = models.promote("ranker", version, automatic=True)
     return TrainingReport(
         version=version,
         promoted=promoted,
         lessons=len(curriculum.posed),
-        clicked_searches=0 if clicks is None else len(clicks),
-        metrics=trained.metrics,
+        clicked_searches=clicked,
+        metrics=ranker.metrics,
     )

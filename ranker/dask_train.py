@@ -1,4 +1,4 @@
-"""Growing the ranker's trees on the workers of a Dask cluster, each over its own partition of the queries.
+"""Growing the ranker's trees on the workers of a Dask cluster, each over the partition of the queries that it has read.
 
 The algorithm is LightGBM's data-parallel tree learner, the one under `lightgbm.dask`: workers exchange histograms and
 grow the same trees (Meng et al., NeurIPS 2016). `lightgbm.dask.DaskLGBMRanker` itself knows neither positions, hence no
@@ -8,110 +8,112 @@ debiasing of clicks, nor early stopping; so the same steps are taken here with `
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bandstand.errors import BadInput, BandstandError, MissingDependency, ModelError, Unavailable
-from bandstand.ranker.train import Progress, TrainSettings, boost_here
-from bandstand.ranker.training_set import TrainingSet
+from bandstand.dask_workers import DaskWorkers
+from bandstand.errors import BadInput
+from bandstand.ranker.train import MIN_HELD_OUT, TrainedRanker, TrainSettings, augmented, boost, trained
+from bandstand.ranker.training_set import TrainingSet, concatenate
 
-if TYPE_CHECKING:
-    from distributed import Client
-    from lightgbm import Booster
+Read = Callable[[], TrainingSet]
+"""Gives the queries of one partition; called on the worker that trains on them, so it must be picklable."""
 
-_CONNECT_S = 5
+Network = Mapping[str, object]
+"""LightGBM's parameters by which one worker finds the others; empty where it is alone."""
+
 _MINUTES = 2
 """How long LightGBM waits for the other workers before it gives up."""
 
 
-class DaskBoost:
-    """A `Boost` over the workers that the scheduler at ``address`` has when training begins, one partition each.
+class Part(NamedTuple):
+    """A partition as a worker holds it, and which of its queries are to be held out; bool (q,)."""
 
-    The model equals that of one process up to the borders of histogram bins, which every worker draws from its own
-    rows, and up to position biases, which every worker estimates from its own clicks.
+    data: TrainingSet
+    chosen: NDArray[np.bool_]
+
+
+class Plan(NamedTuple):
+    """What all workers are told alike: the held-out queries of all of them (may be none), and how to train."""
+
+    held_out: TrainingSet
+    arms: tuple[str, ...]
+    settings: TrainSettings
+    seed: int
+
+
+def train_on_dask(
+    dask: DaskWorkers, reads: Sequence[Read], *, arms: tuple[str, ...] = (), settings: TrainSettings, seed: int
+) -> TrainedRanker:
+    """`train_lambdamart` over the partitions that the workers read, one for each of the first ``len(reads)`` of them.
+
+    Of the data only the held-out queries pass through the client: all workers stop by the same ones. The model equals
+    that of one process up to the borders of histogram bins, which every worker draws from its own rows, up to position
+    biases, which every worker estimates from its own clicks, and up to which queries are held out.
 
     Raises:
-        MissingDependency: dask.distributed is not installed.
-        Unavailable: the scheduler cannot be reached, or has no workers.
-        BadInput: there are fewer queries than workers.
+        BadInput: no query of any partition has candidates of different grades.
         ModelError: a worker failed.
     """
+    import lightgbm
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __call__(
-        self,
-        data: TrainingSet,
-        held_out: TrainingSet,
-        settings: TrainSettings,
-        seed: int,
-        progress: Progress | None,  # noqa: ARG002 - the workers tell nobody
-    ) -> Booster:
-        """See `Boost`."""
-        import lightgbm
-
-        with _connected(self._address) as client:
-            workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
-            if not workers:
-                raise Unavailable(f"the Dask scheduler at {self._address} has no workers; start `dask worker` there")
-            models = _trained(client, workers, partitions(data, len(workers)), (held_out, settings, seed))
-        return lightgbm.Booster(model_str=models[0])
-
-
-def partitions(data: TrainingSet, count: int) -> list[TrainingSet]:
-    """The queries dealt out in turns, so that every partition holds some of each kind.
-
-    Raises:
-        BadInput: there are fewer queries than partitions.
-    """
-    if len(data) < count:
-        raise BadInput(f"{len(data)} queries cannot be spread over {count} workers; train without --dask")
-    number = np.arange(len(data)) % count
-    return [data.queries(number == part) for part in range(count)]
+    placed = list(zip(dask.workers, reads, strict=False))
+    parts = {
+        worker: dask.submit(worker, read_part, read, settings, seed + number)
+        for number, (worker, read) in enumerate(placed)
+    }
+    seen: list[tuple[TrainingSet, int]] = dask.gather(
+        [dask.submit(worker, told, part) for worker, part in parts.items()]
+    )
+    if not sum(decisive for _, decisive in seen):
+        raise BadInput("there is nothing to learn from: no query has candidates of different grades")
+    held_out = reduce(concatenate, [part for part, _ in seen])
+    if np.count_nonzero(held_out.decisive()) < MIN_HELD_OUT:
+        held_out = held_out.queries(np.zeros(len(held_out), np.bool_))
+    plan, network = dask.share(Plan(held_out, arms, settings, seed)), networks(dask, list(parts))
+    models: list[str] = dask.gather(
+        [dask.submit(worker, train_part, part, plan, network[worker]) for worker, part in parts.items()]
+    )
+    return trained(lightgbm.Booster(model_str=models[0]), held_out)
 
 
-def _trained(
-    client: Client, workers: Sequence[str], parts: Sequence[TrainingSet], rest: tuple[TrainingSet, TrainSettings, int]
-) -> list[str]:
-    """The model of each worker, all the same."""
-    places = _places(client, workers)
-    shared = client.scatter(rest, broadcast=True, hash=False)
-    futures = [
-        client.submit(
-            train_part,
-            client.scatter(part, workers=[worker], hash=False),
-            shared,
-            _network(places, worker),
-            workers=[worker],
-            allow_other_workers=False,
-            pure=False,
-            retries=0,
-        )
-        for worker, part in zip(workers, parts, strict=True)
-    ]
-    try:
-        return list(client.gather(futures))
-    except BandstandError:
-        raise
-    except Exception as cause:  # whatever the worker's machine did to it
-        raise ModelError(
-            f"a Dask worker could not train the ranker ({cause}); see its log, or leave --dask out"
-        ) from cause
+def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:
+    """Read a partition and choose what to hold out of it; runs on a worker."""
+    data = read()
+    return Part(data, np.random.default_rng(seed).random(len(data)) < settings.held_out)
 
 
-def train_part(part: TrainingSet, rest: Sequence[Any], network: Mapping[str, object]) -> str:
-    """Train on one partition together with the other workers; runs on a worker."""
-    held_out, settings, seed = rest
-    booster = boost_here(part, held_out, settings, seed, None, network=network)
+def told(part: Part) -> tuple[TrainingSet, int]:
+    """The held-out queries of a partition, and how many of all say something about order; runs on a worker."""
+    return part.data.queries(part.chosen), int(np.count_nonzero(part.data.decisive()))
+
+
+def train_part(part: Part, plan: Plan, network: Network) -> str:
+    """Train on one partition together with the other workers; the model, which all of them have. Runs on a worker."""
+    held_out, arms, settings, seed = plan
+    data = part.data.queries(~part.chosen) if len(held_out) else part.data
+    rows = augmented(data, arms, settings, np.random.default_rng(seed))
+    booster = boost(rows, held_out, settings, seed, network=network)
     best = booster.best_iteration if booster.best_iteration > 0 else None
     model: str = booster.model_to_string(num_iteration=best)
     booster.free_network()
     return model
+
+
+def networks(dask: DaskWorkers, workers: Sequence[str]) -> dict[str, Network]:
+    """For each of the workers how it finds the others; those of one machine get different ports."""
+    if len(workers) == 1:
+        return {workers[0]: {}}
+    while True:
+        ports = dask.run(free_port, workers)
+        places = {worker: (str(urlsplit(worker).hostname), ports[worker]) for worker in workers}
+        if len(set(places.values())) == len(workers):
+            return {worker: _network(places, worker) for worker in workers}
 
 
 def free_port() -> int:
@@ -122,19 +124,7 @@ def free_port() -> int:
         return port
 
 
-def _places(client: Client, workers: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Host and free port of each worker; workers of one machine get different ones."""
-    while True:
-        ports = client.run(free_port, workers=list(workers))
-        places = {worker: (str(urlsplit(worker).hostname), ports[worker]) for worker in workers}
-        if len(set(places.values())) == len(workers):
-            return places
-
-
-def _network(places: Mapping[str, tuple[str, int]], worker: str) -> dict[str, object]:
-    """LightGBM's parameters for one worker."""
-    if len(places) == 1:
-        return {}
+def _network(places: Mapping[str, tuple[str, int]], worker: str) -> Network:
     return {
         "tree_learner": "data",
         "pre_partition": True,
@@ -143,15 +133,3 @@ def _network(places: Mapping[str, tuple[str, int]], worker: str) -> dict[str, ob
         "local_listen_port": places[worker][1],
         "time_out": _MINUTES,
     }
-
-
-def _connected(address: str) -> AbstractContextManager[Client]:
-    try:
-        from distributed import Client
-    except ImportError as cause:
-        raise MissingDependency("training on Dask needs dask.distributed: pip install 'bandstand[dask]'") from cause
-    try:
-        client: AbstractContextManager[Client] = Client(address, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as cause:
-        raise Unavailable(f"there is no Dask scheduler at {address} ({cause}); start `dask scheduler` there") from cause
-    return client

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called after every tree with trees done and trees at most; may raise to stop the training."""
 
-Boost = Callable[[TrainingSet, TrainingSet, "TrainSettings", int, Progress | None], "Booster"]
-"""Grows trees from training and held-out queries, the settings and a seed."""
-
 MIN_HELD_OUT = 50
 """Below so many held-out queries that say something their verdict is noise, and early stopping with it: then all are
 trained on, and no metrics are given."""
@@ -91,7 +88,6 @@ def train_lambdamart(
     settings: TrainSettings = TrainSettings(),
     seed: int = 0,
     progress: Progress | None = None,
-    boost: Boost | None = None,
 ) -> TrainedRanker:
     """Train a ranker; the same data, settings and seed give the same model.
 
@@ -105,7 +101,6 @@ def train_lambdamart(
         settings: see `TrainSettings`.
         seed: of the draws and of LightGBM.
         progress: see `Progress`.
-        boost: where the trees grow, `boost_here` when not given.
 
     Raises:
         BadInput: no query has candidates of different grades, or a grade has no gain.
@@ -114,12 +109,9 @@ def train_lambdamart(
     rng = np.random.default_rng(seed)
     if held_out is None:
         data, held_out = _split(data, settings, rng)
-    _check(data, settings)
-    if arms and settings.masked:
-        chosen = data.queries(rng.random(len(data)) < settings.masked)
-        data = concatenate(data, mask_arms(chosen, arms, rng, chance=settings.mask_chance))
-    booster = (boost or boost_here)(data, held_out, settings, seed, progress)
-    return _trained(booster, data.names, held_out)
+    check(data, settings)
+    booster = boost(augmented(data, arms, settings, rng), held_out, settings, seed, progress=progress)
+    return trained(booster, held_out)
 
 
 def _split(data: TrainingSet, settings: TrainSettings, rng: np.random.Generator) -> tuple[TrainingSet, TrainingSet]:
@@ -130,20 +122,31 @@ def _split(data: TrainingSet, settings: TrainSettings, rng: np.random.Generator)
     return data.queries(~held_out), data.queries(held_out)
 
 
-def _check(data: TrainingSet, settings: TrainSettings) -> None:
+def augmented(
+    data: TrainingSet, arms: tuple[str, ...], settings: TrainSettings, rng: np.random.Generator
+) -> TrainingSet:
+    """The data with copies of some of its queries in which some of ``arms`` are left out."""
+    if not arms or not settings.masked:
+        return data
+    chosen = data.queries(rng.random(len(data)) < settings.masked)
+    return concatenate(data, mask_arms(chosen, arms, rng, chance=settings.mask_chance))
+
+
+def check(data: TrainingSet, settings: TrainSettings) -> None:
+    """Raise `BadInput` where there is nothing to learn from, or a grade has no gain."""
     if not data.decisive().any():
         raise BadInput("there is nothing to learn from: no query has candidates of different grades")
     if (highest := int(data.grades.max())) >= (known := len(settings.label_gain)):
         raise BadInput(f"grade {highest} has no gain: label_gain goes to {known - 1}", field="grades")
 
 
-def boost_here(
+def boost(
     data: TrainingSet,
     held_out: TrainingSet,
     settings: TrainSettings,
     seed: int,
-    progress: Progress | None,
     *,
+    progress: Progress | None = None,
     network: Mapping[str, object] | None = None,
 ) -> Booster:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
@@ -204,7 +207,9 @@ def _parameters(settings: TrainSettings, seed: int) -> dict[str, Any]:
     }
 
 
-def _trained(booster: Booster, names: tuple[str, ...], held_out: TrainingSet) -> TrainedRanker:
+def trained(booster: Booster, held_out: TrainingSet) -> TrainedRanker:
+    """The model of a booster with what is to be said of it; ``held_out`` may be empty."""
+    names = held_out.names
     trees = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     metrics = {"trees": float(trees)}
     if len(held_out):

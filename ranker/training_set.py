@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ from bandstand.ranker.metrics import Grades, Groups, query_of_row
 from bandstand.types import Matrix, Scores
 
 T = TypeVar("T", bound=np.generic)
+
+_ARRAYS = ("features", "grades", "groups", "positions", "weights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +75,19 @@ class TrainingSet:
             return np.empty(0, np.bool_)
         starts = np.cumsum(self.groups) - self.groups
         return np.maximum.reduceat(self.grades, starts) > np.minimum.reduceat(self.grades, starts)
+
+
+def write_set(data: TrainingSet, path: Path) -> None:
+    """Write a set whose every part is there; `read_set` gives it back."""
+    arrays = {name: getattr(data, name) for name in _ARRAYS}
+    with path.open("wb") as out:
+        np.savez(out, names=np.array(data.names), **arrays)
+
+
+def read_set(path: Path) -> TrainingSet:
+    """The set that `write_set` wrote."""
+    with np.load(path) as stored:
+        return TrainingSet(names=tuple(stored["names"].tolist()), **{name: stored[name] for name in _ARRAYS})
 
 
 def concatenate(first: TrainingSet, second: TrainingSet) -> TrainingSet:

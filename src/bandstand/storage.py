@@ -44,6 +44,7 @@ class Paths:
         self.log = home / "log.sqlite"
         self.models = home / "models"
         self.mirrored = home / "models" / "mirror"
+        self.training = home / "training"
         self.lock = home / "learner.lock"
         self.minutes = home / "minutes.sqlite"
         self.estimates = home / "estimates.json"

@@ -24,11 +24,10 @@ from bandstand.learner.helped import lesson_labels, train_helped, with_estimates
 from bandstand.learner.indexer import Indexer, Progress
 from bandstand.learner.lesson import Lesson
 from bandstand.learner.selfplay import SelfPlay
-from bandstand.learner.train_ranker import TrainingReport, train_ranker
+from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.model import LambdaMartScorer
 from bandstand.ranker.plain import PlainScorer
-from bandstand.ranker.train import Boost
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.encoder_export import export_encoder
 from bandstand.settings import Settings
@@ -114,12 +113,12 @@ class Workshop:
         """Bring every index to the catalogue's newest state; returns how many changes were applied."""
         return self.indexer.step(progress=told)
 
-    def train(self, home: Home, *, told: Told | None = None, boost: Boost | None = None) -> TrainingReport:
+    def train(self, home: Home, *, told: Told | None = None, how: Train = train_here) -> TrainingReport:
         """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too.
 
-        ``boost`` says where the trees grow; in this process when not given.
+        ``how`` says where the ranker is trained.
         """
-        report, lessons = new_models(self._storage, home, told=told, boost=boost)
+        report, lessons = new_models(self._storage, home, told=told, how=how)
         if self._storage.models.current("bandit") is None:
             self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
             home.refresh()
@@ -224,7 +223,7 @@ def _exported(settings: Settings, paths: Paths) -> bool:
 
 
 def new_models(
-    storage: Storage, home: Home, *, told: Told | None = None, boost: Boost | None = None
+    storage: Storage, home: Home, *, told: Told | None = None, how: Train = train_here
 ) -> tuple[TrainingReport, Sequence[Lesson]]:
     """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
 
@@ -243,7 +242,7 @@ def new_models(
         searches=joined(storage.log, settings.join_minutes * 60),
         seed=settings.seed,
         progress=told and (lambda done, of: told("ranker", done, of)),
-        boost=boost,
+        train=how,
     )
     storage.models.prune("ranker", settings.keep_models)
     home.refresh()
