@@ -58,7 +58,7 @@ class Home:
             SelectiveSettings(price=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
         )
         self._runner = self._running(self._retrievers())
-        load = Load(settings.search_threads)
+        load = Load(settings.threads)
         self.engine = Engine(
             catalog=self.catalog,
             reader=self.reader,
