@@ -122,12 +122,21 @@ class FacetAnswer(Answer):
     total: int
 
 
+class SectionAnswer(Answer):
+    """The hits of one kind on a page, best first, and how likely the kind is what was meant, in [0, 1]."""
+
+    kind: Kind
+    likelihood: float
+    hits: list[HitAnswer]
+
+
 class SearchAnswer(Answer):
     """A page of a search."""
 
     query_id: str
     query: QueryAnswer
     hits: list[HitAnswer]
+    sections: list[SectionAnswer] | Nothing = Field(None, description="Only with `sections`: the same hits by kind")
     decision: DecisionAnswer
     took_ms: float
     readings: list[ReadingAnswer] | Nothing = Field(None, description="Only with `explain`; the likeliest first")

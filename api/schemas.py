@@ -71,6 +71,8 @@ class SearchBody(BaseModel):
         None, description="kind, year, or attributes: how many of what was found have each value"
     )
     correct: bool = Field(True, description="False: answer what was typed, whatever it may be a slip for")
+    mix: bool | None = Field(None, description="Mix kinds by likelihood; by default as the server is set")
+    sections: bool = Field(False, description="Lay the page out by kind, the likeliest kind first")
     locale: Annotated[str, Field(max_length=35)] | None = None
 
     def to_request(self, default_policy: str) -> SearchRequest:
@@ -87,6 +89,8 @@ class SearchBody(BaseModel):
             policy=self.policy or default_policy,
             explain=self.explain,
             preview=self.preview,
+            mix=self.mix,
+            sections=self.sections,
             correct=self.correct,
             facets=tuple(dict.fromkeys(self.facets or ())),
             locale=self.locale,

@@ -18,13 +18,18 @@ def search_json(result: SearchResult, *, explain: bool = False) -> Json:
     """The answer of `POST /v1/search`; with ``explain`` also the readings, and the probabilities of every depth."""
     impression = result.impression
     explained = {item.entity_id: _explanation_json(item) for item in result.explanations}
-    hits = [_hit_json(hit, explained.get(hit.entity.id)) for hit in result.hits]
+    hits = {hit.position: _hit_json(hit, explained.get(hit.entity.id)) for hit in result.hits}
     answer: Json = {
         **_head(impression),
-        "hits": hits,
+        "hits": list(hits.values()),
         "decision": decision_json(impression, probabilities=explain),
         "took_ms": round(result.took_ms, 3),
     }
+    if result.sections is not None:
+        answer["sections"] = [
+            {"kind": each.kind, "likelihood": each.likelihood, "hits": [hits[hit.position] for hit in each.hits]}
+            for each in result.sections
+        ]
     if result.reading is not None:
         answer["readings"] = _readings_json(result.reading)
     if result.facets:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from bandstand.memory_index.curation import Curation
@@ -20,10 +18,4 @@ def curated(head: Ranking, curation: Curation) -> Ranking:
     rank = np.array([places.get(ordinal, len(places)) for ordinal in head.ordinals.tolist()], np.int64)
     order = np.argsort(rank, kind="stable")
     order = order[~np.isin(head.ordinals[order], list(curation.blocked))]
-    return replace(
-        head,
-        rows=head.rows[order],
-        ordinals=head.ordinals[order],
-        scores=head.scores[order],
-        features=head.features[order],
-    )
+    return head.taken(order)

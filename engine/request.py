@@ -9,6 +9,7 @@ from bandstand.bandit.split import Assignment
 from bandstand.catalog.columns import Columns
 from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
+from bandstand.engine.layout import Section
 from bandstand.engine.reading import Reader
 from bandstand.errors import BadInput
 from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query, actor_of
@@ -25,6 +26,8 @@ class SearchRequest:
     no slip to correct. Unless it is to ``correct``, it is answered by what was typed alone.
     ``facets`` are counted over what was found, on the first page. An ``assignment`` is the policy that an online
     experiment chose for this visitor, in place of ``policy``.
+    ``mix`` says whether kinds are mixed by likelihood (None: as the server is set), ``sections`` whether the page is
+    laid out by kind.
     """
 
     query: str
@@ -41,6 +44,8 @@ class SearchRequest:
     facets: tuple[str, ...] = ()
     preview: bool = False
     correct: bool = True
+    mix: bool | None = None
+    sections: bool = False
     locale: str | None = None
 
 
@@ -60,7 +65,7 @@ class HitExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchResult:
-    """The answered page: its hits, and the impression that was logged for it; where asked for, how it was read."""
+    """The answered page, the impression that was logged for it, and, where asked for, how it was read and sections."""
 
     impression: Impression
     hits: tuple[Hit, ...]
@@ -68,6 +73,7 @@ class SearchResult:
     explanations: tuple[HitExplanation, ...] = ()
     reading: Interpretation | None = None
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
+    sections: tuple[Section, ...] | None = None
 
 
 def check_request(request: SearchRequest) -> None:

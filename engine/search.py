@@ -14,8 +14,8 @@ from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.brains import Brains
-from bandstand.engine.curated import curated
 from bandstand.engine.explain import explain
+from bandstand.engine.layout import AS_RANKED, Layout, grouped
 from bandstand.engine.load import Load
 from bandstand.engine.reading import Reader
 from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
@@ -64,6 +64,7 @@ class Engine:
         new_id: Callable[[], str],
         load: Load,
         curation: Callable[[str], Curation] = lambda _: Curation(),
+        mix_kinds: bool = True,
     ) -> None:
         self._catalog = catalog
         self._reader = reader
@@ -74,6 +75,7 @@ class Engine:
         self._new_id = new_id
         self._curation = curation
         self._load = load
+        self._mix_kinds = mix_kinds
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -104,6 +106,7 @@ class Engine:
             reading=self._reader.interpret(impression.query.normalized) if request.explain else None,
             facets=counts,
             took_ms=(time.perf_counter() - started) * 1e3,
+            sections=grouped(impression, hits, self._catalog.columns) if request.sections else None,
         )
 
     def _facets(self, request: SearchRequest, answer: Answer) -> Mapping[str, tuple[FacetCount, ...]]:
@@ -117,7 +120,9 @@ class Engine:
         """A new search, by the policy that was asked for, or that an experiment assigned."""
         assigned = request.assignment
         policy = self.policy(assigned.policy if assigned else request.policy)
-        answer = self.answer(self.query(request), policy, started=started)
+        mix = self._mix_kinds if request.mix is None else request.mix
+        layout = Layout(mix=mix, sections=request.sections)
+        answer = self.answer(self.query(request), policy, started=started, layout=layout)
         if assigned is None:
             return answer
         decision = replace(answer.impression.decision, experiment=assigned.experiment, assigned=assigned.probability)
@@ -144,15 +149,16 @@ class Engine:
             raise BadInput(f"unknown policy {name!r}: use one of {', '.join(policies)}", field="policy")
         return policies[name]
 
-    def answer(self, query: Query, policy: Policy, *, started: float | None = None) -> Answer:
+    def answer(
+        self, query: Query, policy: Policy, *, started: float | None = None, layout: Layout = AS_RANKED
+    ) -> Answer:
         """Retrieve and rank under a policy; nothing is logged."""
         started = time.perf_counter() if started is None else started
         columns, brains = self._catalog.columns, self._brains()
         retrieved = self._retrieval.run(query, policy, columns, brains)
         candidates = union(retrieved.candidates(), ARMS)
         head = rank(query, candidates, columns, brains.scorer)
-        if curation := self._curation(query.normalized):
-            head = curated(head, curation)
+        head = layout.applied(head, columns.kind, query, self._curation(query.normalized))
         impression = Impression(
             query=query,
             decision=retrieved.decision(policy),

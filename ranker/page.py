@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ranking:
-    """The head of a ranking, best first, duplicates folded.
+    """The head of a ranking, as it is to be shown: best first unless it was re-ordered since; duplicates folded.
 
     ``rows`` int64 (n,) are the rows of the candidate set, ``ordinals`` int32 (n,), ``scores`` float32 (n,),
     ``features`` float32 (n, f) as they were scored; ``whole`` is what the head was taken from.
@@ -38,6 +38,16 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.ordinals)
+
+    def taken(self, order: Rows) -> Ranking:
+        """The hits at ``order`` (m,), in that order; each keeps its score."""
+        return replace(
+            self,
+            rows=self.rows[order],
+            ordinals=self.ordinals[order],
+            scores=self.scores[order],
+            features=self.features[order],
+        )
 
 
 def rank(

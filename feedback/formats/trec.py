@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
@@ -11,6 +12,7 @@ from bandstand.errors import BadInput
 from bandstand.feedback.formats.names import name_of, token
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
+from bandstand.types import Scores
 
 
 class RunLine(NamedTuple):
@@ -32,12 +34,16 @@ class Qrel(NamedTuple):
 
 
 def write_run(searches: Iterable[Joined], out: IO[bytes]) -> int:
-    """Every logged ranking, tagged with the policy that made it; returns how many lines."""
+    """Every logged ranking, tagged with the policy that made it; returns how many lines.
+
+    Who reads a run sorts it by score. So where a page was not ordered by score alone (kinds mixed, hits pinned), scores
+    are lowered as far as it takes to keep the order that was shown.
+    """
     count = 0
     for search in searches:
         impression = search.impression
         query_id, tag = token(impression.query.id), token(impression.decision.policy) or "-"
-        hits = zip(impression.entity_ids, impression.scores.tolist(), strict=True)
+        hits = zip(impression.entity_ids, _descending(impression.scores), strict=True)
         lines = [f"{query_id} Q0 {token(d)} {rank} {score!r} {tag}\n" for rank, (d, score) in enumerate(hits, start=1)]
         out.write("".join(lines).encode())
         count += len(lines)
@@ -85,6 +91,14 @@ def read_qrels(source: IO[bytes]) -> Iterator[Qrel]:
             yield Qrel(name_of(query_id), name_of(doc_id), int(grade))
         except ValueError as error:
             raise BadInput(f"a qrels line must be 'qid 0 docno rel', not {' '.join(fields)!r}") from error
+
+
+def _descending(scores: Scores) -> list[float]:
+    """The scores, each where needed lowered to just below the one before."""
+    lowered: list[float] = []
+    for score in scores.tolist():
+        lowered.append(min(score, math.nextafter(lowered[-1], -math.inf)) if lowered else score)
+    return lowered
 
 
 def _judged(search: Joined) -> dict[str, int]:

@@ -71,6 +71,7 @@ class Home:
             new_id=new_id or (lambda: uuid.uuid4().hex),
             curation=self.memory.curation,
             load=load,
+            mix_kinds=settings.mix_kinds,
         )
         self.ablator = Ablator(
             self.engine,

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     default_policy: Literal["bandit", "all", "lexical", "dense", "memory", "hybrid", "random", "selective"] = Field(
         "bandit", description="Policy of a search that names none"
     )
+    mix_kinds: bool = Field(True, description="Whether a page mixes kinds (tracks, artists, ...) by likelihood")
     deny_list: Path | None = Field(
         None, description="File of words and phrases, one a line, that are never suggested; read again when it changes"
     )

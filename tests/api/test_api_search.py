@@ -249,3 +249,25 @@ class TestOddQueries:
 
     def test_json_must_say_that_it_is_json(self, reader):
         problem(reader.post("/v1/search", content=b'{"query":"a"}', headers={"content-type": "text/plain"}), 422)
+
+
+class TestLayout:
+    def test_sections_hold_the_hits_of_the_page_by_kind(self, reader):
+        answer = search(reader, "beyonce", policy="all", sections=True)
+        assert [hit for section in answer["sections"] for hit in section["hits"]] == answer["hits"]
+        assert {section["kind"] for section in answer["sections"]} >= {"track", "artist"}
+        assert all(hit["kind"] == section["kind"] for section in answer["sections"] for hit in section["hits"])
+
+    def test_they_are_left_out_unless_asked_for(self, reader):
+        assert "sections" not in search(reader, "beyonce")
+
+    @pytest.mark.parametrize("mix", [True, False, None])
+    def test_mixing_may_be_asked_for_or_not(self, reader, mix):
+        answer = search(reader, "halo", policy="all", mix=mix, k=15)
+        scores = [hit["score"] for hit in answer["hits"]]
+        assert scores[0] == max(scores)
+        assert mix is not False or scores == sorted(scores, reverse=True)
+
+    @pytest.mark.parametrize("field", ["mix", "sections"])
+    def test_bad_values_are_named(self, reader, field):
+        assert problem(reader.post("/v1/search", json={"query": "x", field: "perhaps"}), 422)["field"] == field

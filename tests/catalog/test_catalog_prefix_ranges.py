@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
@@ -52,6 +52,7 @@ def test_what_is_one_slip_away(typed, expected):
     assert picked(one_slip, typed) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("abc", max_size=7), max_size=12), st.text("abc", min_size=4, max_size=7))
 def test_it_is_what_comparing_with_every_text_finds(some, typed):
     texts = sorted(some)

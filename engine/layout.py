@@ -1,0 +1,70 @@
+"""How a ranking becomes the page that is shown and logged: kinds mixed, an operator's word obeyed, sections by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandstand.catalog.columns import Columns
+from bandstand.engine.curated import curated
+from bandstand.memory_index.curation import Curation
+from bandstand.ranker.diversity import Kinds, kind_likelihoods, mixed_order
+from bandstand.ranker.page import Ranking
+from bandstand.types import KINDS, Hit, Impression, Kind, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The hits of one kind on a page, best first, and how likely the kind is what was meant, in [0, 1]."""
+
+    kind: Kind
+    likelihood: float
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What is done to a ranking before it is shown; by default what operators decided, and nothing else.
+
+    The order that results is the one that is logged and learned from.
+    """
+
+    mix: bool = False
+    sections: bool = False
+
+    def applied(self, head: Ranking, kinds: Kinds, query: Query, curation: Curation) -> Ranking:
+        """The ranking as it is shown; ``kinds`` int8 (n_ordinals,) are the catalogue's."""
+        if self.mix:
+            head = head.taken(mixed_order(head.scores, kinds[head.ordinals]))
+        if curation:
+            head = curated(head, curation)
+        if self.sections:
+            head = _sectioned(head, kinds[head.ordinals], slice(query.offset, query.offset + query.k))
+        return head
+
+
+def _sectioned(head: Ranking, kinds: Kinds, page: slice) -> Ranking:
+    """The page's hits kind by kind, the likeliest kind first; what comes after the page stays where it is."""
+    order = np.arange(len(head))
+    ranks = np.argsort(np.argsort(-kind_likelihoods(head.scores, kinds), kind="stable"))
+    order[page] = order[page][np.argsort(ranks[kinds[page]], kind="stable")]
+    return head.taken(order)
+
+
+def grouped(impression: Impression, hits: Sequence[Hit], columns: Columns) -> tuple[Section, ...]:
+    """A page's hits by kind, the likeliest kind first."""
+    known = impression.ordinals < columns.n
+    likelihoods = kind_likelihoods(impression.scores[known], columns.kind[impression.ordinals[known]])
+    found = {kind: tuple(hit for hit in hits if hit.entity.kind == kind) for kind in KINDS}
+    sections = (
+        Section(kind=kind, likelihood=float(likelihood), hits=found[kind])
+        for kind, likelihood in zip(KINDS, likelihoods, strict=True)
+        if found[kind]
+    )
+    return tuple(sorted(sections, key=lambda section: -section.likelihood))
+
+
+AS_RANKED = Layout()
+"""What self-play and replays use: they judge rankings, not pages."""
