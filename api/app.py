@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastA
     app.add_middleware(Guard, metrics=metrics)
     for module in _ROUTES:
         app.include_router(module.router)
+    app.include_router(dashboard.open_router)
     return app
 
 

@@ -79,7 +79,7 @@ async def one_query(
 ) -> JsonAnswer:
     """Its counts by day, what the memory believes of its answers and why, and every change that was made."""
     home = service.home
-    page = await asyncio.to_thread(query_page, home.memory, home.catalog.columns, text, now=home.clock(), k=k)
+    page = await asyncio.to_thread(query_page, home.memory, home.catalog, text, now=home.clock(), k=k)
     return JsonAnswer(_page_json(page))
 
 
@@ -126,7 +126,7 @@ def _unknown(home: Home, entity_id: str) -> bool:
 
 
 def _asked_json(asked: Asked, home: Home) -> Json:
-    top = top_beliefs(home.memory, home.catalog.columns, asked.text, now=home.clock(), k=_TOP)
+    top = top_beliefs(home.memory, home.catalog, asked.text, now=home.clock(), k=_TOP)
     return {**_counts(asked), "text": asked.text, "last": asked.last, "top": [_belief_json(belief) for belief in top]}
 
 

@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
-from bandstand.api.dashboard_answers import ChartsAnswer, ExplanationsAnswer
+from bandstand.api.dashboard_answers import AccessAnswer, ChartsAnswer, ExplanationsAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
-from bandstand.api.state import ADMIN, RecorderOf, ServiceOf
+from bandstand.api.state import ADMIN, KeyHeader, RecorderOf, ServiceOf, opens
 from bandstand.dashboard.chart import Chart
 from bandstand.dashboard.drawing import Theme, svg
-from bandstand.dashboard.sections import EXPLAINED, Sources, charts_of
+from bandstand.dashboard.sections import EXPLAINED, NUMBERS, Sources, charts_of
 from bandstand.dashboard.spans import span_of
 from bandstand.engine.answers import Json
 from bandstand.home import Home
@@ -24,6 +25,7 @@ from bandstand.ranker.model import LambdaMartScorer
 from bandstand.storage import Paths
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
+open_router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"])
 
 Section = Literal["live", "learning", "models"]
 SpanName = Annotated[
@@ -33,10 +35,17 @@ SpanName = Annotated[
 Pictures = Annotated[Theme | None, Query(description="Also draw each chart, in colours for such a page")]
 
 
+@open_router.get("/access", summary="Does this key open the dashboard", responses=answered(AccessAnswer))
+async def access(request: Request, x_bandstand_key: KeyHeader = None) -> JsonAnswer:
+    """Whether the other routes here would answer: no key is set, or the right one was given."""
+    return JsonAnswer({"granted": opens(request, x_bandstand_key)})
+
+
 @router.get("/explanations", summary="How every number is computed", responses=answered(ExplanationsAnswer))
 async def explanations() -> JsonAnswer:
-    """Title, unit and definition of every chart."""
-    return JsonAnswer({"charts": [asdict(about) for section in EXPLAINED.values() for about in section]})
+    """Title, unit and definition of every chart, and of what stands beside them."""
+    every = [*chain.from_iterable(EXPLAINED.values()), *NUMBERS]
+    return JsonAnswer({"charts": [asdict(about) for about in every]})
 
 
 @router.get("/charts/{section}", summary="The charts of a section", responses=answered(ChartsAnswer))

@@ -9,6 +9,12 @@ from bandstand.memory_index.curation import EditAction
 Line = list[float | None]
 
 
+class AccessAnswer(Answer):
+    """Whether the dashboard's routes would answer."""
+
+    granted: bool
+
+
 class ExplainedAnswer(Answer):
     """A chart's name, title and unit, and how its numbers are computed."""
 

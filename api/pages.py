@@ -24,9 +24,10 @@ _TYPES = {
 }
 
 _HEADERS = {
-    # No inline script or style, nothing from elsewhere, nobody may frame it, and no string ever becomes HTML.
+    # No inline script or style, nothing from elsewhere, nobody may frame it, and no string ever becomes HTML. Charts
+    # are fetched with the operator's key, and so become images of this page's own making (blob:), which run no script.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
@@ -57,6 +58,12 @@ async def search_page(request: Request) -> Response:
 async def dashboard_page(request: Request) -> Response:
     """The operator's page; what it changes needs the admin key where one is set."""
     return _sent(request, "dashboard.html")
+
+
+@router.get("/dashboard/how")
+async def how_page(request: Request) -> Response:
+    """How the numbers of the operator's page are computed."""
+    return _sent(request, "how.html")
 
 
 @router.get("/assets/{path:path}")

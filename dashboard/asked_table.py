@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bandstand.catalog.columns import Columns
+import numpy as np
+
+from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import normalize
 from bandstand.learner.asked import Asked, asked_queries, asked_query
 from bandstand.memory_index.curation import Edit, edits_of
@@ -23,7 +25,7 @@ ORDERS = tuple(_ORDERS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """What the memory holds of one entity under a query, and its id and title."""
+    """What the memory holds of one entity under a query, its id, and its artists and title."""
 
     entity_id: str
     title: str
@@ -48,21 +50,24 @@ def find_queries(memory: Memory, *, words: str, order: str, offset: int, k: int)
     return len(found), found[offset : offset + k]
 
 
-def query_page(memory: Memory, columns: Columns, text: str, *, now: float, k: int = 20) -> QueryPage:
+def query_page(memory: Memory, catalog: Catalog, text: str, *, now: float, k: int = 20) -> QueryPage:
     """Everything about one query, the ``k`` strongest beliefs first."""
     normalized = normalize(text)
     return QueryPage(
         text=normalized,
         asked=asked_query(memory.state, normalized),
-        beliefs=top_beliefs(memory, columns, normalized, now=now, k=k),
+        beliefs=top_beliefs(memory, catalog, normalized, now=now, k=k),
         edits=edits_of(memory.state, normalized),
     )
 
 
-def top_beliefs(memory: Memory, columns: Columns, normalized: str, *, now: float, k: int) -> list[Belief]:
+def top_beliefs(memory: Memory, catalog: Catalog, normalized: str, *, now: float, k: int) -> list[Belief]:
     """What everybody's record of a query holds, best first; entities that are gone are left out."""
+    columns = catalog.columns
     rows = (row for row in memory.query_rows(normalized, now=now) if row.ordinal < columns.n)
     live = [row for row in rows if columns.live[row.ordinal]][:k]
+    entities = catalog.entities(np.array([row.ordinal for row in live], np.int32))
     return [
-        Belief(entity_id=str(columns.ids[row.ordinal]), title=str(columns.names[row.ordinal]), row=row) for row in live
+        Belief(entity_id=entity.id, title=" – ".join((*entity.artists, entity.title)), row=row)
+        for row, entity in zip(live, entities, strict=True)
     ]

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["lines", "stacked", "bars"]
+Kind = Literal["lines", "stacked", "bars", "across"]
+"""How it is drawn; "across" are bars that lie, the first on top: for places with long names."""
+
 Number = float | None
 """A value; None where there is nothing to show."""
 

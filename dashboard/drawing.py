@@ -31,15 +31,17 @@ _GREY = {"light": "#c9c6d4", "dark": "#4a4a58"}
 def svg(chart: Chart, theme: Theme) -> str:
     """The picture of a chart, with its unit beside it; what is grey is drawn in grey, and says so in its label."""
     graph = _graph(chart, _style(theme))
-    graph.x_labels = _labels(chart)
+    labels = _labels(chart)
+    graph.x_labels = labels[::-1] if chart.about.kind == "across" else labels  # pygal begins at the bottom
     highest = [value for line in chart.high.values() for value in line if value is not None]
     if highest:
         graph.range = (0.0, max(highest))
-    if chart.about.kind != "bars":
+    if chart.about.kind in ("lines", "stacked"):
         graph.x_labels_major_every = max(len(chart.places) // _MARKS, 1)
         graph.show_minor_x_labels = False
     for name, line in chart.lines.items():
-        graph.add(name, _values(chart, name, line, theme))
+        values = _values(chart, name, line, theme)
+        graph.add(name, values[::-1] if chart.about.kind == "across" else values)
     return _picture(graph)
 
 
@@ -64,7 +66,7 @@ def _graph(chart: Chart, style: Style) -> Graph:
         "js": (),
         "width": _WIDTH,
         "height": _HEIGHT,
-        "y_title": chart.about.unit,
+        "x_title" if chart.about.kind == "across" else "y_title": chart.about.unit,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": columns,
         "legend_box_size": 10,
@@ -79,14 +81,16 @@ def _graph(chart: Chart, style: Style) -> Graph:
         "no_data_text": "nothing yet",
         "disable_xml_declaration": True,
     }
+    if chart.about.kind == "across":
+        return pygal.HorizontalBar(**common, spacing=4)
     if chart.about.kind == "bars":
         return pygal.Bar(**common, x_label_rotation=20 if len(chart.places) > 7 else 0, spacing=12)
     kind = pygal.StackedLine if chart.about.kind == "stacked" else pygal.Line
-    dots = sum(value is not None for line in chart.lines.values() for value in line) <= 3 * len(chart.lines)
+    known = sum(value is not None for line in chart.lines.values() for value in line)
     return kind(
         **common,
         fill=chart.about.kind == "stacked",
-        show_dots=dots,  # a line needs two points to be seen
+        show_dots=chart.about.kind == "lines" and known <= 3 * lines,  # a line needs two points to be seen
         dots_size=3,
         allow_interruptions=True,
         stroke_style={"width": 2},

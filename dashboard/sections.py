@@ -28,7 +28,7 @@ IMPORTANCE = Explained(
     unit="% of the gain",
     how="Share of each feature in what the splits of the serving ranker's trees gained in training (LightGBM's"
     " importance by gain), the fifteen largest. Empty where the built-in ranker serves.",
-    kind="bars",
+    kind="across",
 )
 
 _FEATURES = 15
@@ -39,6 +39,55 @@ EXPLAINED: Mapping[str, tuple[Explained, ...]] = {
     "models": (IMPORTANCE,),
 }
 """Every chart by section, in the order of the page."""
+
+
+NUMBERS: tuple[Explained, ...] = (
+    Explained(
+        name="queries",
+        title="Queries",
+        unit="searches, shares",
+        how="Settled searches by their normalised text, named once as many users asked it as must agree"
+        " (BANDSTAND_AGREE_USERS). Clicked: with anything chosen; satisfied: with a grade of 0.5 or more."
+        " The 20,000 asked last are kept, by day for 60 days.",
+    ),
+    Explained(
+        name="beliefs",
+        title="What the memory believes",
+        unit="0 to 1",
+        how="Posterior mean of the pair (query, answer): prior strength times prior, plus clicks and twice"
+        " the plays, over the prior strength plus those plus the times it was seen and not chosen. The"
+        " prior is the predicted score, at least 0.05; counts halve every BANDSTAND_HALF_LIFE_DAYS. Only"
+        " what several users agreed on, or was predicted.",
+    ),
+    Explained(
+        name="experiment",
+        title="Experiment",
+        unit="difference of mean rewards",
+        how="Visitors are dealt to A or B by a hash; each is one value, the mean reward of the first hour in"
+        " the experiment. The interval is a confidence sequence (predictable plug-in empirical Bernstein,"
+        " Waudby-Smith and Ramdas 2024) of the inverse-propensity-weighted difference: it holds at all"
+        " times together with the stated probability, so that looking, and stopping when one likes what"
+        " one sees, does no harm.",
+    ),
+    Explained(
+        name="served",
+        title="What versions did",
+        unit="per settled search",
+        how="Means over the settled searches whose pages a version made: clicked, satisfied, best grade"
+        " (reward), reciprocal rank of the first chosen hit (0 without one), milliseconds of all"
+        " retrievers together.",
+    ),
+    Explained(
+        name="shadow",
+        title="Shadow comparison",
+        unit="mean reciprocal rank",
+        how="The newest 4,000 entries of the log: each search with a choice is ranked again from its logged"
+        " features, by the serving ranker and by the other one; difference of the reciprocal ranks of the"
+        " best chosen hit, with 95 % of paired differences. What was shown favours the ranker that showed"
+        " it: a small loss may be none.",
+    ),
+)
+"""What stands on the page beside charts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ class TestLive:
 
 class TestModels:
     def test_changing_needs_the_key(self, open_page, guarded):
-        page = open_page(f"{guarded}/dashboard", expected="Failed to load resource")
+        page = open_page(f"{guarded}/dashboard#models", expected="Failed to load resource")
         ranker = page.get_by_role("region", name="ranker", exact=True)
         serving_now = ranker.locator("tr.serves th").inner_text()
         other = ranker.get_by_role("button", name="Promote").first
@@ -89,7 +89,7 @@ class TestLooks:
     def test_axe_finds_nothing_and_nothing_is_too_wide(self, open_page, guarded, scheme):
         page = open_page(f"{guarded}/dashboard", color_scheme=scheme, bypass_csp=True)
         expect(page.locator(".tile").first).to_be_visible()
-        expect(page.locator(".model").first).to_be_visible()
+        expect(page.locator("#live-charts").get_by_role("button", name="Give it")).to_be_visible()
         assert violations(page) == ""
         page.set_viewport_size({"width": 360, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

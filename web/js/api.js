@@ -9,7 +9,8 @@ export class Problem extends Error {
   }
 }
 
-async function call(method, path, { body, signal, key } = {}) {
+/** One request; an answer that is no success is a `Problem`. */
+export async function call(method, path, { body, signal, key } = {}) {
   let response;
   try {
     response = await fetch(path, {

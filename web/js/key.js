@@ -5,11 +5,17 @@ import { byId, fill, h } from "./dom.js";
 
 const KEY = "bandstand.key";
 
+/** The key that was given in this tab, null where none was. */
+export const heldKey = () => sessionStorage.getItem(KEY);
+
+/** Ask for the key; whether one was given. */
+export const askForKey = () => ask("");
+
 /** Do something that may need the key; asks for it as long as it is refused. Resolves to null where none is given. */
 export async function withKey(action) {
   for (let refused = ""; ;) {
     try {
-      return await action(sessionStorage.getItem(KEY));
+      return await action(heldKey());
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 403) throw error;
       if (!(await ask(refused))) return null;
@@ -18,7 +24,6 @@ export async function withKey(action) {
   }
 }
 
-/** Ask for the key; whether one was given. */
 function ask(refused) {
   const box = byId("key");
   const field = h("input", { id: "key-field", type: "password", autocomplete: "off", required: true });

@@ -3,6 +3,7 @@
 import { models, promote, rollback } from "./api.js";
 import { byId, fill, h, short } from "./dom.js";
 import { withKey } from "./key.js";
+import { compare } from "./served.js";
 
 /** Show all models. */
 export async function showModels() {
@@ -64,6 +65,7 @@ function section(name, { current, pinned, refused, versions }) {
 
 function versionRow(name, { version, created, metrics }, serves, shown) {
   const made = new Date(1000 * created);
+  const shadow = h("span", { class: "words quiet", role: "status" });
   const serve = () => change(() => withKey((key) => promote(name, version, key)), `${name}: ${version} serves`);
   return h(
     "tr",
@@ -84,7 +86,18 @@ function versionRow(name, { version, created, metrics }, serves, shown) {
       {},
       serves
         ? h("b", {}, "serves")
-        : h("button", { type: "button", "aria-label": `Promote ${version}`, on: { click: serve } }, "Promote"),
+        : h(
+            "span",
+            { class: "pair" },
+            name === "ranker" &&
+              h(
+                "button",
+                { type: "button", "aria-label": `Compare ${version}`, on: { click: () => compare(version, shadow) } },
+                "Compare",
+              ),
+            h("button", { type: "button", "aria-label": `Promote ${version}`, on: { click: serve } }, "Promote"),
+            shadow,
+          ),
     ),
   );
 }
