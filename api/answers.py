@@ -284,6 +284,8 @@ class ModelsAnswer(Answer):
 
     ranker: ModelAnswer
     bandit: ModelAnswer
+    abstention: ModelAnswer
+    reward: ModelAnswer
 
 
 class ServingAnswer(Answer):

@@ -98,8 +98,15 @@ def _loaded(storage: Storage) -> list[Finding]:
     says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"
     return [
         _finding("indexes", current, says),
-        *(_model(storage, name, refused.get(name)) for name in MODEL_NAMES),
+        *(_model(storage, name, refused.get(name)) for name in MODEL_NAMES if name != "reward"),
+        _reward(storage),
     ]
+
+
+def _reward(storage: Storage) -> Finding:
+    """Which reward model judges; none is no fault: the constants do."""
+    pointer = storage.models.pointer("reward") if storage.settings.reward_model == "learned" else None
+    return _finding("reward", True, pointer.current if pointer else "by constants: no model judges actions")
 
 
 def _model(storage: Storage, name: str, refused: str | None) -> Finding:

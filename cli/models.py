@@ -1,4 +1,4 @@
-"""`bandstand train` and `bandstand models`: new versions of the ranker, and which version serves."""
+"""`bandstand train` and `bandstand models`: new versions of ranker and reward, and which version serves."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="ranker, bandit or abstention.")]
+NameArgument = Annotated[str, typer.Argument(help="ranker, bandit, abstention or reward.")]
 
 
 def train(
     model: Annotated[
         str,
         typer.Argument(
-            help="What to train: the ranker, and the abstention score with it. The bandit learns by itself."
+            help="What to train: the ranker, and the abstention score with it; or reward. The bandit learns by itself."
         ),
     ] = "ranker",
     dask: Annotated[
@@ -51,9 +51,15 @@ def train(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train the ranker on self-play and on what was clicked, and promote it; also beside a running server."""
+    """Train the ranker on self-play and on what was clicked, and promote it; also beside a running server.
+
+    `train reward` learns from sessions in the log what actions are worth.
+    """
+    if model == "reward" and dask is None:
+        _train_reward(home, json=json)
+        return
     if model != "ranker":
-        raise BadInput(f"{model!r} cannot be trained by hand; only the ranker is", field="model")
+        raise BadInput(f"{model!r} cannot be trained so; ranker can, and reward without Dask", field="model")
     with opened_storage(home) as storage, telling() as told:
         report = _trained(storage, told, _training(dask, partitions or storage.paths.training))
     if json:
@@ -71,6 +77,18 @@ def train(
         out.print(f"ranker {report.version} {state}")
         held_out = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
         out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
+
+
+def _train_reward(home: Path | None, *, json: bool) -> None:
+    from bandstand.rewarding import train_reward_model
+
+    with opened_storage(home) as storage:
+        report = train_reward_model(storage)
+    if json:
+        print_json({"version": report.version, "promoted": report.promoted, "metrics": report.metrics})
+    else:
+        out.print(f"reward {report.version} {'serves now' if report.promoted else 'waits: an older version is pinned'}")
+        out.print(", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items()))
 
 
 def _training(dask: str | None, partitions: Path) -> Train:

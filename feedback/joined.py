@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.grading import BY_CONSTANTS, Grader
 from bandstand.feedback.log import Log, LogEntry
 from bandstand.feedback.rewards import SearchOutcome
-from bandstand.types import Event, Impression
+from bandstand.types import Event, Impression, Scores
 
 _PAGE = 200
 _EVENTS_A_SEARCH = 1_000
@@ -18,11 +19,16 @@ _EVENTS_A_SEARCH = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Joined:
-    """A search and the events within its window, in the order of the log."""
+    """A search and the events within its window, in the order of the log; ``grader`` says what they were worth."""
 
     impression: Impression
     events: tuple[Event, ...]
     attribution: Attribution
+    grader: Grader = BY_CONSTANTS
+
+    def grades(self) -> Scores:
+        """How far each hit of the logged head satisfied, float32 (n,) in [0, 1]."""
+        return self.grader(self.impression, self.events, self.attribution)
 
     def outcome(self) -> SearchOutcome:
         """What came of it under the default reward weights."""
@@ -43,11 +49,13 @@ def entries(log: Log, *, impressions_only: bool = False, after: int = 0) -> Iter
         after = page[-1].seq
 
 
-def joined(log: Log, window: float = 1800.0, *, newest: int | None = None) -> Iterator[Joined]:
+def joined(
+    log: Log, window: float = 1800.0, *, newest: int | None = None, grader: Grader = BY_CONSTANTS
+) -> Iterator[Joined]:
     """Every search of the log with its events of the next ``window`` seconds, in the order of the searches.
 
     Holds one page of searches in memory, whatever the log's size. With ``newest``, only those among so many entries at
-    the log's end.
+    the log's end. ``grader`` says what they were worth.
     """
     attribution = Attribution(window=window)
     after = 0 if newest is None else max(log.head() - newest, 0)
@@ -56,4 +64,5 @@ def joined(log: Log, window: float = 1800.0, *, newest: int | None = None) -> It
     while page := list(islice(searches, _PAGE)):
         events_of = log.events_of_each([impression.query.id for impression in page], limit=_EVENTS_A_SEARCH)
         for impression, events in zip(page, events_of, strict=True):
-            yield Joined(impression=impression, events=attribution.of(impression, events), attribution=attribution)
+            within = attribution.of(impression, events)
+            yield Joined(impression=impression, events=within, attribution=attribution, grader=grader)

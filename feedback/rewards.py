@@ -36,8 +36,16 @@ class RewardWeights:
 
 DEFAULT_WEIGHTS = RewardWeights()
 
+CLICKS_ALONE = RewardWeights(click=1.0, short_play=0.0, play=0.0, save=0.0, skip=0.0, success=1.0)
+"""Every click is a success and nothing else counts: what the others are compared with."""
+
 # float32 as the grades are: 0.9 as float32 is a little less than 0.9.
 _RANKER_BOUNDS = np.array([0.5, 0.9], np.float32)
+
+
+def ends_well(action: str, seconds: float | None, weights: RewardWeights = DEFAULT_WEIGHTS) -> bool:
+    """Whether an action is what people end with once they have what they wanted: a long play or a save."""
+    return action == "save" or (action == "play" and seconds is not None and seconds >= weights.full_play_seconds)
 
 
 def grade_of(event: Event, weights: RewardWeights = DEFAULT_WEIGHTS) -> float:

@@ -24,12 +24,21 @@ class Relabel:
     grade: float
 
 
+def follows_quickly(previous: Query, current: Query, seconds: float) -> bool:
+    """Whether it is the same session's next attempt, with another text, within ``seconds``."""
+    if previous.session_id is None or previous.session_id != current.session_id:
+        return False
+    if not previous.normalized or not current.normalized or previous.normalized == current.normalized:
+        return False
+    return 0.0 <= current.time - previous.time <= seconds
+
+
 def is_reformulation(previous: Query, current: Query, seconds: float = _QUICK_SECONDS) -> bool:
     """Whether ``current`` says the same as ``previous`` in other words, within ``seconds`` and one session.
 
     The same intent is a shared word or a similar spelling; the same text again is a repetition or another page.
     """
-    if not _follows_quickly(previous, current, seconds):
+    if not follows_quickly(previous, current, seconds):
         return False
     shared = set(previous.normalized.split()) & set(current.normalized.split())
     return bool(shared) or fuzz.ratio(previous.normalized, current.normalized) >= _SIMILAR
@@ -44,16 +53,7 @@ def relabel_share(previous: Query, current: Query, weights: RewardWeights = DEFA
     """
     if is_reformulation(previous, current):
         return weights.relabelled
-    return weights.unlike if _follows_quickly(previous, current, _QUICK_SECONDS) else 0.0
-
-
-def _follows_quickly(previous: Query, current: Query, seconds: float) -> bool:
-    """Whether it is the same session's next attempt, with another text, within ``seconds``."""
-    if previous.session_id is None or previous.session_id != current.session_id:
-        return False
-    if not previous.normalized or not current.normalized or previous.normalized == current.normalized:
-        return False
-    return 0.0 <= current.time - previous.time <= seconds
+    return weights.unlike if follows_quickly(previous, current, _QUICK_SECONDS) else 0.0
 
 
 def relabelled(searches: Iterable[SearchOutcome], weights: RewardWeights = DEFAULT_WEIGHTS) -> Iterator[Relabel]:

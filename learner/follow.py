@@ -5,14 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+import structlog
+
+from bandstand.errors import ModelError
 from bandstand.feedback.log import Control, Log, LogEntry
-from bandstand.learner.apply import FORGET_USER, ORDER, Applier, ApplySettings, Sources
+from bandstand.learner.apply import FORGET_USER, ORDER, Applier
+from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.judge import REWARD_MODEL, Judge, order_of
+from bandstand.learner.relabelling import Relabelled
 from bandstand.memory_index.memory import Memory, MemoryBatch
-from bandstand.models import ModelCard, ModelRegistry
+from bandstand.models import ModelCard, ModelRegistry, Stamp
 from bandstand.types import Clock, Impression, Ordinals, Scores
 
 _SETTLED = b"bandit/settled"
@@ -27,12 +33,14 @@ class LearnerSettings:
 
     ``latecomers_s``: entries may reach the log so many seconds after the time that they bear. Where the log has
     ended, searches settle so much later by the clock, so that they settle as they would have, had the log gone on.
+    ``reward_model`` lets the reward model that serves judge what people do; else constants do.
     """
 
     batch: int = 500
     publish_every: int = 200
     keep_models: int = 10
     latecomers_s: float = 5.0
+    reward_model: bool = True
     apply: ApplySettings = ApplySettings()
 
 
@@ -55,7 +63,8 @@ class Learner:
         self._memory = memory
         self._bandit = bandit
         self._models = models
-        self._sources = Sources(impression=log.impression, ordinals=ordinals)
+        self._judge = Judge()
+        self._sources = Sources(impression=log.impression, ordinals=ordinals, judge=self._judge)
         self._settings = settings
         self._encode = encode
         self._clock = clock
@@ -63,11 +72,17 @@ class Learner:
         self._loaded = False
         self._next_due = 0.0
         self._published: int | None = None
+        self._pointed: tuple[Stamp | None] | None = None
+
+    def tell_relabelled(self, told: Callable[[Relabelled], None]) -> None:
+        """Let somebody who knows what was wanted hear of every relabelled search."""
+        self._sources = replace(self._sources, relabelled=told)
 
     def step(self) -> int:
         """Learn from the next entries of the log, or let due searches settle; returns how many entries were read."""
         with self._turn:
             self._carry_out()
+            self._name_reward()
             entries = _up_to_order(self._log.read(self._memory.position(), self._settings.batch))
             settled_by = self._clock() - self._settings.latecomers_s
             if entries or self._next_due <= settled_by:
@@ -133,7 +148,28 @@ class Learner:
     def _load(self) -> None:
         if not self._loaded:
             self._bandit.restore(self._memory.state)
+            self._judge.restore(self._memory.state)
             self._loaded = True
+
+    def _name_reward(self) -> None:
+        """Put on record that another reward model is to judge: the log says from where on, so that it can be repeated.
+
+        Whoever trains, promotes or rolls back only moves the registry's pointer. What cannot be read judges nothing.
+        """
+        stamp = self._models.stamp("reward") if self._settings.reward_model else None
+        if self._pointed == (stamp,):
+            return
+        self._load()
+        try:
+            model = None if stamp is None else self._models.current("reward")
+            order = order_of(model)
+        except ModelError as error:
+            structlog.get_logger("learner").error("reward_refused", reason=str(error))
+            return
+        finally:
+            self._pointed = (stamp,)
+        if order["version"] != self._judge.version:
+            self._log.append_control(REWARD_MODEL, order)
 
     def _carry_out(self) -> None:
         """Bring to an end what an order asks for outside the transaction that obeyed it; repeating that is harmless.

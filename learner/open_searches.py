@@ -7,9 +7,12 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol
 
 import orjson
+
+from bandstand.feedback.behaviour import MOST_DEEDS, Deed
 
 _OPEN = b"open/"
 _HEAD = struct.Struct("<dd?")
@@ -37,7 +40,7 @@ class OpenSearch:
 
     ``who`` is a hash of its actor (empty: nobody's). ``due`` is when it settles, and, once it is ``settled``, when it
     is forgotten: at the end of its window, ``closes``. ``outcomes`` maps ordinals to the best and the worst grade (0
-    or below) that actions on them had so far.
+    or below) that actions on them had so far. ``deeds`` are these actions and those since it settled, as they came.
     """
 
     query_id: str
@@ -46,6 +49,7 @@ class OpenSearch:
     closes: float
     settled: bool = False
     outcomes: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    deeds: tuple[Deed, ...] = ()
 
     def graded(self, ordinal: int, grade: float, *, due: float) -> OpenSearch:
         """With one more action on an entity."""
@@ -57,6 +61,10 @@ class OpenSearch:
         """Satisfaction in (0, 1] by ordinal, as `SearchOutcome` counts it: the best action, less what a skip takes."""
         grades = {ordinal: min(best + worst, 1.0) for ordinal, (best, worst) in self.outcomes.items()}
         return {ordinal: grade for ordinal, grade in grades.items() if grade > 0}
+
+    def acted(self, deed: Deed | None) -> OpenSearch:
+        """With what was done; beyond `MOST_DEEDS` nothing is added."""
+        return self if deed is None else replace(self, deeds=(*self.deeds, deed)[:MOST_DEEDS])
 
     def close(self) -> OpenSearch:
         """As it stays, settled, until its window ends: what comes later is recognised as too late."""
@@ -108,11 +116,22 @@ class OpenSearches:
 
 def _encoded(search: OpenSearch) -> bytes:
     rows = [(ordinal, *outcome) for ordinal, outcome in search.outcomes.items()]
-    return _HEAD.pack(search.due, search.closes, search.settled) + orjson.dumps((search.who, rows))
+    deeds = [(*deed[:3], None if math.isnan(deed.played) else deed.played, deed.weight) for deed in search.deeds]
+    return _HEAD.pack(search.due, search.closes, search.settled) + orjson.dumps((search.who, rows, deeds))
 
 
 def _decoded(query_id: str, raw: bytes) -> OpenSearch:
     due, closes, settled = _HEAD.unpack_from(raw)
-    who, rows = orjson.loads(raw[_HEAD.size :])
-    outcomes = {row[0]: (row[1], row[2]) for row in rows}
-    return OpenSearch(query_id=query_id, who=who, due=due, closes=closes, settled=settled, outcomes=outcomes)
+    who, rows, *deeds = orjson.loads(raw[_HEAD.size :])  # earlier versions kept no deeds
+    return OpenSearch(
+        query_id=query_id,
+        who=who,
+        due=due,
+        closes=closes,
+        settled=settled,
+        outcomes={row[0]: (row[1], row[2]) for row in rows},
+        deeds=tuple(
+            Deed(row, action, after, math.nan if played is None else played, weight)
+            for row, action, after, played, weight in chain(*deeds)
+        ),
+    )

@@ -101,7 +101,7 @@ class Clicked(NamedTuple):
 
 def clicked_part(search: Joined) -> Clicked | None:
     """What a search teaches the ranker; None where nothing satisfied, or the features are of another version."""
-    impression, grades = search.impression, ranker_grades(search.outcome().grades)
+    impression, grades = search.impression, ranker_grades(search.grades())
     start = impression.query.offset
     stop = max(start + impression.shown, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
     if impression.feature_names != feature_names(ARMS) or not grades[start:stop].any():

@@ -15,7 +15,7 @@ from typing import Self
 
 from bandstand.catalog.readers.base import Rejected
 from bandstand.errors import BadInput, NotFound
-from bandstand.feedback.joined import Joined, joined
+from bandstand.feedback.joined import Joined
 from bandstand.feedback.rate import RateGuard, actor_of
 from bandstand.learner.lesson import Curriculum
 from bandstand.learner.selfplay import SelfPlay
@@ -24,6 +24,7 @@ from bandstand.ranker.train import TrainSettings
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.home import HomeFactory, ReplayHome
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
+from bandstand.rewarding import judged, renew_reward
 from bandstand.settings import Settings
 from bandstand.storage import Paths, Storage, open_encoder
 from bandstand.types import Entity, Event, Impression
@@ -135,8 +136,10 @@ class Stage(AbstractContextManager["Stage"]):
 
     def train(self, *, at_most: int, judged_deep: bool) -> TrainingReport | None:
         """Train the ranker on the latest searches of the log; None where none of them satisfied anybody."""
-        log, count = self.storage.log, self.storage.log.count("impression")
-        searches: Iterator[Joined] = islice(joined(log, self.settings.join_minutes * 60), max(0, count - at_most), None)
+        if not judged_deep:  # judged answers are no behaviour: nothing can be learned from how sessions end
+            renew_reward(self.storage)
+        count = self.storage.log.count("impression")
+        searches: Iterator[Joined] = islice(judged(self.storage), max(0, count - at_most), None)
         if judged_deep:
             searches = (replace(search, impression=_wholly_shown(search.impression)) for search in searches)
         settings = UNBIASED if judged_deep else TrainSettings()

@@ -14,6 +14,7 @@ from bandstand.bandit.vw_model import VwModel
 from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
 from bandstand.engine.brains import Brains
 from bandstand.errors import ModelError, StorageError
+from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.model import LambdaMartScorer
@@ -35,6 +36,8 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
         LambdaMartScorer(model)
     elif name == "abstention":
         Abstention(model)
+    elif name == "reward":
+        RewardModel.from_bytes(model.read(MODEL_FILE))
     else:
         BanditPolicy(model.read(_BANDIT), version=model.version)
         ArmStats.from_json(model.read(_STATS))
@@ -96,6 +99,9 @@ class BrainsKeeper:
             self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
         elif name == "abstention":
             self._abstention = None if model is None else Abstention(model)
+        elif name == "reward":
+            if model is not None:  # serves the learner alone: looked at, so that everybody hears of a damaged one
+                RewardModel.from_bytes(model.read(MODEL_FILE))
         elif model is not None:
             weights, stats = model.read(_BANDIT), ArmStats.from_json(model.read(_STATS))
             BanditPolicy(weights, version=model.version)  # refused here if it is damaged

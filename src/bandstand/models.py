@@ -46,7 +46,7 @@ __all__ = [
     "Stamp",
 ]
 
-MODEL_NAMES = ("ranker", "bandit", "abstention")
+MODEL_NAMES = ("ranker", "bandit", "abstention", "reward")
 POINTER = "CURRENT"
 
 _VERSION = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")

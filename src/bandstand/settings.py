@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         200, ge=1, description="New clicked searches without which the ranker is not trained again"
     )
     keep_models: int = Field(10, ge=2, description="Versions of each model that are kept")
+    reward_model: Literal["learned", "constants", "clicks"] = Field(
+        "learned",
+        description="What judges actions: a model learned from sessions, once it can be; constants; or clicks alone",
+    )
+    relabel: bool = Field(True, description="Whether a success also answers the failed searches before it")
     selfplay_queries: int = Field(
         1_500, ge=0, description="Predicted queries on which ranker and bandit are trained before any click"
     )

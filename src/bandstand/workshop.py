@@ -14,10 +14,9 @@ from bandstand.bandit.abstention_train import TrainedAbstention
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.joined import joined
 from bandstand.followers import open_indexes
 from bandstand.home import Home
-from bandstand.learner.apply import ApplySettings
+from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
 from bandstand.learner.helped import lesson_labels, train_helped, with_estimates
@@ -30,6 +29,7 @@ from bandstand.ranker.model import LambdaMartScorer
 from bandstand.ranker.plain import PlainScorer
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.encoder_export import export_encoder
+from bandstand.rewarding import judged, renew_reward, weights_of
 from bandstand.settings import Settings
 from bandstand.storage import Paths, Storage, open_encoder
 from bandstand.types import Scores
@@ -182,10 +182,13 @@ class Workshop:
             settings=LearnerSettings(
                 publish_every=settings.publish_every,
                 keep_models=settings.keep_models,
+                reward_model=settings.reward_model == "learned",
                 apply=ApplySettings(
                     agree_users=settings.agree_users,
                     attribution=Attribution(window=settings.join_minutes * 60),
                     settle_s=settings.settle_seconds,
+                    weights=weights_of(settings),
+                    relabel=settings.relabel,
                 ),
             ),
             encode=encode,
@@ -227,10 +230,11 @@ def new_models(
 ) -> tuple[TrainingReport, Sequence[Lesson]]:
     """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
 
-    Needs no `Workshop`, so that it works beside the process that has it. The lessons are returned as the bandit would
-    have met them.
+    Before that a reward model, where the log holds enough for one. Needs no `Workshop`, so that it works beside the
+    process that has it. The lessons are returned as the bandit would have met them.
     """
     settings = storage.settings
+    renew_reward(storage)  # first, so that the ranker is trained on what it says
     play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
     count = settings.selfplay_queries
     curriculum = play.curriculum(
@@ -239,7 +243,7 @@ def new_models(
     report = train_ranker(
         storage.models,
         curriculum=curriculum,
-        searches=joined(storage.log, settings.join_minutes * 60),
+        searches=judged(storage),
         seed=settings.seed,
         progress=told and (lambda done, of: told("ranker", done, of)),
         train=how,

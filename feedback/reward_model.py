@@ -1,0 +1,106 @@
+"""The learned reward: how likely a touched hit was the goal, and how likely a search satisfied."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from bandstand.errors import ModelError
+from bandstand.feedback.behaviour import HIT_FEATURES, SEARCH_FEATURES, Deed, hit_features, is_strong, search_features
+from bandstand.feedback.classifier import Probability
+from bandstand.feedback.intent import INTENT_FEATURES, intent_features
+from bandstand.types import Impression
+
+MODEL_FILE = "reward.json"
+
+FEATURES_VERSION = 1
+"""Raise it when a feature changes its meaning but not its name."""
+
+FEATURE_HASH = hashlib.sha256(
+    "\n".join([str(FEATURES_VERSION), *HIT_FEATURES, "", *SEARCH_FEATURES, "", *INTENT_FEATURES]).encode()
+).hexdigest()[:16]
+"""What a model must have been trained on to be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardModel:
+    """What a search was worth, learned from how sessions end (`bandstand.feedback.reward_training`).
+
+    ``content`` is P(goal | played long or saved), counted. ``intent`` is None where no pair of searches taught it.
+    """
+
+    hit: Probability
+    search: Probability
+    content: float
+    intent: Probability | None = None
+
+    def goals(self, impression: Impression, deeds: Sequence[Deed]) -> dict[int, float]:
+        """P(this was the goal) of every touched row of the head, after these actions.
+
+        A hit that was played long or saved is believed by ``content``, unless it was skipped afterwards. Elsewhere
+        the model judges by what led there. What is left of an actor's budget scales either.
+        """
+        weights: dict[int, float] = {}
+        for deed in deeds:
+            weights[deed.row] = max(weights.get(deed.row, 0.0), deed.weight)
+        if not weights:
+            return {}
+        rows = list(weights)
+        found = self.hit(hit_features(impression, deeds, rows))
+        strong = {row for row in rows if _holds(deeds, row)}
+        return {
+            row: weights[row] * (self.content if row in strong else float(p))
+            for row, p in zip(rows, found, strict=True)
+        }
+
+    def satisfied(self, impression: Impression, deeds: Sequence[Deed]) -> float:
+        """P(the search satisfied), after these actions."""
+        if any(_holds(deeds, deed.row) for deed in deeds):
+            return self.content
+        return float(self.search(search_features(impression, deeds))[0])
+
+    def same_intent(self, earlier: Impression, later: Impression) -> float | None:
+        """P(both searches are after the same thing); None where that was not learned."""
+        return None if self.intent is None else float(self.intent(intent_features(earlier, later))[0])
+
+    def to_bytes(self) -> bytes:
+        """The model in one file."""
+        parts = {"hit": self.hit, "search": self.search, "intent": self.intent}
+        return orjson.dumps(
+            {
+                "features": FEATURE_HASH,
+                "content": self.content,
+                **{name: None if part is None else part.values() for name, part in parts.items()},
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> RewardModel:
+        """What `to_bytes` gave.
+
+        Raises:
+            ModelError: it is damaged, or was trained on other features.
+        """
+        try:
+            values = orjson.loads(raw)
+            if values["features"] != FEATURE_HASH:
+                raise ModelError("the reward model was trained on other features; run `bandstand train reward`")
+            intent = values["intent"]
+            return cls(
+                hit=Probability.of(values["hit"]),
+                search=Probability.of(values["search"]),
+                content=float(values["content"]),
+                intent=None if intent is None else Probability.of(intent),
+            )
+        except (ValueError, KeyError, TypeError, AssertionError) as cause:
+            raise ModelError("the reward model is damaged; run `bandstand train reward`") from cause
+
+
+def _holds(deeds: Sequence[Deed], row: int) -> bool:
+    """Whether the last word on a hit is that it was played long or saved."""
+    own = [deed for deed in deeds if deed.row == row]
+    strong = [at for at, deed in enumerate(own) if is_strong(deed)]
+    return bool(strong) and not any(deed.action == "skip" for deed in own[strong[-1] :])

@@ -1,0 +1,42 @@
+"""What applying the log takes beside the log: settings, and where things are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.rate import RateGuard
+from bandstand.feedback.rewards import RewardWeights
+from bandstand.learner.judge import Judge
+from bandstand.learner.relabelling import Relabelled
+from bandstand.types import Impression, Ordinals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplySettings:
+    """Which events count for a search, when it settles (seconds after its first action), and what actions are worth.
+
+    ``weights`` serve until a reward model does; ``relabel`` lets a success answer the failed searches before it.
+    ``agree_users`` is how many must have asked a query before its text is everybody's to read.
+    """
+
+    agree_users: int = 2
+    attribution: Attribution = Attribution()
+    settle_s: float = 60.0
+    weights: RewardWeights = RewardWeights()
+    guard: RateGuard = RateGuard()
+    relabel: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the learner reads beside the log's order: searches by id, and ordinals of entity ids (-1: unknown).
+
+    ``judge`` is the reward model that the learner's state pins. ``relabelled`` hears of every search that is.
+    """
+
+    impression: Callable[[str], Impression]
+    ordinals: Callable[[Sequence[str]], Ordinals]
+    judge: Judge = field(default_factory=Judge)
+    relabelled: Callable[[Relabelled], None] | None = None
