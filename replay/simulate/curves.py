@@ -50,6 +50,23 @@ def nicknames(tally: Tally) -> Json:
     }
 
 
+def satisfaction(tally: Tally, window: int) -> Json:
+    """Share of searches whose first page met the need, of the last ``window`` and by class; how right relabels were.
+
+    ``relabel_precision`` is the share of relabelled searches that wanted what they were credited with, None without
+    any; weighted, by the weight that it taught with.
+    """
+    last = tally.rows(slice(max(len(tally) - window, 0), None))
+    told = tally.relabelled[tally.relabelled != 0]
+    return {
+        "satisfied": _mean(last.satisfied.astype(np.float64)),
+        "satisfied_by_class": {name: _mean(last.satisfied[kept].astype(np.float64)) for name, kept in _by_class(last)},
+        "relabelled": len(told),
+        "relabel_precision": _mean((told > 0).astype(np.float64)),
+        "relabel_precision_weighted": float(told[told > 0].sum() / np.abs(told).sum()) if len(told) else None,
+    }
+
+
 def recovery(tally: Tally, changes_at: int, window: int) -> Json:
     """By class, and over all: MRR@10 in the ``window`` before a drift, in the worst 500 searches after it, in the last.
 

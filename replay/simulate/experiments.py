@@ -24,7 +24,8 @@ class Listeners:
     ``wanted`` and ``other`` are P(click | examined) of a track that is wanted and of any other, ``bait`` that of the
     tracks that look better than they are. A clicked wanted track satisfies with ``satisfied``: it is played on, others
     are left after seconds. Who was not satisfied finds what they wanted another way, by its full name in the same
-    session, with probability ``persistent``. ``users`` is how many of them there are; 0 makes each session its own.
+    session, with probability ``persistent``; of the others, a share of ``strays`` searches for something else in it.
+    ``users`` is how many of them there are; 0 makes each session its own.
     """
 
     clicks: ClickModel = field(default_factory=PositionBased)
@@ -33,10 +34,11 @@ class Listeners:
     bait: float = 0.01
     satisfied: float = 0.95
     persistent: float = 0.4
+    strays: float = 0.0
     users: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("wanted", "other", "bait", "satisfied", "persistent"):
+        for name in ("wanted", "other", "bait", "satisfied", "persistent", "strays"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} must be a probability in [0, 1]", field=name)
         if self.users < 0:
@@ -124,6 +126,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             shares=DEFAULT_SHARES,
             listeners=Listeners(clicks=DynamicBayesian(), bait=0.4),
             baits=2_000,
+        ),
+        Experiment(
+            name="rewards",
+            searches=20_000,
+            shares=DEFAULT_SHARES,
+            listeners=Listeners(clicks=DynamicBayesian(), bait=0.4, strays=0.5, users=400),
+            baits=2_000,
+            platform=(),
         ),
     )
 }

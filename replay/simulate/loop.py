@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
+from bandstand.learner.relabelling import Relabelled
 from bandstand.replay.comparisons import compared
 from bandstand.replay.contestants import Contestant
 from bandstand.replay.judge import Judge
@@ -51,6 +53,8 @@ class Loop:
         self._events: list[Event] = []
         self._known: dict[str, int] = {}
         self._length = settings.searches_of(world.experiment)
+        self._relabels = np.zeros(self._length)
+        stage.workshop.learner.tell_relabelled(self._relabelled)
 
     def play(self, rows: RowFile, told: Told) -> list[Line]:
         """Make every search of the world, or as many as the settings allow; what came of each.
@@ -74,7 +78,17 @@ class Loop:
                 self._learn()
                 told(number + 1)
         self._learn()
-        return lines
+        return [replace(line, relabelled=told) for line, told in zip(lines, self._relabels.tolist(), strict=True)]
+
+    def _relabelled(self, found: Relabelled) -> None:
+        """A search that failed was credited with an entity: its weight, below 0 where nobody wanted that."""
+        number = int(found.query_id.rstrip("b"))
+        if found.query_id.endswith("b"):  # a second try has no line of its own
+            return
+        wanted = self._ordinals(self._world.need(number).wanted)
+        keys = self._stage.home.catalog.columns.fold_key
+        right = keys[found.ordinal] in keys[wanted[wanted >= 0]]
+        self._relabels[number] = found.weight if right else -found.weight
 
     def _session(self, number: int) -> tuple[Row, Line]:
         """One listener's wish: a search, what is done with it, and perhaps a second try."""
@@ -92,9 +106,11 @@ class Loop:
         retried = script.again is not None and not done.satisfied
         if script.again is not None and retried:
             self._stage.clock.move_to(answer.query.time + RETRY_AFTER_S)
-            again = self._search(f"{number}b", script.again, session=session, user=script.user)
-            self._log(again.impression, pick(again.impression, judge.right(again.impression.ordinals)).events)
-        return row, line_of(answer, need, row, audit=audit, retried=retried)
+            again = self._search(f"{number}b", script.again.text, session=session, user=script.user)
+            wanted = self._judge(again, script.again).right(again.impression.ordinals)
+            self._log(again.impression, pick(again.impression, wanted).events)
+        line = line_of(answer, need, row, audit=audit, retried=retried)
+        return row, replace(line, satisfied=done.satisfied)
 
     def _search(self, query_id: str, text: str, *, session: str, user: str | None) -> Answer:
         engine = self._stage.home.engine

@@ -9,7 +9,7 @@ from typing import Any
 
 from bandstand.replay.run import PlayedRun
 from bandstand.replay.settings import HIDDEN, ReplaySettings
-from bandstand.replay.simulate.curves import exploration, nicknames, recovery, series
+from bandstand.replay.simulate.curves import exploration, nicknames, recovery, satisfaction, series
 from bandstand.replay.simulate.dataset import Music, spotify_songs
 from bandstand.replay.simulate.experiments import Experiment
 from bandstand.replay.simulate.run import Simulated, simulate
@@ -67,6 +67,7 @@ def summary(music: Music, played: Simulated) -> Json:
     for name, tally in played.tallies.items():
         figures = {"series": series(tally, settings.window), "nicknames": nicknames(tally), **exploration(tally)}
         figures["retried"] = float(tally.retried.mean())
+        figures |= satisfaction(tally, settings.window)
         if experiment.changes_at is not None and experiment.changes_at < len(tally):
             figures["recovery"] = recovery(tally, experiment.changes_at, settings.window)
         result["policies"][name] |= figures

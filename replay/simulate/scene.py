@@ -13,7 +13,6 @@ from pathlib import Path
 from bandstand.catalog.text import normalize
 from bandstand.durable import write_file
 from bandstand.replay.clock import VirtualClock
-from bandstand.replay.contestants import contestant
 from bandstand.replay.query_vectors import QueryVectors
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
@@ -22,6 +21,7 @@ from bandstand.replay.simulate.loop import Loop, Watch
 from bandstand.replay.simulate.script import Script
 from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.tally import Tally, tally_of
+from bandstand.replay.simulate.variants import variant
 from bandstand.replay.simulate.world import World
 from bandstand.replay.stage import Stage, copy_home
 from bandstand.settings import Settings
@@ -83,11 +83,12 @@ class Scene:
             return Tally.load(path), time.perf_counter() - started
         here.mkdir(parents=True, exist_ok=True)
         copy_home(self.platform.home, here / "home")
-        own = self.platform.model_copy(update={"home": here / "home"})
+        played = variant(name)
+        own = played.platform(self.platform, home=here / "home")
         vectors = QueryVectors.load(self._queries)
         rows = RowFile(rows_path(here, name), length=0)
         with Stage(own, VirtualClock(self.settings.start), home=FaultyHome, vectors=vectors) as stage, _settled(stage):
-            loop = Loop(stage, self.world, contestant(name), self.settings, watch=watching(stage, here))
+            loop = Loop(stage, self.world, played.contestant, self.settings, watch=watching(stage, here))
             tally = tally_of(loop.play(rows, lambda done: told(name, done, self.searches)))
         rows.close()
         tally.save(path)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bandstand.errors import BadInput
-from bandstand.replay.contestants import Contestant, contestant
+from bandstand.replay.contestants import Contestant
 from bandstand.replay.simulate.experiments import Experiment
+from bandstand.replay.simulate.variants import variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulateSettings:
     """Frozen settings of one closed loop.
 
-    ``policies``: see `bandstand.replay.contestants.contestant`; every one meets the same wishes, in a world of its own.
+    ``policies``: see `variant`; every one meets the same wishes, in a world of its own.
     Learning goes on after ``learn_every`` sessions, the ranker is trained again after ``retrain_every`` searches on at
     most ``train_searches`` of them. Every ``audit_every``-th search is compared with the oracle. ``window`` searches
     make a point of the series. ``limit`` ends the experiment early. ``platform`` are platform settings
@@ -57,7 +58,7 @@ class SimulateSettings:
 
     def contestants(self) -> tuple[Contestant, ...]:
         """What is played, in order."""
-        return tuple(contestant(name) for name in self.policies)
+        return tuple(variant(name).contestant for name in self.policies)
 
     def searches_of(self, experiment: Experiment) -> int:
         """How many searches of an experiment are made."""

@@ -21,6 +21,8 @@ class Tally:
     hit from 1, 0 where none is on the page. ``cost_ms`` is modelled, ``real_ms`` what the arms took here, ``search_ms``
     the whole search. ``depths`` (n, len(ARMS)). ``exploring_ms`` is what the draw of depths costs beyond the most
     likely ones, by expectation. ``regret`` is in units of reciprocal rank, NaN where it was not looked at.
+    ``satisfied`` says whose need the first page met. ``relabelled`` is with what weight a failed search was credited
+    with a later goal, below 0 where that was not what was wanted, and 0 where it was not.
     """
 
     classes: NDArray[np.str_]
@@ -34,6 +36,8 @@ class Tally:
     regret: Floats
     oracle_ms: Floats
     retried: NDArray[np.bool_]
+    satisfied: NDArray[np.bool_]
+    relabelled: Floats
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -88,6 +92,8 @@ class Line:
     regret: float
     oracle_ms: float
     retried: bool
+    satisfied: bool = False
+    relabelled: float = 0.0
 
 
 def tally_of(lines: list[Line]) -> Tally:
@@ -104,4 +110,6 @@ def tally_of(lines: list[Line]) -> Tally:
         regret=np.array([line.regret for line in lines], np.float64),
         oracle_ms=np.array([line.oracle_ms for line in lines], np.float64),
         retried=np.array([line.retried for line in lines], np.bool_),
+        satisfied=np.array([line.satisfied for line in lines], np.bool_),
+        relabelled=np.array([line.relabelled for line in lines], np.float64),
     )

@@ -1,0 +1,59 @@
+"""Variants of one policy, listeners who stray, and what the tally says of satisfaction and relabels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_world import PLATFORM, tiny_settings
+
+from bandstand.errors import BadInput
+from bandstand.replay.simulate.curves import satisfaction
+from bandstand.replay.simulate.experiments import Listeners
+from bandstand.replay.simulate.run import simulate
+from bandstand.replay.simulate.script import Script
+from bandstand.replay.simulate.variants import variant
+from bandstand.replay.simulate.world import World
+from bandstand.settings import Settings
+
+
+def test_a_variant_is_a_policy_on_other_settings(tmp_path):
+    found = variant("lexical+memory@reward_model=clicks@relabel=false")
+    platform = found.platform(Settings(home=tmp_path, seed=7), home=tmp_path / "own")
+    assert found.contestant.arms == ("memory", "lexical")
+    assert (platform.reward_model, platform.relabel, platform.seed) == ("clicks", False, 7)
+    assert platform.home == tmp_path / "own"
+
+
+@pytest.mark.parametrize("name", ["bandit@", "bandit@relabel", "bandit@no_such=1", "bandit@home=/", "nobody@relabel=1"])
+def test_what_changes_nothing_known_is_refused(name):
+    with pytest.raises(BadInput):
+        variant(name)
+
+
+def test_a_setting_must_have_a_value_of_its_own(tmp_path):
+    with pytest.raises(BadInput, match="BANDSTAND_RELABEL"):
+        variant("bandit@relabel=perhaps").platform(Settings(home=tmp_path))
+
+
+def test_who_strays_wants_something_else(music, tiny):
+    world = World(music, tiny(listeners=Listeners(persistent=0.0, strays=1.0)), seed=1)
+    again = [script.again for number in range(300) if (script := Script.of(world, number, seed=1)).again is not None]
+    assert len(again) > 250
+    assert all(need.key != 0 and need.wanted for need in again)
+    none = World(music, tiny(listeners=Listeners(persistent=0.0)), seed=1)
+    assert all(Script.of(none, number, seed=1).again is None for number in range(50))
+
+
+def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
+    experiment = tiny(listeners=Listeners(persistent=0.5, strays=0.5), platform=(("agree_users", 1),))
+    settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=PLATFORM, limit=150)
+    played = simulate(music, experiment, settings, tmp_path)
+    on, off = (played.tallies[name] for name in settings.policies)
+    assert (off.relabelled == 0).all()
+    assert (on.relabelled > 0).sum() > 0
+    assert not on.satisfied[on.ranks == 0].any()
+    figures = satisfaction(on, window=150)
+    told = on.relabelled[on.relabelled != 0]
+    assert figures["relabelled"] == len(told)
+    assert figures["relabel_precision"] == pytest.approx(np.mean(told > 0))
+    assert satisfaction(off, window=150)["relabel_precision"] is None
