@@ -14,6 +14,7 @@ from bandstand.bandit.abstention_train import TrainedAbstention
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.joined import joined
 from bandstand.followers import open_indexes
 from bandstand.home import Home
 from bandstand.learner.apply_settings import ApplySettings
