@@ -15,6 +15,7 @@ from bandstand.bandit.context import Features
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import ModelError
 from bandstand.models import ModelVersion
+from bandstand.types import ARMS
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -24,13 +25,7 @@ TREES, CALIBRATION = "model.txt", "calibration.json"
 HELPS = "helps"
 """The context feature that carries the estimate to the arm's own decision."""
 
-_NOT_FREE = frozenset(
-    {HELPS, "arm_cost", "arm_yield", "candidates"}
-    | {f"count_{arm}" for arm in EXPENSIVE}
-    | {f"{arm}_similarity" for arm in EXPENSIVE}
-)
-_KNOWN_AT_ONCE = ("count_memory", "memory_")
-_ANSWERS = ("count_", "memory_", "lexical_", "agreement")
+_NOT_FREE = frozenset((HELPS, "arm_cost", "arm_yield", "candidates"))
 
 Matrix64 = NDArray[np.float64]
 
@@ -90,12 +85,17 @@ def rows_of(context: Features, yields: Mapping[str, float], names: Sequence[str]
 
 def free_names(context: Features) -> tuple[str, ...]:
     """The features of a context that no expensive arm has a part in, in order."""
-    return tuple(name for name, _ in context if name not in _NOT_FREE)
+    return tuple(name for name, _ in context if name not in _NOT_FREE and _arm_of(name) not in EXPENSIVE)
 
 
 def at_once(name: str) -> bool:
     """Whether a feature is known as soon as the memory has answered."""
-    return name.startswith(_KNOWN_AT_ONCE) or not name.startswith(_ANSWERS)
+    return name != "agreement" and _arm_of(name) in {None, "memory"}
+
+
+def _arm_of(name: str) -> str | None:
+    """The arm whose answer a context feature is about; None for those of the query."""
+    return next((arm for arm in ARMS if name == f"count_{arm}" or name.startswith(f"{arm}_")), None)
 
 
 def calibrated(fitted: Calibration, score: float) -> float:

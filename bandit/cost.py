@@ -23,7 +23,7 @@ MODELLED_MS: Mapping[str, float] = {
 }
 """Milliseconds of one call until it has been measured; rephrase and dense pay for encoding the query."""
 
-EXPENSIVE_MS = 0.9
+EXPENSIVE_MS = 0.5
 """From this modelled price on an arm is expensive: worth deciding about with and without it, and beginning early."""
 
 EXPENSIVE: tuple[str, ...] = tuple(arm for arm in ARMS if MODELLED_MS[arm] >= EXPENSIVE_MS)

@@ -58,16 +58,17 @@ def subset_pages(
         columns: Knows which ordinals are the same recording.
         scorer: The ranker.
     """
-    cut = {played: _without(features, names, played) for played in choices(EXPENSIVE)}
+    able = frozenset(arm for arm in EXPENSIVE if (features[:, names.index(f"{arm}.rr")] > 0).any())
+    cut = {played: _without(features, names, played) for played in choices(able)}
     rows = {played: np.flatnonzero(kept) for played, (_, kept) in cut.items()}
     scores = scorer.score(np.concatenate([limited[rows[played]] for played, (limited, _) in cut.items()]))
     found: dict[Played, Ordinals] = {}
-    start = 0
+    start = 0  # an arm that found nothing changes no page, so that only the others' choices are ranked
     for played, at in rows.items():
         own, mine = ordinals[at], scores[start : start + len(at)]
         start += len(at)
         found[played] = own[fold(own, mine, columns.fold_key[own])[:SHOWN]]
-    return found
+    return {played: found[played & able] for played in choices(EXPENSIVE)}
 
 
 def seen_before(decision: Decision) -> tuple[tuple[tuple[str, float], ...], Mapping[str, float]]:

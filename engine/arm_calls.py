@@ -9,6 +9,7 @@ import structlog
 
 from bandstand.errors import RetrievalError
 from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.cancellation import called_off
 from bandstand.types import ArmOutcome, ArmStatus, Candidates, Query
 
 ArmAnswer = tuple[Candidates, ArmOutcome]
@@ -35,6 +36,8 @@ class ArmCalls:
         try:
             found = self._retrievers[arm].retrieve(query, depth)
         except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on without this arm
+            if called_off():
+                return nothing(arm, "skipped", (self.timer() - started) * 1e3)
             self._report(arm, error)
             return nothing(arm, "failed", (self.timer() - started) * 1e3)
         self._failing.discard(arm)

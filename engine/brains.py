@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bandstand.bandit.abstention import Abstention
 from bandstand.bandit.context import Features
@@ -14,13 +14,17 @@ from bandstand.ranker.base import Scorer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brains:
-    """Swapped as a whole when new versions are published; ``abstention`` is None until the first one is."""
+    """Swapped as a whole when new versions are published; ``abstention`` is None until the first one is.
+
+    ``worth`` is, by expensive arm, P(it helps) from which it is worth its time.
+    """
 
     scorer: Scorer
     policies: Mapping[str, Policy]
     stats: ArmStats
     bandit_version: str
     abstention: Abstention | None = None
+    worth: Mapping[str, float] = field(default_factory=dict)
 
     def helps(self, context: Features, *, early: bool = False) -> Mapping[str, float]:
         """P(helps) of each expensive arm, see `Abstention.helps`; empty where nothing is known of that."""
@@ -28,3 +32,8 @@ class Brains:
             return {}
         yields = {arm: self.stats.past_yield(arm) for arm in EXPENSIVE}
         return self.abstention.helps(context, yields, early=early)
+
+    def likely(self, context: Features) -> list[str]:
+        """Expensive arms that will probably be chosen, by what is known when the memory has answered."""
+        helps = self.helps(context, early=True)
+        return [arm for arm, probability in helps.items() if probability >= self.worth.get(arm, 1.0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -15,8 +16,10 @@ from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
 from bandstand.engine.arm_calls import ArmAnswer
 from bandstand.engine.brains import Brains
+from bandstand.engine.load import Load
 from bandstand.engine.runner import Runner
 from bandstand.engine.sampling import uniform
+from bandstand.engine.speculation import Ahead, Speculation
 from bandstand.errors import BandstandError
 from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query
 
@@ -54,11 +57,29 @@ class Retrieved:
         return next((answer.corrected for answer in self.found.values() if answer.corrected), None)
 
 
+class _Searched(NamedTuple):
+    """What one search is decided by."""
+
+    query: Query
+    policy: Policy
+    columns: Columns
+    brains: Brains
+
+
 class Retrieval:
     """Plays a policy over the arms; ``has_history`` says whether anything is known of an actor's past."""
 
-    def __init__(self, runner: Runner, *, has_history: Callable[[str], bool], seed: int, deadline_ms: float) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        has_history: Callable[[str], bool],
+        seed: int,
+        deadline_ms: float,
+        speculation: Speculation | None = None,
+    ) -> None:
         self._runner = runner
+        self._speculation = speculation or Speculation(runner, Load(1), places=0)
         self._arms = tuple(arm for arm in ARMS if arm in runner.arms)
         self._has_history = has_history
         self._seed = seed
@@ -72,7 +93,8 @@ class Retrieval:
         deadline = self._runner.deadline(self._deadline_ms)
         if not policy.sequential:
             return self._side_by_side(query, policy, deadline)
-        retrieved = self._one_by_one(query, policy, columns, brains, deadline)
+        with self._speculation.search(query) as ahead:
+            retrieved = self._one_by_one(_Searched(query, policy, columns, brains), ahead, deadline)
         if not retrieved.candidates():
             self._rescue(query, retrieved, self._runner.deadline(self._deadline_ms))
         return retrieved
@@ -85,7 +107,8 @@ class Retrieval:
             retrieved.add(decision, answers[arm])
         return retrieved
 
-    def _one_by_one(self, query: Query, policy: Policy, columns: Columns, brains: Brains, deadline: float) -> Retrieved:
+    def _one_by_one(self, searched: _Searched, ahead: Ahead, deadline: float) -> Retrieved:
+        query, policy, columns, brains = searched
         retrieved, exact, stats = Retrieved(), 0.0, brains.stats
         helps: Mapping[str, float] | None = None
         builder = ContextBuilder(query, has_history=self._knows(query.actor))
@@ -98,7 +121,11 @@ class Retrieval:
                 helps = brains.helps(build().features)
             context = build(helps=(helps or {}).get(arm, 0.0))
             decision = policy.decide(arm, context, self._uniform(query.id, arm))
-            retrieved.add(decision, self._runner.run(arm, query, decision.depth, deadline))
+            early = ahead.take(arm, decision.depth, deadline)
+            retrieved.add(decision, early or self._runner.run(arm, query, decision.depth, deadline))
+            if arm == "memory" and self._speculation.possible:
+                known = builder.build(retrieved.found, cost_ms=0.0, past_yield=0.0)
+                ahead.begin(brains.likely(known.features))
             if arm == "lexical":
                 exact = best_similarity(query, retrieved.found[arm], columns)
         return retrieved

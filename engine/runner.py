@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import Protocol
 
 from bandstand.engine.arm_calls import ArmAnswer, ArmCalls, nothing
 from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.cancellation import Cancellation, under
 from bandstand.types import Query
 
 INLINE_ARMS = frozenset({"memory", "structured", "alike", "personal", "fresh"})
@@ -25,6 +26,21 @@ they wait for each other's interpreter lock, in slices of milliseconds. One that
 
 QUEUED = 3
 """How many runs of an arm may wait for each of its threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run of an arm that was handed to its threads, and what calls it off."""
+
+    arm: str
+    future: Future[ArmAnswer]
+    started: float
+    cancellation: Cancellation = field(default_factory=Cancellation)
+
+    def cancel(self) -> None:
+        """It never starts, or ends at its next step."""
+        self.future.cancel()
+        self.cancellation.cancel()
 
 
 class Runner(Protocol):
@@ -42,6 +58,12 @@ class Runner(Protocol):
 
     def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
         """Several arms; those with depth 0 are skipped. Keys of the answer are those of ``depths``, in their order."""
+
+    def begin(self, arm: str, query: Query, depth: int) -> Begun | None:
+        """Start an arm that may turn out not to be needed; None where there is no room for it."""
+
+    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:
+        """The answer of an arm that was begun, waited for until the deadline."""
 
     def close(self) -> None:
         """Stop taking work; runs that are going are left to end."""
@@ -73,24 +95,24 @@ class InlineRunner:
         """See `Runner`."""
         return {arm: self.run(arm, query, depth, deadline) for arm, depth in depths.items()}
 
+    def begin(self, arm: str, query: Query, depth: int) -> Begun | None:  # noqa: ARG002 - as above
+        """Nothing goes side by side here."""
+        return None
+
+    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:  # noqa: ARG002 - as above
+        """What another runner began."""
+        return begun.future.result()
+
     def close(self) -> None:
         """Nothing is going."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A run of an arm that was handed to its threads."""
-
-    future: Future[ArmAnswer]
-    started: float
 
 
 class ArmRunner:
     """The runner that serves: no search waits longer than its deadline for anything but the cheap arms.
 
-    A late arm cannot be killed, only abandoned. So each arm that may be slow has ``threads`` of its own, and at most
-    `QUEUED` runs waiting for each: one that hangs takes nothing from the others, and once it holds all its places,
-    further searches count it as late at once.
+    A late arm cannot be killed: it is called off, and ends at its next step if it has one. So each arm that may be slow
+    has ``threads`` of its own, and at most `QUEUED` runs waiting for each: one that hangs takes nothing from the rest,
+    and once it holds all its places, further searches count it as late at once.
     """
 
     def __init__(
@@ -126,7 +148,7 @@ class ArmRunner:
         slow = {arm: depth for arm, depth in depths.items() if arm not in answers}
         runs = {arm: self._begin(arm, query, depth, deadline) for arm, depth in slow.items()}
         for arm, run in runs.items():
-            answers[arm] = self._collect(arm, run, deadline)
+            answers[arm] = nothing(arm, "late") if run is None else self.finish(run, deadline)
         return {arm: answers[arm] for arm in depths}
 
     def close(self) -> None:
@@ -134,22 +156,31 @@ class ArmRunner:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, arm: str, query: Query, depth: int, deadline: float) -> _Run | None:
-        """Hand a slow arm to its threads; None where it is too late, or too many runs of it are going."""
-        if self._timer() >= deadline or not self._places[arm].acquire(blocking=False):
+    def begin(self, arm: str, query: Query, depth: int) -> Begun | None:
+        """See `Runner`; none for quick arms, nor where too many runs of it are going."""
+        if arm not in self._pools or not self._places[arm].acquire(blocking=False):
             return None
-        future = self._pools[arm].submit(self._calls.call, arm, query, depth)
+        cancellation = Cancellation()
+        future = self._pools[arm].submit(self._called, cancellation, arm, query, depth)
         future.add_done_callback(lambda _: self._places[arm].release())
-        run = _Run(future, self._timer())
-        with suppress(FutureTimeout):
-            future.exception(timeout=TURN_S)
-        return run
+        return Begun(arm, future, self._timer(), cancellation)
 
-    def _collect(self, arm: str, run: _Run | None, deadline: float) -> ArmAnswer:
-        if run is None:
-            return nothing(arm, "late")
+    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:
+        """See `Runner`; what is late is called off."""
         try:
-            return run.future.result(timeout=max(deadline - self._timer(), 0.0))
+            return begun.future.result(timeout=max(deadline - self._timer(), 0.0))
         except FutureTimeout:
-            run.future.cancel()
-            return nothing(arm, "late", (self._timer() - run.started) * 1e3)
+            begun.cancel()
+            return nothing(begun.arm, "late", (self._timer() - begun.started) * 1e3)
+
+    def _begin(self, arm: str, query: Query, depth: int, deadline: float) -> Begun | None:
+        """Hand a slow arm to its threads; None where it is too late, or too many runs of it are going."""
+        begun = None if self._timer() >= deadline else self.begin(arm, query, depth)
+        if begun is not None:
+            with suppress(FutureTimeout):
+                begun.future.exception(timeout=TURN_S)
+        return begun
+
+    def _called(self, cancellation: Cancellation, arm: str, query: Query, depth: int) -> ArmAnswer:
+        with under(cancellation):
+            return self._calls.call(arm, query, depth)

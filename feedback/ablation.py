@@ -100,10 +100,11 @@ def choices(arms: Collection[str]) -> list[Played]:
 
 def ablation_event(ablation: Ablation, query: Query, *, now: float) -> Event:
     """The record as the log holds it; the same search twice has the same id, and the first one stays."""
-    pages = [[sorted(played), list(page)] for played, page in ablation.pages.items()]
+    pages = list(dict.fromkeys(ablation.pages.values()))
     body = {
         "arms": ablation.arms,
         "pages": pages,
+        "shown": [[sorted(played), pages.index(page)] for played, page in ablation.pages.items()],
         "context": dict(ablation.context),
         "yields": dict(ablation.yields),
         "ranker": ablation.ranker,
@@ -130,13 +131,13 @@ def ablation_of(event: Event) -> Ablation | None:
         return None
     try:
         return _parsed(event.query_id or "", orjson.loads(event.payload)["event_attributes"]["bandstand"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise StorageError(f"the ablation of search {event.query_id!r} is damaged: delete its event") from error
 
 
 def _parsed(query_id: str, body: Mapping[str, Any]) -> Ablation:
     arms = tuple(body["arms"])
-    pages = {frozenset(played): tuple(page) for played, page in body["pages"]}
+    pages = {frozenset(played): tuple(body["pages"][at]) for played, at in body["shown"]}
     if set(pages) != set(choices(arms)):
         raise ValueError("a choice of arms lacks its page")
     return Ablation(

@@ -147,7 +147,7 @@ class _Base:
 
     def platform(self, home: Path) -> Settings:
         """The platform's settings: the replay's over the protocol's over the environment's."""
-        chosen = {"deadline_ms": 60_000.0, **self.dataset.settings, **dict(self.settings.platform)}
+        chosen = {"deadline_ms": 60_000.0, "speculate": False, **self.dataset.settings, **dict(self.settings.platform)}
         return load_settings(**{**chosen, "home": home, "seed": self.settings.seed})
 
     def moments(self, rejections: _Rejections) -> Iterator[Moment]:

@@ -7,6 +7,7 @@ import numpy as np
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.cancellation import check
 from bandstand.retrievers.dense_index import DenseIndex
 from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Candidates, Query
@@ -44,6 +45,7 @@ class DenseRetriever:
             vector = self._encoder.encode_query(query.normalized)
         except BandstandError as error:
             raise RetrievalError(f"the query cannot be encoded: {error}") from error
+        check()
         mask = permitted(query, self._catalog.columns.live)
         ordinals, scores = self._index.search(vector, depth, mask, selective=query.allowed is not None)
         return finish(self.name, ordinals, np.round(scores, _DECIMALS), mask=mask, depth=depth)

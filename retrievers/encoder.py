@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bandstand.errors import ModelError
 from bandstand.retrievers.encoder_manifest import MODEL_FILE, TOKENIZER_FILE, EncoderManifest
+from bandstand.retrievers.micro_batch import MicroBatch
 from bandstand.retrievers.query_cache import QueryCache
 from bandstand.types import Matrix, Scores
 
@@ -56,13 +57,14 @@ class OnnxEncoder:
     faster than one, and a query, which is always one run on one core, never waits for a pool.
 
     With int8 weights the activations are quantised with one scale a run, so a vector also depends, by about 0.005
-    of cosine, on the texts that share its batch; the same call always gives the same vectors.
+    of cosine, on the texts that share its batch; the same call always gives the same vectors. Queries that come while
+    ``lanes`` others are being encoded share the next run (`MicroBatch`); one that comes alone is encoded alone.
 
     Raises:
         ModelError: the folder holds no encoder, a damaged one, or one of another version.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, cache_size: int = 4096) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, lanes: int = 1, cache_size: int = 4096) -> None:
         self.manifest = EncoderManifest.read(path)
         self.manifest.verify(path)
         self.dim = self.manifest.dim
@@ -71,7 +73,7 @@ class OnnxEncoder:
         self._session = _open_session(path / MODEL_FILE)
         self._documents = _open_tokenizer(path / TOKENIZER_FILE, DOCUMENT_TOKENS)
         self._queries = _open_tokenizer(path / TOKENIZER_FILE, QUERY_TOKENS)
-        self._cache = QueryCache(self._encode_one, cache_size)
+        self._cache = QueryCache(MicroBatch(self._encode_queries, lanes=lanes), cache_size)
 
     def encode_query(self, text: str) -> Scores:
         """Return float32 (dim,), length 1, of the first `QUERY_TOKENS` tokens."""
@@ -96,9 +98,8 @@ class OnnxEncoder:
                 _consume(pool.map(run, batches))
         return vectors
 
-    def _encode_one(self, text: str) -> Scores:
-        vector: Scores = self._run([self._queries.encode(_clean(text)).ids])[0]
-        return vector
+    def _encode_queries(self, texts: Sequence[str]) -> Matrix:
+        return self._run([self._queries.encode(_clean(text)).ids for text in texts])
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)

@@ -8,6 +8,7 @@ from bandstand.catalog.columns import Catalog
 from bandstand.cluster.connection import Cluster, Json, hits_of
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.cancellation import check
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.opensearch_round import ranked, scored
 from bandstand.retrievers.opensearch_text import conditions
@@ -46,6 +47,7 @@ class OpenSearchDense:
             return Candidates.empty(self.name)
         try:
             body = self._body(query, self._encoder.encode_query(query.normalized))
+            check()
             (answer,) = self._cluster.msearch([(self._index, body)], timeout=self._deadline_s)
             hits = hits_of(answer)
         except BandstandError as error:

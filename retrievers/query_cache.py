@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from bandstand.errors import Cancelled
+from bandstand.retrievers.cancellation import check
 from bandstand.types import Scores
 
 
@@ -27,15 +29,21 @@ class QueryCache:
 
     def get(self, text: str) -> Scores:
         """Return the vector of a text as a read-only array; raises what ``compute`` raises."""
-        with self._lock:
-            entry = self._entries.get(text)
-            if entry is not None:
-                self._entries.move_to_end(text)
-            else:
-                mine = self._entries[text] = Future()
-                while len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
-        return entry.result() if entry is not None else self._fill(text, mine)
+        while True:
+            with self._lock:
+                entry = self._entries.get(text)
+                if entry is not None:
+                    self._entries.move_to_end(text)
+                else:
+                    mine = self._entries[text] = Future()
+                    while len(self._entries) > self._size:
+                        self._entries.popitem(last=False)
+            if entry is None:
+                return self._fill(text, mine)
+            try:
+                return entry.result()
+            except Cancelled:
+                check()  # whoever computed it was called off; unless this call was too, it is computed again
 
     def _fill(self, text: str, entry: Future[Scores]) -> Scores:
         try:

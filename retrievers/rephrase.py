@@ -11,6 +11,7 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.cancellation import check
 from bandstand.retrievers.dense_index import DenseIndex
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.vectors import VectorBatch
@@ -65,6 +66,7 @@ class RephraseRetriever:
         """The nearest other queries and their cosines, nearest first."""
         settings, texts = self._settings, self._learned.texts
         vector = self._encoder.encode_query(normalized)
+        check()
         every = np.ones(len(texts), np.bool_)
         rows, cosines = self._index.search(vector, settings.neighbours + 1, every)
         order = np.lexsort((rows, -cosines))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
 from bandstand.replay.selective.curve import Target
 
-NEVER = "all-trigram-rephrase-dense"
+NEVER = "-".join(("all", *EXPENSIVE))
 """The contestant that plays free arms only."""
 
 

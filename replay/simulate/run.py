@@ -80,7 +80,7 @@ def simulate(
 
 
 def _platform(experiment: Experiment, settings: SimulateSettings, home: Path) -> Settings:
-    chosen = {"deadline_ms": 60_000.0, **dict(experiment.platform), **dict(settings.platform)}
+    chosen = {"deadline_ms": 60_000.0, "speculate": False, **dict(experiment.platform), **dict(settings.platform)}
     return load_settings(**{**chosen, "home": home, "seed": settings.seed})
 
 

@@ -127,6 +127,7 @@ class BrainsKeeper:
             stats=self._stats,
             bandit_version=self._bandit_version,
             abstention=self._abstention,
+            worth=selective.thresholds,
         )
 
     def _selective_policy(self) -> SelectivePolicy:

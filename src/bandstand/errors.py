@@ -91,3 +91,9 @@ class RetrievalError(BandstandError):
 
     status = 503
     title = "Retriever failed"
+
+
+class Cancelled(RetrievalError):
+    """A retriever's work was called off before its end, as nobody needs it any more."""
+
+    title = "Called off"

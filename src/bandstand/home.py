@@ -20,6 +20,7 @@ from bandstand.engine.reading import Reader
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
+from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import Suggester
 from bandstand.learner.experiment import running_experiment
 from bandstand.retrievers.base import Retriever
@@ -59,11 +60,17 @@ class Home:
         )
         self._runner = self._running(self._retrievers())
         load = Load(settings.threads)
+        places = settings.threads if settings.speculate else 0
+        self.speculation = Speculation(self._runner, load, places=places)
         self.engine = Engine(
             catalog=self.catalog,
             reader=self.reader,
             retrieval=Retrieval(
-                self._runner, has_history=self.memory.knows, seed=settings.seed, deadline_ms=settings.deadline_ms
+                self._runner,
+                has_history=self.memory.knows,
+                seed=settings.seed,
+                deadline_ms=settings.deadline_ms,
+                speculation=self.speculation,
             ),
             brains=self.brains,
             log=OfferingLog(self.log, self._offer),

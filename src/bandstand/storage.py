@@ -82,7 +82,9 @@ def open_encoder(settings: Settings, paths: Paths) -> Encoder:
     Raises:
         ModelError: it was not exported yet, or is damaged.
     """
-    return HashingEncoder() if settings.encoder == "hashing" else OnnxEncoder(paths.encoder)
+    if settings.encoder == "hashing":
+        return HashingEncoder()
+    return OnnxEncoder(paths.encoder, lanes=settings.threads)
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:

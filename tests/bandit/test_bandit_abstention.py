@@ -34,11 +34,12 @@ def labels(count: int = 1200, seed: int = 3) -> list[HelpLabel]:
     found = []
     for number in range(count):
         memory, lexical = rng.random(2).tolist()
-        helped = {"trigram": lexical < 0.3, "rephrase": False, "dense": bool(memory < 0.4 and rng.random() < 0.75)}
+        helped = dict.fromkeys(EXPENSIVE, False)
+        helped |= {"trigram": lexical < 0.3, "dense": bool(memory < 0.4 and rng.random() < 0.75)}
         found.append(
             HelpLabel(
                 context=context(memory, lexical), yields=dict.fromkeys(EXPENSIVE, 0.5),
-                helped={arm: helped[arm] for arm in EXPENSIVE}, gains={arm: 0.5 * helped[arm] for arm in EXPENSIVE},
+                helped=helped, gains={arm: 0.5 * helped[arm] for arm in EXPENSIVE},
                 group=str(number),
             )
         )  # fmt: skip
@@ -91,7 +92,7 @@ def test_what_expensive_arms_found_is_not_free():
     assert rows.shape == (len(EXPENSIVE), 5)
     assert rows[0, 0] == 0.5
     assert math.isnan(rows[0, 1])
-    assert rows[0, 3:].tolist() == [0.0, 0.1]
+    assert rows[EXPENSIVE.index("trigram"), 3:].tolist() == [EXPENSIVE.index("trigram"), 0.1]
 
 
 @pytest.mark.parametrize(
