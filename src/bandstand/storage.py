@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -84,7 +85,7 @@ def open_encoder(settings: Settings, paths: Paths) -> Encoder:
     """
     if settings.encoder == "hashing":
         return HashingEncoder()
-    return OnnxEncoder(paths.encoder, lanes=settings.threads)
+    return OnnxEncoder(paths.encoder, lanes=min(settings.threads, os.cpu_count() or 1))
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
