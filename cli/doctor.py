@@ -13,7 +13,6 @@ import typer
 
 from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
 from bandstand.errors import BandstandError
-from bandstand.models import MODEL_NAMES
 from bandstand.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def _stored(storage: Storage) -> list[Finding]:
 
 
 def _loaded(storage: Storage) -> list[Finding]:
+    from bandstand.models import MODEL_NAMES
+
     try:
         with opened_home(storage) as searching:
             current = searching.searchable >= storage.store.head()

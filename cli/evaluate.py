@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from bandstand.cli.common import out, telling
+from bandstand.cli.selective import selective
 from bandstand.errors import BadInput
 
 PoliciesOption = Annotated[
@@ -26,20 +27,38 @@ FolderOption = Annotated[
 
 
 def replay(
-    dataset: Annotated[str, typer.Argument(help="lastfm, spotify, hot100, bandstand or generic; or compare.")],
-    paths: Annotated[list[Path], typer.Argument(help="Its file or folder; with compare, two results (JSON).")],
+    dataset: Annotated[
+        str, typer.Argument(help="lastfm, spotify, hot100, bandstand or generic; or compare; or selective.")
+    ],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Its file or folder; with compare, two results (JSON); with selective, the folder of spotify_songs for"
+            " the closed loop, or a data set's name and its folder."
+        ),
+    ],
     policies: PoliciesOption = None,
     since: Annotated[datetime | None, typer.Option("--from", help="Count searches from this day on (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option("--to", help="Count searches before this day (UTC).")] = None,
     limit: LimitOption = None,
     seed: SeedOption = 1,
+    target: Annotated[
+        str | None, typer.Option(help="With selective: find the thresholds for quality=0.99 or cost=0.1 of always-on.")
+    ] = None,
     folder: FolderOption = None,
     report: ReportOption = None,
     result: ResultOption = None,
 ) -> None:
-    """Play a data set in time order: answer first, then learn. `replay compare A B` sets two results side by side."""
+    """Play a data set in time order: answer first, then learn. `replay compare A B` sets two results side by side.
+
+    `replay selective` shows what skipping expensive retrievers keeps and saves.
+    """
     if dataset == "compare":
         _compare(paths, result)
+        return
+    if dataset == "selective":
+        asked = {"policies": _names(policies), "searches": limit, "seed": seed}
+        _keep(selective(paths, asked, target, folder=folder), report, result)
         return
     from bandstand.replay.adapters.registry import adapter_named
     from bandstand.replay.evaluate import evaluate as run
@@ -105,18 +124,23 @@ def _compare(paths: list[Path], result: Path | None) -> None:
     out.print(table)
 
 
-def _figure(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
-
-
-def _finish(found: Mapping[str, Any], report: Path | None, result: Path | None) -> None:
-    """Write what was asked for, and print the main table."""
+def _keep(found: Mapping[str, Any], report: Path | None, result: Path | None) -> None:
+    """Write the files that were asked for."""
     from bandstand.replay.evaluate import write_report
 
     if result is not None:
         _write(found, result)
     if report is not None:
         write_report(dict(found), report)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _finish(found: Mapping[str, Any], report: Path | None, result: Path | None) -> None:
+    """Write what was asked for, and print the main table."""
+    _keep(found, report, result)
     policies: Mapping[str, Any] = found["policies"]
     measures = list(next(iter(policies.values()))["metrics"])
     table = Table(box=None, pad_edge=False)

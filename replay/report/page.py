@@ -11,12 +11,13 @@ from bandstand.replay.report import words
 from bandstand.replay.report.closed_loop import closed_loop_figures
 from bandstand.replay.report.figures import choice_figures, figures
 from bandstand.replay.report.ope_figures import ope_figures
+from bandstand.replay.report.selective_figures import selective_figures
 
 Json = Mapping[str, Any]
 
 
 def render(result: Json) -> str:
-    """The page of a result: of a replay, a closed loop or an off-policy evaluation.
+    """The page of a result: of a replay, a closed loop, an off-policy evaluation, or a look into selective retrieval.
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
@@ -34,8 +35,7 @@ def render(result: Json) -> str:
     )
     filters = (words.number, words.interval, words.signed, words.compact, words.bounds)
     environment.filters.update({each.__name__: each for each in filters})
-    evaluated = "estimates" in result
-    name, own = ("ope.html.j2", _evaluation(result)) if evaluated else ("page.html.j2", _replay(result))
+    name, own = _body(result)
     return environment.get_template(name).render(
         result=result,
         kind=words.kind(result),
@@ -44,6 +44,21 @@ def render(result: Json) -> str:
         settings=words.settings(result),
         **own,
     )
+
+
+def _body(result: Json) -> tuple[str, Json]:
+    """The template of a result, and what only that one shows."""
+    if "estimates" in result:
+        return "ope.html.j2", _evaluation(result)
+    return ("selective.html.j2", _selective(result)) if "looked_into" in result else ("page.html.j2", _replay(result))
+
+
+def _selective(result: Json) -> Json:
+    return {
+        "reassurance": "Costs are modelled; the wall clock under load is in docs/selective.md.",
+        "subtitle": f"{result['n_searches']:,} held-out searches · seed {result['seed']}",
+        "figures": selective_figures(result),
+    }
 
 
 def _replay(result: Json) -> Json:

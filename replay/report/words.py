@@ -41,6 +41,8 @@ def kind(result: Json) -> str:
     """What was done to get the result."""
     if "estimates" in result:
         return "Off-policy evaluation"
+    if "looked_into" in result:
+        return "Selective retrieval"
     return "Closed loop" if "series" in result else "Time-ordered replay"
 
 
@@ -59,6 +61,8 @@ def tiles(result: Json) -> list[Tile]:
             ("effective rounds", number(weights["ess"], 0), f"of {weights['rounds']:,}"),
             ("verdict", "enough" if verdict["enough"] else "refused", f"needs about {number(needed, 0)} rounds"),
         ]
+    if "looked_into" in result:
+        return [tile for name, each in result["looked_into"].items() for tile in _looked_into(name, each)]
     names = [name for name, each in result["policies"].items() if each["kind"] == "policy"][:3]
     return [tile for name in names for tile in _both(name, result["policies"][name])]
 
@@ -71,6 +75,15 @@ def settings(result: Json) -> Iterator[tuple[str, str]]:
                 yield f"{part}: {name}", _text(value)
         else:
             yield part, _text(values)
+
+
+def _looked_into(name: str, looked: Json) -> tuple[Tile, Tile]:
+    row, right = looked["choices"]["as decided"], looked["decisions"]["as decided"]["all"]
+    share = f"{number(100 * row['cost_share'], 1)} % of the cost"
+    return (
+        (f"{name}: MRR@10 less always", signed(row["less_always"]["difference"]), share),
+        (f"{name}: right decisions", number(right["value"]), f"95 %: {interval(right['ci95'])}"),
+    )
 
 
 def _both(name: str, policy: Json) -> tuple[Tile, Tile]:

@@ -4,29 +4,57 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, MODELLED_MS
+from bandstand.replay.adapters.registry import adapter_named
 from bandstand.replay.intervals import UserBootstrap, difference, interval
 from bandstand.replay.selective.audit import Audits, Floats
 from bandstand.replay.selective.choice import FREE, by_threshold, costs, fixed, inverse, reciprocal_ranks, truth
 from bandstand.replay.selective.curve import find, sweep
 from bandstand.replay.selective.decisions import accuracy, calibration, wasted
-from bandstand.replay.selective.play import Run, Told
+from bandstand.replay.selective.play import Run, Told, closed_loop, stream
 from bandstand.replay.selective.settings import SelectiveSettings
+from bandstand.replay.simulate.dataset import spotify_songs
+from bandstand.replay.simulate.experiments import experiment_named
+from bandstand.replay.version import code_version
 
 Json = dict[str, Any]
 
-Player = Callable[[SelectiveSettings, Path, Told], Mapping[str, Run]]
-"""Plays the policies: `closed_loop` or `stream`, of some data."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is played: its name, how, the hash of its data, and the function that plays it."""
+
+    name: str
+    protocol: str
+    sha256: str
+    play: Callable[[SelectiveSettings, Path, Told], Mapping[str, Run]]
+
+
+def source_of(name: str, path: Path) -> Source:
+    """The closed loop of ``spotify`` in the music of ``path``, or another data set of `replay` in time order.
+
+    Raises:
+        BadInput: there is no such data set, or it cannot be read.
+    """
+    if name == "spotify":
+        music, experiment = spotify_songs(path), experiment_named("default")
+        protocol = f"closed loop: {experiment.name}"
+        return Source(
+            name=music.name, protocol=protocol, sha256=music.sha256, play=partial(closed_loop, music, experiment)
+        )
+    dataset = adapter_named(name).open(path)
+    return Source(name=dataset.name, protocol=dataset.protocol, sha256=dataset.sha256, play=partial(stream, dataset))
 
 
 def evaluate_selective(
-    name: str, player: Player, settings: SelectiveSettings, *, folder: Path | None = None, told: Told = lambda *_: None
+    source: Source, settings: SelectiveSettings, *, folder: Path | None = None, told: Told = lambda *_: None
 ) -> Json:
     """Play, and return the figures; ``folder`` keeps homes and audits.
 
@@ -34,27 +62,45 @@ def evaluate_selective(
         BadInput: the data or the settings cannot be used.
         NotFound: the target cannot be reached.
     """
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="bandstand-selective-") as scratch:
-            return summary(name, player(settings, Path(scratch), told), settings)
-    return summary(name, player(settings, folder, told), settings)
+    if folder is not None:
+        return summary(source, source.play(settings, folder, told), settings)
+    with tempfile.TemporaryDirectory(prefix="bandstand-selective-") as scratch:
+        return summary(source, source.play(settings, Path(scratch), told), settings)
 
 
-def summary(name: str, runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:
+def summary(source: Source, runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:
     """Everything that is shown; ``looked_into`` is by policy what the audits of its own searches say."""
     first = next(iter(runs.values()))
-    return {
-        "dataset": name,
+    found: Json = {
+        "question": "Which searches need the expensive retrievers, and what do they lose without?",
+        "dataset": source.name,
+        "protocol": source.protocol,
+        "data_sha256": source.sha256,
+        "version": code_version(),
         "seed": settings.seed,
         "n_searches": len(first.quality),
         "n_users": len(set(first.users)),
         "expensive": {"from_ms": EXPENSIVE_MS, "arms": {arm: MODELLED_MS[arm] for arm in EXPENSIVE}, "free": FREE},
-        "settings": asdict(settings),
+        "settings": {"selective": asdict(settings)},
         "played": _played(runs, settings),
         "looked_into": {
             policy: _looked_into(run.audits, settings) for policy, run in runs.items() if run.audits is not None
         },
+        "refused": [],
     }
+    return {**found, "answer": answer(found)}
+
+
+def answer(result: Json) -> str:
+    """The figures of the first policy that was looked into, in a sentence."""
+    policy, looked = next(iter(result["looked_into"].items()))
+    decided, idle = looked["choices"]["as decided"], looked["wasted"]["all"]["value"]
+    gap = decided["less_always"]
+    bounds = "" if gap["low"] is None else f" (95 %: {gap['low']:+.4f} to {gap['high']:+.4f})"
+    return (
+        f"{policy} has {gap['difference']:+.4f} MRR@10{bounds} beside asking everything, at {decided['cost_share']:.0%}"
+        f" of its modelled retrieval cost; {idle:.0%} of the expensive calls of asking everything did not help."
+    )
 
 
 def _played(runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:

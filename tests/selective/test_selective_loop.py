@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
+
 import numpy as np
 import pytest
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
+from bandstand.replay.report.page import render
 from bandstand.replay.selective.choice import fixed, reciprocal_ranks
-from bandstand.replay.selective.result import summary
+from bandstand.replay.selective.curve import Target
+from bandstand.replay.selective.result import Source, summary
 from bandstand.replay.selective.settings import SelectiveSettings
+
+SOURCE = Source(name="tiny", protocol="closed loop", sha256="0" * 64, play=lambda *_: {})
 
 
 def test_the_held_out_searches_are_looked_into(runs, settings):
@@ -30,7 +37,7 @@ def test_a_page_of_every_arm_is_what_the_audit_says(runs):
 
 
 def test_the_summary_holds_what_was_played_and_the_curve(runs, settings):
-    found = summary("tiny", runs, settings)
+    found = summary(SOURCE, runs, settings)
     looked = found["looked_into"]["selective"]
     assert set(found["played"]) == {"selective", "all"}
     assert found["played"]["all"]["cost_share"] == 1.0
@@ -45,3 +52,13 @@ def test_the_summary_holds_what_was_played_and_the_curve(runs, settings):
 def test_fixed_policies_alone_are_refused():
     with pytest.raises(BadInput, match="decide nothing"):
         SelectiveSettings(policies=("all",))
+
+
+def test_the_report_shows_it(runs, settings):
+    with_target = replace(settings, target=Target("quality", 0.5))
+    found = summary(SOURCE, {"selective": runs["selective"], "all": runs["all"]}, with_target)
+    assert found["looked_into"]["selective"]["target"]["asked"]["what"] == "quality"
+    page = render(found)
+    assert page.count("<svg") == 3
+    assert found["answer"] in unescape(page)
+    assert "Selective retrieval" in page

@@ -1,0 +1,30 @@
+"""`replay selective` and `ablate` from the command line: what cannot be done is refused, naming the remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["replay", "selective", "nowhere", "--target", "speed=1"], "quality=0.99 or cost=0.1"),
+        (["replay", "selective", "a", "b", "c"], "a data set's name"),
+        (["replay", "selective", "nothing", "nowhere"], "no data set"),
+        (["replay", "selective", "nowhere", "--policies", "all"], "decide nothing"),
+        (["ablate", "--share", "2"], "share must be"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(cli, arguments, says):
+    ended = cli(*arguments)
+    assert ended.code == 2
+    assert says in ended.err.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("home")
+def test_logged_searches_are_recorded_once(cli):
+    for _ in range(2):
+        assert cli("search", "hello", "--json").code == 0
+    assert cli("ablate", "--json").json() == {"recorded": 2}
+    assert cli("ablate", "--json").json() == {"recorded": 0}
+    assert "2 searches recorded" not in cli("ablate").out
