@@ -18,7 +18,7 @@ from bandstand.api.dashboard_answers import (
 )
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
-from bandstand.api.orders import give_order, new_order_id
+from bandstand.api.orders import give_order
 from bandstand.api.state import ADMIN, ServiceOf
 from bandstand.catalog.text import normalize
 from bandstand.dashboard.asked_table import Belief, QueryPage, find_queries, query_page, top_beliefs
@@ -26,7 +26,7 @@ from bandstand.engine.answers import Json
 from bandstand.errors import BadInput, NotFound
 from bandstand.home import Home
 from bandstand.learner.asked import Asked
-from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
+from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT, new_order_id
 from bandstand.memory_index.curation import EditAction, all_edits
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))

@@ -14,12 +14,13 @@ from bandstand.api.dashboard_answers import (
 )
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
-from bandstand.api.orders import give_order, new_order_id
+from bandstand.api.orders import give_order
 from bandstand.api.state import ADMIN, ServiceOf
 from bandstand.bandit.sequential import Tally
 from bandstand.bandit.split import Split
 from bandstand.engine.answers import Json
 from bandstand.errors import NotFound
+from bandstand.learner.edits import new_order_id
 from bandstand.learner.experiment import (
     START_EXPERIMENT,
     STOP_EXPERIMENT,

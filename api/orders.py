@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from bandstand.api.service import Service
 
 _WAIT_S = 5.0
-
-
-def new_order_id(now: float) -> str:
-    """An id that sorts by time, of milliseconds since 1970 and six random hex digits."""
-    return f"{int(now * 1000):012x}-{secrets.token_hex(3)}"
 
 
 async def give_order(service: Service, kind: str, payload: Mapping[str, Any]) -> bool:

@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bandstand.cli import ablate, catalogue, demo, doctor, evaluate, feedback, models, ope, search, serve
+from bandstand.cli import (
+    ablate,
+    catalogue,
+    demo,
+    doctor,
+    estimates,
+    evaluate,
+    feedback,
+    memory,
+    models,
+    ope,
+    search,
+    serve,
+)
 from bandstand.errors import BadInput, BandstandError
 
 app = typer.Typer(
@@ -34,6 +47,8 @@ app.command("doctor")(doctor.doctor)
 app.command("replay")(evaluate.replay)
 app.command("simulate")(evaluate.simulate)
 app.command("ope")(ope.ope)
+app.command("estimates")(estimates.estimates)
+app.add_typer(memory.app, name="memory")
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandstand.cli.common import HomeOption, out, settings_of
+from bandstand.cli.estimates import repeated
 
 if TYPE_CHECKING:
     from bandstand.settings import Settings
@@ -44,10 +45,12 @@ def serve(
     with _listening(address, settings.port if port is None else port) as listener:
         shown = f"[{address}]" if ":" in address else address
         out.print(f"Bandstand on http://{shown}:{listener.getsockname()[1]} (docs at /docs), home {settings.home}")
-        if workers == 1:
-            _serve_alone(settings, listener, learn=learner)
-        else:
-            _serve_together(settings, listener, workers, learn=learner)
+        minutes = settings.estimate_minutes if learner else 0.0
+        with repeated(settings.home, Paths(settings.home).estimates, minutes):
+            if workers == 1:
+                _serve_alone(settings, listener, learn=learner)
+            else:
+                _serve_together(settings, listener, workers, learn=learner)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ ESTIMATES = Explained(
     name="estimates",
     title="What other policies would have earned",
     unit="reward a search",
-    how="Off-policy evaluation of the newest logged searches by `bandstand ope --all`, which `serve` repeats every"
+    how="Off-policy evaluation of the newest logged searches by `bandstand estimates`, which `serve` repeats every"
     " BANDSTAND_ESTIMATE_MINUTES: the estimator that fits the log, with a 95 % bootstrap interval over users and the"
     " effective sample size. Grey: not enough data, with the reason; such a number is not to be read.",
     kind="bars",
@@ -73,7 +73,7 @@ def read_estimates(path: Path) -> Estimates | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as cause:
-        raise StorageError(f"{path} cannot be read ({cause}); delete it and run `bandstand ope --all`") from cause
+        raise StorageError(f"{path} cannot be read ({cause}); delete it and run `bandstand estimates`") from cause
 
 
 def estimates_chart(found: Estimates | None) -> Chart:

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     retrain_clicks: int = Field(
         200, ge=1, description="New clicked searches without which the ranker is not trained again"
     )
+    estimate_minutes: float = Field(
+        60.0, ge=0, description="Minutes between off-policy estimates of every policy while serving; 0 is never"
+    )
     keep_models: int = Field(10, ge=2, description="Versions of each model that are kept")
     reward_model: Literal["learned", "constants", "clicks"] = Field(
         "learned",
