@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from bandstand.catalog.text import normalize
 from bandstand.feedback.behaviour import Deed, deed_of
 from bandstand.feedback.rate import actor_of
@@ -17,6 +19,7 @@ from bandstand.learner.relabelling import BELIEVED, Relabelling, Success
 from bandstand.learner.sessions import hashed
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
+from bandstand.understanding.credit import credited
 
 
 class _Worth(NamedTuple):
@@ -93,6 +96,7 @@ class Actions:
             self._batch.click(asked, ordinal, user=actor, now=event.time, weight=min(clicks, weight))
         if impression is not None:
             self._relabel(event, worth, impression)
+            self._credit(event, ordinal, impression, min(clicks, weight))
         if actor:
             self._batch.choose(actor, ordinal, normalized=asked or None, strength=clicks, now=event.time)
         self._batch.trend(ordinal, clicks, now=event.time)
@@ -108,6 +112,14 @@ class Actions:
             self._batch.click(found.normalized, found.ordinal, user=found.user, now=event.time, weight=found.weight)
             if self._sources.relabelled is not None:
                 self._sources.relabelled(found)
+
+    def _credit(self, event: Event, ordinal: int, impression: Impression, clicks: float) -> None:
+        """The meanings of the query's words that explain the choice gain weight in later readings."""
+        slots, actor = impression.query.slots, _actor(event, impression)
+        (entity,) = self._sources.entities(np.array([ordinal], np.int32)) if slots else (None,)
+        for phrase, shares in credited(slots, entity).items() if entity is not None else ():
+            counted = {sense: clicks * share for sense, share in shares.items()}
+            self._batch.sense(phrase, counted, user=actor, now=event.time)
 
     def _ordinal(self, event: Event) -> int | None:
         if event.object_id is None:

@@ -10,7 +10,7 @@ from bandstand.feedback.rate import RateGuard
 from bandstand.feedback.rewards import RewardWeights
 from bandstand.learner.judge import Judge
 from bandstand.learner.relabelling import Relabelled
-from bandstand.types import Impression, Ordinals
+from bandstand.types import Entity, Impression, Ordinals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,13 @@ class ApplySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What the learner reads beside the log's order: searches by id, and ordinals of entity ids (-1: unknown).
+    """What the learner reads beside the log's order: searches by id, and the catalogue.
 
-    ``judge`` is the reward model that the learner's state pins. ``relabelled`` hears of every search that is.
+    ``ordinals`` are those of entity ids (-1: unknown), ``entities`` those of ordinals (None: unknown). ``judge`` is the reward model that the learner's state pins. ``relabelled`` hears of every search that is.
     """
 
     impression: Callable[[str], Impression]
     ordinals: Callable[[Sequence[str]], Ordinals]
+    entities: Callable[[Ordinals], Sequence[Entity | None]]
     judge: Judge = field(default_factory=Judge)
     relabelled: Callable[[Relabelled], None] | None = None

@@ -19,7 +19,7 @@ from bandstand.learner.judge import REWARD_MODEL, Judge, order_of
 from bandstand.learner.relabelling import Relabelled
 from bandstand.memory_index.memory import Memory, MemoryBatch
 from bandstand.models import ModelCard, ModelRegistry, Stamp
-from bandstand.types import Clock, Impression, Ordinals, Scores
+from bandstand.types import Clock, Entity, Impression, Ordinals, Scores
 
 _SETTLED = b"bandit/settled"
 _SETTLED_METRIC = "settled_searches"
@@ -55,6 +55,7 @@ class Learner:
         models: ModelRegistry,
         bandit: BanditLearner,
         ordinals: Callable[[Sequence[str]], Ordinals],
+        entities: Callable[[Ordinals], Sequence[Entity | None]],
         encode: Callable[[str], Scores],
         settings: LearnerSettings,
         clock: Clock,
@@ -64,7 +65,7 @@ class Learner:
         self._bandit = bandit
         self._models = models
         self._judge = Judge()
-        self._sources = Sources(impression=log.impression, ordinals=ordinals, judge=self._judge)
+        self._sources = Sources(impression=log.impression, ordinals=ordinals, entities=entities, judge=self._judge)
         self._settings = settings
         self._encode = encode
         self._clock = clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from bandstand.memory_index.keys import counter_key, query_key
 from bandstand.memory_index.meta import Meta
 from bandstand.memory_index.publishing import VECTOR_HEADER
 from bandstand.memory_index.record import CLICKS, PLAYS
+from bandstand.memory_index.sense_writing import SenseWriting
+from bandstand.memory_index.senses import VERSION, SenseKey
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.transaction import items_under
@@ -42,7 +44,8 @@ class MemoryBatch:
         self._tables = Tables(dbs, txn, settings)
         self._evidence = Evidence(self._tables)
         self._choices = Choices(self._tables)
-        self._forgetting = Forgetting(self._tables, self._evidence, self._choices)
+        self._senses = SenseWriting(self._tables)
+        self._forgetting = Forgetting(self._tables, self._evidence, self._choices, self._senses)
         self._meta = Meta(txn, dbs["meta"])
         self._user_key = user_key
         self._touched = False
@@ -74,6 +77,11 @@ class MemoryBatch:
         """Add to a user's history, the entity's fans and what goes together; ``strength`` > 0, a click being 1."""
         self._tables.spill()
         self._choices.choose(self._user_key(user), ordinal, normalized, strength, now)
+
+    def sense(self, phrase: str, clicks: Mapping[SenseKey, float], *, user: str | None, now: float) -> None:
+        """Count clicks, by the sense of a phrase that they support; a click of several senses is shared among them."""
+        self._tables.spill()
+        self._senses.click(phrase, clicks, None if user is None else self._user_key(user), now)
 
     def trend(self, ordinal: int, amount: float, *, now: float) -> None:
         """Add to what is trending."""
@@ -147,6 +155,8 @@ class MemoryBatch:
         if self._tables.touched or self._touched:  # LMDB commits nothing at no cost
             self._meta.add("pairs", self._tables.added_pairs)
             self._meta.add("version", 1)
+        if self._senses.changed:
+            self._meta.add(VERSION, 1)
 
     def _chosen(self, column: int, normalized: str, ordinal: int, user: str | None, now: float, weight: float) -> None:
         if weight <= 0:

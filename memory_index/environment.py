@@ -33,6 +33,8 @@ DATABASES = {
     "related": False,  # ordinal -> entities chosen by the same users
     "trend": False,  # page of ordinals -> decayed amounts
     "state": False,  # the learner's own keys
+    "senses": False,  # query key of a phrase -> SenseRecord
+    "sense_users": True,  # user key -> query keys of phrases where the user alone stands for a sense
 }
 """Name of each database and whether a key holds several sorted values."""
 

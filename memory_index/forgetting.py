@@ -8,6 +8,7 @@ from bandstand.memory_index.history import choices
 from bandstand.memory_index.keys import HASH_BYTES, ordinal_key
 from bandstand.memory_index.posterior import decay
 from bandstand.memory_index.record import SEEN
+from bandstand.memory_index.sense_writing import SenseWriting
 from bandstand.memory_index.stored import worth
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.transaction import items_under, values_of
@@ -20,8 +21,8 @@ _LOW_WATER = 0.95
 class Forgetting:
     """The removals of one write transaction; users come as keys."""
 
-    def __init__(self, tables: Tables, evidence: Evidence, personal: Choices) -> None:
-        self._tables, self._evidence, self._personal = tables, evidence, personal
+    def __init__(self, tables: Tables, evidence: Evidence, personal: Choices, senses: SenseWriting) -> None:
+        self._tables, self._evidence, self._personal, self._senses = tables, evidence, personal, senses
 
     def user(self, user: bytes) -> int:
         """Remove everything keyed by a user; how many records and choices. Counts of shared pairs stay."""
@@ -29,7 +30,7 @@ class Forgetting:
         own = [key for key, _ in items_under(self._tables.txn, self._tables.dbs["own"], user)]
         for key in own:
             self._evidence.withdraw_own(user, key[HASH_BYTES:])
-        return len(own) + self._personal.forget_user(user)
+        return len(own) + self._personal.forget_user(user) + self._senses.forget_user(user)
 
     def entity(self, ordinal: int) -> int:
         """Remove an entity from every record that leads to it by an index; how many records changed.
@@ -54,7 +55,7 @@ class Forgetting:
     def evict(self) -> int:
         """Bring queries and users down to their bounds; how many went."""
         self._tables.flush()
-        return self._evict_queries() + self._evict_users()
+        return self._evict_queries() + self._evict_users() + self._senses.evict()
 
     def _evict_queries(self) -> int:
         txn, db, settings = self._tables.txn, self._tables.dbs["queries"], self._tables.settings

@@ -25,6 +25,7 @@ from bandstand.memory_index.popular import PopularQueries
 from bandstand.memory_index.publishing import VECTOR_HEADER
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.secret import secret_of
+from bandstand.memory_index.senses import SenseCounts
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.stored import StoredQuery, shared_rows, worth
 from bandstand.memory_index.transaction import items_from, items_under
@@ -58,6 +59,7 @@ class Memory:
     ) -> None:
         self.settings = settings or MemorySettings()
         self._env = open_env(path, map_size)
+        self.senses = SenseCounts(self._env.dbs, self._env.reading)
         self._latest_like: tuple[tuple[bytes, int], LikeQueries] = (b"", -1), NONE_LIKE
         try:
             self._secret = secret_of(self._env)

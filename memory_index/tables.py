@@ -11,6 +11,7 @@ from bandstand.memory_index.history import Fans, History, Related
 from bandstand.memory_index.keys import ordinal_key, query_key
 from bandstand.memory_index.publishing import publish, withdraw
 from bandstand.memory_index.record import PENDING, QueryRecord
+from bandstand.memory_index.senses import SenseRecord
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.trend import TrendPage
 
@@ -74,8 +75,11 @@ class Tables:
         self.fans = Table(txn, dbs["fans"], Fans.load, Fans.dump)
         self.related = Table(txn, dbs["related"], Related.load, Related.dump)
         self.trend = Table(txn, dbs["trend"], TrendPage.load, TrendPage.dump)
+        self.senses = Table(txn, dbs["senses"], SenseRecord.load, SenseRecord.dump)
         self.added_pairs = 0
-        self._written = (self.queries, self.own, self.phrases, self.users, self.fans, self.related, self.trend)
+        self._written = (
+            *(self.queries, self.own, self.phrases, self.users, self.fans, self.related, self.trend, self.senses),
+        )
 
     def query(self, normalized: str) -> QueryRecord:
         """The shared record of a query, made when missing."""
@@ -84,7 +88,7 @@ class Tables:
 
     def spill(self) -> None:
         """Flush when many records are held; call only where no record is in hand."""
-        if len(self.queries.live) + len(self.own.live) + len(self.users.live) > _LIVE:
+        if len(self.queries.live) + len(self.own.live) + len(self.users.live) + len(self.senses.live) > _LIVE:
             self.flush()
 
     def flush(self) -> None:

@@ -1,57 +1,62 @@
-"""Which readings of a query explain what was clicked after it."""
+"""Which meanings of a query's words explain what was clicked after it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-import numpy as np
-
-from bandstand.catalog.columns import Columns
-from bandstand.types import KINDS
+from bandstand.catalog.builder import attribute_key
+from bandstand.catalog.text import normalize
+from bandstand.types import Entity, Slot
 from bandstand.understanding.evidence import SenseKey
-from bandstand.understanding.lexicon import Lexicon
+from bandstand.understanding.naming import words
 from bandstand.understanding.periods import bounds
-from bandstand.understanding.records import NAMED, TEXT, Interpretation, Sense
+from bandstand.understanding.records import NAMED, TEXT
 
 LOOSE = 0.3
 """How well a loose word explains a click on something that has it in its names: any sense of a name does so too."""
 
 
-def supported(
-    interpretation: Interpretation, ordinal: int, columns: Columns, lexicon: Lexicon
-) -> Iterator[tuple[str, dict[SenseKey, float]]]:
-    """Yield every span that is read somehow, as typed, with how well each of its senses explains the click, [0, 1]."""
-    spans: dict[tuple[int, int], dict[SenseKey, float]] = {}
-    for reading in interpretation.readings:
-        for sense in reading.senses:
-            found = spans.setdefault((sense.start, sense.end), {})
-            found[sense.slot, sense.value] = _support(sense, ordinal, columns, lexicon)
-    for (start, end), senses in spans.items():
-        yield " ".join(interpretation.words[start:end]), {key: share for key, share in senses.items() if share > 0}
+def credited(slots: Iterable[Slot], entity: Entity) -> dict[str, dict[SenseKey, float]]:
+    """One click shared among the meanings of each phrase, by how well they explain it; phrases that do not left out.
+
+    It is read off what the search logged and the entity itself: the same log teaches the same.
+    """
+    support: dict[str, dict[SenseKey, float]] = {}
+    for slot in slots:
+        if slot.phrase and (share := _support(slot, entity)) > 0:
+            support.setdefault(slot.phrase, {})[slot.name, slot.value] = share
+    return {phrase: _shared(senses) for phrase, senses in support.items()}
 
 
-def _support(sense: Sense, ordinal: int, columns: Columns, lexicon: Lexicon) -> float:
-    """How surely the entity has what the sense names."""
-    match sense.slot:
+def _shared(senses: dict[SenseKey, float]) -> dict[SenseKey, float]:
+    total = sum(senses.values())
+    return {key: share / total for key, share in senses.items()}
+
+
+def _support(slot: Slot, entity: Entity) -> float:
+    """How surely the entity has what a slot names, in [0, 1]."""
+    match slot.name:
         case "artist":
-            return float(columns.artist_key[ordinal] == lexicon.artists.keys[sense.targets[0]])
+            whose = (entity.title,) if entity.kind == "artist" else entity.artists
+            return float(slot.value in map(normalize, whose))
         case "kind":
-            return float(KINDS[columns.kind[ordinal]] == sense.value)
+            return float(entity.kind == slot.value)
         case "year":
-            first, last = bounds(sense.value)
-            return float(first <= columns.year[ordinal] <= last)
+            first, last = bounds(slot.value)
+            return float(entity.year is not None and first <= entity.year <= last)
         case "version":
-            return max(_has(columns, sense, ordinal), float(_holds(lexicon, sense.value, ordinal)))
-    if sense.slot == TEXT:
-        return LOOSE * _holds(lexicon, sense.value, ordinal)
-    return float(ordinal in sense.targets) if sense.slot in NAMED else _has(columns, sense, ordinal)
+            return max(_stated(slot, entity), float(_holds(slot.value, entity)))
+    if slot.name in NAMED:
+        return float(entity.kind == slot.name and normalize(entity.title) == slot.value)
+    return LOOSE * _holds(slot.value, entity) if slot.name == TEXT else _stated(slot, entity)
 
 
-def _has(columns: Columns, sense: Sense, ordinal: int) -> float:
-    ordinals, confidences = columns.having(sense.slot, sense.value)
-    at = int(np.searchsorted(ordinals, ordinal))
-    return float(confidences[at]) if at < len(ordinals) and ordinals[at] == ordinal else 0.0
+def _stated(slot: Slot, entity: Entity) -> float:
+    """The confidence with which an entity states an attribute."""
+    key = attribute_key(slot.name, slot.value)
+    return max((a.confidence for a in entity.attributes if attribute_key(a.name, a.value) == key), default=0.0)
 
 
-def _holds(lexicon: Lexicon, words: str, ordinal: int) -> bool:
-    return all(bool((ordinals == ordinal).any()) for ordinals, _ in lexicon.holding(words.split()))
+def _holds(text: str, entity: Entity) -> bool:
+    """Whether all words of a text are in an entity's names."""
+    return set(text.split()) <= words(entity).keys()

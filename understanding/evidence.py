@@ -1,4 +1,4 @@
-"""What clicks say about how a phrase is meant: counts of supported senses, and the posterior that they make."""
+"""What clicks say about how a phrase is meant: where their counts come from, and the posterior that they make."""
 
 from __future__ import annotations
 
@@ -13,37 +13,26 @@ STRENGTH = 5.0
 
 
 class SenseEvidence(Protocol):
-    """Where click counts come from; the platform's memory, or `ClickCounts`."""
+    """Where click counts come from: the platform's memory, or `NoClicks`."""
 
-    def counts(self, phrase: str) -> Mapping[SenseKey, float]:
-        """Clicks by the sense of the phrase that they support; empty when there were none."""
+    @property
+    def version(self) -> int:
+        """Changes whenever counts may have changed."""
         ...
 
-    def add(self, phrase: str, supported: Mapping[SenseKey, float], weight: float = 1.0) -> None:
-        """One click after a phrase; ``supported`` says how well each of its senses explains what was clicked, [0, 1].
-
-        The click counts once, shared among the senses.
-        """
+    def counts(self, asked: Mapping[str, Sequence[SenseKey]]) -> Mapping[str, Sequence[float]]:
+        """Clicks that support each asked sense of a phrase, aligned; phrases without any may be left out."""
         ...
 
 
-class ClickCounts:
-    """Counts in memory."""
+class NoClicks:
+    """Nobody has clicked yet."""
 
-    def __init__(self) -> None:
-        self._counts: dict[str, dict[SenseKey, float]] = {}
+    version = 0
 
-    def counts(self, phrase: str) -> Mapping[SenseKey, float]:
+    def counts(self, asked: Mapping[str, Sequence[SenseKey]]) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
         """See `SenseEvidence`."""
-        return self._counts.get(phrase, {})
-
-    def add(self, phrase: str, supported: Mapping[SenseKey, float], weight: float = 1.0) -> None:
-        """See `SenseEvidence`."""
-        total = sum(supported.values())
-        if total > 0:
-            counts = self._counts.setdefault(phrase, {})
-            for key, support in supported.items():
-                counts[key] = counts.get(key, 0.0) + weight * support / total
+        return {}
 
 
 def posterior(joint: Sequence[float], counts: Sequence[float]) -> list[float]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bandstand.catalog.columns import Columns
+from bandstand.errors import BandstandError
 from bandstand.types import KINDS, Kind, Slot
-from bandstand.understanding.evidence import SenseEvidence, posterior
+from bandstand.understanding.evidence import SenseEvidence, SenseKey, posterior
 from bandstand.understanding.lexicon import ARTIST, Lexicon, Meaning
 from bandstand.understanding.periods import period
 from bandstand.understanding.priors import Priors, mass
@@ -64,7 +65,16 @@ class SenseFinder:
             if at.end == at.start + 1 and " " not in at.form.text:
                 prior = self._priors.word(vocabulary.weight(at.form.text))
                 _keep(drafts, (TEXT, at.form.text), _Draft(prior, at.form.factor, 1.0, at.form.edits, ()))
-        return {span: self._senses(words, span, drafts) for span, drafts in found.items() if drafts}
+        phrases = {span: " ".join(words[slice(*span)]) for span, drafts in found.items() if drafts}
+        clicks = self._clicks({phrase: list(found[span]) for span, phrase in phrases.items()})
+        return {span: _senses(span, found[span], clicks.get(phrase)) for span, phrase in phrases.items()}
+
+    def _clicks(self, asked: Mapping[str, Sequence[SenseKey]]) -> Mapping[str, Sequence[float]]:
+        """What clicks say of the senses of phrases; nothing where that cannot be read: readings do without."""
+        try:
+            return self._evidence.counts(asked)
+        except BandstandError:
+            return {}
 
     def _names(self, drafts: _Drafts, at: SpanVariant, meanings: Iterable[Meaning]) -> None:
         """Entities of one kind with one name are one sense: their masses add up."""
@@ -110,15 +120,13 @@ class SenseFinder:
         posting = self._columns.postings.get((slot.name, slot.value))
         return 0.0 if posting is None else self._priors.attribute(slot.name, len(posting.ordinals))
 
-    def _senses(self, words: Sequence[str], span: Span, drafts: _Drafts) -> list[Sense]:
-        ranked = sorted(drafts.items(), key=lambda item: -item[1].joint)
-        counts = self._evidence.counts(" ".join(words[slice(*span)]))
-        if counts:
-            after = posterior([d.joint for _, d in ranked], [counts.get(key, 0.0) for key, _ in ranked])
-        else:
-            after = [draft.joint for _, draft in ranked]
-        best = sorted(zip(ranked, after, strict=True), key=lambda item: -item[1])[:KEPT]
-        return [_sense(span, key, draft, p) for (key, draft), p in best]
+
+def _senses(span: Span, drafts: _Drafts, clicks: Sequence[float] | None) -> list[Sense]:
+    """The likeliest senses of a span; ``clicks`` on each draft, None without any."""
+    joint = [draft.joint for draft in drafts.values()]
+    after = joint if clicks is None else posterior(joint, clicks)
+    best = sorted(zip(drafts.items(), after, strict=True), key=lambda item: -item[1])[:KEPT]
+    return [_sense(span, key, draft, p) for (key, draft), p in best]
 
 
 def _sense(span: Span, key: tuple[str, str], draft: _Draft, after: float) -> Sense:

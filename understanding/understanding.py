@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from bandstand.catalog.columns import Catalog
-from bandstand.understanding.credit import supported
-from bandstand.understanding.evidence import ClickCounts, SenseEvidence
+from bandstand.understanding.evidence import NoClicks, SenseEvidence
 from bandstand.understanding.lexicon import Lexicon
 from bandstand.understanding.priors import Priors
 from bandstand.understanding.readings import best_readings, weighed
@@ -30,7 +29,7 @@ class Understanding:
         """Read the catalogue's names (about 2 s for 28,000 tracks). ``evidence``: clicks on earlier readings."""
         self._catalog = catalog
         self._synonyms = load_synonyms() if synonyms is None else synonyms
-        self._evidence = evidence or ClickCounts()
+        self._evidence = evidence or NoClicks()
         self.lexicon = Lexicon(catalog.store)
         self._teach()
         self._renew()
@@ -41,8 +40,9 @@ class Understanding:
         return self._synonyms
 
     def refresh(self) -> None:
-        """Take in what the catalogue's snapshot and store have new."""
-        if self.lexicon.refresh() or self._catalog.columns is not self._columns:
+        """Take in what the catalogue's snapshot and store have new, and what clicks have said since."""
+        changed = self.lexicon.refresh() > 0 or self._catalog.columns is not self._columns
+        if changed or self._evidence.version != self._heard:
             self._renew()
 
     def use(self, synonyms: Synonyms) -> None:
@@ -50,12 +50,6 @@ class Understanding:
         self._synonyms = synonyms
         self._teach()
         self._renew()
-
-    def clicked(self, normalized: str, ordinal: int, weight: float = 1.0) -> None:
-        """A query led to a click: the senses that explain what was clicked gain weight in the words' later readings."""
-        for phrase, support in supported(self.interpret(normalized), ordinal, self._catalog.columns, self.lexicon):
-            self._evidence.add(phrase, support, weight)
-        self._interpret.cache_clear()
 
     def interpret(self, normalized: str) -> Interpretation:
         """The readings of a normalised query."""
@@ -71,10 +65,11 @@ class Understanding:
         vocabulary.index()
 
     def _renew(self) -> None:
-        self._columns = columns = self._catalog.columns
+        self._heard = self._evidence.version
+        self._columns = self._catalog.columns
         lexicon = self.lexicon
-        priors = Priors.of(columns, artists=lexicon.artists.popularity, words=lexicon.vocabulary.total)
-        finder = SenseFinder(lexicon, columns, self._synonyms, priors, self._evidence)
+        priors = Priors.of(self._columns, artists=lexicon.artists.popularity, words=lexicon.vocabulary.total)
+        finder = SenseFinder(lexicon, self._columns, self._synonyms, priors, self._evidence)
         self._interpret = lru_cache(_CACHED)(_interpreter(finder, lexicon, priors))
 
 

@@ -14,7 +14,7 @@ class Understood:
     def __init__(self, storage: Storage, catalog: Catalog) -> None:
         """Read the catalogue's names (about 3 s for 28,000 tracks and their artists)."""
         self._memory = storage.memory
-        self.understanding = Understanding(catalog)
+        self.understanding = Understanding(catalog, evidence=storage.memory.senses)
         self.speller = Speller(self.understanding.lexicon)
         self._learned = 0
 

@@ -180,6 +180,7 @@ class Workshop:
             bandit=bandit,
             models=self._storage.models,
             ordinals=self._storage.store.ordinals,
+            entities=self._storage.store.recall,
             settings=LearnerSettings(
                 publish_every=settings.publish_every,
                 keep_models=settings.keep_models,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_home import MINUTE, NOW, ids
+from small_home import ENTITIES, MINUTE, NOW, SmallHome, ids, track
 
 from bandstand.feedback.log import LogEntry
-from bandstand.learner.apply import examined
+from bandstand.learner.apply import FORGET_USER, examined
 from bandstand.learner.open_searches import OpenSearches
 
 DAY = 86_400.0
@@ -86,6 +86,64 @@ class TestClicks:
         small.act("hurt-cash", on=on)
         small.act("hurt-nin", on=on)
         assert remembered(small, "sad tune", user="ann") == ["hurt-nin"]
+
+
+class TestReadings:
+    """Listeners who ask for "1999" and choose what came out that year, not the song of that name."""
+
+    @pytest.fixture
+    def small(self, tmp_path):
+        opened = SmallHome(tmp_path / "home", entities=(*ENTITIES, track("prince", "1999", "Prince", year=1982)))
+        yield opened
+        opened.close()
+
+    def meant(self, small, text="1999"):
+        slots = small.search(text).impression.query.slots
+        return {slot.name: slot.confidence for slot in slots if slot.phrase == "1999"}
+
+    def listen(self, small, *users, text="1999", times=6):
+        for _ in range(times):
+            for user in users:
+                small.clock.pass_(MINUTE)
+                small.play("first-love", on=small.search(text, user=user, policy="all"))
+        small.learn()
+
+    def test_a_reading_that_led_to_choices_gains_weight(self, small):
+        before = self.meant(small)
+        assert before["track"] > before["year"]
+        self.listen(small, "ann", "bob")
+        after = self.meant(small)
+        assert after["year"] > after["track"]
+        found = {s.slot: s for each in small.search("1999", explain=True).reading.readings for s in each.senses}
+        assert found["year"].posterior > found["year"].prior * found["year"].likelihood
+
+    def test_one_listener_alone_does_not_decide_for_others(self, small):
+        before = self.meant(small)
+        self.listen(small, "ann", times=12)
+        assert self.meant(small) == before
+
+    def test_who_is_forgotten_takes_along_what_nobody_else_said(self, small):
+        self.listen(small, "ann")
+        small.storage.log.append_control(FORGET_USER, {"user_id": "ann"})
+        small.learn()
+        before = self.meant(small)
+        self.listen(small, "bob")
+        assert self.meant(small) == before  # bob is alone with it
+
+    def test_a_restart_keeps_it(self, small):
+        self.listen(small, "ann", "bob")
+        learned = self.meant(small)
+        small.restart()
+        assert self.meant(small) == pytest.approx(learned)
+
+
+def test_words_of_queries_that_led_somewhere_are_corrected_to(small):
+    assert small.search("grandpasong").impression.query.correction is None
+    for user in ("ann", "bob"):
+        small.play("hallelujah", on=small.search("grandpasongs", user=user))
+    small.learn()
+    correction = small.search("grandpasonsg please").impression.query.correction
+    assert correction.text == "grandpasongs please"
 
 
 class TestWithoutASearch:

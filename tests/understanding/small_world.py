@@ -105,11 +105,11 @@ class Small:
 
 
 @contextmanager
-def open_small(folder: Path, entities: Iterable[Entity]) -> Iterator[Small]:
+def open_small(folder: Path, entities: Iterable[Entity], **understood) -> Iterator[Small]:
     store = CatalogStore(folder / "catalog.sqlite", clock=lambda: NOW)
     store.upsert(entities)
     catalog = Catalog(store)
-    understanding = Understanding(catalog)
+    understanding = Understanding(catalog, **understood)
     with TextIndex.open(folder / "text", writable=True) as index:
         if changes := store.changes(0, 1_000_000):
             index.apply(changes)

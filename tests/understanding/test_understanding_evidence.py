@@ -1,11 +1,47 @@
-"""Clicks: the posterior by hand, and readings that learn."""
+"""Clicks: the posterior by hand, which meanings explain a click, and readings that learn."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
 
-from bandstand.understanding.credit import supported
-from bandstand.understanding.evidence import STRENGTH, ClickCounts, posterior
+import pytest
+from small_world import ENTITIES, Small, open_small
+
+from bandstand.catalog.text import normalize
+from bandstand.errors import StorageError
+from bandstand.memory_index.memory import Memory
+from bandstand.types import Slot
+from bandstand.understanding.credit import LOOSE, credited
+from bandstand.understanding.evidence import STRENGTH, posterior
+
+NOW = 1_700_000_000.0
+BY_ID = {entity.id: entity for entity in ENTITIES}
+
+
+@pytest.fixture
+def memory(tmp_path) -> Iterator[Memory]:
+    opened = Memory(tmp_path / "memory", map_size=1 << 24)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def taught(tmp_path, memory) -> Iterator[Small]:
+    """A catalogue whose readings hear of the memory's clicks."""
+    with open_small(tmp_path, ENTITIES, evidence=memory.senses) as small:
+        yield small
+
+
+def click(small: Small, memory: Memory, text: str, entity: str, *users: str) -> None:
+    with memory.batch() as batch:
+        for user in users:
+            for phrase, shares in credited(small.read(text).slots(), BY_ID[entity]).items():
+                batch.sense(phrase, shares, user=user, now=NOW)
+    small.understanding.refresh()
+
+
+def chances(small: Small, text: str) -> dict[str, float]:
+    return {slot.name: slot.confidence for slot in small.read(text).slots(0.0)}
 
 
 def test_without_clicks_nothing_changes():
@@ -18,45 +54,85 @@ def test_the_posterior_by_hand():
     assert posterior([0.03, 0.01], [0, 5]) == pytest.approx([0.04 * 0.375, 0.04 * 0.625])
 
 
-def test_a_click_is_shared_among_the_senses_that_explain_it():
-    counts = ClickCounts()
-    counts.add("rock", {("genre", "rock"): 0.9, ("track", "rock"): 0.3})
-    counts.add("rock", {})
-    assert counts.counts("rock") == pytest.approx({("genre", "rock"): 0.75, ("track", "rock"): 0.25})
-    assert counts.counts("pop") == {}
+def test_a_click_is_shared_among_the_meanings_that_explain_it():
+    slots = (Slot("genre", "rock", 0.5, "rock"), Slot("text", "rock", 0.3, "rock"), Slot("track", "rock", 0.2, "rock"))
+    confidence = 0.5
+    found = credited(slots, BY_ID["undated"])  # "Old Rock Song", genre rock 0.5
+    assert found == {
+        "rock": pytest.approx(
+            {("genre", "rock"): confidence / (confidence + LOOSE), ("text", "rock"): LOOSE / (confidence + LOOSE)}
+        )
+    }
 
 
-def test_what_explains_a_click(small):
-    interpretation = small.read("rock 90s")
-    found = dict(supported(interpretation, small.ordinal("creep"), small.catalog.columns, small.understanding.lexicon))
-    assert found["rock"]["genre", "rock"] == pytest.approx(1.0)
-    assert found["90s"] == {("year", "1990-1999"): 1.0}
-    undated = dict(
-        supported(interpretation, small.ordinal("undated"), small.catalog.columns, small.understanding.lexicon)
-    )
-    assert undated["rock"]["genre", "rock"] == pytest.approx(0.5)
-    assert undated["90s"] == {}
+@pytest.mark.parametrize(
+    ("slot", "entity", "explains"),
+    [
+        (Slot("artist", "radiohead", 1.0, "x"), "creep", True),
+        (Slot("artist", "taylor swift", 1.0, "x"), "taylor", True),
+        (Slot("artist", "adele", 1.0, "x"), "creep", False),
+        (Slot("track", "creep", 1.0, "x"), "creep", True),
+        (Slot("album", "creep", 1.0, "x"), "creep", False),
+        (Slot("kind", "track", 1.0, "x"), "creep", True),
+        (Slot("kind", "artist", 1.0, "x"), "creep", False),
+        (Slot("year", "1990-1999", 1.0, "x"), "creep", True),
+        (Slot("year", "1994", 1.0, "x"), "creep", False),
+        (Slot("year", "1994", 1.0, "x"), "undated", False),
+        (Slot("version", "live", 1.0, "x"), "creep-live", True),
+        (Slot("version", "live", 1.0, "x"), "creep", False),
+        (Slot("mood", "melancholic", 1.0, "x"), "creep", True),
+        (Slot("mood", "happy", 1.0, "x"), "creep", False),
+        (Slot("intent", "best", 1.0, "x"), "creep", False),
+        (Slot("text", "creep", 1.0, "x"), "creep", True),
+        (Slot("genre", "rock", 1.0), "creep", False),
+    ],
+)
+def test_what_explains_a_click(slot, entity, explains):
+    """The last one was logged before slots named their words."""
+    assert (slot.phrase in credited((slot,), BY_ID[entity])) == explains
 
 
-def test_a_reading_that_led_to_clicks_gains_weight(own):
+def test_a_reading_that_led_to_clicks_gains_weight(taught, memory):
     """ "1999" is Prince's song at first; listeners who choose what came out that year make it a year."""
-
-    def chance():
-        return {slot.name: slot.confidence for slot in own.read("1999").slots(0.0)}
-
-    before = chance()
+    before = chances(taught, "1999")
     assert before["track"] > before["year"]
-    for _ in range(20):
-        own.understanding.clicked("1999", own.ordinal("first-love"))
-    after = chance()
+    for _ in range(10):
+        click(taught, memory, "1999", "first-love", "ann", "bob")
+    after = chances(taught, "1999")
     assert after["year"] > after["track"]
-    (best,) = own.senses("1999")
+    (best,) = taught.senses("1999")
     assert best.slot == "year"
     assert best.posterior > best.prior * best.likelihood
 
 
-def test_clicks_on_one_phrase_leave_others_alone(own):
-    before = own.read("rock 90s")
-    for _ in range(5):
-        own.understanding.clicked("1999", own.ordinal("1999"))
-    assert own.read("rock 90s") == before
+def test_one_listener_alone_changes_nothing(taught, memory):
+    before = taught.read("1999")
+    for _ in range(20):
+        click(taught, memory, "1999", "first-love", "ann")
+    assert taught.read("1999") == before
+    click(taught, memory, "1999", "first-love", "bob")
+    assert taught.read("1999") != before
+
+
+def test_clicks_on_one_phrase_leave_others_alone(taught, memory):
+    before = taught.read("rock 90s")
+    click(taught, memory, "1999", "1999", "ann", "bob")
+    assert taught.read("rock 90s") == before
+
+
+def test_a_phrase_learns_from_longer_queries(taught, memory):
+    before = chances(taught, "1999")
+    for _ in range(10):
+        click(taught, memory, "j pop 1999", "first-love", "ann", "bob")
+    assert chances(taught, "1999")["year"] > before["year"]
+
+
+def test_an_unreadable_memory_leaves_the_readings_without_clicks(tmp_path):
+    class Unreadable:
+        version = 0
+
+        def counts(self, _asked):
+            raise StorageError("gone")
+
+    with open_small(tmp_path, ENTITIES, evidence=Unreadable()) as small:
+        assert small.understanding.interpret(normalize("hello adele")).readings
