@@ -33,7 +33,8 @@ class ApplySettings:
 class Sources:
     """What the learner reads beside the log's order: searches by id, and the catalogue.
 
-    ``ordinals`` are those of entity ids (-1: unknown), ``entities`` those of ordinals (None: unknown). ``judge`` is the reward model that the learner's state pins. ``relabelled`` hears of every search that is.
+    ``ordinals`` are those of entity ids (-1: unknown), ``entities`` those of ordinals (None: unknown). ``judge`` is the
+    reward model that the learner's state pins. ``relabelled`` hears of every search that is.
     """
 
     impression: Callable[[str], Impression]
