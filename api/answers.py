@@ -286,6 +286,7 @@ class ModelsAnswer(Answer):
     bandit: ModelAnswer
     abstention: ModelAnswer
     reward: ModelAnswer
+    generator: ModelAnswer
 
 
 class ServingAnswer(Answer):

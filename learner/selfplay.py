@@ -14,6 +14,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Engine
 from bandstand.learner.lesson import ALSO_GRADE, TARGET_GRADE, Curriculum, Lesson
 from bandstand.learner.remembered import remembered
+from bandstand.memory_index.generator import Generator
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.phrases import predicted_queries
 from bandstand.types import Entity, Impression
@@ -21,6 +22,9 @@ from bandstand.types import Entity, Impression
 NAMED_SHARE, PREDICTED_SHARE = 0.4, 0.35
 """Share of lessons that are posed by title or artist and title, and by any predicted query. The rest are posed in loose
 words: without them the ranker would only know whole names."""
+
+LOOSE = 0.25
+"""Share of lessons that templates pose beside a generator: what nobody has asked for yet must not become unknown."""
 
 REMEMBERED = 0.5
 """Share of lessons of which a copy with clicks in the memory is added."""
@@ -31,9 +35,13 @@ _LONG = 9
 
 
 class SelfPlay:
-    """Poses queries that the catalogue can answer to the engine itself, as people would type them."""
+    """Poses queries that the catalogue can answer to the engine itself, as people would type them.
 
-    def __init__(self, *, engine: Engine, catalog: Catalog, memory: Memory) -> None:
+    A ``generator`` poses them as people were seen to; without one, templates do.
+    """
+
+    def __init__(self, *, engine: Engine, catalog: Catalog, memory: Memory, generator: Generator | None = None) -> None:
+        self._generator = generator
         self._engine = engine
         self._catalog = catalog
         self._memory = memory
@@ -52,12 +60,18 @@ class SelfPlay:
             if progress is not None:
                 progress(number + 1)
             entity = self._catalog.entities(np.array([ordinal], np.int32))[0]
-            phrase = pose(entity, rng)
-            text = distort(phrase, rng)
+            phrase, text = self._posed(entity, rng)
             answer = self._engine.answer(self._engine.query(SearchRequest(query=text)), teacher)
             grades = self._grades(answer.impression, phrase, ordinal)
             if grades.any():
                 yield Lesson(impression=answer.impression, grades=grades)
+
+    def _posed(self, entity: Entity, rng: np.random.Generator) -> tuple[str, str]:
+        """What is meant, and how it is typed; a share of `LOOSE` by the templates."""
+        if self._generator is not None and rng.random() >= LOOSE:
+            return self._generator.pose(entity, rng)
+        phrase = pose(entity, rng)
+        return phrase, distort(phrase, rng)
 
     def _sample(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         columns = self._catalog.columns

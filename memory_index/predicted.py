@@ -15,7 +15,10 @@ from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.phrases import predicted_queries
 from bandstand.types import Entity
 
-__all__ = ["PredictedQueries", "predict_catalogue", "predicted_queries"]
+__all__ = ["Predict", "PredictedQueries", "predict_catalogue", "predicted_queries"]
+
+Predict = Callable[[Entity], list[tuple[str, float]]]
+"""Normalised queries of an entity with scores in (0, 1), best first, each once."""
 
 _CHUNK = 50_000
 _SEQ = b"memory_index/predicted/seq"
@@ -26,6 +29,7 @@ def predict_catalogue(
     entities: Iterable[tuple[int, Entity | None]],
     *,
     limit: int = 200,
+    predict: Predict = predicted_queries,
     progress: Callable[[int], None] | None = None,
 ) -> int:
     """Replace the predictions of entities, given as (ordinal, entity or None when deleted); how many phrases.
@@ -35,17 +39,17 @@ def predict_catalogue(
     """
     phrases, done = 0, 0
     for chunk in _chunks(entities):
-        phrases += _predict(batch, chunk, limit)
+        phrases += _predict(batch, chunk, limit, predict)
         done += len(chunk)
         if progress is not None:
             progress(done)
     return phrases
 
 
-def _predict(batch: MemoryBatch, chunk: Sequence[tuple[int, Entity | None]], limit: int) -> int:
+def _predict(batch: MemoryBatch, chunk: Sequence[tuple[int, Entity | None]], limit: int, predict: Predict) -> int:
     found: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
     for ordinal, entity in chunk:
-        phrases = [] if entity is None else predicted_queries(entity)
+        phrases = [] if entity is None else predict(entity)
         batch.retract(ordinal, keep={phrase for phrase, _ in phrases})
         for phrase, score in phrases:
             found[phrase].append((-score, ordinal))
@@ -63,12 +67,16 @@ def _chunks(entities: Iterable[tuple[int, Entity | None]]) -> Iterator[list[tupl
 
 
 class PredictedQueries:
-    """The memory's predictions as a follower of the catalogue; deleted entities leave the memory altogether."""
+    """The memory's predictions as a follower of the catalogue; deleted entities leave the memory altogether.
+
+    ``predict`` is asked for when there are changes: it may be another one by then.
+    """
 
     name = "predicted"
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, predict: Callable[[], Predict] = lambda: predicted_queries) -> None:
         self._memory = memory
+        self._predict = predict
 
     @property
     def seq(self) -> int:
@@ -84,6 +92,7 @@ class PredictedQueries:
                 batch,
                 ((change.ordinal, change.entity) for change in changes),
                 limit=self._memory.settings.max_pairs_per_query,
+                predict=self._predict(),
             )
             for change in changes:
                 if change.entity is None:

@@ -17,6 +17,7 @@ from bandstand.catalog.readers.base import Rejected
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rate import RateGuard, actor_of
+from bandstand.generating import generator_of, renew_generator
 from bandstand.learner.lesson import Curriculum
 from bandstand.learner.selfplay import SelfPlay
 from bandstand.learner.train_ranker import TrainingReport, train_ranker
@@ -138,6 +139,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Train the ranker on the latest searches of the log; None where none of them satisfied anybody."""
         if not judged_deep:  # judged answers are no behaviour: nothing can be learned from how sessions end
             renew_reward(self.storage)
+            renew_generator(self.storage)
         count = self.storage.log.count("impression")
         searches: Iterator[Joined] = islice(judged(self.storage), max(0, count - at_most), None)
         if judged_deep:
@@ -165,7 +167,12 @@ class Stage(AbstractContextManager["Stage"]):
             return Curriculum()
         seq, lessons = self._lessons
         if lessons is None or seq != self.home.catalog.seq:
-            play = SelfPlay(engine=self.home.engine, catalog=self.home.catalog, memory=self.home.memory)
+            play = SelfPlay(
+                engine=self.home.engine,
+                catalog=self.home.catalog,
+                memory=self.home.memory,
+                generator=generator_of(self.storage),
+            )
             lessons = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
             self._lessons = self.home.catalog.seq, lessons
         return lessons

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -15,6 +16,7 @@ from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
 from bandstand.engine.brains import Brains
 from bandstand.errors import ModelError, StorageError
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
+from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.model import LambdaMartScorer
@@ -22,6 +24,12 @@ from bandstand.ranker.plain import PlainScorer
 
 UNTRAINED = "untrained"
 _BANDIT, _STATS = "model.vw", "stats.json"
+
+_LEARNERS: Mapping[str, Callable[[ModelVersion], object]] = {
+    "reward": lambda model: RewardModel.from_bytes(model.read(MODEL_FILE)),
+    "generator": lambda model: Generator.from_bytes(model.read(GENERATOR_FILE)),
+}
+"""Models that serve the learning side alone: looked at here, so that everybody hears of a damaged one."""
 
 
 def promote_model(models: ModelRegistry, name: str, version: str) -> None:
@@ -36,8 +44,8 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
         LambdaMartScorer(model)
     elif name == "abstention":
         Abstention(model)
-    elif name == "reward":
-        RewardModel.from_bytes(model.read(MODEL_FILE))
+    elif name in _LEARNERS:
+        _LEARNERS[name](model)
     else:
         BanditPolicy(model.read(_BANDIT), version=model.version)
         ArmStats.from_json(model.read(_STATS))
@@ -99,9 +107,9 @@ class BrainsKeeper:
             self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
         elif name == "abstention":
             self._abstention = None if model is None else Abstention(model)
-        elif name == "reward":
-            if model is not None:  # serves the learner alone: looked at, so that everybody hears of a damaged one
-                RewardModel.from_bytes(model.read(MODEL_FILE))
+        elif name in _LEARNERS:
+            if model is not None:
+                _LEARNERS[name](model)
         elif model is not None:
             weights, stats = model.read(_BANDIT), ArmStats.from_json(model.read(_STATS))
             BanditPolicy(weights, version=model.version)  # refused here if it is damaged

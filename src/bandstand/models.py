@@ -46,7 +46,7 @@ __all__ = [
     "Stamp",
 ]
 
-MODEL_NAMES = ("ranker", "bandit", "abstention", "reward")
+MODEL_NAMES = ("ranker", "bandit", "abstention", "reward", "generator")
 POINTER = "CURRENT"
 
 _VERSION = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")

@@ -114,6 +114,9 @@ class Settings(BaseSettings):
         description="What judges actions: a model learned from sessions, once it can be; constants; or clicks alone",
     )
     relabel: bool = Field(True, description="Whether a success also answers the failed searches before it")
+    generator: bool = Field(
+        True, description="Whether queries are also predicted and posed as people were seen to ask, once enough were"
+    )
     selfplay_queries: int = Field(
         1_500, ge=0, description="Predicted queries on which ranker and bandit are trained before any click"
     )

@@ -16,6 +16,7 @@ from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.joined import joined
 from bandstand.followers import open_indexes
+from bandstand.generating import generator_of, prediction_of, renew_generator
 from bandstand.home import Home
 from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
@@ -169,7 +170,9 @@ class Workshop:
     def _new_indexer(self, encoder: Encoder) -> Indexer:
         storage = self._storage
         text, vectors = self._indexes.followers(encoder)
-        return Indexer(storage.store, (text, PredictedQueries(storage.memory), vectors))
+        return Indexer(
+            storage.store, (text, PredictedQueries(storage.memory, partial(prediction_of, storage)), vectors)
+        )
 
     def _new_learner(self, encode: Callable[[str], Scores]) -> Learner:
         settings = self.settings
@@ -232,12 +235,13 @@ def new_models(
 ) -> tuple[TrainingReport, Sequence[Lesson]]:
     """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
 
-    Before that a reward model, where the log holds enough for one. Needs no `Workshop`, so that it works beside the
-    process that has it. The lessons are returned as the bandit would have met them.
+    Before that a reward model and a query generator, where the log holds enough. Needs no `Workshop`, so that it works
+    beside the process that has it. The lessons are returned as the bandit would have met them.
     """
     settings = storage.settings
-    renew_reward(storage)  # first, so that the ranker is trained on what it says
-    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
+    renew_reward(storage)  # first, so that the others are trained on what it says
+    renew_generator(storage)
+    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory, generator=generator_of(storage))
     count = settings.selfplay_queries
     curriculum = play.curriculum(
         count, seed=settings.seed, progress=told and (lambda done: told("self-play", done, count))

@@ -1,0 +1,73 @@
+"""How people mistype: how often, and which of five slips; counted from what they typed for what they meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz.distance import DamerauLevenshtein, Levenshtein
+
+SLIPS = ("omit", "double", "insert", "replace", "swap")
+MOST_SLIPS = 2
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_LONG = 9
+_PRIOR = {"short": (70.0, 25.0, 5.0), "long": (65.0, 20.0, 15.0)}
+"""Imagined queries with no, one and two slips, before any were seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slips:
+    """Counts: queries by length and number of slips, each with its prior; slips by kind; whole and half-typed ones."""
+
+    numbers: dict[str, tuple[float, ...]]
+    kinds: tuple[float, ...] = (1.0,) * len(SLIPS)
+    cut: tuple[float, float] = (95.0, 5.0)
+
+    @classmethod
+    def unseen(cls) -> Slips:
+        """Before anything was counted."""
+        return cls(numbers=dict(_PRIOR))
+
+    def typed(self, text: str, rng: np.random.Generator) -> str:
+        """The text as somebody might type it."""
+        if rng.random() < self.cut[1] / sum(self.cut) and len(text) > 4:
+            return text[: int(rng.integers(max(3, len(text) // 2), len(text)))].strip()
+        numbers = np.array(self.numbers[length_of(text)])
+        for _ in range(int(rng.choice(len(numbers), p=numbers / numbers.sum()))):
+            kinds = np.array(self.kinds)
+            text = slipped(text, SLIPS[int(rng.choice(len(SLIPS), p=kinds / kinds.sum()))], rng)
+        return text
+
+
+def slipped(text: str, kind: str, rng: np.random.Generator) -> str:
+    """The text with one slip of a kind, at a random place."""
+    place, letter = int(rng.integers(0, max(len(text) - 1, 1))), _LETTERS[int(rng.integers(0, len(_LETTERS)))]
+    head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
+    if kind == "omit":
+        return head + tail if len(text) > 1 else text
+    if kind == "swap":
+        return head + tail[:1] + here + tail[1:]
+    return head + {"double": here * 2, "insert": here + letter, "replace": letter}[kind] + tail
+
+
+def slips_between(meant: str, typed: str) -> list[str]:
+    """The slips that lead from one to the other, fewest first of all; a swap is one, not two."""
+    edits = Levenshtein.editops(meant, typed)
+    swaps = len(edits) - DamerauLevenshtein.distance(meant, typed)
+    found = ["swap"] * swaps
+    for edit in list(edits)[2 * swaps :]:
+        if edit.tag == "delete":
+            found.append("omit")
+        elif edit.tag == "replace":
+            found.append("replace")
+        else:
+            letter = typed[edit.dest_pos]
+            beside = meant[max(edit.src_pos - 1, 0) : edit.src_pos + 1]
+            found.append("double" if letter in beside else "insert")
+    return found
+
+
+def length_of(text: str) -> str:
+    """``short`` or ``long``: longer ones have more slips."""
+    return "long" if len(text) > _LONG else "short"
