@@ -28,6 +28,7 @@ _DTYPES: Mapping[str, type] = {
     "ids": np.object_,
     "titles": np.object_,
     "names": np.object_,
+    "members": np.object_,
     "described": np.object_,
 }
 _GROWTH = 1.5
@@ -106,7 +107,14 @@ class Builder:
         self.postings = postings
 
 
-_BLANKS: Mapping[str, object] = {"ids": "", "titles": "", "names": "", "described": None, "year": np.nan}
+_BLANKS: Mapping[str, object] = {
+    "ids": "",
+    "titles": "",
+    "names": "",
+    "members": None,
+    "described": None,
+    "year": np.nan,
+}
 NOTHING = Posting(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
@@ -120,7 +128,7 @@ def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float],
     return Posting(merged[order], np.concatenate([old.confidences, np.asarray(confidences, np.float32)])[order])
 
 
-_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "fold_key", "artist_key", "described")
+_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "fold_key", "artist_key", "members", "described")
 
 
 def _row(entity: Entity) -> tuple[object, ...]:
@@ -139,6 +147,7 @@ def _row(entity: Entity) -> tuple[object, ...]:
         np.nan if year is None else year,
         _hash(f"{entity.kind}\n{fold_title(entity.title)}\n{artist}"),
         _hash(owner) if owner else 0,
+        entity.members or None,
         _attributes(entity),
     )
 

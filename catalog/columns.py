@@ -26,7 +26,8 @@ class Columns:
 
     ``kind`` indexes `KINDS`; ``year`` is NaN where unknown; ``added`` is seconds since 1970. ``fold_key`` is equal
     for releases of one recording (kind, folded title, first artist); ``artist_key`` is equal for an artist and what
-    is theirs, 0 where there is none. ``titles`` and ``names`` ("artist artist title") are normalised. Rows that are
+    is theirs, 0 where there is none. ``members`` are the ids that a playlist or an album holds, None for the rest.
+    ``titles`` and ``names`` ("artist artist title") are normalised. Rows that are
     not ``live`` keep what was last known, or blanks.
     """
 
@@ -41,6 +42,7 @@ class Columns:
     ids: NDArray[np.object_]
     titles: NDArray[np.object_]
     names: NDArray[np.object_]
+    members: NDArray[np.object_]
     postings: Mapping[AttributeKey, Posting]
 
     def having(self, name: str, value: str) -> tuple[Ordinals, Scores]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bandstand.errors import NotFound
+from bandstand.feedback.related import related_to
 from bandstand.types import Event, Impression
 
 
@@ -29,9 +30,10 @@ class Attribution:
     skew: float = 60.0
 
     def in_window(self, impression: Impression, event: Event) -> bool:
-        """Whether the event names this search and came while that could still be its cause."""
+        """Whether the event names this search, is about one of its hits, and came while that could be its cause."""
         delay = event.time - impression.query.time
-        return event.query_id == impression.query.id and -self.skew <= delay <= self.window
+        in_time = event.query_id == impression.query.id and -self.skew <= delay <= self.window
+        return in_time and related_to(event) is None
 
     def attribute(self, event: Event, find: Callable[[str], Impression]) -> Attributed | None:
         """The event with its search, which ``find`` (`Log.impression`) knows; None where it belongs to none."""

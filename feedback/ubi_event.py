@@ -13,6 +13,7 @@ import orjson
 
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import iso, mapping, number, text, timestamp
+from bandstand.feedback.related import RELATED_TO
 from bandstand.types import Event
 
 _ID_LIMIT = 100
@@ -57,6 +58,7 @@ def parse_event(raw: Mapping[str, object], *, now: float, limits: EventLimits = 
         raise BadInput("action_name is required: click, play, save, skip, or a name of your own", field="action_name")
     for name in _TEXTS:
         text(raw.get(name), name, _MESSAGE_LIMIT if name == "message" else _ID_LIMIT)
+    text(attributes.get(RELATED_TO), f"event_attributes.{RELATED_TO}", _OBJECT_ID_LIMIT)
     time = _time(raw, now, limits.future_s)
     return Event(
         id=text(raw.get("event_id"), "event_id", _ID_LIMIT) or _content_id(payload, time),

@@ -73,10 +73,22 @@ class MemoryBatch:
         self._tables.spill()
         self._evidence.retract(ordinal, {query_key(query) for query in keep})
 
-    def choose(self, user: str, ordinal: int, *, normalized: str | None, strength: float, now: float) -> None:
-        """Add to a user's history, the entity's fans and what goes together; ``strength`` > 0, a click being 1."""
+    def choose(
+        self,
+        user: str,
+        ordinal: int,
+        *,
+        normalized: str | None,
+        strength: float,
+        now: float,
+        beside: int | None = None,
+    ) -> None:
+        """Add to a user's history, the entity's fans and what goes together; ``strength`` > 0, a click being 1.
+
+        ``beside`` is the entity as related to which it was offered.
+        """
         self._tables.spill()
-        self._choices.choose(self._user_key(user), ordinal, normalized, strength, now)
+        self._choices.choose(self._user_key(user), ordinal, normalized, strength, now, beside=beside)
 
     def sense(self, phrase: str, clicks: Mapping[SenseKey, float], *, user: str | None, now: float) -> None:
         """Count clicks, by the sense of a phrase that they support; a click of several senses is shared among them."""

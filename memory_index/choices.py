@@ -19,12 +19,25 @@ class Choices:
     def __init__(self, tables: Tables) -> None:
         self._tables, self._settings = tables, tables.settings
 
-    def choose(self, user: bytes, ordinal: int, normalized: str | None, strength: float, now: float) -> None:
-        """Add a choice to the user's history; an entity new to it is counted as chosen with the latest others."""
+    def choose(
+        self,
+        user: bytes,
+        ordinal: int,
+        normalized: str | None,
+        strength: float,
+        now: float,
+        *,
+        beside: int | None = None,
+    ) -> None:
+        """Add a choice to the user's history; an entity new to it is counted as chosen with the latest others.
+
+        ``beside`` is an entity as related to which it was offered: that one counts as chosen just before.
+        """
         history = self._tables.users.get(user) or self._tables.users.put(user, History(np.empty(0, CHOICE)))
         before = history.rows["ordinal"]
         if ordinal not in before:
-            self._choose_together(ordinal, before)
+            offered = [] if beside in {None, ordinal} else [beside]
+            self._choose_together(ordinal, np.append(before, np.array(offered, np.int32)))
         query = ANONYMOUS if normalized is None else query_key(normalized)
         row = np.array([(ordinal, 1.0, strength, now, query, sketch(normalized))], CHOICE)
         history.choose(row, self._settings.history_half_life)

@@ -23,6 +23,7 @@ from bandstand.memory_index.meta import Meta
 from bandstand.memory_index.personal import PersonalLookup
 from bandstand.memory_index.popular import PopularQueries
 from bandstand.memory_index.publishing import VECTOR_HEADER
+from bandstand.memory_index.relations import Relations, relations
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.secret import secret_of
 from bandstand.memory_index.senses import SenseCounts
@@ -126,6 +127,11 @@ class Memory:
         """Whether the user has ever chosen anything that is still held."""
         with self._env.reading() as txn:
             return txn.get(user_key(user, self._secret), db=self._env.dbs["users"]) is not None
+
+    def relations(self, ordinal: int, *, now: float) -> Relations:
+        """What goes with an entity by what people did."""
+        with self._env.reading() as txn:
+            return relations(self._env.dbs, txn, self.settings, ordinal, now)
 
     def trending(self, *, now: float) -> tuple[Ordinals, Scores]:
         """Decayed clicks and plays of every entity with any: ordinals (n,), ascending, and amounts (n,)."""
