@@ -58,10 +58,9 @@ class ExplainAnswer(Answer):
     bias: float | None
 
 
-class HitAnswer(Answer):
-    """One result; `position` counts from 1 over all pages."""
+class FoundAnswer(Answer):
+    """An entity in an answer; a score is only comparable within that answer."""
 
-    position: int
     entity_id: str
     kind: Kind
     title: str
@@ -69,6 +68,12 @@ class HitAnswer(Answer):
     album: str | None
     year: int | None
     score: float
+
+
+class HitAnswer(FoundAnswer):
+    """One result; `position` counts from 1 over all pages."""
+
+    position: int
     sources: dict[str, SourceAnswer]
     explain: ExplainAnswer | Nothing = None
 
@@ -130,12 +135,34 @@ class SectionAnswer(Answer):
     hits: list[HitAnswer]
 
 
+class RelatedEntityAnswer(FoundAnswer):
+    """What goes with an entity: `score` is fused from what each of the `sources` says, all in [0, 1]."""
+
+    sources: dict[str, float]
+
+
+class RelatedAnswer(Answer):
+    """What goes with one entity, best first."""
+
+    entity_id: str
+    related: list[RelatedEntityAnswer]
+    took_ms: float
+
+
+class BesideAnswer(Answer):
+    """What goes with the first hit and is not on the page; `to` is null where there is no hit."""
+
+    to: str | None
+    entities: list[RelatedEntityAnswer]
+
+
 class SearchAnswer(Answer):
     """A page of a search."""
 
     query_id: str
     query: QueryAnswer
     hits: list[HitAnswer]
+    related: BesideAnswer | Nothing = Field(None, description="Only with `related`")
     sections: list[SectionAnswer] | Nothing = Field(None, description="Only with `sections`: the same hits by kind")
     decision: DecisionAnswer
     took_ms: float

@@ -21,6 +21,7 @@ from bandstand.api import (
     models,
     operation,
     pages,
+    related,
     search,
     served,
     users,
@@ -38,7 +39,21 @@ from bandstand.api.service import Service
 from bandstand.settings import Settings, load_settings
 
 MEGABYTE = 1_000_000
-_ROUTES = (search, arms, events, entities, users, models, dashboard, asked, experiments, served, operation, pages)
+_ROUTES = (
+    search,
+    arms,
+    events,
+    related,
+    entities,
+    users,
+    models,
+    dashboard,
+    asked,
+    experiments,
+    served,
+    operation,
+    pages,
+)
 
 
 def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastAPI:

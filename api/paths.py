@@ -29,6 +29,7 @@ class AnyText(Convertor[str]):
 register_url_convertor("any", AnyText())
 
 ENTITY = "/{entity_id:any}"
+RELATED = f"{ENTITY}/related"
 USER = "/{user_id:any}"
 
 EntityId = Annotated[str, Path(max_length=MAX_ENTITY_ID)]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from bandstand.api.answers import LoggedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
+from bandstand.api.related import beside
 from bandstand.api.schemas import MAX_ID, SearchBody
 from bandstand.api.state import MetricsOf, ServiceOf
 from bandstand.engine.answers import impression_json, search_json
@@ -51,7 +52,8 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
         if not request.preview:
             metrics.searched(result)
         check_answered(result)
-        return JsonAnswer(search_json(result, explain=request.explain))
+        answer = search_json(result, explain=request.explain)
+        return JsonAnswer(answer | {"related": beside(home, result)} if body.related else answer)
 
     return await service.search(work)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bandstand.engine.related import RelatedEntity
 from bandstand.engine.request import HitExplanation, SearchResult
 from bandstand.models import MODEL_NAMES, ModelRegistry, ModelVersion
-from bandstand.types import Decision, Hit, Impression
+from bandstand.types import Decision, Entity, Hit, Impression
 from bandstand.understanding.records import Interpretation, Sense
 
 Json = dict[str, Any]
@@ -98,6 +99,11 @@ def decision_json(impression: Impression, *, probabilities: bool) -> Json:
     return answer
 
 
+def related_json(found: Sequence[RelatedEntity]) -> list[Json]:
+    """Related entities, best first."""
+    return [{**_entity_json(each.entity), "score": each.score, "sources": dict(each.sources)} for each in found]
+
+
 def _head(impression: Impression) -> Json:
     query = impression.query
     corrected = _correction_json(impression)
@@ -123,21 +129,26 @@ def _correction_json(impression: Impression) -> Json | None:
 
 
 def _hit_json(hit: Hit, explained: Json | None) -> Json:
-    entity = hit.entity
     answer: Json = {
         "position": hit.position,
-        "entity_id": entity.id,
-        "kind": entity.kind,
-        "title": entity.title,
-        "artists": list(entity.artists),
-        "album": entity.album,
-        "year": entity.year,
+        **_entity_json(hit.entity),
         "score": hit.score,
         "sources": {source.arm: {"rank": source.rank, "score": source.score} for source in hit.sources},
     }
     if explained is not None:
         answer["explain"] = explained
     return answer
+
+
+def _entity_json(entity: Entity) -> Json:
+    return {
+        "entity_id": entity.id,
+        "kind": entity.kind,
+        "title": entity.title,
+        "artists": list(entity.artists),
+        "album": entity.album,
+        "year": entity.year,
+    }
 
 
 def _explanation_json(explanation: HitExplanation) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from bandstand.feedback.fields import text
 from bandstand.types import Event
 
 RELATED_TO = "related_to"
@@ -19,5 +20,4 @@ def related_to(event: Event) -> str | None:
     if RELATED_TO not in event.payload:  # nearly always, and cheaper than reading the payload
         return None
     attributes = orjson.loads(event.payload).get("event_attributes") or {}
-    found = attributes.get(RELATED_TO)
-    return found if isinstance(found, str) and found else None
+    return text(attributes.get(RELATED_TO), RELATED_TO, len(event.payload))

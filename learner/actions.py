@@ -11,6 +11,7 @@ import numpy as np
 from bandstand.catalog.text import normalize
 from bandstand.feedback.behaviour import Deed, deed_of
 from bandstand.feedback.rate import actor_of
+from bandstand.feedback.related import related_to
 from bandstand.feedback.rewards import LEARNED_ACTIONS, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
@@ -49,7 +50,7 @@ class Actions:
 
     def apply(self, event: Event, now: float) -> None:
         """One event of the log."""
-        ordinal = self._ordinal(event) if event.action in LEARNED_ACTIONS else None
+        ordinal = self._ordinal_of(event.object_id) if event.action in LEARNED_ACTIONS else None
         if ordinal is None:  # an action that teaches nothing, or an entity that is unknown or deleted
             return
         impression = self._impression(event.query_id)
@@ -85,9 +86,13 @@ class Actions:
         return search.deeds
 
     def _teach(self, event: Event, worth: _Worth, impression: Impression | None) -> None:
-        """Memory, history and trends learn at once; an event that names no search may still say what was asked."""
-        actor, ordinal = _actor(event, impression), worth.ordinal
+        """Memory, history and trends learn at once; an event that names no search may still say what was asked.
+
+        What was offered as related to an entity was not asked for: it teaches no query, but that the two go together.
+        """
+        actor, ordinal, offered = _actor(event, impression), worth.ordinal, related_to(event)
         asked = impression.query.normalized if impression is not None else normalize(event.user_query or "")
+        asked = "" if offered else asked
         weight = worth.weight * worth.trust
         clicks = weight * worth.grade / self._settings.weights.click  # how many clicks it is worth
         if asked and ends_well(event.action, event.play_seconds, self._settings.weights):
@@ -98,7 +103,8 @@ class Actions:
             self._relabel(event, worth, impression)
             self._credit(event, ordinal, impression, min(clicks, weight))
         if actor:
-            self._batch.choose(actor, ordinal, normalized=asked or None, strength=clicks, now=event.time)
+            beside, now = self._ordinal_of(offered), event.time
+            self._batch.choose(actor, ordinal, normalized=asked or None, strength=clicks, now=now, beside=beside)
         self._batch.trend(ordinal, clicks, now=event.time)
 
     def _relabel(self, event: Event, worth: _Worth, impression: Impression) -> None:
@@ -121,10 +127,10 @@ class Actions:
             counted = {sense: clicks * share for sense, share in shares.items()}
             self._batch.sense(phrase, counted, user=actor, now=event.time)
 
-    def _ordinal(self, event: Event) -> int | None:
-        if event.object_id is None:
+    def _ordinal_of(self, entity_id: str | None) -> int | None:
+        if entity_id is None:
             return None
-        ordinal = int(self._sources.ordinals([event.object_id])[0])
+        ordinal = int(self._sources.ordinals([entity_id])[0])
         return ordinal if ordinal >= 0 else None
 
 

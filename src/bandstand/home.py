@@ -17,6 +17,7 @@ from bandstand.engine.ablator import Ablator, OfferingLog, Records
 from bandstand.engine.deny import DenyList
 from bandstand.engine.load import Load
 from bandstand.engine.reading import Reader
+from bandstand.engine.related import Relater
 from bandstand.engine.retrieval import Retrieval
 from bandstand.engine.runner import ArmRunner, Runner
 from bandstand.engine.search import Engine
@@ -58,6 +59,7 @@ class Home:
             BanditSettings(floor=settings.exploration),
             SelectiveSettings(price=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
         )
+        self.relater = Relater(self.catalog, self.memory, self._arms.retrievers["dense"], clock=self.clock)
         self._runner = self._running(self._retrievers())
         load = Load(settings.threads)
         places = settings.threads if settings.speculate else 0
@@ -109,6 +111,7 @@ class Home:
             running = running_experiment(self.memory.state)
             self._split = running.split if running is not None else None
             self.suggester.refresh()
+            self.relater.follow()
 
     def freeze(self) -> None:
         """Take what is loaded out of the garbage collector's rounds; for a process that will go on serving this home.
