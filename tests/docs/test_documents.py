@@ -34,7 +34,7 @@ def routes() -> set[tuple[str, str]]:
 def normal(path: str) -> str:
     """A path with its ids and query cut to their places."""
     path = path.partition("?")[0]
-    path = re.sub(r"/v1/(queries|entities|users)/(?!bulk)[^/]+$", r"/v1/\1/{}", path)
+    path = re.sub(r"/v1/(queries|entities|users)/(?!bulk)[^/]+(/related)?$", r"/v1/\1/{}\2", path)
     path = re.sub(r"/v1/models/[^/]+/", "/v1/models/{}/", path)
     return re.sub(r"\{[^}]*\}", "{}", path)
 
