@@ -25,10 +25,17 @@ class AnyText(Convertor[str]):
         return value
 
 
+class EntityText(AnyText):
+    """Any text but what names a part of an entity: the path of its related ones."""
+
+    regex = r"[\s\S]+(?<!/related)"
+
+
 # Starlette knows convertors by name and looks the name up while a route is being declared.
 register_url_convertor("any", AnyText())
+register_url_convertor("entity", EntityText())
 
-ENTITY = "/{entity_id:any}"
+ENTITY = "/{entity_id:entity}"
 RELATED = f"{ENTITY}/related"
 USER = "/{user_id:any}"
 

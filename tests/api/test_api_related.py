@@ -34,6 +34,12 @@ class TestRoute:
     def test_unknown_entities(self, reader, entity):
         problem(reader.get(f"/v1/entities/{entity}/related"), 404)
 
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+    def test_it_is_only_read(self, reader, method):
+        answer = reader.request(method, "/v1/entities/halo/related")
+        problem(answer, 405)
+        assert answer.headers["allow"] == "GET"
+
     def test_deleted_entities(self, client):
         assert client.delete("/v1/entities/hello").status_code == 204
         problem(client.get("/v1/entities/hello/related"), 404)
