@@ -25,6 +25,7 @@ from bandstand.retrievers.sentence import entity_sentence
 from bandstand.settings import Settings, load_settings
 from bandstand.storage import Storage, open_encoder
 from bandstand.types import Entity, Matrix, Ordinals, Scores
+from bandstand.understood import Understood
 from bandstand.workshop import Workshop
 from bench.catalogue import build, entities
 from bench.searches import Known, known_items
@@ -112,7 +113,8 @@ def hit(home: Home, ordinals: Ordinals, wanted: int) -> bool:
 def arm_hits(home: Home, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
-    arms = open_arms(storage, home.catalog, open_encoder(storage.settings, storage.paths))
+    encoder = open_encoder(storage.settings, storage.paths)
+    arms = open_arms(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
     for kind, text, wanted in queries:
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:

@@ -45,6 +45,12 @@ def replay(
     target: Annotated[
         str | None, typer.Option(help="With selective: find the thresholds for quality=0.99 or cost=0.1 of always-on.")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Play the policies on the workers of this Dask scheduler; needs --folder."
+        ),
+    ] = None,
     folder: FolderOption = None,
     report: ReportOption = None,
     result: ResultOption = None,
@@ -70,7 +76,11 @@ def replay(
     settings = ReplaySettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     with telling() as told:
         found = run(
-            adapter_named(dataset).open(paths[0]), settings, folder=folder, told=lambda job, done: told(job, done, None)
+            adapter_named(dataset).open(paths[0]),
+            settings,
+            folder=folder,
+            told=lambda job, done: told(job, done, None),
+            dask=dask,
         )
     _finish(found, report, result)
 

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from bandstand.errors import BadInput, StorageError
+from bandstand.replay.part import Told
 from bandstand.replay.report.page import render
-from bandstand.replay.run import Told, play
+from bandstand.replay.run import play, play_on_dask
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import summarize
@@ -19,15 +20,26 @@ Json = dict[str, Any]
 
 
 def evaluate(
-    dataset: Dataset, settings: ReplaySettings, *, folder: Path | None = None, told: Told = lambda *_: None
+    dataset: Dataset,
+    settings: ReplaySettings,
+    *,
+    folder: Path | None = None,
+    told: Told = lambda *_: None,
+    dask: str | None = None,
 ) -> Json:
     """Play the data set and return the summary; ``folder`` keeps everything, so that an interrupted call can go on.
 
+    ``dask`` is the address of a scheduler whose workers play the policies, see `play_on_dask`.
+
     Raises:
-        BadInput: the data or the settings cannot be used.
+        BadInput: the data or the settings cannot be used; ``dask`` is given and ``folder`` is not.
         Conflict: ``folder`` holds another replay.
         MissingDependency: bandstand[replay] is not installed.
     """
+    if dask is not None:
+        if folder is None:
+            raise BadInput("name a folder that every Dask worker sees: --folder", field="folder")
+        return summarize(dataset, settings, play_on_dask(dataset, settings, folder, dask, told=told))
     if folder is not None:
         return summarize(dataset, settings, play(dataset, settings, folder, told=told))
     with tempfile.TemporaryDirectory(prefix="bandstand-replay-") as scratch:

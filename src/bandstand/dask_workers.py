@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,6 +40,19 @@ class DaskWorkers:
     def submit(self, worker: str, work: Callable[..., object], *arguments: object) -> Future:
         """Let one worker do something, once; futures among the arguments are handed over where they lie."""
         return self._client.submit(work, *arguments, workers=[worker], allow_other_workers=False, pure=False, retries=0)
+
+    def each(self, work: Callable[..., Any], items: Sequence[object]) -> Iterator[Any]:
+        """Do the work on each item wherever a worker is free; the results in the order of the items.
+
+        A worker that is lost is replaced by another, which begins that item's work again.
+
+        Raises:
+            BandstandError: as a worker raised it; what has not begun is not begun any more.
+            ModelError: a worker failed otherwise.
+        """
+        futures = self._client.map(work, items, pure=False, retries=0)
+        for future in futures:
+            yield self.gather([future])[0]
 
     def share(self, value: object) -> Future:
         """Give every worker a copy of a value."""

@@ -11,7 +11,7 @@ from replay_worlds import DAY, START, asks, dataset, entities, quick
 from bandstand.errors import BadInput, Conflict, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.replay import run as run_module
+from bandstand.replay import part as part_module
 from bandstand.replay.contestants import contestant
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.recorder import rows_path
@@ -63,7 +63,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, mom
     settings = quick(policies=("bandit",), platform=(("publish_every", 5),))
     play(dataset(moments), settings, tmp_path / "whole")
     learned = {"count": 0}
-    learn = run_module.Stage.learn
+    learn = part_module.Stage.learn
 
     def pulled(stage):
         learned["count"] += 1
@@ -72,7 +72,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, mom
         return learn(stage)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_module.Stage, "learn", pulled)
+        patched.setattr(part_module.Stage, "learn", pulled)
         with pytest.raises(_PulledPlug):
             play(dataset(moments), settings, tmp_path / "cut")
     run = play(dataset(moments), settings, tmp_path / "cut")
