@@ -1,0 +1,130 @@
+"""Pages with and without each expensive arm: the same as if it had really been left out; recorded after the answer."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from small_home import ids
+
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
+from bandstand.engine.ablation import ablate
+from bandstand.engine.ablator import WAITING, Ablator, Records
+from bandstand.engine.load import Load
+from bandstand.engine.request import SearchRequest
+from bandstand.engine.sampling import sampled, uniform
+from bandstand.feedback.ablation import SHOWN, ablation_of, choices
+from bandstand.types import ARMS
+
+QUERIES = ("halo", "hlelo", "beyonce hallo", "sad songs", "miles davis", "宇多田ヒカル", "")
+
+
+def really(home, text, choice):
+    """The page of a search in which exactly these expensive arms played."""
+    arms = [arm for arm in ARMS if arm not in EXPENSIVE or arm in choice]
+    policy = FixedPolicy(name="some", depths=dict.fromkeys(arms, FULL_DEPTH))
+    engine = home.engine
+    return engine.answer(engine.query(SearchRequest(query=text)), policy).impression.entity_ids[:SHOWN]
+
+
+@pytest.mark.parametrize("text", QUERIES)
+def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
+    home = small.home
+    shown = small.search("hello", user="ana", session="s")
+    small.play("hello", on=shown)
+    small.learn()
+    query = home.engine.query(SearchRequest(query=text))
+    record = ablate(home.engine, query, home.catalog.columns, home.brains().scorer)
+    assert set(record.pages) == set(choices(EXPENSIVE))
+    for choice, page in record.pages.items():
+        assert page == really(home, text, choice)
+
+
+def test_what_is_known_before_is_the_bandits_own_context(small):
+    query = small.home.engine.query(SearchRequest(query="halo"))
+    record = ablate(small.home.engine, query, small.home.catalog.columns, small.home.brains().scorer)
+    context = dict(record.context)
+    assert context["memory_known"] in {0.0, 1.0}
+    assert context["count_dense"] == 0.0
+    assert set(record.yields) == set(EXPENSIVE)
+
+
+def test_a_recording_keeps_the_name_by_which_it_was_shown(small):
+    """Two releases of one recording are one hit; which one stands for it depends on what played."""
+    home = small.home
+    shown = small.search("halo beyonce", policy="all").impression
+    record = ablate(home.engine, shown.query, home.catalog.columns, home.brains().scorer, shown=shown)
+    keys = home.catalog.columns.fold_key
+    mine = {int(keys[ordinal]): entity for ordinal, entity in zip(shown.ordinals, shown.entity_ids, strict=True)}
+    for page in record.pages.values():
+        for entity in page:
+            assert entity == mine.get(int(keys[small.ordinal(entity)]), entity)
+
+
+def test_a_share_is_drawn_by_the_id():
+    drawn = [sampled(f"q{number}", share=0.1, seed=3) for number in range(5_000)]
+    assert sum(drawn) == pytest.approx(500, abs=70)
+    assert drawn == [sampled(f"q{number}", share=0.1, seed=3) for number in range(5_000)]
+    assert drawn != [sampled(f"q{number}", share=0.1, seed=4) for number in range(5_000)]
+    assert 0.0 <= uniform(1, "\ud800") < 1.0
+
+
+def ablator(small, *, share=1.0, load=None, append=None):
+    home = small.home
+    records = Records(append=append or home.log.append_events, impression=home.log.impression)
+    return Ablator(
+        home.engine, home.catalog, home.brains, records,
+        load=load or Load(1), clock=small.clock, share=share, seed=1,
+    )  # fmt: skip
+
+
+def recorded(small, query_id):
+    return [record for event in small.home.log.events_of(query_id, limit=9) if (record := ablation_of(event))]
+
+
+def test_it_records_what_was_answered(small):
+    result = small.search("halo")
+    worker = ablator(small)
+    worker.offer(result.impression)
+    worker.settle()
+    worker.close()
+    (record,) = recorded(small, result.impression.query.id)
+    assert record.pages[frozenset(EXPENSIVE)][: len(ids(result))]
+    assert (worker.made, worker.dropped) == (1, 0)
+
+
+def test_what_was_forgotten_meanwhile_is_not_written_again(small):
+    result = small.search("halo", user="ana")
+    small.home.log.flush()
+    small.home.log.delete_user("ana")
+    worker = ablator(small)
+    worker.offer(result.impression)
+    worker.settle()
+    worker.close()
+    assert worker.made == 0
+    assert recorded(small, result.impression.query.id) == []
+
+
+def test_nothing_is_taken_that_is_not_sampled_and_nothing_after_the_end(small):
+    impression = small.search("halo").impression
+    worker = ablator(small, share=0.0)
+    worker.offer(impression)
+    worker.settle()
+    assert worker.made == 0
+    busy = ablator(small)
+    busy.close()
+    busy.offer(impression)
+    busy.settle()
+    assert busy.made == 0
+
+
+def test_a_full_queue_drops_and_never_waits(small):
+    held = threading.Event()
+    worker = ablator(small, append=lambda _: held.wait(20))
+    impression = small.search("halo").impression
+    for _ in range(WAITING + 5):
+        worker.offer(impression)
+    assert worker.dropped >= 4
+    held.set()
+    worker.close()

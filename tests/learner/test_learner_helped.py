@@ -1,0 +1,84 @@
+"""Labels of what helped: from the page's choice, from the session's next success, from self-play."""
+
+from __future__ import annotations
+
+import pytest
+
+from bandstand.bandit.abstention import Abstention
+from bandstand.bandit.abstention_train import FEWEST
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.engine.ablation import ablate
+from bandstand.feedback.ablation import ablation_event
+from bandstand.feedback.joined import joined
+from bandstand.learner.helped import labelled, lesson_labels, train_helped, with_estimates
+from bandstand.learner.selfplay import SelfPlay
+
+
+@pytest.fixture
+def lived(small):
+    """Searches with their records: one satisfied, one that failed before another wording succeeded, one left alone."""
+    home = small.home
+
+    def search(text, session):
+        result = small.search(text, session=session, user="ana")
+        columns, scorer = home.catalog.columns, home.brains().scorer
+        record = ablate(home.engine, result.impression.query, columns, scorer, shown=result.impression)
+        home.log.append_events([ablation_event(record, result.impression.query, now=small.clock())])
+        small.clock.pass_(10)
+        return result
+
+    first = search("hello", "s1")
+    small.play("hello", on=first)
+    failed = search("hurt nine", "s2")
+    again = search("hurt nails", "s2")
+    small.play("hurt-nin", on=again)
+    alone = search("so what", "s3")
+    home.log.flush()
+    return small, {"first": first, "failed": failed, "again": again, "alone": alone}
+
+
+def test_what_was_wanted_is_known_from_the_page_or_from_the_session(lived):
+    small, searches = lived
+    found = {each.query.id: each for each in labelled(joined(small.home.log))}
+    names = {name: result.impression.query.id for name, result in searches.items()}
+    assert set(found) == {names["first"], names["failed"], names["again"]}
+    assert found[names["first"]].wanted == {"hello"}
+    assert found[names["failed"]].wanted == {"hurt-nin"}
+    assert found[names["failed"]].weight == 0.5
+    assert found[names["again"]].weight == 1.0
+    assert set(found[names["again"]].verdicts()) == set(EXPENSIVE)
+
+
+@pytest.fixture
+def lessons(small):
+    play = SelfPlay(engine=small.home.engine, catalog=small.home.catalog, memory=small.home.memory)
+    return list(play.lessons(FEWEST + 40, seed=2))
+
+
+def test_self_play_is_labelled_trained_on_and_published(small, lessons):
+    home = small.home
+    labels = lesson_labels(lessons, home.catalog.columns, home.brains().scorer)
+    assert len(labels) == len(lessons)
+    trained = train_helped(home.models, labels, joined(home.log), seed=1)
+    assert trained is not None
+    home.refresh()
+    version = home.models.pointer("abstention").current
+    assert home.brains().abstention.version == version
+    assert home.brains().policies["selective"].version.startswith(version)
+    assert set(home.brains().worth) == set(EXPENSIVE)
+    taught = list(with_estimates(lessons, trained))
+    seen = {arm.arm: dict(arm.context)["helps"] for arm in taught[0].impression.decision.arms}
+    assert [seen[arm] for arm in EXPENSIVE] == trained.held_out[0].tolist()
+    assert seen["memory"] == 0.0
+    assert Abstention(home.models.get("abstention", version)).names
+
+
+def test_too_little_trains_nothing(small, lessons):
+    labels = lesson_labels(lessons[:20], small.home.catalog.columns, small.home.brains().scorer)
+    assert train_helped(small.home.models, labels, joined(small.home.log), seed=1) is None
+    assert small.home.models.pointer("abstention") is None
+
+
+def test_without_a_score_every_expensive_arm_plays(small):
+    played = small.search("halo", policy="selective").impression.decision
+    assert all(arm.depth for arm in played.arms if arm.propensity > 0.5)
