@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.errors import ModelError
+from bandstand.feedback.ablation import Ablation
 from bandstand.types import DEPTHS, ArmDecision, Impression, Mask, Matrix, Ordinals, Scores
 
 Scorer = Callable[[Matrix], Scores]
@@ -174,8 +175,35 @@ def depth_labels(
     return labels
 
 
+def recorded_differences(record: Ablation, impression: Impression, grades: Mapping[int, float]) -> dict[str, float]:
+    """What each expensive arm that played at full depth added to the page, from the pages recorded with and without it.
+
+    D(arm) = V(page of what played) - V(page without the arm), as in `difference_rewards`, but ranked from all
+    candidates and counted over the recorded page: below it, nobody looks. Empty where an expensive arm played less deep, since
+    no such page was recorded, and where nothing satisfied.
+    """
+    depths = {arm.arm: arm.depth for arm in impression.decision.arms if arm.arm in record.arms and arm.depth}
+    names = dict(zip(impression.ordinals.tolist(), impression.entity_ids, strict=True))
+    wanted = {names[ordinal]: grade for ordinal, grade in grades.items() if ordinal in names}
+    if not wanted or any(depth < DEPTHS[-1] for depth in depths.values()):
+        return {}
+
+    def value(played: frozenset[str]) -> float:
+        positions = [record.rank(played, {entity}) or math.inf for entity in wanted]
+        return float(page_value(list(wanted.values()), positions))
+
+    full = frozenset(depths)
+    return {arm: value(full) - value(full - {arm}) for arm in full}
+
+
 def impression_labels(
-    impression: Impression, grades: Mapping[int, float], score: Scorer, *, price: float, cost: CostOf
+    impression: Impression,
+    grades: Mapping[int, float],
+    score: Scorer,
+    *,
+    price: float,
+    cost: CostOf,
+    exact: Mapping[str, float] | None = None,
 ) -> list[DepthLabel]:
     """Every label that a search teaches, with one call of ``score`` (none where nothing satisfied).
 
@@ -188,9 +216,11 @@ def impression_labels(
         score: The ranker that orders the page again.
         price: As in `depth_labels`.
         cost: As in `depth_labels`.
+        exact: By arm, the difference at the chosen depth, where it is known better than from the logged head.
     """
     failed = {outcome.arm for outcome in impression.outcomes if outcome.status == "failed"}
     weighed = [arm for arm in impression.decision.arms if arm.context and arm.arm not in failed]
     head = RankedHead.of(impression, grades)
     differences = difference_rewards(head, {arm.arm: arm.depth for arm in weighed}, score)
+    differences |= {arm: (*differences[arm][:-1], gap) for arm, gap in (exact or {}).items() if arm in differences}
     return [label for arm in weighed for label in depth_labels(arm, differences[arm.arm], price=price, cost=cost)]

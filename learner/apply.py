@@ -18,6 +18,7 @@ from bandstand.learner.judge import REWARD_MODEL
 from bandstand.learner.ledger import Ledger
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
 from bandstand.learner.rate_budget import RateBudgets
+from bandstand.learner.recorded import Recorded
 from bandstand.learner.sessions import Sessions, hashed
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
@@ -53,6 +54,7 @@ class Applier:
         self._sources = sources
         self._settings = settings
         self._open = OpenSearches(batch)
+        self._recorded = Recorded(batch, self._open)
         self._sessions = Sessions(batch)
         self._judge = sources.judge
         self._actions = Actions(batch, self._open, sources, settings, self._impression)
@@ -72,7 +74,8 @@ class Applier:
         if isinstance(record, Impression):
             self._search(record, entry.time)
         elif isinstance(record, Event):
-            self._actions.apply(record, entry.time)
+            if not self._recorded.keep(record):
+                self._actions.apply(record, entry.time)
         else:
             self._control(record, entry)
 
@@ -104,7 +107,7 @@ class Applier:
     def _settled(self, impression: Impression, search: OpenSearch) -> None:
         """What a settled search teaches the bandit, and adds to the books."""
         query, grades = impression.query, self._judge.grades(impression, search)
-        labels = self._bandit.learn(impression, grades)
+        labels = self._bandit.learn(impression, grades, record=self._recorded.take(query.id))
         reward = max(grades.values(), default=0.0)
         self._ledger.add(query.time, account(impression, grades, labels, acted=bool(search.outcomes)))
         satisfied = reward >= SATISFIED
@@ -130,6 +133,7 @@ class Applier:
         self._batch.forget_user(user)
         for search in self._open.of(hashed(user)):
             self._open.remove(search)
+            self._recorded.take(search.query_id)
         self._sessions.forget(hashed(user))
         Hunches(self._batch).forget(hashed(user))
         self._asked.forget(hashed(user))

@@ -8,9 +8,10 @@ import numpy as np
 import structlog
 
 from bandstand.bandit.cost import ArmStats
-from bandstand.bandit.reward import RANK_SUFFIX, DepthLabel, Scorer, impression_labels
+from bandstand.bandit.reward import RANK_SUFFIX, DepthLabel, Scorer, impression_labels, recorded_differences
 from bandstand.bandit.vw_model import VwModel
 from bandstand.errors import ModelError, StorageError
+from bandstand.feedback.ablation import Ablation
 from bandstand.learner.open_searches import KeyValue
 from bandstand.ranker.features import feature_names
 from bandstand.types import ARMS, Impression
@@ -67,16 +68,23 @@ class BanditLearner:
                 self._stats.record_cost(outcome.arm, depths[outcome.arm], outcome.took_ms)
         self._changed.add(_STATS)
 
-    def learn(self, impression: Impression, grades: Mapping[int, float]) -> list[DepthLabel]:
+    def learn(
+        self, impression: Impression, grades: Mapping[int, float], *, record: Ablation | None = None
+    ) -> list[DepthLabel]:
         """Learn from a settled search; returns the labels that it gave.
 
-        ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. A search that was logged
+        ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
+        would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
+        A search that was logged
         with other features than are computed now teaches nothing: no ranker could order its page again.
         """
         if impression.feature_names != feature_names(ARMS):
             return []
         score = self._scorer_of(impression.models.get("ranker", ""))
-        labels = impression_labels(impression, grades, score, price=self._cost_weight, cost=self._stats.cost)
+        exact = {} if record is None else recorded_differences(record, impression, grades)
+        labels = impression_labels(
+            impression, grades, score, price=self._cost_weight, cost=self._stats.cost, exact=exact
+        )
         self._model.learn_labels(impression.decision.arms, labels)
         self._record_yields(impression, grades)
         self._changed |= {_MODEL, _STATS} if labels else {_STATS}

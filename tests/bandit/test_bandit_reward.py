@@ -18,8 +18,10 @@ from bandstand.bandit.reward import (
     difference_rewards,
     impression_labels,
     page_value,
+    recorded_differences,
 )
 from bandstand.errors import ModelError
+from bandstand.feedback.ablation import Ablation
 from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Impression, Matrix, Query, Scores
 
 NAMES = ("lexical.score", "lexical.rr", "dense.score", "dense.rr", "popularity")
@@ -270,3 +272,37 @@ def test_an_arm_that_failed_teaches_nothing() -> None:
         ArmDecision(arm="dense", depth=10, context=SEEN), outcomes=(ArmOutcome(arm="dense", status="failed"),)
     )
     assert impression_labels(logged, {90: 1.0}, SumOfScores(), price=0.1, cost=modelled_cost) == []
+
+
+def recorded(pages):
+    """Pages of two expensive arms by who played, as letters; ordinals of the impression are their places in "abc"."""
+    arms = ("trigram", "dense")
+    return Ablation(query_id="q", arms=arms, pages={frozenset(k): v for k, v in pages.items()}, context=(), yields={})
+
+
+def searched(**depths):
+    decisions = tuple(ArmDecision(arm=arm, depth=depth, context=(("bias", 1.0),)) for arm, depth in depths.items())
+    return Impression(
+        query=Query(id="q", text="x", normalized="x"), decision=Decision(policy="bandit", version="1", arms=decisions),
+        outcomes=(), entity_ids=("a", "b", "c"), ordinals=np.arange(3, dtype=np.int32),
+        scores=np.zeros(3, np.float32), features=np.zeros((3, 0), np.float32), feature_names=(), shown=3,
+    )  # fmt: skip
+
+
+PAGES = {(): ("b", "c"), ("trigram",): ("b", "a"), ("dense",): ("a", "b"), ("trigram", "dense"): ("a", "b", "c")}
+
+
+def test_a_record_gives_the_exact_difference():
+    both = recorded_differences(recorded(PAGES), searched(trigram=200, dense=200), {0: 1.0})
+    assert both == {"trigram": 0.0, "dense": 0.5}
+    assert recorded_differences(recorded(PAGES), searched(trigram=200, dense=0), {0: 1.0}) == {"trigram": 0.5}
+    assert recorded_differences(recorded(PAGES), searched(trigram=200, dense=200), {0: 0.5, 1: 0.5}) == {
+        "trigram": 0.0,
+        "dense": 0.0,
+    }
+
+
+def test_a_record_says_nothing_of_smaller_depths_nor_of_who_was_not_satisfied():
+    assert recorded_differences(recorded(PAGES), searched(trigram=50, dense=200), {0: 1.0}) == {}
+    assert recorded_differences(recorded(PAGES), searched(trigram=200), {}) == {}
+    assert recorded_differences(recorded(PAGES), searched(trigram=200), {9: 1.0}) == {}
