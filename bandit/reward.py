@@ -179,8 +179,8 @@ def recorded_differences(record: Ablation, impression: Impression, grades: Mappi
     """What each expensive arm that played at full depth added to the page, from the pages recorded with and without it.
 
     D(arm) = V(page of what played) - V(page without the arm), as in `difference_rewards`, but ranked from all
-    candidates and counted over the recorded page: below it, nobody looks. Empty where an expensive arm played less deep, since
-    no such page was recorded, and where nothing satisfied.
+    candidates and counted over the recorded page: below it, nobody looks. Empty where an expensive arm played less
+    deep, since no such page was recorded, and where nothing satisfied.
     """
     depths = {arm.arm: arm.depth for arm in impression.decision.arms if arm.arm in record.arms and arm.depth}
     names = dict(zip(impression.ordinals.tolist(), impression.entity_ids, strict=True))

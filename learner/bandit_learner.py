@@ -75,8 +75,8 @@ class BanditLearner:
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
-        A search that was logged
-        with other features than are computed now teaches nothing: no ranker could order its page again.
+        A search that was logged with other features than are computed now teaches nothing: no ranker could order its
+        page again.
         """
         if impression.feature_names != feature_names(ARMS):
             return []
