@@ -71,7 +71,8 @@ class Experiment:
 
     ``titles`` and ``nicknames`` are how many distinct queries of these there are, ``playlists`` how many at most;
     ``new_titles`` are drawn without repetition. ``gap_s`` seconds lie between two sessions: more than one lasts.
-    ``baits`` tracks look better than they are. ``platform`` are settings that make figures comparable: the prototype
+    ``baits`` tracks look better than they are. With ``habits``, titles are asked for as in
+    `bandstand.replay.simulate.habits`. ``platform`` are settings that make figures comparable: the prototype
     had no threshold of users who must agree.
     """
 
@@ -86,6 +87,7 @@ class Experiment:
     gap_s: float = 75.0
     listeners: Listeners = Listeners()
     baits: int = 0
+    habits: bool = False
     drift: Drift | None = None
     platform: tuple[tuple[str, object], ...] = (("agree_users", 1),)
 

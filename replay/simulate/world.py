@@ -12,6 +12,7 @@ from bandstand.catalog.text import normalize, terms
 from bandstand.errors import BadInput
 from bandstand.replay.simulate.dataset import Music
 from bandstand.replay.simulate.experiments import Experiment, QueryClass
+from bandstand.replay.simulate.habits import habitual
 from bandstand.replay.simulate.typing_slips import misspelt
 from bandstand.types import Entity
 
@@ -116,7 +117,7 @@ class _Pools:
     """The distinct queries of each class, made once; no two have the same normalised text."""
 
     def __init__(self, music: Music, experiment: Experiment, rng: np.random.Generator) -> None:
-        self._rng = rng
+        self._rng, self._habits = rng, experiment.habits
         drift = experiment.drift
         order = rng.permutation(len(music.tracks))
         held = order[: drift.releases] if drift is not None else order[:0]
@@ -157,7 +158,10 @@ class _Pools:
         for track in tracks:
             if len(needs) == count:
                 break
-            text = track.title if self._rng.random() < 0.5 else full_name(track)
+            if self._habits:
+                text = habitual(track, self._rng)
+            else:
+                text = track.title if self._rng.random() < 0.5 else full_name(track)
             self._add(needs, text, (track.id,), query_class)
         return needs
 

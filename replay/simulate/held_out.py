@@ -1,0 +1,132 @@
+"""A catalogue that nobody has searched: how good are its first searches, by how the platform was prepared?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.catalog.text import normalize
+from bandstand.memory_index.generator import GENERATOR_FILE
+from bandstand.memory_index.generator_training import Counted, count_pairs
+from bandstand.replay.clock import VirtualClock
+from bandstand.replay.contestants import contestant
+from bandstand.replay.recorder import rows_path
+from bandstand.replay.rows import RowFile
+from bandstand.replay.simulate.dataset import Music
+from bandstand.replay.simulate.experiments import Experiment, Shares
+from bandstand.replay.simulate.loop import Loop
+from bandstand.replay.simulate.scene import Told
+from bandstand.replay.simulate.settings import SimulateSettings
+from bandstand.replay.simulate.tally import Tally, tally_of
+from bandstand.replay.simulate.world import World
+from bandstand.replay.stage import Stage
+from bandstand.settings import load_settings
+from bandstand.types import Entity
+
+PREPARED: Mapping[str, Mapping[str, object]] = {
+    "no self-play": {"selfplay_queries": 0, "generator": False},
+    "templates": {"generator": False},
+    "generator": {"generator": True},
+}
+"""How a home is prepared before its first search, by the settings that differ."""
+
+SHARES: Shares = {"new title": 0.75, "new title misspelt": 0.25}
+
+
+FIRST = 1_000
+"""Searches that are looked at, unless the settings limit them further."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """``tallies`` by how the home was prepared: the same searches in the same order; what the generator was taught."""
+
+    tallies: dict[str, Tally]
+    taught: Counted
+
+
+def held_out(music: Music, folder: Path, settings: SimulateSettings, told: Told = lambda *_: None) -> HeldOut:
+    """Teach a generator with what people typed in one half of the artists; then serve the other half, new, each way.
+
+    No artist is in both halves. Habits (`bandstand.replay.simulate.habits`) are the same in both; slips of the pen are
+    drawn anew. The bandit decides, and everything learns as it would.
+    """
+    known, new = _halves(music, settings.seed)
+    taught = count_pairs(_typed(known, settings.seed + 1_000))
+    world = World(new, _experiment(new, settings.limit or FIRST), seed=settings.seed)
+    scene = HeldOutScene(world=world, settings=settings, folder=folder, generator=taught.generator.to_bytes())
+    return HeldOut(tallies={name: scene.play(name, told) for name in PREPARED}, taught=taught)
+
+
+def _halves(music: Music, seed: int) -> tuple[Music, Music]:
+    """Tracks by their first artist: seen, and new."""
+    tracks: tuple[list[int], list[int]] = ([], [])
+    for at, track in enumerate(music.tracks):
+        artist = f"{seed}/{normalize(track.artists[0]) if track.artists else track.id}"
+        tracks[blake2b(artist.encode("utf-8", "replace"), digest_size=1).digest()[0] % 2].append(at)
+    return (
+        replace(music, tracks=tuple(music.tracks[at] for at in tracks[0]), playlists={}),
+        replace(music, tracks=tuple(music.tracks[at] for at in tracks[1]), playlists={}),
+    )
+
+
+def _experiment(music: Music, searches: int) -> Experiment:
+    return Experiment(
+        name="held-out",
+        searches=searches,
+        shares=SHARES,
+        titles=0,
+        nicknames=0,
+        new_titles=min(len(music.tracks), 12_000),
+        habits=True,
+    )
+
+
+def _typed(music: Music, seed: int, pairs: int = 4_000) -> list[tuple[str, Entity]]:
+    """What was typed in a world, and the track that it was for, as a log would hold them."""
+    world = World(music, _experiment(music, min(pairs, len(music.tracks) // 2)), seed=seed)
+    by_id = {track.id: track for track in music.tracks}
+    needs = [world.need(number) for number in range(world.experiment.searches)]
+    return [(normalize(need.text), by_id[need.wanted[0]]) for need in needs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutScene:
+    """The new half of the artists, before anybody has searched it, and the generator from the other half."""
+
+    world: World
+    settings: SimulateSettings
+    folder: Path
+    generator: bytes
+
+    def play(self, prepared: str, told: Told) -> Tally:
+        """Prepare a home in one way (`PREPARED`) and make the first searches; what was played before is read."""
+        here = self.folder / prepared.replace(" ", "-")
+        if (here / "tally.npz").exists():
+            return Tally.load(here / "tally.npz")
+        here.mkdir(parents=True, exist_ok=True)
+        common = {"home": here / "home", "seed": self.settings.seed, "deadline_ms": 60_000.0, "agree_users": 1}
+        platform = load_settings(**{**common, **dict(self.settings.platform), **PREPARED[prepared]})
+        rows = RowFile(rows_path(here, "bandit"), length=0)
+        with Stage(platform, VirtualClock(self.settings.start)) as stage:
+            models = stage.storage.models
+            models.promote("generator", models.publish("generator", {GENERATOR_FILE: self.generator}))
+            stage.release(self.world.released)
+            stage.play_lessons()
+            loop = Loop(stage, self.world, contestant("bandit"), self.settings)
+            searches = self.world.experiment.searches
+            tally = tally_of(loop.play(rows, lambda done: told(prepared, done, searches)))
+        rows.close()
+        tally.save(here / "tally.npz")
+        return tally
+
+
+def success_at(tally: Tally, k: int) -> NDArray[np.bool_]:
+    """Whether something right was among the first ``k``, bool (n,)."""
+    found: NDArray[np.bool_] = (tally.ranks > 0) & (tally.ranks <= k)
+    return found
