@@ -85,7 +85,7 @@ def _learned(storage: Storage) -> bool:
 
 def export(
     path: Annotated[Path, typer.Argument(help="File to write.")],
-    form: Annotated[str, typer.Option("--format", help="ubi, trec, qrels, svmlight, dsjson or obp.")] = "ubi",
+    form: Annotated[str, typer.Option("--format", help="ubi, trec, qrels, svmlight, dsjson, helped or obp.")] = "ubi",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:

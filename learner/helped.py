@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,64 +13,23 @@ from bandstand.bandit.cost import EXPENSIVE
 from bandstand.catalog.columns import Columns
 from bandstand.engine.ablation import seen_before, subset_pages
 from bandstand.errors import BadInput
-from bandstand.feedback.ablation import Ablation, Played, Verdict, ablation_of, ladder
+from bandstand.feedback.ablation import Played, Verdict, ladder
 from bandstand.feedback.joined import Joined
-from bandstand.feedback.sessions import relabel_share
+from bandstand.feedback.labelled import labelled
 from bandstand.learner.lesson import Lesson
 from bandstand.models import ModelCard, ModelRegistry
 from bandstand.ranker.base import Scorer
-from bandstand.types import Query
 
 LESSON_WEIGHT = 0.5
 """What a lesson's label counts beside 1 for one of a real search, once there are enough of these."""
-
-_WAITING = 1_000
-"""Failed searches whose session may still tell what was wanted; a session is over long before there are more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledSearch:
-    """A logged search whose want is known: its record, what was wanted, and how sure that is, in (0, 1]."""
-
-    query: Query
-    ablation: Ablation
-    wanted: frozenset[str]
-    weight: float
-
-    def verdicts(self) -> dict[str, Verdict]:
-        """What each expensive arm did for it."""
-        return self.ablation.verdicts(self.wanted)
-
-
-def labelled(searches: Iterable[Joined]) -> Iterator[LabelledSearch]:
-    """The recorded searches whose want is known, from searches in the order of the log.
-
-    What was wanted is what satisfied best on the page. Where nothing did, it is what satisfied on the next searches of
-    the same session for the same need (`relabel_share`, which is then the weight): without these, an arm that was left
-    out could never be seen to have been missed.
-    """
-    waiting: OrderedDict[str, list[tuple[Query, Ablation]]] = OrderedDict()
-    for search in searches:
-        query, wanted = search.impression.query, _wanted(search)
-        record = next((found for event in search.events if (found := ablation_of(event)) is not None), None)
-        if wanted and record is not None and record.arms == EXPENSIVE:
-            yield LabelledSearch(query=query, ablation=record, wanted=wanted, weight=1.0)
-        if query.session_id is None:
-            continue
-        if wanted:
-            for earlier, failed in waiting.pop(query.session_id, []):
-                if share := relabel_share(earlier, query):
-                    yield LabelledSearch(query=earlier, ablation=failed, wanted=wanted, weight=share)
-        elif record is not None and record.arms == EXPENSIVE:
-            waiting.setdefault(query.session_id, []).append((query, record))
-            while len(waiting) > _WAITING:
-                waiting.popitem(last=False)
 
 
 def log_labels(searches: Iterable[Joined]) -> Iterator[HelpLabel]:
     """`labelled` searches as training labels."""
     for search in labelled(searches):
         record = search.ablation
+        if record.arms != EXPENSIVE:
+            continue  # recorded when other arms counted as expensive
         yield _label(record.context, record.yields, search.verdicts(), search.query.normalized, search.weight)
 
 
@@ -132,14 +90,6 @@ def train_helped(
     )
     models.promote("abstention", models.publish("abstention", trained.files(), card), automatic=True)
     return trained
-
-
-def _wanted(search: Joined) -> frozenset[str]:
-    """The entities that satisfied best; empty where nothing did."""
-    outcome = search.outcome()
-    grades = dict(zip(search.impression.entity_ids, outcome.grades.tolist(), strict=True)) | dict(outcome.outside)
-    best = max(grades.values(), default=0.0)
-    return frozenset(entity for entity, grade in grades.items() if best > 0 and grade == best)
 
 
 def _label(

@@ -9,6 +9,7 @@ from typing import IO
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.formats.dsjson import write_dsjson
+from bandstand.feedback.formats.helped import write_helped
 from bandstand.feedback.formats.obp import write_obp
 from bandstand.feedback.formats.svmlight import write_svmlight
 from bandstand.feedback.formats.trec import write_qrels, write_run
@@ -24,6 +25,7 @@ _WRITERS: dict[str, _Writer] = {
     "qrels": lambda log, window, out: write_qrels(joined(log, window), out),
     "svmlight": lambda log, window, out: write_svmlight(joined(log, window), out),
     "dsjson": lambda log, window, out: write_dsjson(joined(log, window), out),
+    "helped": lambda log, window, out: write_helped(joined(log, window), out),
     "obp": lambda log, window, out: write_obp(joined(log, window), out),
 }
 

@@ -171,7 +171,7 @@ def test_an_empty_log_in_every_format(log, fmt, tmp_path):
 
 
 def test_an_unknown_format_lists_the_known_ones(log):
-    with pytest.raises(BadInput, match="ubi, trec, qrels, svmlight, dsjson, obp"):
+    with pytest.raises(BadInput, match="ubi, trec, qrels, svmlight, dsjson, helped, obp"):
         export(log, "parquet", io.BytesIO())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import orjson
 import pytest
 
 from bandstand.bandit.abstention import Abstention
@@ -9,8 +12,10 @@ from bandstand.bandit.abstention_train import FEWEST
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ablation_event
+from bandstand.feedback.formats.export import export
 from bandstand.feedback.joined import joined
-from bandstand.learner.helped import labelled, lesson_labels, train_helped, with_estimates
+from bandstand.feedback.labelled import labelled
+from bandstand.learner.helped import lesson_labels, train_helped, with_estimates
 from bandstand.learner.selfplay import SelfPlay
 
 
@@ -47,6 +52,16 @@ def test_what_was_wanted_is_known_from_the_page_or_from_the_session(lived):
     assert found[names["failed"]].weight == 0.5
     assert found[names["again"]].weight == 1.0
     assert set(found[names["again"]].verdicts()) == set(EXPENSIVE)
+
+
+def test_the_labels_are_exported(lived):
+    small, searches = lived
+    written = io.BytesIO()
+    assert export(small.home.log, "helped", written) == 3 * len(EXPENSIVE)
+    lines = [orjson.loads(line) for line in written.getvalue().splitlines()]
+    assert {line["arm"] for line in lines} == set(EXPENSIVE)
+    failed = searches["failed"].impression.query.id
+    assert {line["weight"] for line in lines if line["query_id"] == failed} == {0.5}
 
 
 @pytest.fixture
