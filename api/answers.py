@@ -272,6 +272,12 @@ class BulkAnswer(Answer):
     searchable: bool | Nothing = Field(None, description="Only with `wait`: whether that was reached in time")
 
 
+class SynonymsAnswer(Answer):
+    """The operator's synonyms, an entry a line."""
+
+    synonyms: list[str]
+
+
 class DeletedAnswer(Answer):
     """How many logged records of a user there were."""
 

@@ -24,6 +24,7 @@ from bandstand.api import (
     related,
     search,
     served,
+    synonyms,
     users,
 )
 from bandstand.api.body_limit import BodyLimit
@@ -45,6 +46,7 @@ _ROUTES = (
     events,
     related,
     entities,
+    synonyms,
     users,
     models,
     dashboard,

@@ -98,6 +98,20 @@ class SearchBody(BaseModel):
         )
 
 
+MAX_SYNONYM = 2_000
+"""Characters of one line of the synonym table."""
+
+
+class SynonymBody(BaseModel):
+    """`POST /v1/synonyms`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: Annotated[str, Field(min_length=1, max_length=MAX_SYNONYM)] = Field(
+        description="'phrase, phrase -> slot:value 0.8' or 'phrase = phrase'"
+    )
+
+
 JsonSchema = dict[str, Any]
 
 _TEXT: JsonSchema = {"type": "string"}

@@ -24,6 +24,7 @@ from bandstand.cli import (
     ope,
     search,
     serve,
+    synonyms,
 )
 from bandstand.errors import BadInput, BandstandError
 
@@ -49,6 +50,7 @@ app.command("simulate")(evaluate.simulate)
 app.command("ope")(ope.ope)
 app.command("estimates")(estimates.estimates)
 app.add_typer(memory.app, name="memory")
+app.add_typer(synonyms.app, name="synonyms")
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130

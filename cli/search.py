@@ -27,6 +27,9 @@ def search(
     policy: Annotated[
         str | None, typer.Option(help="bandit (default), all, lexical, dense, memory, hybrid or random.")
     ] = None,
+    literal: Annotated[
+        bool, typer.Option("--literal", help="Answer what is typed, whatever it is a slip for.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hit stands where it stands.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -47,6 +50,7 @@ def search(
             kinds=kinds,
             policy=policy or storage.settings.default_policy,
             explain=explain,
+            correct=not literal,
         )
         result = searching.engine.search(request)
     if json:
@@ -56,6 +60,13 @@ def search(
 
 
 def _show(result: SearchResult) -> None:
+    from bandstand.engine.answers import correction_json
+
+    corrected = correction_json(result.impression)
+    if corrected is not None and corrected["mode"] == "showing":
+        out.print(f"showing results for {plain(corrected['text'])}; for what was typed: --literal")
+    elif corrected is not None:
+        out.print(f"did you mean {plain(corrected['text'])}?")
     table = Table(box=None, pad_edge=False)
     for name in ("#", "title", "by", "album", "year", "kind", "found by"):
         table.add_column(name)

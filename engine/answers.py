@@ -106,14 +106,14 @@ def related_json(found: Sequence[RelatedEntity]) -> list[Json]:
 
 def _head(impression: Impression) -> Json:
     query = impression.query
-    corrected = _correction_json(impression)
+    corrected = correction_json(impression)
     return {
         "query_id": query.id,
         "query": {"text": query.text, "normalized": query.normalized, "corrected": corrected},
     }
 
 
-def _correction_json(impression: Impression) -> Json | None:
+def correction_json(impression: Impression) -> Json | None:
     """What was searched for instead of what was typed, or may have been meant: a remembered query before a guess."""
     query, correction = impression.query, impression.query.correction
     if impression.corrected is not None and query.meant == query.normalized:

@@ -56,7 +56,8 @@ class SenseFinder:
         """The senses of every span that has any, the likeliest first; each single word has at least that of a word."""
         vocabulary = self._lexicon.vocabulary
         forms = [word_variants(word, vocabulary) for word in words]
-        spans = list(span_variants(words, forms, [vocabulary.weight(word) > 0 for word in words]))
+        typed = list(span_variants(words, forms, [vocabulary.weight(word) > 0 for word in words]))
+        spans = [*typed, *(other for at in typed for other in self._equal(at))]
         found = dict[Span, _Drafts]()
         for at, meanings in zip(spans, self._lexicon.meanings([at.form.text for at in spans]), strict=True):
             drafts = found.setdefault((at.start, at.end), {})
@@ -105,12 +106,14 @@ class SenseFinder:
                 draft = _Draft(prior, slot.confidence * form.factor, 1.0, form.edits, ())
                 _keep(drafts, (slot.name, slot.value), draft)
 
+    def _equal(self, at: SpanVariant) -> Iterator[SpanVariant]:
+        """The phrases for which the table lets a phrase stand."""
+        for other in self._synonyms.equals.get(at.form.text, ()):
+            yield at._replace(form=at.form._replace(text=other, factor=at.form.factor * EQUAL))
+
     def _meanings(self, phrase: str) -> Iterator[Slot]:
         yield from self._values.get(phrase, ())
         yield from self._synonyms.meanings.get(phrase, ())
-        for other in self._synonyms.equals.get(phrase, ()):
-            for slot in (*self._values.get(other, ()), *self._synonyms.meanings.get(other, ())):
-                yield Slot(slot.name, slot.value, slot.confidence * EQUAL)
         if (years := period(phrase)) is not None:
             yield years
 

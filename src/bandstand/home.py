@@ -51,6 +51,7 @@ class Home:
         self.catalog = Catalog(self.store, warm=storage.cluster is not None)
         self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
         self._understood = understood = Understood(storage, self.catalog)
+        self.synonyms = understood.synonyms
         self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
         encoder = encoder or open_encoder(settings, storage.paths)
         self._arms = open_arms(storage, self.catalog, encoder, understood.understanding)

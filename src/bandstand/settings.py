@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         "bandit", description="Policy of a search that names none"
     )
     mix_kinds: bool = Field(True, description="Whether a page mixes kinds (tracks, artists, ...) by likelihood")
+    synonyms: Path | None = Field(
+        None,
+        description="Table of synonyms that replaces `synonyms.txt` of the home; on several machines one that all see",
+    )
     deny_list: Path | None = Field(
         None, description="File of words and phrases, one a line, that are never suggested; read again when it changes"
     )

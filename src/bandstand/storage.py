@@ -30,6 +30,7 @@ from bandstand.retrievers.encoder_hashing import HashingEncoder
 from bandstand.retrievers.vectors import VectorStore
 from bandstand.settings import Settings
 from bandstand.types import Clock
+from bandstand.understanding.synonym_file import SynonymFile
 
 
 class Paths:
@@ -51,6 +52,7 @@ class Paths:
         self.estimates = home / "estimates.json"
         self.rejects = home / "rejects.ndjson"
         self.resume = home / "ingest.json"
+        self.synonyms = home / "synonyms.txt"
 
     def create(self) -> None:
         """Make the home folder.
@@ -75,6 +77,11 @@ def memory_settings(settings: Settings) -> MemorySettings:
         agree_users=settings.agree_users,
         max_queries=settings.max_queries,
     )
+
+
+def synonym_file(settings: Settings) -> SynonymFile:
+    """The operator's synonyms: those of the home, or the file that the settings name."""
+    return SynonymFile(settings.synonyms or Paths(settings.home).synonyms)
 
 
 def open_encoder(settings: Settings, paths: Paths) -> Encoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bandstand.catalog.columns import Catalog
-from bandstand.storage import Storage
+from bandstand.storage import Storage, synonym_file
 from bandstand.understanding.spelling import Speller
 from bandstand.understanding.understanding import Understanding
 
@@ -16,10 +16,14 @@ class Understood:
         self._memory = storage.memory
         self.understanding = Understanding(catalog, evidence=storage.memory.senses)
         self.speller = Speller(self.understanding.lexicon)
+        self.synonyms = synonym_file(storage.settings)
         self._learned = 0
 
     def refresh(self) -> None:
-        """Take in what the catalogue has new, and queries that people have used with success since."""
+        """Take in what is new: in the catalogue, in the operator's synonyms, and among queries that led somewhere."""
+        synonyms = self.synonyms.changed()
+        if synonyms is not None:
+            self.understanding.use(synonyms)
         self.understanding.refresh()
         self._learned, queries = self._memory.successful(self._learned)
         for text, clicks in queries:

@@ -17,6 +17,8 @@ GUARDED = [
     ("DELETE", "/v1/users/x"),
     ("POST", "/v1/models/ranker/promote"),
     ("POST", "/v1/models/ranker/rollback"),
+    ("POST", "/v1/synonyms"),
+    ("DELETE", "/v1/synonyms?line=x"),
 ]
 
 

@@ -135,6 +135,13 @@ class TestSearch:
         assert {hit["kind"] for hit in answer["hits"]} == {"track"}
         assert "explain" in cli("search", "halo", "--json", "--explain").json()["hits"][0]
 
+    def test_a_correction_is_said_and_can_be_declined(self, cli):
+        assert "showing results for beyonce" in cli("search", "beyonec").out
+        declined = cli("search", "beyonec", "--literal")
+        assert "showing results" not in declined.out
+        answer = cli("search", "beyonec", "--json").json()["query"]["corrected"]
+        assert (answer["text"], answer["mode"]) == ("beyonce", "showing")
+
     def test_a_further_page(self, cli):
         first = cli("search", "halo", "--policy", "all", "--json", "-k", 2).json()
         later = cli("search", "halo", "--query-id", first["query_id"], "--offset", 2, "-k", 2, "--json").json()
@@ -204,6 +211,20 @@ class TestModels:
     @pytest.mark.usefixtures("held")
     def test_train_works_beside_a_server(self, cli):
         assert cli("train", "--json").json()["promoted"] is True
+
+
+class TestSynonyms:
+    LINE = "the loud one = u2"
+
+    def test_list_add_remove(self, cli):
+        assert "no synonyms of its own" in cli("synonyms", "list").out
+        assert cli("synonyms", "add", self.LINE).out.strip() == self.LINE
+        assert cli("synonyms", "list", "--json").json() == {"synonyms": [self.LINE]}
+        assert cli("synonyms", "remove", self.LINE, "--json").json() == {"synonyms": []}
+
+    def test_what_is_wrong_exits_2_and_what_is_not_there_1(self, cli):
+        assert cli("synonyms", "add", "just words").code == 2
+        assert cli("synonyms", "remove", self.LINE).code == 1
 
 
 class TestExport:

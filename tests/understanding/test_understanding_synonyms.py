@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
-from bandstand.errors import BadInput, StorageError
+from bandstand.errors import BadInput, NotFound, StorageError
 from bandstand.types import Slot
-from bandstand.understanding.synonyms import load_synonyms, parse_synonyms
+from bandstand.understanding.synonym_file import SynonymFile
+from bandstand.understanding.synonyms import EQUAL, load_synonyms, parse_synonyms
 
 
 def test_both_kinds_of_lines():
@@ -75,3 +77,61 @@ def test_a_table_changes_readings_at_once(own):
 
 def test_values_that_the_catalogue_lacks_are_no_readings(small):
     assert "language" not in small.best("hindi")
+
+
+def test_an_equal_phrase_stands_for_a_name(own):
+    own.understanding.use(parse_synonyms("the boss of pop = taylor swift"))
+    (best,) = own.senses("the boss of pop")
+    assert (best.slot, best.value, best.likelihood) == ("artist", "taylor swift", pytest.approx(EQUAL))
+    assert set(own.found(own.structured, "the boss of pop")[:3]) == {"taylor", "love-story", "shake"}
+
+
+class TestFile:
+    @pytest.fixture
+    def table(self, tmp_path):
+        return SynonymFile(tmp_path / "home" / "synonyms.txt")
+
+    def test_entries_are_added_and_removed_and_remarks_stay(self, table, tmp_path):
+        path = tmp_path / "home" / "synonyms.txt"
+        path.parent.mkdir()
+        path.write_text("# ours\nchill -> mood:calm", "utf-8")
+        assert table.add("  rnb =  rhythm & blues # too") == ["chill -> mood:calm", "rnb = rhythm & blues"]
+        assert table.add("chill  -> mood:calm") == table.lines()  # there already
+        assert table.remove("chill -> mood:calm") == ["rnb = rhythm & blues"]
+        assert path.read_text("utf-8") == "# ours\nrnb = rhythm & blues\n"
+
+    @pytest.mark.parametrize("line", ["", " # only a remark", "just words", "a = b\nc = d", "chill -> calm"])
+    def test_what_is_no_entry_is_refused_and_nothing_is_written(self, table, line):
+        with pytest.raises(BadInput):
+            table.add(line)
+        assert table.lines() == []
+
+    def test_what_is_not_there_cannot_be_removed(self, table):
+        with pytest.raises(NotFound, match="bandstand synonyms list"):
+            table.remove("chill -> mood:calm")
+
+    def test_changes_are_met_once(self, table):
+        assert table.changed() is None  # there is no file, and nothing was in use
+        table.add("zoned out -> mood:calm 0.8")
+        found = table.changed()
+        assert found.meanings["zoned out"] == (Slot("mood", "calm", 0.8),)
+        assert found.meanings.keys() > load_synonyms().meanings.keys()
+        assert table.changed() is None
+
+    def test_a_table_that_is_taken_away_leaves_the_bundled_one(self, table, tmp_path):
+        table.add("chill -> mood:calm 0.8")
+        table.changed()
+        (tmp_path / "home" / "synonyms.txt").unlink()
+        assert table.changed() == load_synonyms()
+
+    def test_a_wrong_table_is_refused_until_it_is_right(self, table, tmp_path):
+        path = tmp_path / "home" / "synonyms.txt"
+        path.parent.mkdir()
+        path.write_text("just words\n", "utf-8")
+        with capture_logs() as logs:
+            assert table.changed() is None
+            assert table.changed() is None
+        assert [entry["event"] for entry in logs] == ["synonyms_refused"]  # one piece of news
+        assert "line 1" in logs[0]["reason"]
+        path.write_bytes(b"zoned out -> mood:calm\n")
+        assert "zoned out" in table.changed().meanings

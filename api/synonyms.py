@@ -1,0 +1,50 @@
+"""Routes of the synonyms: what words mean beside the catalogue's own names."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from bandstand.api.answers import SynonymsAnswer
+from bandstand.api.described import answered, problems
+from bandstand.api.json_answer import JsonAnswer
+from bandstand.api.schemas import MAX_SYNONYM, SynonymBody
+from bandstand.api.state import ADMIN, ServiceOf
+from bandstand.home import Home
+
+router = APIRouter(prefix="/v1/synonyms", tags=["catalogue"], responses=problems(422, 503))
+
+
+@router.get("", summary="The operator's synonyms", responses=answered(SynonymsAnswer))
+async def list_synonyms(service: ServiceOf) -> JsonAnswer:
+    """Entries of the home's own table, one a line; the bundled ones are always in use and not listed."""
+    return JsonAnswer({"synonyms": await asyncio.to_thread(service.home.synonyms.lines)})
+
+
+@router.post("", dependencies=ADMIN, summary="Add a synonym", responses=answered(SynonymsAnswer, 400, 403, 413))
+async def add_synonym(body: SynonymBody, service: ServiceOf) -> JsonAnswer:
+    """In use here when this answers, and in other processes within moments; adding it again changes nothing."""
+
+    def work(home: Home) -> list[str]:
+        lines = home.synonyms.add(body.line)
+        home.refresh()
+        return lines
+
+    return JsonAnswer({"synonyms": await asyncio.to_thread(work, service.home)})
+
+
+@router.delete("", dependencies=ADMIN, summary="Remove a synonym", responses=answered(SynonymsAnswer, 403, 404))
+async def remove_synonym(
+    line: Annotated[str, Query(min_length=1, max_length=MAX_SYNONYM, description="As the list shows it")],
+    service: ServiceOf,
+) -> JsonAnswer:
+    """Out of use here when this answers."""
+
+    def work(home: Home) -> list[str]:
+        lines = home.synonyms.remove(line)
+        home.refresh()
+        return lines
+
+    return JsonAnswer({"synonyms": await asyncio.to_thread(work, service.home)})

@@ -1,0 +1,48 @@
+"""`bandstand synonyms`: what words mean beside the catalogue's own names; running servers take changes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandstand.cli.common import HomeOption, JsonOption, out, plain, print_json, settings_of
+
+if TYPE_CHECKING:
+    from bandstand.understanding.synonym_file import SynonymFile
+
+app = typer.Typer(help="List, add and remove synonyms.", no_args_is_help=True)
+
+LineArgument = Annotated[str, typer.Argument(help="'phrase, phrase -> slot:value 0.8' or 'phrase = phrase'.")]
+
+
+@app.command("list")
+def list_synonyms(home: HomeOption = None, json: JsonOption = False) -> None:
+    """All entries of the home's own table."""
+    _say(_table(home).lines(), json=json)
+
+
+@app.command()
+def add(line: LineArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Let words mean something, or stand for each other."""
+    _say(_table(home).add(line), json=json)
+
+
+@app.command()
+def remove(line: LineArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Take an entry out, as `list` shows it."""
+    _say(_table(home).remove(line), json=json)
+
+
+def _table(home: Path | None) -> SynonymFile:
+    from bandstand.storage import synonym_file
+
+    return synonym_file(settings_of(home))
+
+
+def _say(lines: list[str], *, json: bool) -> None:
+    if json:
+        print_json({"synonyms": lines})
+    else:
+        out.print("\n".join(map(plain, lines)) or "no synonyms of its own yet; the bundled ones are always in use")

@@ -1,0 +1,121 @@
+"""An operator's synonyms: a file that is read again when it changes, and changed line by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from bandstand.durable import locked, write_file
+from bandstand.errors import BadInput, BandstandError, NotFound, StorageError
+from bandstand.understanding.synonyms import Synonyms, load_synonyms, parse_synonyms
+
+Stamp = tuple[int, int, int]
+"""What changes with a file's content: its inode, size, and time of change."""
+
+
+class SynonymFile:
+    """The table at a path, which need not be there. Safe for threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: Stamp | None = None
+        self._refused = ""
+
+    def lines(self) -> list[str]:
+        """The entries, without remarks and blank lines.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return [line for text in self._text().splitlines() if (line := _plain(text))]
+
+    def add(self, line: str) -> list[str]:
+        """Add an entry, if it is not there yet; all entries.
+
+        Raises:
+            BadInput: it is none, or several.
+            StorageError: the file cannot be read or written.
+        """
+        wanted = _entry(line)
+        with locked(self._path.parent):
+            lines = self.lines()
+            if wanted not in lines:
+                before = self._text()
+                self._write(before + "\n" * (not before.endswith("\n") and bool(before)) + wanted + "\n")
+                lines.append(wanted)
+        return lines
+
+    def remove(self, line: str) -> list[str]:
+        """Take an entry out; all that are left.
+
+        Raises:
+            NotFound: it is not there.
+            StorageError: the file cannot be read or written.
+        """
+        wanted = _plain(line)
+        with locked(self._path.parent):
+            if wanted not in self.lines():
+                raise NotFound(f"there is no synonym {wanted!r}: `bandstand synonyms list` shows all")
+            kept = [text for text in self._text().splitlines() if _plain(text) != wanted]
+            self._write("".join(f"{text}\n" for text in kept))
+            return self.lines()
+
+    def changed(self) -> Synonyms | None:
+        """The bundled table with this one over it, if it has changed since the last call.
+
+        While it cannot be used, what was in use stays: the log says why, once.
+        """
+        try:
+            stamp = self._now()
+            if stamp == self._stamp:
+                return None
+            found = load_synonyms(self._path if stamp is not None else None)
+        except BandstandError as error:
+            if str(error) != self._refused:
+                structlog.get_logger("understanding").error("synonyms_refused", reason=str(error))
+            self._refused = str(error)
+            return None
+        self._stamp, self._refused = stamp, ""
+        return found
+
+    def _now(self) -> Stamp | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable(error) from error
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _text(self) -> str:
+        try:
+            return self._path.read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unusable(error) from error
+
+    def _write(self, text: str) -> None:
+        try:
+            write_file(self._path, text.encode())
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> StorageError:
+        return StorageError(
+            f"the synonym table {self._path} cannot be used: {error}. Make it UTF-8 text, readable here."
+        )
+
+
+def _plain(line: str) -> str:
+    """A line without remark, its white space as single blanks."""
+    return " ".join(line.partition("#")[0].split())
+
+
+def _entry(line: str) -> str:
+    found = _plain(line)
+    if len(line.splitlines()) != 1 or not found:
+        raise BadInput("a synonym is one line: 'phrase -> slot:value' or 'phrase = phrase'", field="line")
+    parse_synonyms(found)
+    return found
