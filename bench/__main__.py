@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [system] [ope] [simulate] [replay] [--full]`; all, short, by default."""
+"""Runs the benchmarks: `python -m bench [system] [ope] [simulate] [replay] [rewards] [--full]`; short by default."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from bench.figures import Figure, as_json, table
 from bench.ope import ope_figures, verdict_table
 from bench.process import import_figure, memory_figure
 from bench.replays import replay_table, simulate_table
+from bench.rewards import rewards_table
 from bench.searches import known_items, search_figures
 
 OUT = Path(__file__).parent / "out"
 AIMS = {50: 10.0, 99: 40.0}
-PARTS = ("system", "ope", "simulate", "replay")
+PARTS = ("system", "ope", "simulate", "replay", "rewards")
 
 
 def main() -> None:
@@ -55,7 +56,8 @@ def _evaluation(part: str, *, full: bool) -> None:
     if part == "ope":
         print(f"{verdict_table(data)}\n\n{table(ope_figures(data, full=full))}")
     else:
-        print(simulate_table(data, full=full) if part == "simulate" else replay_table(data, full=full))
+        tables = {"simulate": simulate_table, "replay": replay_table, "rewards": rewards_table}
+        print(tables[part](data, full=full))
 
 
 def _system(searches: int, *, rebuild: bool) -> None:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
 from rapidfuzz import fuzz
 
-from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights, SearchOutcome
+from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights
 from bandstand.types import Query
 
 _QUICK_SECONDS = 60.0
 _SIMILAR = 60.0
 """`rapidfuzz.fuzz.ratio` from which two wordings count as one intent: "sigor ros", "sigur rós" have 89."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relabel:
-    """The failed search ``query`` led, by a later wording, to this entity; ``grade`` is in (0, 1]."""
-
-    query: Query
-    entity_id: str
-    grade: float
 
 
 def follows_quickly(previous: Query, current: Query, seconds: float) -> bool:
@@ -54,29 +42,3 @@ def relabel_share(previous: Query, current: Query, weights: RewardWeights = DEFA
     if is_reformulation(previous, current):
         return weights.relabelled
     return weights.unlike if follows_quickly(previous, current, _QUICK_SECONDS) else 0.0
-
-
-def relabelled(searches: Iterable[SearchOutcome], weights: RewardWeights = DEFAULT_WEIGHTS) -> Iterator[Relabel]:
-    """Failed searches with what the next successful wording of them found, for the searches of one session by time.
-
-    A chain of failures is credited as a whole; a search that is no reformulation ends it. This is the relabelling
-    of Hindsight Experience Replay (Andrychowicz et al. 2017): the goal that was reached labels the attempts.
-    """
-    failed: list[Query] = []
-    previous: Query | None = None
-    for search in searches:
-        query = search.impression.query
-        if previous is not None and query.normalized != previous.normalized and not is_reformulation(previous, query):
-            failed.clear()
-        if search.succeeded:
-            entity_id, grade = _best(search)
-            yield from (Relabel(query=q, entity_id=entity_id, grade=grade * weights.relabelled) for q in failed)
-            failed.clear()
-        else:
-            failed.append(query)
-        previous = query
-
-
-def _best(search: SearchOutcome) -> tuple[str, float]:
-    inside = zip(search.impression.entity_ids, search.grades.tolist(), strict=True)
-    return max((*inside, *search.outside.items()), key=lambda item: item[1])

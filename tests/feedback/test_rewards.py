@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.rate import Budget, RateGuard, actor_of
 from bandstand.feedback.rewards import RewardWeights, SearchOutcome, grade_of, ranker_grades
-from bandstand.feedback.sessions import Relabel, is_reformulation, relabel_share, relabelled
+from bandstand.feedback.sessions import is_reformulation, relabel_share
 
 
 @pytest.mark.parametrize(
@@ -138,34 +138,6 @@ def query(make, text, *, seconds=0.0, session="s1"):
 def test_reformulations(make, first, second, seconds, sessions, expected):
     previous = query(make, first, session=sessions[0])
     assert is_reformulation(previous, query(make, second, seconds=seconds, session=sessions[1])) is expected
-
-
-def searched(make, text, seconds, clicked=None, action="click"):
-    result = SearchOutcome(make.impression(text, text=text, time=make.now + seconds))
-    if clicked:
-        assert result.add(make.event(query_id=text, object_id=clicked, action=action, time=make.now + seconds))
-    return result
-
-
-def test_a_chain_of_failures_is_credited_with_what_the_success_found(make):
-    session = [
-        searched(make, "sigor", 0),
-        searched(make, "sigor ros", 20),
-        searched(make, "sigur ros", 40, "b", "save"),
-        searched(make, "sigur ros live", 50, "c"),
-    ]
-    assert list(relabelled(session)) == [
-        Relabel(query=session[0].impression.query, entity_id="b", grade=0.5),
-        Relabel(query=session[1].impression.query, entity_id="b", grade=0.5),
-    ]
-
-
-def test_a_change_of_mind_or_a_long_pause_ends_the_chain(make):
-    changed = [searched(make, "sigor", 0), searched(make, "abba", 5), searched(make, "abba gold", 9, "a")]
-    assert [relabel.query.text for relabel in relabelled(changed)] == ["abba"]
-    assert list(relabelled([searched(make, "sigor", 0), searched(make, "sigur", 90, "a")])) == []
-    assert list(relabelled([])) == []
-    assert list(relabelled([searched(make, "sigor", 0), searched(make, "sigur", 9)])) == []
 
 
 def spend(guard, times, budget=None):
