@@ -302,3 +302,35 @@ class TestHostileTitles:
         title = page.locator(".hit[data-id=tahoun] .title")
         expect(title).to_have_text(ARABIC)
         assert title.evaluate("element => getComputedStyle(element).direction") == "rtl"
+
+
+class TestFacets:
+    def test_what_was_found_can_be_narrowed_down_and_widened_again(self, open_page):
+        page = open_page("/")
+        with settled(page):
+            page.locator("#query").fill("blue song")
+            page.locator("#query").press("Enter")
+        facet = page.get_by_role("group", name="Narrow down").get_by_role("button", name="blues")
+        expect(facet).to_be_visible()
+        with settled(page) as narrowed:
+            facet.click()
+        assert narrowed.value.request.post_data_json["filters"] == {"genre": ["blues"]}
+        assert "filter=genre" in page.url
+        expect(facet).to_have_count(0)
+        with settled(page):
+            page.get_by_role("button", name="Remove the filter genre: blues").click()
+        expect(facet).to_be_visible()
+
+    def test_a_year_is_a_range_to_the_server(self, open_page):
+        page = open_page("/")
+        with settled(page) as answered:
+            page.goto("/?q=hello&filter=year:1983")
+        assert answered.value.request.post_data_json["filters"] == {"year": {"gte": 1983, "lte": 1983}}
+        expect(page.locator(".hit .title")).to_have_count(1)
+        assert ids(page) == ["hello-richie"]
+
+
+def test_the_sheet_says_how_the_query_was_read(open_page):
+    page = open_page("/?q=soul&policy=all")
+    page.locator(".hit .act-why").first.click()
+    expect(page.locator(".readings li").first).to_contain_text("genre")

@@ -1,13 +1,14 @@
 // "Why this?": one hit, where it came from, what moved it, what is known about it, and what goes with it.
 
 import { entity, search } from "./api.js";
-import { byId, fill, h, short } from "./dom.js";
+import { byId, fill, h, percent, short } from "./dom.js";
 import { hue, tile } from "./hits.js";
 import { icon } from "./icons.js";
 import { ARMS, KIND, featureName } from "./names.js";
 
 const SHOWN = 7;
 const RELATED = 6;
+const READINGS = 3;
 
 /** Open the sheet of an entry. `filter(name, value)` and `open(text)` are called for what is chosen there. */
 export async function openSheet(entry, { filter, open }) {
@@ -58,8 +59,38 @@ const failedIn = (element) => (error) => fill(element, h("p", { class: "failed" 
 /** The same page of the same search again, this hit alone, with features and contributions. */
 async function explained({ hit, answer }) {
   const body = { query: answer.query.text, query_id: answer.query_id, offset: hit.position - 1, k: 1, explain: true };
-  const [found] = (await search(body)).hits;
-  return [broughtBy(hit), remembered(found.explain.features), moved(found)];
+  const { hits, readings = [] } = await search(body);
+  const [found] = hits;
+  return [broughtBy(hit), remembered(found.explain.features), moved(found), read(readings)];
+}
+
+/** How the query was read: what its words may mean, the likeliest reading first. */
+function read(readings) {
+  const some = readings.filter(({ senses }) => senses.length > 0).slice(0, READINGS);
+  if (some.length === 0) return null;
+  return h(
+    "section",
+    {},
+    h("h3", {}, "How the query was read"),
+    h(
+      "ol",
+      { class: "readings" },
+      some.map(({ probability, senses }) =>
+        h(
+          "li",
+          {},
+          h("b", {}, percent(probability)),
+          " ",
+          senses.flatMap((sense, at) => [at > 0 && "; ", ...meaning(sense)]),
+        ),
+      ),
+    ),
+  );
+}
+
+function meaning({ words, slot, value, prior, likelihood, posterior }) {
+  const numbers = `prior ${short(prior, 3)}, likelihood ${short(likelihood, 3)}, posterior ${short(posterior, 3)}`;
+  return [h("q", { title: numbers }, h("bdi", {}, words)), ` as ${slot} `, h("bdi", {}, value), ` (${numbers})`];
 }
 
 function broughtBy({ sources, position }) {

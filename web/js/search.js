@@ -6,6 +6,7 @@ import { showDecisions, showRetrievers } from "./decision.js";
 import { byId, fill } from "./dom.js";
 import { report } from "./events.js";
 import { openSheet } from "./explain.js";
+import { FACETS, showFacets } from "./facets.js";
 import { identity, installIdentity } from "./identity.js";
 import { installKeyboard } from "./keyboard.js";
 import { Latest } from "./latest.js";
@@ -34,7 +35,7 @@ let shown = []; // the answers on the page
 /** One search, or two to compare; `preview` while somebody is still typing. */
 async function ask(preview, signal) {
   const policies = state.against ? [state.policy, state.against] : [state.policy];
-  const common = { ...identity(), locale: navigator.language, preview };
+  const common = { ...identity(), locale: navigator.language, preview, ...(!preview && { facets: FACETS }) };
   const found = await Promise.all(policies.map((policy) => search({ ...request(state, policy), ...common }, signal)));
   return found.map((answer) => ({ ...answer, preview }));
 }
@@ -60,6 +61,7 @@ async function refresh(preview) {
 async function display(answers) {
   shown = answers;
   view.show(state, answers);
+  showFacets(byId("facets"), answers[0], state.filters, filter);
   await showDecisions(byId("decision"), answers);
 }
 
@@ -79,6 +81,7 @@ function home() {
   latest.stop();
   busy(false);
   view.clear();
+  fill(byId("facets"));
   suggestions.clear();
   showRetrievers(byId("decision"));
   welcome(byId("notice"), (q) => change({ q }));
@@ -86,6 +89,7 @@ function home() {
 
 function failed(problem) {
   view.clear();
+  fill(byId("facets"));
   fill(byId("decision"));
   failure(byId("notice"), problem, settle);
   if (problem.retryAfter > 0) timers.again = setTimeout(settle, 1000 * problem.retryAfter);

@@ -36,7 +36,9 @@ export function write({ q, kind, policy, against, mix, literal, filters, n }) {
 /** The part of a search request that the state decides, for one policy. */
 export function request({ q, kind, literal, filters, n }, policy) {
   const byName = {};
-  for (const [name, value] of filters) (byName[name] ??= []).push(value);
+  for (const [name, value] of filters) if (name !== "year") (byName[name] ??= []).push(value);
+  const years = filters.filter(([name]) => name === "year").map(([, value]) => Number(value));
+  if (years.length > 0) byName.year = { gte: Math.min(...years), lte: Math.max(...years) };
   return {
     query: q,
     k: n,
