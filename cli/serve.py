@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _END_S = 15
 _HUNG_S = 30
-_KEPT_ALIVE_S = 75
+KEPT_ALIVE_S = 75
 """How long an idle connection is kept: longer than clients and proxies keep theirs (nginx 60 s, httpx 5 s). The side
 that sends the requests must be the one that closes, or a request meets a closing connection and gets no answer."""
 
@@ -81,7 +81,7 @@ def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) ->
         create_app(settings, learn=learn),
         log_level="warning",
         access_log=False,
-        timeout_keep_alive=_KEPT_ALIVE_S,
+        timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=_END_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
@@ -102,7 +102,7 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
         workers=workers,
         log_level="warning",
         access_log=False,
-        timeout_keep_alive=_KEPT_ALIVE_S,
+        timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=_END_S,
         timeout_worker_healthcheck=_HUNG_S,
     )

@@ -1,4 +1,4 @@
-"""A worker that starts before its cluster accepts events, says why it cannot search, and becomes ready by itself."""
+"""A worker whose cluster is away, overloaded or deaf: it says so, answers what it can, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from structlog.testing import capture_logs
 
 from bandstand.api.app import create_app
 
+FULL = b'{"error": {"type": "rejected_execution_exception", "reason": "queue full"}, "status": 429}'
+REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+    len(FULL),
+    FULL,
+)
+
 
 class Line:
-    """A port that refuses everybody until it is connected to the node; then it passes bytes on."""
+    """A port that refuses everybody until it is connected to the node.
+
+    Then it passes bytes on; or, as its mode says, answers every request with 429, or none at all.
+    """
 
     def __init__(self, url: str) -> None:
         target = urlsplit(url)
@@ -24,6 +33,15 @@ class Line:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.mode = "through"
+        self._open: list[socket.socket] = []
+
+    def turn(self, mode: str) -> None:
+        """Behave otherwise from now on, also to who is connected."""
+        self.mode = mode
+        while self._open:
+            with suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
 
     def connect(self) -> None:
         self._listener.listen()
@@ -37,9 +55,22 @@ class Line:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                near, far = self._listener.accept()[0], socket.create_connection(self._target)
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                near = self._listener.accept()[0]
+                self._open.append(near)
+                if self.mode == "through":
+                    far = socket.create_connection(self._target)
+                    for one, other in ((near, far), (far, near)):
+                        threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                elif self.mode == "full":
+                    threading.Thread(target=self._refuse, args=(near,), daemon=True).start()
+
+    @staticmethod
+    def _refuse(source: socket.socket) -> None:
+        """Answer whatever comes, once."""
+        with suppress(OSError):
+            while source.recv(1_000_000):
+                source.sendall(REFUSAL)
+                source.shutdown(socket.SHUT_WR)
 
     @staticmethod
     def _pass(source: socket.socket, target: socket.socket) -> None:
@@ -57,14 +88,23 @@ def line(cluster):
     line.close()
 
 
-def test_a_worker_started_while_the_cluster_is_away(cluster, line, tmp_path):
-    settings = settings_of(
+@pytest.fixture
+def settings(cluster, line, tmp_path):
+    return settings_of(
         tmp_path / "home",
         backend="opensearch",
         opensearch_url=line.url,
         opensearch_prefix=cluster.settings.prefix,
         lease_seconds=0.5,
+        deadline_ms=2_000.0,
     )
+
+
+def statuses(answer):
+    return {arm["arm"]: arm["status"] for arm in answer["decision"]["arms"]}
+
+
+def test_a_worker_started_while_the_cluster_is_away(line, settings):
     with capture_logs(), TestClient(create_app(settings)) as client:
         eventually(lambda: "cannot be reached" in problem(client.get("/readyz"), 503)["detail"])
         assert line.url in problem(client.get("/readyz"), 503)["detail"]
@@ -83,3 +123,26 @@ def test_a_worker_started_while_the_cluster_is_away(cluster, line, tmp_path):
             "accepted": 0, "duplicates": 1, "rejected": [], "learned": True,
         }  # fmt: skip
         assert log.count("event") == 1
+
+
+@pytest.mark.parametrize("mode", ["full", "deaf"])
+def test_a_cluster_that_refuses_or_is_silent_is_named_in_every_answer(line, settings, mode):
+    line.connect()
+    with capture_logs(), TestClient(create_app(settings)) as client:
+        eventually(lambda: client.get("/readyz").status_code == 200, seconds=4 * FAR)
+        entity = {"kind": "track", "title": "Hello", "artists": ["Adele"]}
+        assert client.put("/v1/entities/hello?wait=true", json=entity).status_code in (200, 201)
+        eventually(lambda: search(client, "hello", policy="lexical")["hits"])
+        line.turn(mode)
+        missing = {arm for arm, status in statuses(search(client, "hello", policy="all")).items() if status != "ok"}
+        assert missing == {"lexical", "trigram", "dense"}
+        refused = client.post("/v1/search", json={"query": "hello", "policy": "lexical"})
+        assert "lexical could not answer" in problem(refused, 503)["detail"]
+        assert int(refused.headers["retry-after"]) >= 1
+        if mode == "full":
+            refused = client.put("/v1/entities/other", json=entity)
+            assert "overloaded" in problem(refused, 503)["detail"]
+            assert int(refused.headers["retry-after"]) >= 1
+        assert client.post("/v1/events", json=click("q", "hello", event_id="meanwhile")).status_code == 202
+        line.turn("through")
+        eventually(lambda: search(client, "hello", policy="lexical")["hits"], seconds=4 * FAR)

@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from bandstand.api.metrics import Metrics
+from bandstand.cli.serve import KEPT_ALIVE_S
 from bandstand.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,11 @@ def test_only_the_front_can_be_reached_and_only_from_this_machine():
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     outside = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
     assert outside == reachable
+
+
+def test_the_proxy_closes_idle_connections_before_the_workers_do():
+    (proxy,) = re.findall(r"keepalive_timeout (\d+)s;", (ROOT / "deploy/nginx.conf").read_text())
+    assert int(proxy) < KEPT_ALIVE_S
 
 
 def test_every_spool_has_a_volume_of_its_own():
