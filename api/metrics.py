@@ -55,6 +55,8 @@ class Metrics:
         start = "When counting began, in seconds since 1970"
         Gauge("bandstand_start_time_seconds", start, registry=registry, multiprocess_mode="min").set(time.time())
         self._queries = self._gauge("bandstand_memory_queries", "Queries that the memory holds")
+        self._early = self._summed("bandstand_speculations", "Retriever runs begun before their decision, by outcome")
+        self._recorded = self._summed("bandstand_ablations", "Pages made with and without each expensive retriever")
 
     def searched(self, result: SearchResult) -> None:
         """A search was answered."""
@@ -90,11 +92,20 @@ class Metrics:
             self._waiting.set(home.log.waiting())
             self._entities.set(int(home.catalog.columns.live.sum()))
             self._queries.set(home.memory.stats().queries)
+            counts = home.speculation.counts
+            for outcome in ("taken", "cancelled", "refused"):
+                self._early.labels(outcome).set(getattr(counts, outcome))
+            self._recorded.labels("made").set(home.ablator.made)
+            self._recorded.labels("dropped").set(home.ablator.dropped)
         return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
 
     def _gauge(self, name: str, what: str) -> Gauge:
         # Every process sees the same home: the newest look at it is the right one.
         return Gauge(name, what, registry=self.registry, multiprocess_mode="mostrecent")
+
+    def _summed(self, name: str, what: str) -> Gauge:
+        """By outcome; counted by the parts themselves, and added up over processes."""
+        return Gauge(name, what, ["outcome"], registry=self.registry, multiprocess_mode="livesum")
 
     def _shared(self) -> CollectorRegistry:
         registry = CollectorRegistry()
