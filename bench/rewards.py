@@ -23,7 +23,7 @@ from bench.replays import QUICK
 
 VARIANTS = ("bandit", "bandit@reward_model=clicks", "bandit@reward_model=constants", "bandit@relabel=false")
 SEEDS = (1, 2)
-SEARCHES = 3_600
+SEARCHES = 2_400
 """Models are trained after each quarter; figures are of the second half."""
 
 TRACKS = 14_000

@@ -1,1 +1,1 @@
-"""UBI events, the durable log, attribution of a click to its search, rewards."""
+"""UBI events, the durable log, attribution of a click to its search, sessions, and rewards learned from them."""

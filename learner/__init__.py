@@ -1,1 +1,1 @@
-"""Reads the log in order; updates memory and bandit; trains the ranker; publishes models."""
+"""Reads the log in order; updates memory and bandit; trains ranker, reward and query generator; publishes models."""

@@ -45,10 +45,11 @@ def joined(on, *events):
     return Joined(impression=on, events=tuple(events), attribution=Attribution())
 
 
-def listeners(sessions, *, seed=3, good=0.8, poor=0.1):
+def listeners(sessions, *, seed=3, good=0.8, poor=0.1, strays=0.0):
     """Sessions of people who click one hit; it is what they wanted with P = ``good`` if its name fits, else ``poor``.
 
-    Who wanted it plays it for 40 seconds; others leave after 5, and half of them search again in other words.
+    Who wanted it plays it for 40 seconds; others leave after 5, and half of them search again: in other words, or, a
+    share of ``strays``, for something else. The id of the second search ends in b, or in x.
     """
     rng = np.random.default_rng(seed)
     for number in range(sessions):
@@ -62,7 +63,9 @@ def listeners(sessions, *, seed=3, good=0.8, poor=0.1):
         hit = on.entity_ids[row]
         yield joined(on, event(on, hit), event(on, hit, "play", after=5.0 + played, played=played))
         if not content and rng.random() < 0.5:
-            text, hits = f"{first} {second} {third}", rng.permutation([*"abcdef"])[:3]
-            again = page(f"q{number}b", text, after=when + 30, session=who, hits=hits)
+            stray = rng.random() < strays
+            other = " ".join("".join(rng.choice(SYLLABLES, size=3)) for _ in range(3))
+            text, hits = other if stray else f"{first} {second} {third}", rng.permutation([*"abcdef"])[:3]
+            again = page(f"q{number}{'x' if stray else 'b'}", text, after=when + 30, session=who, hits=hits)
             hit = again.entity_ids[1]
             yield joined(again, event(again, hit), event(again, hit, "play", after=45.0, played=40.0))
