@@ -59,6 +59,9 @@ def unreachable(small):
     return cut
 
 
+TEXTS = ("lexical", "trigram")
+
+
 def statuses(result):
     return {outcome.arm: outcome.status for outcome in result.impression.outcomes}
 
@@ -79,6 +82,15 @@ class TestRoundTrips:
         assert set(statuses(result).values()) == {"ok"}
         assert ids(result)[0] == "hallelujah"
         assert asked == ["/_msearch", "/_msearch"]
+
+    def test_the_decision_precedes_the_expensive_request(self, small, asked):
+        assert not small.home.speculation.possible
+        for number in range(8):
+            asked.clear()
+            result = small.search("halo", policy="random", user=f"u{number}")
+            depths = {arm.arm: arm.depth for arm in result.impression.decision.arms}
+            texts = any(status == "rescue" or depths[arm] for arm, status in statuses(result).items() if arm in TEXTS)
+            assert asked == ["/_msearch"] * (texts + bool(depths["dense"]))
 
     def test_what_was_not_chosen_is_not_asked(self, small, asked):
         small.search("halo", policy="lexical")
