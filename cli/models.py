@@ -102,7 +102,7 @@ def _training(dask: str | None, partitions: Path) -> Train:
 
 
 def _trained(storage: Storage, told: Told, how: Train) -> TrainingReport:
-    from bandstand.workshop import new_models
+    from bandstand.training import new_models
 
     with workshop_if_free(storage) as workshop:
         if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read

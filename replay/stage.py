@@ -28,8 +28,9 @@ from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.rewarding import judged, renew_reward
 from bandstand.settings import Settings
 from bandstand.storage import Paths, Storage, open_encoder
+from bandstand.training import new_abstention
 from bandstand.types import Entity, Event, Impression
-from bandstand.workshop import Workshop, new_abstention
+from bandstand.workshop import Workshop
 
 _AT_ONCE = int(RateGuard().burst) // 2
 
