@@ -24,7 +24,7 @@ MOST = 100
 WEIGHTS: Mapping[str, float] = {
     "together": 0.9,
     "asked": 0.8,
-    "artist": 0.5,
+    "artist": 0.8,
     "lists": 0.6,
     "attributes": 0.3,
     "dense": 0.5,

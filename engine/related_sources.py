@@ -16,12 +16,12 @@ _ARTIST = KINDS.index("artist")
 
 
 def by_artist(columns: Columns, ordinal: int) -> Scored:
-    """The artist whose an entity is, surely, and what else is theirs, by popularity: x = 1, or (1 + popularity) / 2."""
+    """The artist whose an entity is, surely, and what else is theirs, by popularity: x = 1, or (1 + popularity) / 4."""
     key = columns.artist_key[ordinal]
     if not key:
         return _nothing()
     same = np.flatnonzero((columns.artist_key == key) & columns.live)
-    scores = np.where(columns.kind[same] == _ARTIST, 1.0, (1 + columns.popularity[same]) / 2)
+    scores = np.where(columns.kind[same] == _ARTIST, 1.0, (1 + columns.popularity[same]) / 4)
     return same.astype(np.int32), scores.astype(np.float32)
 
 

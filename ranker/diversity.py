@@ -1,4 +1,4 @@
-"""A page mixes kinds: each gets as many of the places as it is likely to be meant, its best candidates first."""
+"""A page mixes kinds: each has its share of the places by how likely it is meant, its best candidates first."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ def kind_likelihoods(scores: Scores, kinds: Kinds) -> NDArray[np.float64]:
 def mixed_order(scores: Scores, kinds: Kinds) -> Rows:
     """The order in which ranked candidates mix kinds by likelihood; indices (n,) into rows that are best first.
 
-    Places are seats and `kind_likelihoods` votes: the j-th best of a kind stands where its (2j - 1) / P(kind) falls, as
-    seats are given by Sainte-Laguë. So the share of a kind in every beginning of the page is as near its likelihood as
-    whole places allow (calibration, Steck 2018; by proportional seats, Dang & Croft 2012, "Diversity by
-    proportionality"), whatever the length of the page. The first candidate keeps its place, as its kind's first seat,
-    and the order within a kind does not change. Candidates of one kind are left as they are.
+    Places are seats and `kind_likelihoods` votes. The j-th best of a kind stands where its seat by Sainte-Laguë falls,
+    (2j - 1) / P(kind), or where its own score puts it, 2p - 1 for the p-th best of all, whichever comes first. So every
+    kind has its share of any beginning of the page (calibration, Steck 2018; by proportional seats, Dang & Croft 2012,
+    "Diversity by proportionality") or nearly, and none loses what the ranker itself gave it. The first candidate keeps
+    its place, and the order within a kind does not change. It does not matter how long the page is.
     """
     likelihoods = kind_likelihoods(scores, kinds)
     by_kind = np.argsort(kinds, kind="stable")
     place = np.empty(len(kinds), np.int64)
     place[by_kind] = np.arange(len(kinds)) - np.searchsorted(kinds[by_kind], kinds[by_kind])
     seats = (2 * place + 1) / np.maximum(likelihoods[kinds], np.finfo(np.float64).tiny)
-    seats[:1] = 0.0
-    return np.argsort(seats, kind="stable")
+    return np.argsort(np.minimum(seats, 2 * np.arange(len(kinds)) + 1), kind="stable")

@@ -30,8 +30,8 @@ def choose(small, user, *entities, to=None):
 class TestContent:
     def test_the_artist_of_a_song_and_the_songs_of_an_artist(self, small):
         assert sources(small, "halo")["beyonce"]["artist"] == 1.0
-        assert sources(small, "beyonce")["halo"]["artist"] == pytest.approx((1 + 0.9) / 2)
-        assert sources(small, "so-what")["blue-in-green"]["artist"] == pytest.approx((1 + 0.6) / 2)
+        assert sources(small, "beyonce")["halo"]["artist"] == pytest.approx((1 + 0.9) / 4)
+        assert sources(small, "so-what")["blue-in-green"]["artist"] == pytest.approx((1 + 0.6) / 4)
 
     def test_lists_in_common_and_what_a_list_holds(self, small):
         # One list of two: w = 1 / log2(3), and x = w / (1 + w).

@@ -31,10 +31,16 @@ def test_without_candidates_nothing_is_likely(scores):
 
 
 def test_places_are_given_as_seats_are():
-    # Six tracks of likelihood 1/8 each (3/4 together), then two artists of 1/8 each: seats at 1/(3/4), 3/(3/4), ...
-    # so 0 (the first keeps its place), 4, 6.7, 9.3, ... for tracks and 4, 12 for artists.
+    # Six tracks of likelihood 1/8 each, then two artists of 1/8 each: P(artist) = 1/4. By score tracks stand at
+    # 1, 3, 5, 7, 9, 11 and artists at 13, 15; their seats are at 1 / (1/4) = 4 and 3 / (1/4) = 12.
     scores, kinds = np.zeros(8, np.float32), np.array([TRACK] * 6 + [ARTIST] * 2, np.int8)
-    assert mixed_order(scores, kinds).tolist() == [0, 1, 6, 2, 3, 4, 7, 5]
+    assert mixed_order(scores, kinds).tolist() == [0, 1, 6, 2, 3, 4, 5, 7]
+
+
+def test_a_kind_that_is_unlikely_keeps_what_its_score_gave_it():
+    scores = np.array([6, 3, 2, 2, 2, 2], np.float32)
+    kinds = np.array([TRACK, ARTIST, TRACK, TRACK, TRACK, TRACK], np.int8)
+    assert mixed_order(scores, kinds).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_clear_answer_leaves_the_page_as_it_was():
@@ -60,16 +66,18 @@ def test_what_holds_for_any_ranking(rows):
 
 @settings(deadline=None)
 @given(ROWS)
-def test_each_place_goes_to_the_kind_that_lacks_most(rows):
-    """The seats of Sainte-Laguë one after another: the next one to the highest P(kind) / (2 · seats held + 1)."""
+def test_every_kind_has_its_share_or_what_its_score_gave_it(rows):
+    """Nobody stands behind more candidates than have a seat, or a score, before theirs."""
     scores, kinds = arrays(rows)
     likelihoods = kind_likelihoods(scores, kinds)
-    left, held = np.bincount(kinds, minlength=len(KINDS)), np.zeros(len(KINDS))
-    for place, kind in enumerate(kinds[mixed_order(scores, kinds)].tolist()):
-        claims = np.where(left > 0, np.maximum(likelihoods, np.finfo(float).tiny) / (2 * held + 1), 0.0)
-        assert place == 0 or claims[kind] >= claims.max() * (1 - 1e-9)
-        left[kind] -= 1
-        held[kind] += 1
+    counts: dict[int, int] = {}
+    due = []
+    for rank, kind in enumerate(kinds.tolist(), start=1):
+        counts[kind] = counts.get(kind, 0) + 1
+        share = likelihoods[kind]
+        due.append(min((2 * counts[kind] - 1) / share if share > 0 else np.inf, 2 * rank - 1))
+    order = mixed_order(scores, kinds).tolist()
+    assert [due[row] for row in order] == pytest.approx(sorted(due))
 
 
 def test_one_kind_stays_as_it_is():
