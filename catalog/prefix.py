@@ -67,12 +67,14 @@ class PrefixIndex:
         typed = normalize(prefix)
         if not typed or k <= 0:
             return []
-        ordinals, forms = _best(self.refresh(), typed, ranges, 4 * k + 16)
-        found: dict[str, tuple[int, str]] = {}
-        for ordinal, form, entity in zip(ordinals, forms, self._catalog.entities(ordinals), strict=True):
-            text = _written(entity, int(form))
-            found.setdefault(normalize(text), (int(ordinal), text))
-        return list(found.values())[:k]
+        state = self.refresh()
+        ordinals, forms = _best(state, typed, ranges, 4 * k + 16)
+        distinct: dict[str, tuple[int, int]] = {}
+        for ordinal, form in zip(ordinals.tolist(), forms.tolist(), strict=True):
+            distinct.setdefault(_normalized(state.current, ordinal, form), (ordinal, form))
+        best = list(distinct.values())[:k]  # only these are read, which takes longer than all the rest
+        entities = self._catalog.entities(np.array([ordinal for ordinal, _ in best], np.int32))
+        return [(ordinal, _written(entity, form)) for (ordinal, form), entity in zip(best, entities, strict=True)]
 
     def follow(self) -> None:
         """Bring the index up to date if it was ever used."""
@@ -149,6 +151,14 @@ def _best(state: _State, typed: str, ranges: Ranges, depth: int) -> tuple[Ordina
         ordinals, forms, popularity = ordinals[top], forms[top], popularity[top]
     order = np.lexsort((forms, ordinals, -popularity))
     return ordinals[order], forms[order]
+
+
+def _normalized(columns: Columns, ordinal: int, form: int) -> str:
+    """What is written for an entry, normalised."""
+    title, name = str(columns.titles[ordinal]), str(columns.names[ordinal])
+    if form == _TITLE:
+        return title
+    return name[: -len(title) - 1] if form == _ARTIST else name
 
 
 def _written(entity: Entity, form: int) -> str:

@@ -1,0 +1,84 @@
+"""Completions, mixed kinds, related entities and playlists' names: `python -m bench.pages [--parts ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bandstand.home import Home
+from bandstand.settings import load_settings
+from bandstand.types import Entity
+from bandstand.workshop import Workshop
+from bench import mixing, playlists, related, suggestions
+from bench.catalogue import build, dataset, entities
+from bench.understood import opened
+
+OUT = Path(__file__).parent / "out" / "pages"
+SEED = 17
+PARTS = ("suggest", "known", "ambiguous", "related", "playlists", "clicks", "listed")
+
+
+@contextmanager
+def copied(folder: Path) -> Iterator[tuple[Home, Workshop]]:
+    """A copy of a home, which is taught and thrown away."""
+    with TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "home"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
+        with opened(copy) as both:
+            yield both
+
+
+def whole(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[str]]:
+    """The parts that need the catalogue as it is."""
+    folder = _built("whole", found)
+    with opened(folder) as (home, _):
+        if "known" in parts:
+            yield mixing.known(home, count, "all")
+        if "ambiguous" in parts:
+            yield mixing.ambiguous(home, count, "all", SEED)
+        if "related" in parts:
+            yield related.times(home, count // 4, SEED)
+    if "suggest" in parts:
+        with copied(folder) as (home, workshop):
+            yield suggestions.suggestions(home, workshop, count, SEED)
+
+
+def hidden(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[str]]:
+    """The parts in which playlists are the truth, and so not in the catalogue."""
+    lists = [entity for entity in found if entity.kind == "playlist"]
+    folder = _built("without_playlists", [entity for entity in found if entity.kind != "playlist"])
+    with opened(folder) as (home, _):
+        if "playlists" in parts:
+            yield playlists.compared(home, playlists.named(home, lists))
+        if "listed" in parts:
+            yield related.listed(home, lists, count // 10, SEED)
+    if "clicks" in parts:
+        with copied(folder) as (home, workshop):
+            yield playlists.clicked(home, workshop, playlists.named(home, lists), SEED)
+
+
+def _built(name: str, found: list[Entity]) -> Path:
+    folder = OUT / ("spotify_songs" if dataset() else "bundled") / name
+    build(load_settings(home=folder), found)
+    return folder
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="bench.pages", description=__doc__)
+    parser.add_argument("--count", type=int, default=2_000, help="queries, beginnings or entities of each part")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    given = parser.parse_args()
+    found = entities()
+    for makes, own in ((whole, PARTS[:4]), (hidden, PARTS[4:])):
+        if set(given.parts) & set(own):
+            for rows in makes(list(given.parts), given.count, found):
+                print("", *rows, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
