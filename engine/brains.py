@@ -12,6 +12,11 @@ from bandstand.bandit.policy import Policy
 from bandstand.ranker.base import Scorer
 
 
+EARLY_FROM_MS = 2.0
+"""Arms that take less are not begun early: they compute in this process, and side by side with the free arms each waits
+for the other's interpreter lock. With every expensive arm begun early the median search took 9.1 instead of 7.6 ms."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brains:
     """Swapped as a whole when new versions are published; ``abstention`` is None until the first one is.
@@ -34,6 +39,7 @@ class Brains:
         return self.abstention.helps(context, yields, early=early)
 
     def likely(self, context: Features) -> list[str]:
-        """Expensive arms that will probably be chosen, by what is known when the memory has answered."""
-        helps = self.helps(context, early=True)
-        return [arm for arm, probability in helps.items() if probability >= self.worth.get(arm, 1.0)]
+        """Arms worth an early start that will probably be chosen, by what is known when the memory has answered."""
+        slow = [arm for arm in EXPENSIVE if self.stats.cost(arm) >= EARLY_FROM_MS]
+        helps = self.helps(context, early=True) if slow else {}
+        return [arm for arm in slow if helps.get(arm, 0.0) >= self.worth.get(arm, 1.0)]

@@ -1,0 +1,46 @@
+"""Which arms are worth an early start: slow ones that will probably be chosen."""
+
+from __future__ import annotations
+
+from bandstand.bandit.cost import EXPENSIVE, ArmStats
+from bandstand.engine.brains import EARLY_FROM_MS, Brains
+from bandstand.ranker.plain import PlainScorer
+
+
+class Estimate:
+    """Says the same of every search; `asked` is whether it was asked early."""
+
+    version = "1"
+
+    def __init__(self, **helps):
+        self._helps, self.asked = {**dict.fromkeys(EXPENSIVE, 0.0), **helps}, []
+
+    def helps(self, _context, _yields, *, early=False):
+        self.asked.append(early)
+        return self._helps
+
+
+def brains(estimate, stats=None):
+    return Brains(
+        scorer=PlainScorer(), policies={}, stats=stats or ArmStats(), bandit_version="1", abstention=estimate,
+        worth=dict.fromkeys(EXPENSIVE, 0.2),
+    )  # fmt: skip
+
+
+def test_slow_arms_that_reach_their_threshold_are_begun():
+    estimate = Estimate(dense=0.3, rephrase=0.1, trigram=0.9)
+    assert brains(estimate).likely(()) == ["dense"]  # trigram's millisecond is not worth a thread
+    assert estimate.asked == [True]
+
+
+def test_what_was_measured_counts_not_what_was_modelled():
+    stats, estimate = ArmStats(), Estimate(dense=0.9, rephrase=0.9)
+    stats.record_cost("rephrase", 200, EARLY_FROM_MS / 2)
+    assert brains(estimate, stats).likely(()) == ["dense"]
+    stats.record_cost("dense", 200, EARLY_FROM_MS / 2)
+    assert brains(estimate, stats).likely(()) == []
+    assert len(estimate.asked) == 1
+
+
+def test_without_an_estimate_nothing_is_begun():
+    assert brains(None).likely(()) == []
