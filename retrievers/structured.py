@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.base import finish, inside, permitted
 from bandstand.retrievers.structured_evidence import Evidence, EvidenceFinder
-from bandstand.types import Candidates, Mask, Query, Scores
+from bandstand.types import Candidates, Query, Scores
 from bandstand.understanding.records import NAMED, Interpretation, Sense
 from bandstand.understanding.understanding import Understanding
 
@@ -62,9 +63,12 @@ class StructuredRetriever:
             constraints = list(self._constraints(self._understanding.interpret(query.normalized), finder))
         except BandstandError as error:
             raise RetrievalError(f"the query's constraints cannot be looked up: {error}") from error
-        scores = _scores(constraints, columns.n) * (1 + np.float32(settings.popularity) * columns.popularity)
-        found = _head(scores, permitted(query, columns.live), settings.head)
-        return finish(self.name, found, scores[found], mask=None, depth=depth)
+        evidence = _scores(constraints, columns.n)
+        found = np.flatnonzero(evidence > 0)
+        found = found[inside(found, permitted(query, columns.live))]
+        scores = evidence[found] * (1 + np.float32(settings.popularity) * columns.popularity[found])
+        head = _head(scores, settings.head)
+        return finish(self.name, found[head], scores[head], mask=None, depth=depth)
 
     def _constraints(self, interpretation: Interpretation, finder: EvidenceFinder) -> Iterator[tuple[float, Evidence]]:
         """Each sense's marginal probability with its evidence; the named of "like X" gives way to what resembles it."""
@@ -117,11 +121,9 @@ def _scores(constraints: Sequence[tuple[float, Evidence]], n: int) -> Scores:
     return scores / np.float32(total or 1.0)
 
 
-def _head(scores: Scores, mask: Mask, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The allowed ordinals with a score, no fewer than the ``size`` best where there are so many."""
-    found = np.flatnonzero(scores)
-    found = found[inside(found, mask)]
-    if len(found) > size:
-        least = np.partition(scores[found], len(found) - size)[len(found) - size]
-        found = found[scores[found] >= least]
-    return found
+def _head(scores: Scores, size: int) -> NDArray[np.intp]:
+    """Where the ``size`` best scores are, with all that tie with the last of them."""
+    if len(scores) <= size:
+        return np.arange(len(scores))
+    least = np.partition(scores, len(scores) - size)[len(scores) - size]
+    return np.flatnonzero(scores >= least)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 
@@ -40,7 +41,7 @@ _CLOSED = {"kind": 1 / 6, "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
 
 def mass(popularity: float) -> float:
     """How often an entity is asked for, relative to others of its kind."""
-    return float(np.exp(_STEEP * popularity))
+    return exp(_STEEP * popularity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
