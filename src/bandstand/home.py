@@ -63,7 +63,7 @@ class Home:
         self.relater = Relater(self.catalog, self.memory, self._arms.retrievers["dense"], clock=self.clock)
         self._runner = self._running(self._retrievers())
         load = Load(settings.threads)
-        places = settings.threads if settings.speculates else 0
+        places = settings.threads if settings.speculate else 0
         self.speculation = Speculation(self._runner, load, places=places)
         self.engine = Engine(
             catalog=self.catalog,

@@ -95,9 +95,8 @@ class Settings(BaseSettings):
         None,
         description="P(helps) from which an expensive arm plays, `dense=0.2,trigram=0.1`; others by their price",
     )
-    speculate: bool | None = Field(
-        None,
-        description="Begin expensive arms that will likely be chosen before the decision; by default not on a cluster",
+    speculate: bool = Field(
+        False, description="Begin slow arms that will probably be chosen before the decision is taken"
     )
     join_minutes: float = Field(30.0, gt=0, description="Minutes after a search within which its clicks count for it")
     settle_seconds: float = Field(
@@ -134,14 +133,6 @@ class Settings(BaseSettings):
         While a cluster is slow each waits out its deadline: with two threads a worker answered no more than 8 a second.
         """
         return self.search_threads or _THREADS[self.backend]
-
-    @property
-    def speculates(self) -> bool:
-        """Whether expensive arms may begin before their decision.
-
-        On a cluster a run that is called off after its request was sent has cost all who share the cluster.
-        """
-        return self.backend == "embedded" if self.speculate is None else self.speculate
 
 
 def load_settings(**overrides: object) -> Settings:

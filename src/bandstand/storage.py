@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -92,7 +91,7 @@ def open_encoder(settings: Settings, paths: Paths) -> Encoder:
     """
     if settings.encoder == "hashing":
         return HashingEncoder()
-    return OnnxEncoder(paths.encoder, lanes=min(settings.threads, os.cpu_count() or 1))
+    return OnnxEncoder(paths.encoder)
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
