@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from bandstand.catalog.columns import Columns
 from bandstand.engine.request import SearchRequest
 from bandstand.home import Home
-from bandstand.ranker.diversity import mixed_order
+from bandstand.learner.lesson import TARGET_GRADE
+from bandstand.learner.selfplay import SelfPlay
+from bandstand.ranker.diversity import kind_likelihoods, mixed_order
 from bandstand.types import Ordinals
 from bench.attributes import table
 from bench.searches import known_items
@@ -55,6 +57,23 @@ def ambiguous(home: Home, count: int, policy: str, seed: int) -> list[str]:
     for name, values in figures.items():
         rows += [f"| {name} {row}" for row in table({order: np.array(found) for order, found in values.items()}, OFF)]
     return [*rows, "", f"mixing 100 hits takes {_cost():.3f} ms"]
+
+
+def calibration(home: Home, count: int, seed: int) -> list[str]:
+    """How likely the scores, divided by a temperature, make the kind that was meant, on self-play of another seed."""
+    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
+    lessons = [each for each in play.lessons(count, seed=seed) if (each.grades == TARGET_GRADE).any()]
+    kinds = home.catalog.columns.kind
+    rows = [f"{len(lessons)} lessons", "", "| temperature | mean log P(kind) |", "| ---: | ---: |"]
+    for temperature in (0.5, 1.0, 1.5, 2.0):
+        logs = []
+        for lesson in lessons:
+            own = kinds[lesson.impression.ordinals]
+            likelihoods = kind_likelihoods(lesson.impression.scores / np.float32(temperature), own)
+            meant = own[lesson.grades == TARGET_GRADE][0]
+            logs.append(np.log(max(likelihoods[meant], 1e-12)))
+        rows.append(f"| {temperature} | {np.mean(logs):.3f} |")
+    return rows
 
 
 def _figures(columns: Columns, page: Ordinals, by_kind: Sequence[Ordinals]) -> dict[str, float]:

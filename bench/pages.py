@@ -19,7 +19,9 @@ from bench.understood import opened
 
 OUT = Path(__file__).parent / "out" / "pages"
 SEED = 17
-PARTS = ("suggest", "known", "ambiguous", "related", "playlists", "clicks", "listed")
+WHOLE = ("suggest", "known", "ambiguous", "calibration", "related")
+HIDDEN = ("playlists", "clicks", "listed")
+PARTS = (*WHOLE, *HIDDEN)
 
 
 @contextmanager
@@ -40,6 +42,8 @@ def whole(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[st
             yield mixing.known(home, count, "all")
         if "ambiguous" in parts:
             yield mixing.ambiguous(home, count, "all", SEED)
+        if "calibration" in parts:
+            yield mixing.calibration(home, count // 5, SEED)
         if "related" in parts:
             yield related.times(home, count // 4, SEED)
     if "suggest" in parts:
@@ -74,7 +78,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     given = parser.parse_args()
     found = entities()
-    for makes, own in ((whole, PARTS[:4]), (hidden, PARTS[4:])):
+    for makes, own in ((whole, WHOLE), (hidden, HIDDEN)):
         if set(given.parts) & set(own):
             for rows in makes(list(given.parts), given.count, found):
                 print("", *rows, sep="\n", flush=True)

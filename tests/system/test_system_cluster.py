@@ -221,3 +221,32 @@ def small_request(text):
     from bandstand.engine.request import SearchRequest
 
     return SearchRequest(query=text)
+
+
+class TestRelated:
+    def test_neighbours_are_one_round_trip(self, small, asked):
+        small.home.relater.related("so-what")
+        asked.clear()
+        found = {each.entity.id: dict(each.sources) for each in small.home.relater.related("so-what", 50)}
+        assert set(found["blue-in-green"]) >= {"artist", "dense"}
+        assert asked.count("/_msearch") == 1
+
+    def test_clicks_teach_it_on_a_cluster_too(self, small):
+        for user in ("ann", "bob"):
+            for entity in ("hello", "thunderstruck"):
+                small.act(entity, user_id=user)
+        small.learn()
+        found = {each.entity.id: dict(each.sources) for each in small.home.relater.related("hello", 50)}
+        assert found["thunderstruck"]["together"] == pytest.approx(2 / 7)
+
+    def test_without_the_cluster_it_says_so(self, small, unreachable):
+        unreachable()
+        with pytest.raises((StorageError, Unavailable)):
+            small.home.relater.related("halo")
+
+
+def test_suggestions_come_from_this_machines_copy(small, asked):
+    small.home.suggester.suggest("hal", 5)
+    asked.clear()
+    assert small.home.suggester.suggest("beyonse", 5)[0].text == "Beyoncé"
+    assert asked == []
