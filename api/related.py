@@ -30,13 +30,13 @@ async def read_related(
     entity_id: EntityId,
     service: ServiceOf,
     k: Annotated[int, Query(ge=1, le=MOST)] = 10,
-    kinds: Annotated[list[Kind], Query(max_length=len(KINDS))] = [],  # noqa: B006 - FastAPI copies it
+    kinds: Annotated[list[Kind] | None, Query(max_length=len(KINDS))] = None,
 ) -> JsonAnswer:
     """Entities by how sure it is that they go with this one, each with what every source says of it."""
 
     def work(home: Home) -> JsonAnswer:
         started = time.perf_counter()
-        found = home.relater.related(entity_id, k, kinds=kinds)
+        found = home.relater.related(entity_id, k, kinds=kinds or ())
         took = (time.perf_counter() - started) * 1e3
         return JsonAnswer({"entity_id": entity_id, "related": related_json(found), "took_ms": round(took, 3)})
 

@@ -1,5 +1,7 @@
 """Which search an event belongs to, and to which hit."""
 
+from dataclasses import replace
+
 import pytest
 
 from bandstand.errors import NotFound, StorageError
@@ -13,6 +15,14 @@ from bandstand.feedback.attribution import Attribution, position_of, query_text
 def test_the_window(make, delay, inside):
     event = make.event(time=make.now + delay)
     assert Attribution().in_window(make.impression(), event) is inside
+
+
+def test_what_was_offered_as_related_belongs_to_no_search(make):
+    impression = make.impression("q1")
+    payload = '{"event_attributes": {"related_to": "other"}}'
+    event = make.event("e1", query_id="q1", time=impression.query.time)
+    assert Attribution().in_window(impression, event)
+    assert not Attribution().in_window(impression, replace(event, payload=payload))
 
 
 def test_another_search_is_another_search(make):

@@ -8,12 +8,13 @@ import orjson
 import pytest
 
 from bandstand.errors import BadInput, StorageError
+from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.formats.dsjson import read_dsjson, write_dsjson
 from bandstand.feedback.formats.export import FORMATS, export
 from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.formats.svmlight import read_svmlight
-from bandstand.feedback.formats.trec import Qrel, RunLine, read_qrels, read_run
-from bandstand.feedback.joined import joined
+from bandstand.feedback.formats.trec import Qrel, RunLine, read_qrels, read_run, write_run
+from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.ubi import impression_from_ubi, parse_events
 
 
@@ -75,6 +76,18 @@ def test_trec(filled, tmp_path):
     qrels = list(read_qrels(io.BytesIO((tmp_path / "run.qrels").read_bytes())))
     assert qrels == [Qrel("q 1", "a", 0), Qrel("q 1", "b#1", 3), Qrel("q 1", "edition é", 1)]
     assert exported(filled, "qrels") == (3, (tmp_path / "run.qrels").read_bytes())
+
+
+def test_a_trec_run_keeps_the_order_that_was_shown(make):
+    """Who reads a run sorts by score: what stands below another has a lower one, whatever the ranker said."""
+    impression = make.impression("q1", ids=("a", "b", "c", "d"))
+    mixed = replace(impression, scores=np.array([3.0, 1.0, 2.0, 1.0], np.float32))
+    out = io.BytesIO()
+    write_run([Joined(impression=mixed, events=(), attribution=Attribution())], out)
+    lines = list(read_run(io.BytesIO(out.getvalue())))
+    assert [line.doc_id for line in sorted(lines, key=lambda line: -line.score)] == ["a", "b", "c", "d"]
+    assert [line.score for line in lines] == pytest.approx([3.0, 1.0, 1.0, 1.0])
+    assert len({line.score for line in lines}) == 4
 
 
 def test_svmlight(filled):
