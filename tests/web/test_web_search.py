@@ -48,6 +48,12 @@ class TestFinding:
             page.locator("#suggestions button", has_text="Adele").first.click()
         expect(page.locator("#query")).to_have_value("Adele")
 
+    def test_suggestions_are_asked_for_by_who_types(self, open_page):
+        page = open_page("/")
+        with page.expect_request("**/v1/suggest?*") as asked:
+            page.locator("#query").press_sequentially("a")
+        assert "session_id=" in asked.value.url
+
     def test_an_older_answer_never_overwrites_a_newer_one(self, open_page):
         page = open_page("/")
         held = []

@@ -37,7 +37,8 @@ export async function call(method, path, { body, signal, key } = {}) {
 
 export const search = (body, signal) => call("POST", "/v1/search", { body, signal });
 
-export const suggest = (text, k, signal) => call("GET", `/v1/suggest?q=${encodeURIComponent(text)}&k=${k}`, { signal });
+export const suggest = (text, k, who, signal) =>
+  call("GET", `/v1/suggest?${new URLSearchParams({ q: text, k, ...who })}`, { signal });
 
 export const entity = (id, signal) => call("GET", `/v1/entities/${encodeURIComponent(id)}`, { signal });
 

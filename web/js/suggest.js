@@ -2,6 +2,7 @@
 
 import { suggest } from "./api.js";
 import { byId, fill, h } from "./dom.js";
+import { identity } from "./identity.js";
 import { Latest } from "./latest.js";
 
 const SHOWN = 8;
@@ -20,7 +21,9 @@ export class Suggestions {
       this.clear();
       return;
     }
-    const answer = await this.#latest.run((signal) => suggest(text, SHOWN, signal)).catch(() => ({ suggestions: [] }));
+    const answer = await this.#latest
+      .run((signal) => suggest(text, SHOWN, identity(), signal))
+      .catch(() => ({ suggestions: [] }));
     if (answer)
       fill(
         this.#row,
