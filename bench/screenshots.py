@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+import time
+import urllib.request
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import quote_plus
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -18,6 +21,15 @@ from bench.served import chromium, serving
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLOURS = 256
+LISTENERS = 24
+SETTLE_S, SETTLED_S = 0.5, 8.0
+OPERATED = (
+    ("dashboard", "#live", "figure img"),
+    ("learning", "#learning", "figure img"),
+    ("queries", "#query=kind%20of%20blue", "#query table"),
+    ("models", "#models", ".experiment"),
+)
+Json = dict[str, Any]
 QUERIES = ("hello", "sigur ros", "jazz for the night", "beyonse", "kind of blue")
 
 
@@ -29,7 +41,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(given.home or _built(Path(folder))) as address,
+        serving(given.home or _built(Path(folder)), settle_seconds=SETTLE_S, join_minutes=SETTLE_S / 30) as address,
         chromium() as browser,
     ):
         _take(browser, address)
@@ -45,13 +57,37 @@ def _take(browser: Browser, address: str) -> None:
     why.locator(".moved").wait_for()
     _save(why, "why")
     _save(_open(browser, f"{address}/?q=sad+songs", width=360, height=740), "mobile")
-    for query in QUERIES:
-        _open(browser, f"{address}/?q={quote_plus(query)}", width=1280, height=800).close()
-    dashboard = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    dashboard.goto(f"{address}/dashboard")
-    dashboard.locator(".model").first.wait_for()
-    dashboard.locator(".tile").first.wait_for()
-    _save(dashboard, "dashboard", settled=False)
+    _operate(browser, address)
+
+
+def _operate(browser: Browser, address: str) -> None:
+    """Two dozen listeners ask and choose, an experiment runs, somebody pins; then the operator's pages."""
+    experiment = {"a": "bandit", "b": "all", "ripens_seconds": 0}
+    _call(f"{address}/v1/dashboard/experiments", experiment)
+    for turn in range(LISTENERS * len(QUERIES)):
+        query, user = QUERIES[turn % len(QUERIES)], f"listener-{turn % LISTENERS}"
+        found = _call(f"{address}/v1/search", {"query": query, "user_id": user})
+        if turn % 4 and found["hits"]:
+            chosen = {"object": {"object_id": found["hits"][turn % 4 == 3]["entity_id"]}}
+            event = {"action_name": "save", "query_id": found["query_id"], "user_id": user, "event_attributes": chosen}
+            _call(f"{address}/v1/events?wait=true", event)
+    pinned = _call(f"{address}/v1/search", {"query": "kind of blue"})["hits"][1]["entity_id"]
+    edit = {"action": "pin", "query": "kind of blue", "entity_id": pinned, "by": "editors", "note": "anniversary"}
+    _call(f"{address}/v1/dashboard/edits", edit)
+    time.sleep(SETTLED_S)
+    for name, section, drawn in OPERATED:
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page.goto(f"{address}/dashboard{section}")
+        page.locator(drawn).first.wait_for()
+        page.wait_for_timeout(500)  # the pictures of the charts are decoded
+        _save(page, name, settled=False)
+
+
+def _call(url: str, body: object) -> Json:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        found: Json = json.load(answer)
+        return found
 
 
 def _open(browser: Browser, url: str, *, width: int, height: int, dark: bool = False) -> Page:

@@ -31,9 +31,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
+def serving(home: Path, **settings: object) -> Iterator[str]:
     """A server over a home, in a thread; its address, once it can search."""
-    server = uvicorn.Server(uvicorn.Config(create_app(load_settings(home=home)), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(load_settings(home=home, **settings)), log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -125,6 +125,24 @@ class TestQueries:
         assert page.evaluate("window.hacked") is None
 
 
+class TestSynonyms:
+    def test_one_is_added_and_taken_out(self, open_page, watched):
+        page = open_page(f"{watched}/dashboard#queries")
+        page.get_by_label("A new synonym").fill("sadcore -> genre:soul 0.8")
+        page.get_by_role("button", name="Add").click()
+        own = page.get_by_role("list", name="Synonyms of your own")
+        expect(own.locator("code")).to_contain_text("sadcore")
+        assert len(httpx.get(f"{watched}/v1/synonyms").json()["synonyms"]) == 1
+        own.get_by_role("button", name="Remove").click()
+        expect(own).to_have_count(0)
+
+    def test_what_cannot_be_one_is_explained(self, open_page, watched):
+        page = open_page(f"{watched}/dashboard#queries", expected="Failed to load resource")
+        page.get_by_label("A new synonym").fill("nonsense without an arrow")
+        page.get_by_role("button", name="Add").click()
+        expect(page.locator("#told")).not_to_be_empty()
+
+
 class TestExperiment:
     def test_it_is_watched_stopped_and_started(self, open_page, watched):
         page = open_page(f"{watched}/dashboard#models")

@@ -42,11 +42,19 @@ export const suggest = (text, k, who, signal) =>
 
 export const entity = (id, signal) => call("GET", `/v1/entities/${encodeURIComponent(id)}`, { signal });
 
+export const related = (id, k) => call("GET", `/v1/entities/${encodeURIComponent(id)}/related?k=${k}`);
+
 export const arms = () => call("GET", "/v1/arms");
 
 export const metrics = () => call("GET", "/metrics");
 
 export const models = () => call("GET", "/v1/models");
+
+export const synonyms = () => call("GET", "/v1/synonyms");
+
+export const addSynonym = (line, key) => call("POST", "/v1/synonyms", { body: { line }, key });
+
+export const removeSynonym = (line, key) => call("DELETE", `/v1/synonyms?line=${encodeURIComponent(line)}`, { key });
 
 export const promote = (name, version, key) =>
   call("POST", `/v1/models/${name}/promote?version=${encodeURIComponent(version)}`, { key });

@@ -11,6 +11,7 @@ import { showModels } from "./models.js";
 import { showQueries } from "./queries.js";
 import { showQuery } from "./query.js";
 import { showServed } from "./served.js";
+import { showSynonyms } from "./synonyms.js";
 
 const EVERY_MS = 2000;
 const CHARTS_EVERY_MS = 15_000;
@@ -24,7 +25,7 @@ const importance = new Charts(byId("models-charts"), "models", { timed: false })
 const SECTIONS = {
   live: () => live.show(),
   learning: () => learning.show(),
-  queries: (given) => Promise.all([showQueries(), showChanges(), showQuery(given)]),
+  queries: (given) => Promise.all([showQueries(), showChanges(), showQuery(given), showSynonyms()]),
   models: () => Promise.all([showExperiments(), showModels(), showServed(), importance.show()]),
 };
 

@@ -9,6 +9,21 @@ export const report = (action, entry, attributes) => send([eventOf(action, entry
 /** The same while the page is being left. */
 export const reportLeaving = (action, entry, attributes) => sendLeaving([eventOf(action, entry, attributes)]);
 
+/** Report that something was chosen as related to a hit: it belongs to no search. */
+export const reportRelated = ({ entity_id, kind }, to) =>
+  send([
+    {
+      action_name: "click",
+      event_id: randomId(),
+      application: "bandstand-page",
+      ...identity(),
+      event_attributes: {
+        object: { object_id: entity_id, object_id_field: "entity_id", object_id_type: kind },
+        related_to: to,
+      },
+    },
+  ]);
+
 /**
  * The event of an action on an entry. Without an id of its search (the page was a preview while somebody typed)
  * the event carries the query's text, from which the memory learns too. The server's clock dates it.

@@ -1,10 +1,11 @@
 // "Why this?": one hit, where it came from, what moved it, what is known about it, and what goes with it.
 
-import { entity, search } from "./api.js";
+import { entity, related as alike, search } from "./api.js";
 import { byId, fill, h, percent, short } from "./dom.js";
+import { reportRelated } from "./events.js";
 import { hue, tile } from "./hits.js";
 import { icon } from "./icons.js";
-import { ARMS, KIND, featureName } from "./names.js";
+import { ARMS, KIND, SOURCES, featureName } from "./names.js";
 
 const SHOWN = 7;
 const RELATED = 6;
@@ -50,7 +51,7 @@ export async function openSheet(entry, { filter, open }) {
       .then((parts) => fill(why, parts), failedIn(why))
       .then(() => why.removeAttribute("aria-busy")),
     entity(hit.entity_id).then((found) => fill(facts, known(found, filter)), failedIn(facts)),
-    alike(hit).then((hits) => fill(related, others(hits, follow)), failedIn(related)),
+    alike(hit.entity_id, RELATED).then((answer) => fill(related, others(answer, follow)), failedIn(related)),
   ]);
 }
 
@@ -214,13 +215,12 @@ function known({ album, released, aliases = [], attributes = {}, popularity = 0,
   ];
 }
 
-async function alike({ artists, title, entity_id }) {
-  const found = await search({ query: artists[0] ?? title, k: RELATED + 1, policy: "hybrid", preview: true });
-  return found.hits.filter((hit) => hit.entity_id !== entity_id).slice(0, RELATED);
-}
-
-function others(hits, follow) {
-  if (hits.length === 0) return null;
+function others({ entity_id, related }, follow) {
+  if (related.length === 0) return null;
+  const open = (found) => {
+    reportRelated(found, entity_id);
+    follow([found.title, ...found.artists.slice(0, 1)].join(" "));
+  };
   return h(
     "section",
     {},
@@ -228,18 +228,24 @@ function others(hits, follow) {
     h(
       "ul",
       { class: "related" },
-      hits.map((hit) =>
+      related.map((found) =>
         h(
           "li",
           {},
           h(
             "button",
-            { type: "button", on: { click: () => follow([hit.title, ...hit.artists.slice(0, 1)].join(" ")) } },
-            tile(hit),
-            h("span", { dir: "auto" }, h("b", {}, hit.title), " ", h("span", {}, hit.artists.join(", "))),
+            { type: "button", title: because(found.sources), on: { click: () => open(found) } },
+            tile(found),
+            h("span", { dir: "auto" }, h("b", {}, found.title), " ", h("span", {}, found.artists.join(", "))),
           ),
         ),
       ),
     ),
   );
+}
+
+/** Which sources say that it goes with the hit, the surest first. */
+function because(sources) {
+  const sure = Object.entries(sources).sort((a, b) => b[1] - a[1]);
+  return sure.map(([source, share]) => `${SOURCES[source] ?? source} ${short(share, 2)}`).join(", ");
 }

@@ -23,6 +23,16 @@ export const ARMS = {
   dense: "alike in meaning (MiniLM)",
 };
 
+/** What says that one entity goes with another. */
+export const SOURCES = {
+  together: "chosen by the same people",
+  asked: "chosen after the same queries",
+  lists: "on the same lists",
+  artist: "by the same artist",
+  dense: "alike in meaning",
+  attributes: "of the same kind",
+};
+
 /** A policy as the page's own list of policies calls it. */
 export function policyName(policy) {
   return byId("policy").querySelector(`option[value="${CSS.escape(policy)}"]`)?.textContent ?? policy;
