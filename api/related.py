@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bandstand.api.answers import RelatedAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
 from bandstand.api.paths import RELATED, EntityId
+from bandstand.api.search_answers import RelatedAnswer
 from bandstand.api.state import ServiceOf
 from bandstand.engine.answers import Json, related_json
 from bandstand.engine.related import MOST

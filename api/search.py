@@ -8,11 +8,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bandstand.api.answers import LoggedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
 from bandstand.api.related import beside
 from bandstand.api.schemas import MAX_ID, SearchBody
+from bandstand.api.search_answers import LoggedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.state import MetricsOf, ServiceOf
 from bandstand.engine.answers import impression_json, search_json
 from bandstand.engine.request import SearchResult
