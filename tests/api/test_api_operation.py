@@ -65,7 +65,7 @@ class TestMetrics:
             grown("bandstand_events_total", f"result={result}") for result in ("accepted", "duplicate", "rejected")
         ] == [1, 1, 1]
         assert grown("bandstand_actions_total", "action=click") == 2
-        route = "route=/v1/entities/{entity_id:any}"
+        route = "route=/v1/entities/{entity_id:entity}"
         assert grown("bandstand_http_requests_total", "method=GET", route, "status=200") == 1
         assert grown("bandstand_http_requests_total", "method=GET", route, "status=404") == 1
         assert after["bandstand_entities",] == 15
