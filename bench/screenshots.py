@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 import urllib.request
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from bandstand.catalog.bundled import load_bundled
+from bandstand.home import Home
 from bandstand.settings import load_settings
 from bandstand.storage import Storage
+from bandstand.workshop import Workshop
 from bench.served import chromium, serving
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -113,10 +116,13 @@ def _save(page: Page, name: str, *, settled: bool = True) -> None:
 
 
 def _built(home: Path) -> Path:
-    """A home with the bundled catalogue; the server indexes it as it starts."""
+    """A home with the bundled catalogue, indexed, with the ranker and the bandit that self-play gives."""
     storage = Storage(load_settings(home=home))
     storage.store.upsert(list(load_bundled()))
-    storage.close()
+    with closing(storage), closing(Workshop(storage)) as workshop:
+        workshop.index()
+        with closing(Home(storage)) as opened:
+            workshop.train(opened)
     return home
 
 
