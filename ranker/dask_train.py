@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput
-from bandstand.ranker.train import MIN_HELD_OUT, TrainedRanker, TrainSettings, augmented, boost, trained
+from bandstand.ranker.train import MIN_HELD_OUT, TrainedRanker, TrainSettings, augmented, boost, drawn, trained
 from bandstand.ranker.training_set import TrainingSet, concatenate
 
 Read = Callable[[], TrainingSet]
@@ -52,9 +52,9 @@ def train_on_dask(
 ) -> TrainedRanker:
     """`train_lambdamart` over the partitions that the workers read, one for each of the first ``len(reads)`` of them.
 
-    Of the data only the held-out queries pass through the client: all workers stop by the same ones. The model equals
-    that of one process up to the borders of histogram bins, which every worker draws from its own rows, up to position
-    biases, which every worker estimates from its own clicks, and up to which queries are held out.
+    Of the data only the held-out queries pass through the client: all workers stop by the same ones, those of one
+    process. The model equals that of one process up to the borders of histogram bins, which every worker draws from
+    its own rows, and up to position biases, which every worker estimates from its own clicks.
 
     Raises:
         BadInput: no query of any partition has candidates of different grades.
@@ -63,10 +63,7 @@ def train_on_dask(
     import lightgbm
 
     placed = list(zip(dask.workers, reads, strict=False))
-    parts = {
-        worker: dask.submit(worker, read_part, read, settings, seed + number)
-        for number, (worker, read) in enumerate(placed)
-    }
+    parts = {worker: dask.submit(worker, read_part, read, settings, seed) for worker, read in placed}
     seen: list[tuple[TrainingSet, int]] = dask.gather(
         [dask.submit(worker, told, part) for worker, part in parts.items()]
     )
@@ -85,7 +82,7 @@ def train_on_dask(
 def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:
     """Read a partition and choose what to hold out of it; runs on a worker."""
     data = read()
-    return Part(data, np.random.default_rng(seed).random(len(data)) < settings.held_out)
+    return Part(data, drawn(data, settings.held_out, seed))
 
 
 def told(part: Part) -> tuple[TrainingSet, int]:

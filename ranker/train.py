@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.errors import BadInput, ModelError
 from bandstand.models import ModelCard
@@ -108,15 +110,26 @@ def train_lambdamart(
     """
     rng = np.random.default_rng(seed)
     if held_out is None:
-        data, held_out = _split(data, settings, rng)
+        data, held_out = _split(data, settings, seed)
     check(data, settings)
     booster = boost(augmented(data, arms, settings, rng), held_out, settings, seed, progress=progress)
     return trained(booster, held_out)
 
 
-def _split(data: TrainingSet, settings: TrainSettings, rng: np.random.Generator) -> tuple[TrainingSet, TrainingSet]:
+def drawn(data: TrainingSet, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which queries are held out, bool (q,): drawn by their own features, so whatever others stand beside them."""
+    ends = np.cumsum(data.groups)
+    draws = np.empty(len(data))
+    for query, (start, end) in enumerate(zip(ends - data.groups, ends, strict=True)):
+        digest = blake2b(data.features[start:end].tobytes(), digest_size=8, salt=seed.to_bytes(8, "little"))
+        draws[query] = int.from_bytes(digest.digest(), "little") / 2**64
+    chosen: NDArray[np.bool_] = draws < share
+    return chosen
+
+
+def _split(data: TrainingSet, settings: TrainSettings, seed: int) -> tuple[TrainingSet, TrainingSet]:
     """Training and held-out queries; none are held out where they would be too few to judge by."""
-    held_out = rng.random(len(data)) < settings.held_out
+    held_out = drawn(data, settings.held_out, seed)
     if np.count_nonzero(held_out & data.decisive()) < MIN_HELD_OUT:
         held_out[:] = False
     return data.queries(~held_out), data.queries(held_out)
