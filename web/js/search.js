@@ -30,14 +30,27 @@ const suggestions = new Suggestions((q) => change({ q }));
 const timers = {};
 let state = read();
 let newEntry = true; // whether the next address is a new entry of the history, or replaces the one of half a word
+let facets = FACETS;
 let shown = []; // the answers on the page
 
 /** One search, or two to compare; `preview` while somebody is still typing. */
 async function ask(preview, signal) {
   const policies = state.against ? [state.policy, state.against] : [state.policy];
-  const common = { ...identity(), locale: navigator.language, preview, ...(!preview && { facets: FACETS }) };
-  const found = await Promise.all(policies.map((policy) => search({ ...request(state, policy), ...common }, signal)));
+  const common = { ...identity(), locale: navigator.language, preview };
+  const found = await Promise.all(policies.map((policy) => faceted({ ...request(state, policy), ...common }, signal)));
   return found.map((answer) => ({ ...answer, preview }));
+}
+
+/** A search with facets, if it counts; a catalogue without genres refuses to count them, and is not asked again. */
+async function faceted(body, signal) {
+  if (body.preview) return search(body, signal);
+  try {
+    return await search({ ...body, facets }, signal);
+  } catch (error) {
+    if (!(error instanceof Problem) || !error.message.includes("unknown facet")) throw error;
+    facets = [];
+    return search(body, signal);
+  }
 }
 
 async function refresh(preview) {
