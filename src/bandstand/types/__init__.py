@@ -1,0 +1,52 @@
+"""The records that cross between parts: small, frozen, columnar where a search handles hundreds of candidates.
+
+An *ordinal* is the int32 number that the catalogue store gives an entity for life (never reused); an *arm* is a
+retriever as the bandit sees it; a *depth* is how many candidates an arm may bring, 0 meaning that it is skipped.
+"""
+
+from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Scores
+from bandstand.types.entities import KINDS, Attribute, Entity, Kind
+from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
+from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
+from bandstand.types.retrieval import (
+    ARM_COLUMNS,
+    ARMS,
+    DEPTHS,
+    ArmDecision,
+    ArmOutcome,
+    ArmStatus,
+    Candidates,
+    CandidateSet,
+    Decision,
+)
+
+__all__ = [
+    "ARMS",
+    "ARM_COLUMNS",
+    "DEPTHS",
+    "KINDS",
+    "LOGGED_DEPTH",
+    "ArmDecision",
+    "ArmOutcome",
+    "ArmStatus",
+    "Attribute",
+    "CandidateSet",
+    "Candidates",
+    "Clock",
+    "Correction",
+    "Decision",
+    "Entity",
+    "Event",
+    "Filters",
+    "Hit",
+    "Impression",
+    "Kind",
+    "Mask",
+    "Matrix",
+    "Ordinals",
+    "Query",
+    "Scores",
+    "Slot",
+    "Source",
+    "actor_of",
+]

@@ -1,0 +1,43 @@
+"""What can be found: entities, their kinds and attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["track", "artist", "album", "playlist", "station", "podcast"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One descriptive fact about an entity, e.g. ``genre=jazz``, held with confidence in (0, 1]."""
+
+    name: str
+    value: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Something that can be found.
+
+    ``popularity`` is in [0, 1]. ``released`` is an ISO date, possibly only its year or year-month.
+    ``members`` are ids of the entities that a playlist or an album holds, in order; they are not indexed as text.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    artists: tuple[str, ...] = ()
+    album: str | None = None
+    aliases: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    popularity: float = 0.0
+    released: str | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def year(self) -> int | None:
+        """The year of release, or None when unknown."""
+        return int(self.released[:4]) if self.released else None

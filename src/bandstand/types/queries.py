@@ -1,0 +1,94 @@
+"""What is asked: a query after normalisation, with what its words were read as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bandstand.types.arrays import Mask
+from bandstand.types.entities import Kind
+
+
+def actor_of(user_id: str | None, session_id: str | None) -> str | None:
+    """The key under which behaviour is remembered: users by id, anonymous visitors by session."""
+    if user_id:
+        return user_id
+    return f"session:{session_id}" if session_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a part of the query may mean, e.g. ("mood", "happy", 0.9), and the normalised words that may mean it.
+
+    ``confidence`` is the probability of that meaning, in (0, 1], over all readings of the query.
+    """
+
+    name: str
+    value: str
+    confidence: float = 1.0
+    phrase: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What may have been meant by a query; both texts are normalised.
+
+    ``mode`` is "showing" when the corrected words are searched for ("showing results for ``text``; search instead for
+    ``typed``") and "suggest" when the typed ones are ("did you mean ``text``?"). ``edits`` counts changed letters;
+    ``confidence`` is the corrected words' share of the likelihood, in (0, 1].
+    """
+
+    typed: str
+    text: str
+    mode: Literal["showing", "suggest"]
+    edits: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Hard conditions: every named attribute must have one of its values; years are inclusive bounds."""
+
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    year_gte: int | None = None
+    year_lte: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.values) or self.year_gte is not None or self.year_lte is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One search request after normalisation.
+
+    ``allowed`` is None when every live entity may be returned, else a boolean mask over ordinals, shape
+    (n_ordinals,), that already combines kinds, filters and liveness: a retriever returns only ordinals that are
+    inside the mask and True in it. ``literal``: nothing typed is taken for a slip of the keyboard.
+    """
+
+    id: str
+    text: str
+    normalized: str
+    k: int = 10
+    offset: int = 0
+    kinds: tuple[Kind, ...] = ()
+    filters: Filters = Filters()
+    user_id: str | None = None
+    session_id: str | None = None
+    locale: str | None = None
+    time: float = 0.0
+    slots: tuple[Slot, ...] = ()
+    correction: Correction | None = None
+    literal: bool = False
+    allowed: Mask | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def actor(self) -> str | None:
+        """Whose behaviour this is: the user, else a stand-in made of the session, else nobody's."""
+        return actor_of(self.user_id, self.session_id)
+
+    @property
+    def meant(self) -> str:
+        """The normalised text to look words up by: the corrected one where results are shown for that."""
+        corrected = self.correction is not None and self.correction.mode == "showing"
+        return self.correction.text if self.correction is not None and corrected else self.normalized
