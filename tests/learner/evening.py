@@ -18,8 +18,11 @@ QUERIES = ("halo", "hurt", "one", "sigur ros", "hopi pola", "hoppipolla", "thund
 PUBLISH_EVERY = 7
 
 
-def write_log(folder, searches=150):
-    """A home whose log holds searches of many kinds and actions on them; returns the moment at which it ends."""
+def write_log(folder, searches=150, midway=lambda _: None):
+    """A home whose log holds searches of many kinds and actions on them; returns the moment at which it ends.
+
+    ``midway`` is called after a third of them.
+    """
     rng = random.Random(11)
     small = SmallHome(folder)
     small.workshop.train(small.home)
@@ -38,6 +41,8 @@ def write_log(folder, searches=150):
             small.play(rng.choice(ENTITIES).id, user_id="u1", user_query=rng.choice(QUERIES))
         if rng.random() < 0.05:
             small.clock.pass_(-200.0)
+        if number == searches // 3:
+            midway(small.storage)
         if number in (searches // 3, searches // 2):
             small.storage.log.append_control(FORGET_USER, {"user_id": f"u{number % 6}"})
         if ids(on) and rng.random() < 0.05:

@@ -13,9 +13,7 @@ from bandstand.feedback.behaviour import Deed
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.feedback.reward_training import train_reward
 from bandstand.learner.hunches import Hunch, Hunches, agreed
-from bandstand.learner.judge import REWARD_MODEL
-from bandstand.settings import Settings
-from bandstand.storage import Storage
+from bandstand.learner.judge import REWARD_MODEL, order_of
 
 sys.path.append(str(Path(__file__).parents[1] / "feedback"))
 
@@ -89,17 +87,18 @@ class TestPinned:
 
 
 @pytest.mark.parametrize("batch", [1, 13])
-def test_the_same_log_in_other_batches_teaches_the_same(tmp_path, files, batch):
-    ends = write_log(tmp_path / "written", searches=40)
-    storage = Storage(Settings(home=tmp_path / "written", encoder="hashing"), clock=lambda: ends)
-    promoted(storage.models, files)
-    storage.close()
-    states = []
+def test_the_same_log_in_other_batches_teaches_the_same_when_a_model_begins_to_judge(tmp_path, files, batch):
+    def judge_by_it(storage):
+        promoted(storage.models, files)
+        storage.log.append_control(REWARD_MODEL, order_of(storage.models.current("reward")))
+
+    ends, states = write_log(tmp_path / "written", searches=40, midway=judge_by_it), []
     for number, size in enumerate((batch, 500)):
         copy = copied(tmp_path / "written", tmp_path / f"copy{number}")
         with learning(copy, ends, batch=size) as (opened, learner):
-            opened.log.append_control(REWARD_MODEL, {"version": None, "model": None})
+            opened.log.append_control(REWARD_MODEL, order_of(opened.models.current("reward")))
             learner.catch_up()
+            assert learner._judge.model is not None
             states.append(state_of(opened))
     assert different(*states) == []
 
