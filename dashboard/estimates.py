@@ -39,6 +39,11 @@ class PolicyEstimate:
     estimator: str = ""
     reason: str = ""
 
+    @property
+    def label(self) -> str:
+        """The policy with the number of searches that the log is worth for it, where that is known."""
+        return self.policy if self.ess is None else f"{self.policy} ({self.ess:,.0f} effective)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimates:
@@ -77,15 +82,15 @@ def read_estimates(path: Path) -> Estimates | None:
 
 
 def estimates_chart(found: Estimates | None) -> Chart:
-    """The estimates as bars with intervals."""
+    """The estimates as bars with intervals, each with its effective sample size."""
     policies = found.policies if found is not None else ()
     return Chart(
         about=ESTIMATES,
-        places=[each.policy for each in policies],
+        places=[each.label for each in policies],
         lines={"reward": [each.value for each in policies]},
         low={"reward": [each.low for each in policies]},
         high={"reward": [each.high for each in policies]},
-        grey={each.policy: f"not enough data: {each.reason}" for each in policies if each.reason},
+        grey={each.label: f"not enough data: {each.reason}" for each in policies if each.reason},
     )
 
 

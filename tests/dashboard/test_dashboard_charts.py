@@ -92,14 +92,15 @@ class TestEstimates:
         assert read_estimates(path) is None
         rows = [
             PolicyEstimate(policy="as logged", value=0.4, low=0.3, high=0.5),
-            PolicyEstimate(policy="all", reason="few"),
+            PolicyEstimate(policy="all", ess=2.1, reason="few"),
         ]
         kept = Estimates(time=NOW, searches=7, policies=rows)
         write_estimates(path, kept)
         assert read_estimates(path) == kept
         chart = estimates_chart(kept)
         assert chart.lines["reward"] == [0.4, None]
-        assert chart.grey == {"all": "not enough data: few"}
+        assert chart.places == ["as logged", "all (2 effective)"]
+        assert chart.grey == {"all (2 effective)": "not enough data: few"}
         assert estimates_chart(None).empty
 
     @pytest.mark.parametrize("content", [b"", b"[]", b'{"time": 1}', b'{"time": "x", "searches": 1, "policies": []}'])
