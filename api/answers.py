@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -85,6 +87,23 @@ class SynonymsAnswer(Answer):
     """The operator's synonyms, an entry a line."""
 
     synonyms: list[str]
+
+
+class SynonymChangeAnswer(Answer):
+    """One change of the synonyms: when, what, and when it was undone."""
+
+    id: str
+    time: float
+    action: Literal["add", "remove"]
+    line: str
+    undoes: str | None
+    undone: float | None
+
+
+class SynonymChangesAnswer(Answer):
+    """Every change of the synonyms, newest first."""
+
+    changes: list[SynonymChangeAnswer]
 
 
 class DeletedAnswer(Answer):

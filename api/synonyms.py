@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bandstand.api.answers import SynonymsAnswer
+from bandstand.api.answers import SynonymChangesAnswer, SynonymsAnswer
 from bandstand.api.described import answered, problems
 from bandstand.api.json_answer import JsonAnswer
 from bandstand.api.schemas import MAX_SYNONYM, SynonymBody
@@ -44,6 +44,26 @@ async def remove_synonym(
 
     def work(home: Home) -> list[str]:
         lines = home.synonyms.remove(line)
+        home.refresh()
+        return lines
+
+    return JsonAnswer({"synonyms": await asyncio.to_thread(work, service.home)})
+
+
+@router.get("/changes", summary="Changes of the synonyms", responses=answered(SynonymChangesAnswer))
+async def list_synonym_changes(service: ServiceOf) -> JsonAnswer:
+    """Everything that was added and removed here or by the command line, newest first."""
+    return JsonAnswer({"changes": await asyncio.to_thread(service.home.synonyms.changes)})
+
+
+@router.post(
+    "/changes/{id}/undo", dependencies=ADMIN, summary="Undo a change", responses=answered(SynonymsAnswer, 403, 404)
+)
+async def undo_synonym_change(id: str, service: ServiceOf) -> JsonAnswer:  # noqa: A002 - the path's own name
+    """Out of use, or in use again, when this answers; undoing twice changes nothing."""
+
+    def work(home: Home) -> list[str]:
+        lines = home.synonyms.undo(id)
         home.refresh()
         return lines
 

@@ -1,13 +1,16 @@
-"""An operator's synonyms: a file that is read again when it changes, and changed line by line."""
+"""An operator's synonyms: a file that is read again when it changes, and changed line by line, on record."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import structlog
 
 from bandstand.durable import locked, write_file
 from bandstand.errors import BadInput, BandstandError, NotFound, StorageError
+from bandstand.types import Clock
+from bandstand.understanding.synonym_history import INVERSE, Action, SynonymChange, SynonymHistory
 from bandstand.understanding.synonyms import Synonyms, load_synonyms, parse_synonyms
 
 Stamp = tuple[int, int, int]
@@ -15,10 +18,11 @@ Stamp = tuple[int, int, int]
 
 
 class SynonymFile:
-    """The table at a path, which need not be there. Safe for threads and processes."""
+    """The table at a path, which need not be there; its changes are kept beside it. Safe for threads and processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Clock = time.time) -> None:
         self._path = path
+        self._history = SynonymHistory(path.with_name(f"{path.stem}.changes.ndjson"), clock=clock)
         self._stamp: Stamp | None = None
         self._refused = ""
 
@@ -39,12 +43,9 @@ class SynonymFile:
         """
         wanted = _entry(line)
         with locked(self._path.parent):
-            lines = self.lines()
-            if wanted not in lines:
-                before = self._text()
-                self._write(before + "\n" * (not before.endswith("\n") and bool(before)) + wanted + "\n")
-                lines.append(wanted)
-        return lines
+            if wanted not in self.lines():
+                self._change("add", wanted)
+            return self.lines()
 
     def remove(self, line: str) -> list[str]:
         """Take an entry out; all that are left.
@@ -57,9 +58,38 @@ class SynonymFile:
         with locked(self._path.parent):
             if wanted not in self.lines():
                 raise NotFound(f"there is no synonym {wanted!r}: `bandstand synonyms list` shows all")
-            kept = [text for text in self._text().splitlines() if _plain(text) != wanted]
-            self._write("".join(f"{text}\n" for text in kept))
+            self._change("remove", wanted)
             return self.lines()
+
+    def changes(self) -> list[SynonymChange]:
+        """Every change that was made through this class, newest first.
+
+        Raises:
+            StorageError: their file cannot be read.
+        """
+        return self._history.changes()
+
+    def undo(self, id_: str) -> list[str]:
+        """Take a change back; all entries. Once it was undone nothing happens.
+
+        Raises:
+            NotFound: there is no change of that id.
+            StorageError: a file cannot be read or written.
+        """
+        with locked(self._path.parent):
+            change = self._history.change(id_)
+            if change.undone is None:
+                self._change(INVERSE[change.action], change.line, undoes=id_)
+            return self.lines()
+
+    def _change(self, action: Action, line: str, *, undoes: str | None = None) -> None:
+        """On record first: a kill between the two leaves a change that undoing, which looks at the table, forgives."""
+        self._history.record(action, line, undoes=undoes)
+        text = self._text()
+        if action == "remove":
+            self._write("".join(f"{held}\n" for held in text.splitlines() if _plain(held) != line))
+        elif line not in self.lines():
+            self._write(text + "\n" * (not text.endswith("\n") and bool(text)) + line + "\n")
 
     def table(self) -> Synonyms:
         """The bundled table with this one over it.

@@ -58,6 +58,18 @@ def remove_leftovers(folder: Path) -> None:
             leftover.unlink()
 
 
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file, on disk when this returns; a half line that a kill left behind is closed first."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = b"\n" * (file.read(1) != b"\n") + line
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
 def _write_synced(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)

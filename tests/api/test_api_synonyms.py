@@ -30,3 +30,21 @@ def test_a_wrong_line_is_refused_and_says_why(client, line):
 
 def test_an_unknown_one_cannot_be_removed(client):
     problem(client.delete("/v1/synonyms", params={"line": "x = y"}), 404)
+
+
+def test_every_change_is_on_record_and_can_be_undone(client):
+    client.post("/v1/synonyms", json={"line": LINE})
+    client.post("/v1/synonyms", json={"line": LINE})  # changes nothing
+    client.delete("/v1/synonyms", params={"line": LINE})
+    removed, added = client.get("/v1/synonyms/changes").json()["changes"]
+    assert [(each["action"], each["line"], each["undone"]) for each in (removed, added)] == [
+        ("remove", LINE, None), ("add", LINE, None),
+    ]  # fmt: skip
+    for _ in range(2):
+        answer = client.post(f"/v1/synonyms/changes/{removed['id']}/undo")
+        assert answer.json() == {"synonyms": [LINE]}
+    assert ("artist", "adele") in meant(client)
+    undoing, again, _ = client.get("/v1/synonyms/changes").json()["changes"]
+    assert (undoing["action"], undoing["undoes"]) == ("add", removed["id"])
+    assert again["undone"] == undoing["time"]
+    problem(client.post("/v1/synonyms/changes/none/undo"), 404)

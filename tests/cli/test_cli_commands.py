@@ -221,6 +221,11 @@ class TestSynonyms:
         assert cli("synonyms", "add", self.LINE).out.strip() == self.LINE
         assert cli("synonyms", "list", "--json").json() == {"synonyms": [self.LINE]}
         assert cli("synonyms", "remove", self.LINE, "--json").json() == {"synonyms": []}
+        removed, added = cli("synonyms", "changes", "--json").json()["changes"]
+        assert (removed["action"], added["action"]) == ("remove", "add")
+        assert cli("synonyms", "undo", removed["id"]).out.strip() == self.LINE
+        assert "remove" in cli("synonyms", "changes").out
+        cli("synonyms", "remove", self.LINE)
 
     def test_what_is_wrong_exits_2_and_what_is_not_there_1(self, cli):
         assert cli("synonyms", "add", "just words").code == 2

@@ -100,6 +100,24 @@ class TestFile:
         assert table.remove("chill -> mood:calm") == ["rnb = rhythm & blues"]
         assert path.read_text("utf-8") == "# ours\nrnb = rhythm & blues\n"
 
+    def test_a_change_that_a_kill_cut_off_is_no_change_and_spoils_none(self, table, tmp_path):
+        table.add("a = b")
+        record = tmp_path / "home" / "synonyms.changes.ndjson"
+        record.write_bytes(record.read_bytes() + b'{"id":"x","ti')
+        (added,) = table.changes()
+        table.remove("a = b")
+        assert [change.action for change in table.changes()] == ["remove", "add"]
+        assert table.undo(added.id) == []  # out already: nothing to take out
+
+    def test_what_was_undone_can_be_undone(self, table):
+        table.add("a = b")
+        (added,) = table.changes()
+        assert table.undo(added.id) == []
+        undoing, added = table.changes()
+        assert (undoing.undoes, added.undone) == (added.id, undoing.time)
+        assert table.undo(added.id) == []
+        assert table.undo(undoing.id) == ["a = b"]
+
     @pytest.mark.parametrize("line", ["", " # only a remark", "just words", "a = b\nc = d", "chill -> calm"])
     def test_what_is_no_entry_is_refused_and_nothing_is_written(self, table, line):
         with pytest.raises(BadInput):

@@ -135,6 +135,11 @@ class TestSynonyms:
         assert len(httpx.get(f"{watched}/v1/synonyms").json()["synonyms"]) == 1
         own.get_by_role("button", name="Remove").click()
         expect(own).to_have_count(0)
+        page.get_by_text("What was changed").click()
+        page.get_by_role("list", name="Changes of synonyms").get_by_role("button", name="Undo").first.click()
+        expect(own.locator("code")).to_contain_text("sadcore")
+        own.get_by_role("button", name="Remove").click()
+        expect(own).to_have_count(0)
 
     def test_what_cannot_be_one_is_explained(self, open_page, watched):
         page = open_page(f"{watched}/dashboard#queries", expected="Failed to load resource")

@@ -52,6 +52,11 @@ export const models = () => call("GET", "/v1/models");
 
 export const synonyms = () => call("GET", "/v1/synonyms");
 
+export const synonymChanges = () => call("GET", "/v1/synonyms/changes");
+
+export const undoSynonymChange = (id, key) =>
+  call("POST", `/v1/synonyms/changes/${encodeURIComponent(id)}/undo`, { key });
+
 export const addSynonym = (line, key) => call("POST", "/v1/synonyms", { body: { line }, key });
 
 export const removeSynonym = (line, key) => call("DELETE", `/v1/synonyms?line=${encodeURIComponent(line)}`, { key });

@@ -1,6 +1,6 @@
 // The record of what operators changed: each stays on it, and can be undone.
 
-import { byId, fill, h, short } from "./dom.js";
+import { byId, fill, h, moment, short } from "./dom.js";
 import { order, read, section, told } from "./operator.js";
 
 /** Show every change, newest first. */
@@ -59,5 +59,3 @@ function row({ id, time, query, action, entity_id, score, by, note, undone }) {
     ),
   );
 }
-
-const moment = (time) => new Date(1000 * time).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "medium" });

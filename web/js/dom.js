@@ -31,3 +31,6 @@ export function short(value, digits = 1) {
 export const milliseconds = (value) => `${short(value, value < 10 ? 1 : 0)} ms`;
 
 export const percent = (share, digits = 0) => `${short(100 * share, digits)} %`;
+
+/** Seconds since 1970 as day and time of this browser's clock. */
+export const moment = (time) => new Date(1000 * time).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "medium" });

@@ -1,7 +1,7 @@
 // Traffic split between two policies: start, watch, stop. The interval holds at every moment, however often one looks.
 
 import { arms } from "./api.js";
-import { byId, fill, h, milliseconds, percent, short } from "./dom.js";
+import { byId, fill, h, milliseconds, moment, percent, short } from "./dom.js";
 import { order, read, section, told } from "./operator.js";
 
 /** Show the running experiment, or the form that starts one, and those that ended. */
@@ -142,5 +142,3 @@ async function change(asked, done) {
 }
 
 const signed = (value) => `${value < 0 ? "−" : "+"}${short(Math.abs(value), 3)}`;
-
-const moment = (time) => new Date(1000 * time).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "medium" });

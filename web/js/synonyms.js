@@ -1,13 +1,13 @@
-// The operator's synonyms: words that stand for others, added and taken out.
+// The operator's synonyms: words that stand for others, added and taken out, every change on record.
 
-import { addSynonym, removeSynonym, synonyms } from "./api.js";
-import { byId, fill, h } from "./dom.js";
+import { addSynonym, removeSynonym, synonymChanges, synonyms, undoSynonymChange } from "./api.js";
+import { byId, fill, h, moment } from "./dom.js";
 import { withKey } from "./key.js";
 import { told } from "./operator.js";
 
 /** Show the synonyms, and a field that adds one. */
 export async function showSynonyms() {
-  const { synonyms: lines } = await synonyms();
+  const [{ synonyms: lines }, { changes }] = await Promise.all([synonyms(), synonymChanges()]);
   const field = h("input", {
     "aria-label": "A new synonym",
     placeholder: "chill -> mood:calm 0.8",
@@ -25,6 +25,25 @@ export async function showSynonyms() {
     lines.length === 0
       ? h("p", { class: "quiet" }, "None of your own; the bundled ones are always in use.")
       : h("ul", { class: "held", "aria-label": "Synonyms of your own" }, lines.map(row)),
+    changes.length > 0 &&
+      h(
+        "details",
+        {},
+        h("summary", {}, "What was changed"),
+        h("ul", { class: "held", "aria-label": "Changes of synonyms" }, changes.map(changed)),
+      ),
+  );
+}
+
+function changed({ id, time, action, line, undone }) {
+  const undo = () => change((key) => undoSynonymChange(id, key), "Undone.");
+  return h(
+    "li",
+    { class: undone !== null && "undone" },
+    h("span", {}, `${moment(time)}: ${action === "add" ? "added" : "removed"} `, h("code", { dir: "auto" }, line)),
+    undone === null
+      ? h("button", { type: "button", on: { click: undo } }, "Undo")
+      : h("span", { class: "quiet" }, `undone ${moment(undone)}`),
   );
 }
 
