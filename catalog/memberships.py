@@ -75,8 +75,8 @@ class Memberships:
 
 
 def _followed(state: _State | None, columns: Columns) -> _State:
-    """The state of a snapshot. A member that is new has to be looked for again, since it may have been missing."""
-    if state is not None and state.columns.n == columns.n and not (columns.members != state.columns.members).any():
+    """The state of a snapshot. Where an id is new, members have to be looked for again: it may have been missing."""
+    if state is not None and _same(columns, state.columns):
         return _State(
             columns=columns,
             members=state.members,
@@ -99,6 +99,13 @@ def _followed(state: _State | None, columns: Columns) -> _State:
         holders=holders[order],
         holders_from=np.searchsorted(members[order], every),
     )
+
+
+def _same(one: Columns, other: Columns) -> bool:
+    """Whether the same ids hold the same members; an ordinal may have no id until its entity is first seen alive."""
+    if one.n != other.n:
+        return False
+    return bool((one.ids == other.ids).all()) and not (one.members != other.members).any()
 
 
 def _live(state: _State, ordinals: Ordinals) -> Ordinals:

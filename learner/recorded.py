@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bandstand.feedback.ablation import ABLATION, Ablation, ablation_of
 from bandstand.feedback.codec import decode_event, encode_event
 from bandstand.learner.open_searches import KeyValue, OpenSearches
@@ -23,7 +25,9 @@ class Recorded:
             return False
         search = self._open.get(event.query_id)
         if search is not None and not search.settled:
-            self._state.put(_key(event.query_id), encode_event(event))
+            # Who searched is not kept: freed pages of the state may hold what was deleted.
+            nobodys = replace(event, user_id=None, session_id=None, client_id=None)
+            self._state.put(_key(event.query_id), encode_event(nobodys))
         return True
 
     def take(self, query_id: str) -> Ablation | None:

@@ -37,6 +37,19 @@ def test_both_ways_and_beside(store):
     assert not len(lists.beside(3)[0])
 
 
+def test_a_member_that_comes_back_is_found(store):
+    """It was deleted before anybody saw it: the list is the same and nothing was added, but now it has an id."""
+    store.upsert([a_track("a"), a_list("x", "a")])
+    store.delete({"a"})
+    catalog = Catalog(store)
+    lists = Memberships(catalog)
+    assert lists.held_by(1).tolist() == []
+    store.upsert([a_track("a")])
+    catalog.refresh()
+    assert lists.held_by(1).tolist() == [0]
+    assert lists.holders_of(0).tolist() == [1]
+
+
 def test_an_empty_catalogue(store):
     store.upsert([a_track("a")])
     assert not len(Memberships(Catalog(store)).beside(0)[0])

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bandstand.memory_index import memory as memory_module
+from bandstand.memory_index import secret as secret_module
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("learner", "system")]
 
@@ -27,7 +27,7 @@ DURABLE = (
 def same_keys():
     """Every memory of this module hashes users with the same secret, so that states can be compared."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_module, "os", SimpleNamespace(urandom=lambda count: b"s" * count))
+        patch.setattr(secret_module, "os", SimpleNamespace(urandom=lambda count: b"s" * count))
         yield
 
 
