@@ -26,8 +26,9 @@ from bandstand.engine.answers import Json
 from bandstand.errors import BadInput, NotFound
 from bandstand.home import Home
 from bandstand.learner.asked import Asked
-from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT, new_order_id
+from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
 from bandstand.memory_index.curation import EditAction, all_edits
+from bandstand.types import timed_id
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 
@@ -105,7 +106,7 @@ async def make_edit(body: EditBody, service: ServiceOf) -> JsonAnswer:
         raise BadInput("a score belongs to the action score, and to no other", field="score")
     if await asyncio.to_thread(_unknown, home, body.entity_id):
         raise NotFound(f"there is no entity {body.entity_id!r}")
-    payload = {**body.model_dump(), "query": query, "id": new_order_id(home.clock())}
+    payload = {**body.model_dump(), "query": query, "id": timed_id(home.clock())}
     done = await give_order(service, EDIT_MEMORY, payload)
     return JsonAnswer({"id": payload["id"], "carried_out": done}, status_code=201)
 

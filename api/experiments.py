@@ -20,7 +20,6 @@ from bandstand.bandit.sequential import Tally
 from bandstand.bandit.split import Split
 from bandstand.engine.answers import Json
 from bandstand.errors import NotFound
-from bandstand.learner.edits import new_order_id
 from bandstand.learner.experiment import (
     START_EXPERIMENT,
     STOP_EXPERIMENT,
@@ -28,6 +27,7 @@ from bandstand.learner.experiment import (
     past_experiments,
     running_experiment,
 )
+from bandstand.types import timed_id
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 
@@ -70,7 +70,7 @@ async def start_experiment(body: ExperimentBody, service: ServiceOf) -> JsonAnsw
     for name in (body.a, body.b):
         home.engine.policy(name)
     split = Split(
-        id=new_order_id(home.clock()),
+        id=timed_id(home.clock()),
         a=body.a,
         b=body.b,
         share=body.share,

@@ -87,14 +87,15 @@ def _edit(
 ) -> None:
     from bandstand.catalog.text import normalize
     from bandstand.errors import BadInput, NotFound
-    from bandstand.learner.edits import EDIT_MEMORY, new_order_id
+    from bandstand.learner.edits import EDIT_MEMORY
+    from bandstand.types import timed_id
 
     normalized = normalize(query)
     if not normalized:
         raise BadInput("this query has no words: give it some", field="query")
     if int(storage.store.ordinals([entity_id])[0]) < 0:
         raise NotFound(f"there is no entity {entity_id!r}")
-    made = new_order_id(storage.clock())
+    made = timed_id(storage.clock())
     payload = {"id": made, "action": action, "query": normalized, "entity_id": entity_id, "score": score, "note": note}
     _order(storage, EDIT_MEMORY, {**payload, "by": "command line"})
     out.print(made)

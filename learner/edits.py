@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +16,6 @@ UNDO_EDIT = "undo_edit"
 """Control record: ``{"id", "query"}`` of the edit that is to be undone."""
 
 Payload = Mapping[str, Any]
-
-
-def new_order_id(now: float) -> str:
-    """An id that sorts by time: milliseconds since 1970, and six random hex digits."""
-    return f"{int(now * 1000):012x}-{secrets.token_hex(3)}"
 
 
 class MemoryEditor:

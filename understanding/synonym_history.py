@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import orjson
 
 from bandstand.durable import append_line
 from bandstand.errors import NotFound, StorageError
-from bandstand.types import Clock
+from bandstand.types import Clock, timed_id
 
 Action = Literal["add", "remove"]
 
@@ -47,8 +46,7 @@ class SynonymHistory:
             StorageError: the file cannot be written.
         """
         now = self._clock()
-        id_ = f"{int(now * 1000):012x}-{secrets.token_hex(3)}"
-        change = SynonymChange(id=id_, time=now, action=action, line=line, undoes=undoes)
+        change = SynonymChange(id=timed_id(now), time=now, action=action, line=line, undoes=undoes)
         try:
             append_line(self._path, orjson.dumps(asdict(change)))
         except OSError as error:

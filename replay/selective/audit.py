@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,8 @@ from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
 from bandstand.engine.ablation import seen_before, subset_pages
 from bandstand.engine.search import Answer
-from bandstand.errors import StorageError
 from bandstand.feedback.ablation import SHOWN, Played, choices
+from bandstand.replay.columns_file import Columnar
 from bandstand.replay.judge import Judge
 from bandstand.replay.simulate.prices import played, price
 from bandstand.replay.stage import Stage
@@ -38,13 +37,15 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audits:
+class Audits(Columnar):
     """n searches. ``ranks`` int (n, len(CHOICES)) of the first right hit of each choice's page, 0 where none is shown.
 
     ``helps`` (n, len(EXPENSIVE)) are the estimates, NaN without a model; ``played`` bool of the same shape is what the
     policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and ``classes``
     (n,) are names.
     """
+
+    remedy = "delete the policy's folder and play again"
 
     users: NDArray[np.str_]
     classes: NDArray[np.str_]
@@ -70,35 +71,6 @@ class Audits:
             shown=np.array([each.shown for each in audits], np.int64),
             cost_ms=np.array([each.cost_ms for each in audits], np.float64),
         )
-
-    def rows(self, kept: NDArray[np.bool_] | slice) -> Audits:
-        """Some of the searches."""
-        return Audits(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
-
-    def save(self, path: Path) -> None:
-        """Write the columns to one file.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
-            with path.open("wb") as file:
-                np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        except OSError as cause:
-            raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
-
-    @classmethod
-    def load(cls, path: Path) -> Audits:
-        """What `save` wrote.
-
-        Raises:
-            StorageError: the file is missing or damaged.
-        """
-        try:
-            with np.load(path) as columns:
-                return cls(**{field.name: columns[field.name] for field in fields(cls)})
-        except (OSError, ValueError, KeyError) as cause:
-            raise StorageError(f"{path} cannot be read: delete the policy's folder and play again") from cause
 
 
 def audit(stage: Stage, answer: Answer, judge: Judge, *, user: str, query_class: str) -> Audit:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.errors import StorageError
+from bandstand.replay.columns_file import Columnar
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Columnar):
     """n searches under one policy, in order, all of shape (n,) unless said otherwise.
 
     ``classes`` are names, ``keys`` numbers of the distinct query behind each. ``ranks`` are places of the first right
@@ -24,6 +23,8 @@ class Tally:
     ``satisfied`` says whose need the first page met. ``relabelled`` is with what weight a failed search was credited
     with a later goal, below 0 where that was not what was wanted, and 0 where it was not.
     """
+
+    remedy = "delete it, and the policy is played again"
 
     classes: NDArray[np.str_]
     keys: NDArray[np.int64]
@@ -46,35 +47,6 @@ class Tally:
     def reciprocal_ranks(self) -> Floats:
         """1 / rank, 0 where nothing right was on the page: every search counts."""
         return np.divide(1.0, self.ranks, out=np.zeros(len(self)), where=self.ranks > 0)
-
-    def rows(self, kept: NDArray[np.bool_] | slice) -> Tally:
-        """Some of the searches."""
-        return Tally(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
-
-    def save(self, path: Path) -> None:
-        """Write the columns to one file.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
-            with path.open("wb") as file:
-                np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        except OSError as cause:
-            raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
-
-    @classmethod
-    def load(cls, path: Path) -> Tally:
-        """What `save` wrote.
-
-        Raises:
-            StorageError: the file is damaged.
-        """
-        try:
-            with np.load(path) as columns:
-                return cls(**{field.name: columns[field.name] for field in fields(cls)})
-        except (OSError, ValueError, KeyError) as cause:
-            raise StorageError(f"{path} cannot be read: delete it, and the policy is played again") from cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ retriever as the bandit sees it; a *depth* is how many candidates an arm may bri
 
 from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Scores
 from bandstand.types.entities import KINDS, Attribute, Entity, Kind
+from bandstand.types.ids import timed_id
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
 from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
@@ -49,4 +50,5 @@ __all__ = [
     "Slot",
     "Source",
     "actor_of",
+    "timed_id",
 ]
