@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from bandstand.bandit.policy import Policy
+from bandstand.bandit.unfinished import Unfinished
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.brains import Brains
@@ -120,6 +121,8 @@ class Engine:
         """A new search, by the policy that was asked for, or that an experiment assigned."""
         assigned = request.assignment
         policy = self.policy(assigned.policy if assigned else request.policy)
+        if request.preview and policy.sequential:
+            policy = Unfinished(policy)
         mix = self._mix_kinds if request.mix is None else request.mix
         layout = Layout(mix=mix, sections=request.sections)
         answer = self.answer(self.query(request), policy, started=started, layout=layout)

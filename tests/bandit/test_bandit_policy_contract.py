@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.policy import Policy, RandomSubsetPolicy, draw, fixed_policies
+from bandstand.bandit.unfinished import DEPTH, Unfinished
 from bandstand.bandit.vw_model import VwModel
 from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
 from bandstand.errors import BadInput
@@ -38,6 +39,7 @@ POLICIES: dict[str, Policy] = {
     "bandit-cold": BanditPolicy(VwModel().to_bytes(), version="0"),
     "bandit-warming": BanditPolicy(trained(), version="1"),
     "bandit-warm": BanditPolicy(trained(), version="2", settings=BanditSettings(warmup=10, floor=0.1, always=())),
+    "unfinished": Unfinished(RandomSubsetPolicy()),
 }
 
 
@@ -133,3 +135,14 @@ def test_inverse_transform_picks_the_interval_that_holds_u(u: float, weights: li
 def test_a_number_that_is_no_draw_is_refused(u: float) -> None:
     with pytest.raises(BadInput, match="u must be in"):
         RandomSubsetPolicy().decide("dense", CONTEXT, u)
+
+
+@pytest.mark.parametrize("u", [0.0, 0.3, 0.6, 0.9])
+def test_beginnings_are_compared_while_a_word_is_unfinished(u: float) -> None:
+    """Depths 0 and 10 are raised to 50; 50 and 200 stay; every other arm is as the policy says."""
+    whole = RandomSubsetPolicy()
+    for arm in ARMS:
+        wanted = whole.decide(arm, CONTEXT, u)
+        decided = Unfinished(whole).decide(arm, CONTEXT, u)
+        assert decided.depth == (max(wanted.depth, DEPTH) if arm == "trigram" else wanted.depth)
+        assert arm == "trigram" or decided == wanted

@@ -293,6 +293,16 @@ class TestCorrection:
     def test_half_a_word_is_not_corrected(self, small):
         assert small.search("thunderstrukc", preview=True).impression.query.correction is None
 
+    def test_half_a_word_is_compared_with_beginnings_whatever_is_drawn(self, small):
+        for _ in range(8):
+            result = small.search("thunderst", policy="random", preview=True)
+            decided = {arm.arm: arm.depth for arm in result.impression.decision.arms}
+            assert decided["trigram"] >= 50
+            assert ids(result)[0] == "thunderstruck"
+
+    def test_half_a_word_under_a_fixed_policy_is_asked_of_its_arms_alone(self, small):
+        assert ids(small.search("thunderst", policy="lexical", preview=True)) == []
+
     @pytest.mark.parametrize("text", ["halo", "hurt johnny cash", "1959", "1958", "one u2", "u3", "ha", "hal"])
     def test_names_numbers_and_short_words_are_left_alone(self, small, text):
         correction = small.search(text).impression.query.correction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,21 @@ class TestFigures:
         expect(page.locator(".hit").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SHIFTS) < 0.01
+
+    @pytest.mark.parametrize("width", [1280, 360])
+    def test_what_is_said_about_the_hits_moves_none_of_them(self, open_page, width):
+        page = open_page("/", viewport={"width": width, "height": 720})
+        places = set()
+        for text, remark in (
+            ("adele", ""),
+            ("hallo godbye", "Showing results for hello goodbye"),
+            ("zzqxv", "Nothing"),
+        ):
+            page.locator("#query").fill(text)
+            expect(page.locator("#remark")).to_have_text(re.compile(f"^{remark}" if remark else "^$"))
+            expect(page.locator(".hit").first).to_be_visible()
+            places.add(page.locator(".hit").first.bounding_box()["y"])
+        assert len(places) == 1
 
     def test_nothing_moves_while_a_link_loads(self, open_page):
         page = open_page("/?q=hello")

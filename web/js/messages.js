@@ -73,21 +73,12 @@ export function correction(element, { text, typed, mode }, change) {
     mode === "showing"
       ? ["Showing results for ", link(text, { q: text }), ". Search instead for ", link(typed, { literal: true }), "."]
       : ["Did you mean ", link(text, { q: text }), "?"];
-  fill(element, h("p", { class: "correction" }, said));
+  fill(element, said);
 }
 
 /** Something is shown, but nothing of it has to do with the query. */
 export function unmatched(element, query) {
-  fill(
-    element,
-    h(
-      "p",
-      { class: "correction" },
-      "Nothing matches ",
-      h("q", {}, h("bdi", {}, query)),
-      ": this is what is new, rising, or yours.",
-    ),
-  );
+  fill(element, "Nothing matches ", h("q", {}, h("bdi", {}, query)), ": this is what is new, rising, or yours.");
 }
 
 /** Say something for a moment, also to screen readers. */

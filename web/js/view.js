@@ -31,6 +31,7 @@ export class View {
     );
     if (focused) this.find(focused)?.querySelector(".title").focus();
     fill(byId("status"), summary(answers));
+    this.#remark(state, answers);
     this.#notice(state, answers);
     byId("more").hidden = answers.length > 1 || answers[0].hits.length < state.n || state.n >= LIMIT;
   }
@@ -38,6 +39,7 @@ export class View {
   clear() {
     fill(this.#lists);
     fill(byId("status"));
+    fill(byId("remark"));
     byId("more").hidden = true;
   }
 
@@ -87,14 +89,21 @@ export class View {
 
   #notice(state, answers) {
     const notice = byId("notice");
-    const { corrected } = answers[0].query;
     if (answers.every((answer) => answer.hits.length === 0)) nothing(notice, state.q, this.#remedies(state));
     else if (state.mix && answers.length > 1) {
       const policies = answers.map((answer) => answer.decision.policy);
       this.#wins(policies, new Tally(policies));
-    } else if (answers.every((answer) => answer.hits.every(isFiller))) unmatched(notice, state.q);
-    else if (corrected) correction(notice, corrected, (part) => this.change(part));
-    else fill(notice);
+    } else fill(notice);
+  }
+
+  /** What one should know about the hits, in the line above them: it comes and goes with every key, and moves nothing. */
+  #remark(state, answers) {
+    const remark = byId("remark");
+    const { corrected } = answers[0].query;
+    const hits = answers.flatMap((answer) => answer.hits);
+    if (hits.length > 0 && hits.every(isFiller)) unmatched(remark, state.q);
+    else if (corrected) correction(remark, corrected, (part) => this.change(part));
+    else fill(remark);
   }
 
   #wins(policies, tally) {
