@@ -12,6 +12,10 @@ from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
 from bandstand.errors import BadInput
 from bandstand.types import DEPTHS, ArmDecision
 
+EXPLORES = 0.25
+"""The policy's floor of exploration beside the bandit's. It learns from pages made with and without, whoever played;
+its own draws only keep its log usable for off-policy estimates, and each costs a call of an expensive arm."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectiveSettings:

@@ -45,6 +45,14 @@ def replay(
     target: Annotated[
         str | None, typer.Option(help="With selective: find the thresholds for quality=0.99 or cost=0.1 of always-on.")
     ] = None,
+    recorded: Annotated[
+        float | None,
+        typer.Option(help="With selective: share of the searches recorded with and without. [default: 0.1]"),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the data set's protocol; may be given again."),
+    ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -63,8 +71,11 @@ def replay(
         _compare(paths, result)
         return
     if dataset == "selective":
-        asked = {"policies": _names(policies), "searches": limit, "seed": seed}
-        _keep(selective(paths, asked, target, folder=folder), report, result)
+        asked = {
+            "policies": _names(policies), "searches": limit, "seed": seed, "ablation_share": recorded,
+            "since": _unix(since), "until": _unix(until),
+        }  # fmt: skip
+        _keep(selective(paths, asked, target, options=_options(option), folder=folder), report, result)
         return
     from bandstand.replay.adapters.registry import adapter_named
     from bandstand.replay.evaluate import evaluate as run
@@ -76,7 +87,7 @@ def replay(
     settings = ReplaySettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     with telling() as told:
         found = run(
-            adapter_named(dataset).open(paths[0]),
+            adapter_named(dataset, **_options(option)).open(paths[0]),
             settings,
             folder=folder,
             told=lambda job, done: told(job, done, None),
@@ -175,6 +186,14 @@ def _write(found: Mapping[str, Any], path: Path) -> None:
 
 def _names(policies: str | None) -> tuple[str, ...] | None:
     return None if policies is None else tuple(name.strip() for name in policies.split(",") if name.strip())
+
+
+def _options(given: list[str] | None) -> dict[str, str]:
+    """What was given as ``NAME=VALUE``."""
+    pairs = [each.partition("=") for each in given or []]
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise BadInput(f"{wrong[0]!r} is no option: write NAME=VALUE, e.g. groups=400", field="option")
+    return {name: value for name, _, value in pairs}
 
 
 def _unix(day: datetime | None) -> float | None:

@@ -11,10 +11,12 @@ from bandstand.cli.common import out, telling
 from bandstand.errors import BadInput
 
 
-def selective(paths: list[Path], given: dict[str, Any], target: str | None, *, folder: Path | None) -> dict[str, Any]:
+def selective(
+    paths: list[Path], given: dict[str, Any], target: str | None, *, options: dict[str, str], folder: Path | None
+) -> dict[str, Any]:
     """Play and look into a data set: the closed loop in a music catalogue, or ``NAME PATH`` of another in time order.
 
-    ``given`` are settings by name, None where the command line said nothing.
+    ``given`` are settings by name, None where the command line said nothing; ``options`` those of the data set.
 
     Raises:
         BadInput: there is no such data set, or a setting cannot be used.
@@ -30,7 +32,7 @@ def selective(paths: list[Path], given: dict[str, Any], target: str | None, *, f
     settings = SelectiveSettings(target=None if target is None else parse_target(target), **chosen)
     with telling() as told:
         found = evaluate_selective(
-            source_of(name, paths[-1]), settings, folder=folder, told=lambda job, done: told(job, done, None)
+            source_of(name, paths[-1], options), settings, folder=folder, told=lambda job, done: told(job, done, None)
         )
     _print(found)
     return found

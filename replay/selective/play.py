@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bandstand.engine.search import Answer
+from bandstand.errors import BadInput
 from bandstand.replay.judge import Judge
 from bandstand.replay.player import Played
 from bandstand.replay.recorder import rows_path
@@ -60,7 +61,13 @@ class _Auditor:
 def closed_loop(
     music: Music, experiment: Experiment, settings: SelectiveSettings, folder: Path, told: Told
 ) -> dict[str, Run]:
-    """Play the policies in the simulated world; see `bandstand.replay.simulate`."""
+    """Play the policies in the simulated world; see `bandstand.replay.simulate`.
+
+    Raises:
+        BadInput: days were given, which this world does not have.
+    """
+    if settings.since is not None or settings.until is not None:
+        raise BadInput("the closed loop has no dates: leave out --from and --to", field="since")
     simulation = SimulateSettings(
         policies=settings.policies,
         seed=settings.seed,
@@ -103,6 +110,8 @@ def stream(dataset: Dataset, settings: SelectiveSettings, folder: Path, told: To
     replay = ReplaySettings(
         policies=settings.policies,
         baselines=(),
+        since=settings.since,
+        until=settings.until,
         seed=settings.seed,
         limit=settings.searches,
         bootstrap=settings.bootstrap,

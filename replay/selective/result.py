@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, MODELLED_MS
+from bandstand.errors import BadInput
 from bandstand.replay.adapters.registry import adapter_named
 from bandstand.replay.intervals import UserBootstrap, difference, interval
 from bandstand.replay.selective.audit import Audits, Floats
@@ -37,19 +39,23 @@ class Source:
     play: Callable[[SelectiveSettings, Path, Told], Mapping[str, Run]]
 
 
-def source_of(name: str, path: Path) -> Source:
+def source_of(name: str, path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Source:
     """The closed loop of ``spotify`` in the music of ``path``, or another data set of `replay` in time order.
+
+    ``options`` are those of the data set's adapter.
 
     Raises:
         BadInput: there is no such data set, or it cannot be read.
     """
     if name == "spotify":
+        if options:
+            raise BadInput("the closed loop has no options: leave them out", field="option")
         music, experiment = spotify_songs(path), experiment_named("default")
         protocol = f"closed loop: {experiment.name}"
         return Source(
             name=music.name, protocol=protocol, sha256=music.sha256, play=partial(closed_loop, music, experiment)
         )
-    dataset = adapter_named(name).open(path)
+    dataset = adapter_named(name, **options).open(path)
     return Source(name=dataset.name, protocol=dataset.protocol, sha256=dataset.sha256, play=partial(stream, dataset))
 
 

@@ -19,7 +19,8 @@ class SelectiveSettings:
     Of ``searches`` the last ``held_out`` share is audited: no model was trained on any of them when it decided. In the
     closed loop the models are trained again every ``retrain_every`` searches. ``ablation_share`` of the searches are
     recorded with and without each expensive arm; more than in service, since the loop is short. A ``target`` is looked
-    for on one half of the audited searches and reported on the other.
+    for on one half of the audited searches and reported on the other. ``since`` and ``until`` (unix seconds, the upper
+    bound excluded) are for data sets in time order.
     """
 
     policies: tuple[str, ...] = ("selective", "bandit", "all", NEVER)
@@ -28,6 +29,8 @@ class SelectiveSettings:
     retrain_every: int = 2_000
     ablation_share: float = 0.1
     target: Target | None = None
+    since: float | None = None
+    until: float | None = None
     seed: int = 1
     bootstrap: int = 1_000
     platform: tuple[tuple[str, object], ...] = ()
@@ -36,6 +39,8 @@ class SelectiveSettings:
         """Refuse what cannot be played, by the field's name."""
         if not 0 < self.held_out < 1:
             raise BadInput(f"held_out must be in (0, 1), not {self.held_out}", field="held_out")
+        if not 0 < self.ablation_share <= 1:
+            raise BadInput(f"the share recorded must be in (0, 1], not {self.ablation_share}", field="recorded")
         if not set(self.policies) & {"selective", "bandit"}:
             raise BadInput("play selective or bandit: fixed policies decide nothing", field="policies")
 

@@ -10,7 +10,7 @@ import structlog
 from bandstand.bandit.abstention import Abstention
 from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.policy import Policy, RandomSubsetPolicy, fixed_policies
-from bandstand.bandit.selective import SelectivePolicy, SelectiveSettings, thresholds
+from bandstand.bandit.selective import EXPLORES, SelectivePolicy, SelectiveSettings, thresholds
 from bandstand.bandit.vw_model import VwModel
 from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
 from bandstand.engine.brains import Brains
@@ -140,11 +140,12 @@ class BrainsKeeper:
 
     def _selective_policy(self) -> SelectivePolicy:
         """Thresholds that were set, else those at which an arm is worth its measured time."""
+        floor = self._settings.floor * EXPLORES
         if self._abstention is None:
-            return SelectivePolicy(floor=self._settings.floor)
+            return SelectivePolicy(floor=floor)
         worth = thresholds(self._abstention, price=self._selective.price, cost=self._stats.cost)
         return SelectivePolicy(
             thresholds={**worth, **self._selective.thresholds},
-            floor=self._settings.floor,
+            floor=floor,
             version=f"{self._abstention.version}/{self._bandit_version}",
         )

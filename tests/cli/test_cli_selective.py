@@ -12,6 +12,11 @@ import pytest
         (["replay", "selective", "a", "b", "c"], "a data set's name"),
         (["replay", "selective", "nothing", "nowhere"], "no data set"),
         (["replay", "selective", "nowhere", "--policies", "all"], "decide nothing"),
+        (["replay", "selective", "nowhere", "--recorded", "0"], "must be in (0, 1]"),
+        (["replay", "selective", "nowhere", "--option", "groups=9"], "has no options"),
+        (["replay", "selective", "lastfm", "nowhere", "--option", "groups"], "write NAME=VALUE"),
+        (["replay", "lastfm", "nowhere", "--option", "group=9"], "use one of end, fresh, groups"),
+        (["replay", "lastfm", "nowhere", "--option", "groups=many"], "groups cannot be 'many'"),
         (["ablate", "--share", "2"], "share must be"),
     ],
 )

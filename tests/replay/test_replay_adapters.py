@@ -390,3 +390,8 @@ def test_every_adapter_has_its_name():
 def test_a_folder_without_the_dump_is_told_which_file_is_missing(tmp_path, adapter, file):
     with pytest.raises(BadInput, match=f"give {file}, or the folder"):
         adapter_named(adapter).open(tmp_path)
+
+
+def test_options_may_be_text():
+    adapter = adapter_named("lastfm", groups="40", train="2009-07", fresh="false")
+    assert (adapter.groups, adapter.train, adapter.fresh) == (40, "2009-07", False)

@@ -7,12 +7,14 @@ from html import unescape
 
 import numpy as np
 import pytest
+from tiny_world import TINY
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
 from bandstand.replay.report.page import render
 from bandstand.replay.selective.choice import fixed, reciprocal_ranks
 from bandstand.replay.selective.curve import Target
+from bandstand.replay.selective.play import closed_loop
 from bandstand.replay.selective.result import Source, summary
 from bandstand.replay.selective.settings import SelectiveSettings
 
@@ -62,3 +64,8 @@ def test_the_report_shows_it(runs, settings):
     assert page.count("<svg") == 3
     assert found["answer"] in unescape(page)
     assert "Selective retrieval" in page
+
+
+def test_the_closed_loop_has_no_dates(music, settings, tmp_path):
+    with pytest.raises(BadInput, match="no dates"):
+        closed_loop(music, TINY, replace(settings, since=0.0), tmp_path, lambda *_: None)
