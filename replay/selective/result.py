@@ -101,12 +101,18 @@ def answer(result: Json) -> str:
     """The figures of the first policy that was looked into, in a sentence."""
     policy, looked = next(iter(result["looked_into"].items()))
     decided, idle = looked["choices"]["as decided"], looked["wasted"]["all"]["value"]
-    gap = decided["less_always"]
-    bounds = "" if gap["low"] is None else f" (95 %: {gap['low']:+.4f} to {gap['high']:+.4f})"
+    alone = result["played"].get(policy, {}).get("less_always")
+    apart = "" if alone is None else f"; each in a world of its own, {_gap(alone)}"
     return (
-        f"{policy} has {gap['difference']:+.4f} MRR@10{bounds} beside asking everything, at {decided['cost_share']:.0%}"
-        f" of its modelled retrieval cost; {idle:.0%} of the expensive calls of asking everything did not help."
+        f"{policy} has {_gap(decided['less_always'])} MRR@10 beside asking everything on the same searches{apart}, at"
+        f" {decided['cost_share']:.1%} of its modelled retrieval cost; {idle:.1%} of the expensive calls of asking"
+        " everything did not help."
     )
+
+
+def _gap(found: Json) -> str:
+    bounds = "" if found["low"] is None else f" (95 %: {found['low']:+.4f} to {found['high']:+.4f})"
+    return f"{found['difference']:+.4f}{bounds}"
 
 
 def _played(runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:

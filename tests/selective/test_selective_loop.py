@@ -64,6 +64,8 @@ def test_the_report_shows_it(runs, settings):
     assert page.count("<svg") == 3
     assert found["answer"] in unescape(page)
     assert "Selective retrieval" in page
+    assert "Thresholds found on every second of these searches for quality = 0.5" in page
+    assert "each in a world of its own" in page
 
 
 def test_the_closed_loop_has_no_dates(music, settings, tmp_path):
