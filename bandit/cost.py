@@ -29,6 +29,9 @@ EXPENSIVE_MS = 0.5
 EXPENSIVE: tuple[str, ...] = tuple(arm for arm in ARMS if MODELLED_MS[arm] >= EXPENSIVE_MS)
 """The expensive arms, cheapest first; what the others bring is known before any of these is decided about."""
 
+FREE: tuple[str, ...] = tuple(arm for arm in ARMS if arm not in EXPENSIVE)
+"""The other arms, which the learning policies always play."""
+
 
 def modelled_cost(arm: str, depth: int) -> float:
     """Milliseconds that ``arm`` is taken to cost before anything is measured; 0 at depth 0.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bandstand.bandit.context import Context
+from bandstand.bandit.cost import FREE
 from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
 from bandstand.bandit.selective import SelectivePolicy
 from bandstand.bandit.vw_model import VwModel
@@ -21,12 +22,12 @@ class BanditSettings:
     ``floor`` is the share of decisions that are drawn uniformly, so that every depth has at least
     ``floor / len(DEPTHS)``. ``warmup`` is after how many learned labels of an arm the model alone decides about it.
     ``always`` are the arms that play at full depth with propensity 1: they are nearly free, and what they find is
-    the context of the others.
+    the context of the others (ADR 3).
     """
 
     floor: float = 0.02
     warmup: int = 900
-    always: tuple[str, ...] = ("memory", "lexical")
+    always: tuple[str, ...] = FREE
 
     def __post_init__(self) -> None:
         if not 0.0 < self.floor <= 1.0:

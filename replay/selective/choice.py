@@ -8,14 +8,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.cost import EXPENSIVE, FREE
 from bandstand.feedback.ablation import Played, helped
 from bandstand.replay.selective.audit import CHOICES, Audits, Floats
 from bandstand.replay.simulate.prices import price
-from bandstand.types import ARMS
-
-FREE = tuple(arm for arm in ARMS if arm not in EXPENSIVE)
-"""The arms that play in every choice."""
 
 Plays = NDArray[np.bool_]
 """Which expensive arms play in each search: (n, len(EXPENSIVE))."""

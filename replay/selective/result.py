@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, MODELLED_MS
+from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, FREE, MODELLED_MS
 from bandstand.errors import BadInput
 from bandstand.replay.adapters.registry import adapter_named
 from bandstand.replay.intervals import UserBootstrap, difference, interval
 from bandstand.replay.selective.audit import Audits, Floats
-from bandstand.replay.selective.choice import FREE, by_threshold, costs, fixed, inverse, reciprocal_ranks, truth
+from bandstand.replay.selective.choice import by_threshold, costs, fixed, inverse, reciprocal_ranks, truth
 from bandstand.replay.selective.curve import find, sweep
 from bandstand.replay.selective.decisions import accuracy, calibration, wasted
 from bandstand.replay.selective.play import Run, Told, closed_loop, stream

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.bandit.cost import EXPENSIVE, MODELLED_MS
+from bandstand.bandit.cost import EXPENSIVE, FREE, MODELLED_MS
 from bandstand.errors import BadInput, NotFound
 from bandstand.replay.intervals import UserBootstrap
 from bandstand.replay.selective.audit import Audits
-from bandstand.replay.selective.choice import FREE, by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
+from bandstand.replay.selective.choice import by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
 from bandstand.replay.selective.curve import Target, find, parse_target, sweep
 from bandstand.replay.selective.decisions import accuracy, wasted
 
