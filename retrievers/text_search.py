@@ -22,6 +22,9 @@ CONSIDERED = 512
 FARTHEST = 65_536
 """How many hits are looked at, at most, to find allowed ones."""
 
+TIES = 4
+"""One more hit for each so many is looked at from the beginning, which is usually where the ties of the last one end."""
+
 
 class TextSearcher:
     """One state of the text index; several threads may use it. Methods raise RetrievalError only."""
@@ -74,20 +77,23 @@ class TextSearcher:
         return tantivy.Query.disjunction_max_query(list(parts), float(spread))
 
     def head(self, query: Any, *, kinds: Sequence[Kind], mask: Mask, size: int) -> tuple[Ordinals, Scores]:  # noqa: ANN401
-        """The ``size`` best hits inside ``mask``, best first, ties in index order.
+        """The ``size`` best hits inside ``mask``, best first, ties by ordinal.
 
-        Fewer when no more than that match, or when fewer lie among the first `FARTHEST` hits.
+        Fewer when no more than that match, or when fewer lie among the first `FARTHEST` hits. The index gives ties in
+        the order of its segments, which depends on when they were merged: so those of the last hit are all looked at.
         """
         query = self._narrowed(query, kinds, mask)
-        limit = size
+        limit = size + size // TIES
         while True:
             hits = self._search(query, limit)
             scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
             ordinals = np.array(self._searcher.fast_field_values(ORDINAL, [at for _, at in hits]), np.int32)
-            kept = np.flatnonzero(inside(ordinals, mask))[:size]
-            if len(kept) == size or len(hits) < limit or limit >= FARTHEST:
-                return ordinals[kept], scores[kept]
-            limit *= 4
+            kept = np.flatnonzero(inside(ordinals, mask))
+            enough = len(kept) >= size > 0 and scores[kept[size - 1]] > scores[-1]
+            if enough or len(hits) < limit or limit >= FARTHEST:
+                best = kept[np.lexsort((ordinals[kept], -scores[kept]))[:size]]
+                return ordinals[best], scores[best]
+            limit *= 2 if len(kept) >= size else 4
 
     def _narrowed(self, query: Any, kinds: Sequence[Kind], mask: Mask) -> Any:  # noqa: ANN401
         """The query, with as much of the condition as the index can check by itself; scores stay as they are."""

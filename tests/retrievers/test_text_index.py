@@ -176,3 +176,16 @@ def test_a_narrow_mask_becomes_part_of_the_query(index, monkeypatch):
     index.apply([added(n + 1, n, "one") for n in range(200)])
     index.commit()
     assert having(index, "one", size=1, mask=np.arange(200) == 199) == [199]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 16])
+def test_ties_are_cut_by_ordinal_however_the_index_came_to_be(tmp_path, size):
+    """The same twenty titles, alike in score: in one commit, or in four from the last to the first."""
+    heads = []
+    for name, commits in (("one", [range(20)]), ("four", [range(start, start + 5) for start in (15, 10, 5, 0)])):
+        with TextIndex.open(tmp_path / name, writable=True) as index:
+            for ordinals in commits:
+                index.apply([added(ordinal + 1, ordinal, "Hello") for ordinal in ordinals])
+                index.commit()
+            heads.append(having(index, "hello", size))
+    assert heads == [list(range(size))] * 2
