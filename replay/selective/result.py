@@ -42,15 +42,15 @@ class Source:
 def source_of(name: str, path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Source:
     """The closed loop of ``spotify`` in the music of ``path``, or another data set of `replay` in time order.
 
-    ``options`` are those of the data set's adapter.
+    ``options`` are those of the data set's adapter; the closed loop has one, the name of the ``experiment``.
 
     Raises:
         BadInput: there is no such data set, or it cannot be read.
     """
     if name == "spotify":
-        if options:
-            raise BadInput("the closed loop has no options: leave them out", field="option")
-        music, experiment = spotify_songs(path), experiment_named("default")
+        if unknown := set(options) - {"experiment"}:
+            raise BadInput(f"the closed loop has no option {min(unknown)!r}: its one is experiment", field="option")
+        music, experiment = spotify_songs(path), experiment_named(options.get("experiment", "default"))
         protocol = f"closed loop: {experiment.name}"
         return Source(
             name=music.name, protocol=protocol, sha256=music.sha256, play=partial(closed_loop, music, experiment)

@@ -13,7 +13,7 @@ import pytest
         (["replay", "selective", "nothing", "nowhere"], "no data set"),
         (["replay", "selective", "nowhere", "--policies", "all"], "decide nothing"),
         (["replay", "selective", "nowhere", "--recorded", "0"], "must be in (0, 1]"),
-        (["replay", "selective", "nowhere", "--option", "groups=9"], "has no options"),
+        (["replay", "selective", "nowhere", "--option", "groups=9"], "its one is experiment"),
         (["replay", "selective", "lastfm", "nowhere", "--option", "groups"], "write NAME=VALUE"),
         (["replay", "lastfm", "nowhere", "--option", "group=9"], "use one of end, fresh, groups"),
         (["replay", "lastfm", "nowhere", "--option", "groups=many"], "groups cannot be 'many'"),
