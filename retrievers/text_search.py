@@ -23,7 +23,7 @@ FARTHEST = 65_536
 """How many hits are looked at, at most, to find allowed ones."""
 
 TIES = 4
-"""One more hit for each so many is looked at from the beginning, which is usually where the ties of the last one end."""
+"""One more hit for each so many is looked at from the beginning, which is usually where the last one's ties end."""
 
 
 class TextSearcher:
