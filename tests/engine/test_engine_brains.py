@@ -33,7 +33,13 @@ def test_slow_arms_that_reach_their_threshold_are_begun():
     assert estimate.asked == [True]
 
 
-def test_what_was_measured_counts_not_what_was_modelled():
+def test_an_arm_that_computes_in_the_interpreter_is_not_begun_however_slow_it_is():
+    stats = ArmStats()
+    stats.record_cost("trigram", 200, 10 * EARLY_FROM_MS)
+    assert brains(Estimate(trigram=0.9), stats).likely(()) == []
+
+
+def test_an_arm_that_is_quicker_than_it_was_modelled_is_not_begun():
     stats, estimate = ArmStats(), Estimate(dense=0.9, rephrase=0.9)
     stats.record_cost("rephrase", 200, EARLY_FROM_MS / 2)
     assert brains(estimate, stats).likely(()) == ["dense"]
