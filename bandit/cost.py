@@ -23,6 +23,9 @@ MODELLED_MS: Mapping[str, float] = {
 }
 """Milliseconds of one call until it has been measured; rephrase and dense pay for encoding the query."""
 
+ENCODING_ARMS = ("rephrase", "dense")
+"""They pay for encoding the query; who plays second finds it encoded."""
+
 EXPENSIVE_MS = 0.5
 """From this modelled price on an arm is expensive: worth deciding about with and without it, and beginning early."""
 

@@ -16,6 +16,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.home import Home
 from bandstand.settings import load_settings
 from bandstand.storage import Storage
+from bench.searches import in_first_ten
 
 TYPED, SHORTEST, SEED = 0.6, 3, 5
 POLICIES = ("bandit", "selective", "all")
@@ -53,12 +54,12 @@ def half_titles(home: Home, count: int) -> list[Half]:
 
 
 def _row(home: Home, halves: Sequence[Half], policy: str, *, preview: bool) -> str:
-    keys, hits, took = home.catalog.columns.fold_key, [], []
+    hits, took = [], []
     for text, meant in halves:
         started = perf_counter()
         result = home.engine.search(SearchRequest(query=text, policy=policy, preview=preview))
         took.append((perf_counter() - started) * 1e3)
-        hits.append(bool((keys[result.impression.ordinals[:10]] == keys[meant]).any()))
+        hits.append(in_first_ten(home, result.impression.ordinals, meant))
     p50, p95 = np.percentile(took, [50, 95])
     asked = "preview" if preview else "search"
     return f"| {policy} | {asked} | {len(hits)} | {np.mean(hits):.3f} | {p50:.1f} | {p95:.1f} |"

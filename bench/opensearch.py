@@ -24,11 +24,11 @@ from bandstand.home import Home
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.settings import Settings, load_settings
 from bandstand.storage import Storage, open_encoder
-from bandstand.types import Entity, Matrix, Ordinals, Scores
+from bandstand.types import Entity, Matrix, Scores
 from bandstand.understood import Understood
 from bandstand.workshop import Workshop
 from bench.catalogue import build, entities
-from bench.searches import Known, known_items
+from bench.searches import Known, in_first_ten, known_items
 
 ARMS = ("lexical", "trigram", "dense")
 POLICIES = ("all", "bandit")
@@ -104,12 +104,6 @@ def timed(name: str, count: int, work: Callable[[], object]) -> None:
     print(f"| {name} | {count / seconds:,.0f} /s | {seconds:.1f} s |", flush=True)
 
 
-def hit(home: Home, ordinals: Ordinals, wanted: int) -> bool:
-    """Whether the recording, whichever release, is among the first ten."""
-    keys = home.catalog.columns.fold_key
-    return bool((keys[ordinals[:10]] == keys[wanted]).any())
-
-
 def arm_hits(home: Home, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
@@ -119,7 +113,7 @@ def arm_hits(home: Home, storage: Storage, queries: Sequence[Known]) -> dict[tup
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:
             answer = arms.retrievers[arm].retrieve(query, 200)
-            found[arm, kind].append(hit(home, answer.ordinals, wanted))
+            found[arm, kind].append(in_first_ten(home, answer.ordinals, wanted))
     arms.close()
     return found
 
@@ -133,7 +127,7 @@ def policy_run(home: Home, queries: Sequence[Known], policy: str, meter: Meter |
         result = home.engine.search(SearchRequest(query=text, policy=policy))
         if number < WARM_UP:
             continue
-        hits[kind].append(hit(home, result.impression.ordinals, wanted))
+        hits[kind].append(in_first_ten(home, result.impression.ordinals, wanted))
         took.append(result.took_ms)
         if meter:
             trips.append(meter.trips - before[0])

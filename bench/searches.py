@@ -10,7 +10,7 @@ import numpy as np
 from bandstand.engine.request import SearchRequest
 from bandstand.home import Home
 from bandstand.learner.selfplay import misspell
-from bandstand.types import Impression
+from bandstand.types import Ordinals
 from bench.figures import Figure, percentiles
 
 WARM_UP = 50
@@ -47,7 +47,7 @@ def search_figures(home: Home, queries: Sequence[Known], policy: str, aims: dict
         for outcome in result.impression.outcomes:
             if outcome.status == "ok":
                 arms[outcome.arm].append(outcome.took_ms)
-        hits[name].append(_found(home, result.impression, ordinal))
+        hits[name].append(in_first_ten(home, result.impression.ordinals, ordinal))
     figures = percentiles(f"search ({policy})", took, aims)
     if policy == "bandit":  # one retriever after another, so what is left is decision, union, features and ranking
         own_aim = {50: 3.0}
@@ -64,7 +64,7 @@ def search_figures(home: Home, queries: Sequence[Known], policy: str, aims: dict
     return figures
 
 
-def _found(home: Home, impression: Impression, ordinal: int) -> bool:
+def in_first_ten(home: Home, ordinals: Ordinals, meant: int) -> bool:
     """Whether the recording, whichever release, is among the first ten."""
     keys = home.catalog.columns.fold_key
-    return bool((keys[impression.ordinals[:10]] == keys[ordinal]).any())
+    return bool((keys[ordinals[:10]] == keys[meant]).any())

@@ -22,11 +22,12 @@ from bandstand.home import Home
 from bandstand.learner.selfplay import misspell
 from bandstand.settings import load_settings
 from bandstand.storage import Storage
-from bandstand.types import Entity, Event, Impression, Query
+from bandstand.types import Entity, Event, Query
 from bandstand.workshop import Workshop
 from bench import attributes
 from bench.attributes import NOW, Asked, ndcg
 from bench.catalogue import build, dataset, entities
+from bench.searches import in_first_ten
 
 OUT = Path(__file__).parent / "out" / "understood"
 SEED = 12
@@ -79,17 +80,11 @@ def _with_and_without(
         query = home.engine.query(SearchRequest(query=text))
         impression = home.engine.answer(query, policy).impression
         took.setdefault(policy.name, []).append(impression.took_ms)
-        corrected.append(_hit(home, impression, ordinal))
+        corrected.append(float(in_first_ten(home, impression.ordinals, ordinal)))
         same = query.correction is None
         plain = impression if same else home.engine.answer(replace(query, correction=None), policy).impression
-        typed.append(_hit(home, plain, ordinal))
+        typed.append(float(in_first_ten(home, plain.ordinals, ordinal)))
     return {f"{policy.name}, not corrected": np.array(typed), f"{policy.name}, corrected": np.array(corrected)}
-
-
-def _hit(home: Home, impression: Impression, ordinal: int) -> float:
-    """Whether the recording, whichever release, is among the first ten."""
-    keys = home.catalog.columns.fold_key
-    return float((keys[impression.ordinals[:10]] == keys[ordinal]).any())
 
 
 def _times(took: dict[str, list[float]]) -> list[str]:

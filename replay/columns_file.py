@@ -1,15 +1,45 @@
-"""Records of many searches as columns: some of the rows, and one file that holds them all."""
+"""Arrays of many searches in one file, and records of them as columns: some of the rows, and all of them on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import StorageError
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """The file to write arrays to.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as cause:
+        raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+
+
+@contextmanager
+def stored(path: Path, remedy: str) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file by name; ``remedy`` says what to do about one that is damaged.
+
+    Raises:
+        StorageError: the file is missing, or what is read of it is damaged or absent.
+    """
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError) as cause:
+        raise StorageError(f"{path} cannot be read: {remedy}") from cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +58,8 @@ class Columnar:
         Raises:
             StorageError: it cannot be written.
         """
-        try:
-            with path.open("wb") as file:
-                np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        except OSError as cause:
-            raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+        with written(path) as file:
+            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -41,8 +68,5 @@ class Columnar:
         Raises:
             StorageError: the file is missing or damaged.
         """
-        try:
-            with np.load(path) as columns:
-                return cls(**{field.name: columns[field.name] for field in fields(cls)})
-        except (OSError, ValueError, KeyError) as cause:
-            raise StorageError(f"{path} cannot be read: {cls.remedy}") from cause
+        with stored(path, cls.remedy) as columns:
+            return cls(**{field.name: columns[field.name] for field in fields(cls)})

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from bandstand.errors import StorageError
+from bandstand.replay.columns_file import stored, written
 from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Matrix, Scores
 
@@ -45,12 +45,9 @@ class QueryVectors:
         Raises:
             StorageError: it cannot be written.
         """
-        try:
-            with path.open("wb") as file:
-                texts, about = np.array(list(self._rows), np.str_), np.array(self.fingerprint)
-                np.savez(file, texts=texts, vectors=self._vectors, fingerprint=about, encode_ms=self.encode_ms)
-        except OSError as cause:
-            raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+        texts, about = np.array(list(self._rows), np.str_), np.array(self.fingerprint)
+        with written(path) as file:
+            np.savez(file, texts=texts, vectors=self._vectors, fingerprint=about, encode_ms=self.encode_ms)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -59,16 +56,13 @@ class QueryVectors:
         Raises:
             StorageError: the file is missing or damaged.
         """
-        try:
-            with np.load(path) as stored:
-                return cls(
-                    stored["texts"].tolist(),
-                    stored["vectors"],
-                    fingerprint=str(stored["fingerprint"]),
-                    encode_ms=float(stored["encode_ms"]),
-                )
-        except (OSError, ValueError, KeyError) as cause:
-            raise StorageError(f"{path} cannot be read: delete the replay's folder and play again") from cause
+        with stored(path, "delete the replay's folder and play again") as arrays:
+            return cls(
+                arrays["texts"].tolist(),
+                arrays["vectors"],
+                fingerprint=str(arrays["fingerprint"]),
+                encode_ms=float(arrays["encode_ms"]),
+            )
 
 
 class PreparedEncoder:

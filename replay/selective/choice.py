@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.cost import EXPENSIVE, FREE
-from bandstand.feedback.ablation import Played, helped
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.feedback.ablation import helped
 from bandstand.replay.selective.audit import CHOICES, Audits, Floats
-from bandstand.replay.simulate.prices import price
+from bandstand.replay.simulate.oracle import cost_of
 
 Plays = NDArray[np.bool_]
 """Which expensive arms play in each search: (n, len(EXPENSIVE))."""
@@ -25,7 +24,7 @@ def reciprocal_ranks(audits: Audits, plays: Plays) -> Floats:
 
 def costs(plays: Plays) -> Floats:
     """Modelled milliseconds of each search, (n,), the free arms included; the query is encoded once."""
-    return np.array([_cost(choice) for choice in CHOICES])[numbers(plays)]
+    return np.array([cost_of(choice) for choice in CHOICES])[numbers(plays)]
 
 
 def numbers(plays: Plays) -> NDArray[np.intp]:
@@ -74,8 +73,3 @@ def missed_alone(audits: Audits) -> Plays:
 def inverse(ranks: NDArray[np.int64]) -> Floats:
     """1 / rank, 0 where it is 0."""
     return np.divide(1.0, ranks, out=np.zeros(len(ranks)), where=ranks > 0)
-
-
-@cache
-def _cost(choice: Played) -> float:
-    return sum(price({*FREE, *choice}).values())

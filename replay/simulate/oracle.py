@@ -8,23 +8,19 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.bandit.cost import EXPENSIVE, FREE
 from bandstand.bandit.policy import Teacher
-from bandstand.bandit.vw_policy import BanditSettings
 from bandstand.engine.search import Engine
 from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import limit_arm
 from bandstand.replay.judge import Judge
 from bandstand.replay.simulate.prices import price
-from bandstand.types import ARMS, Mask, Matrix, Query
+from bandstand.types import Mask, Matrix, Query
 
-ALWAYS = BanditSettings().always
-"""Arms that are not decided about: they play in every choice."""
-
-DECIDED = tuple(arm for arm in ARMS if arm not in ALWAYS)
 _PAGE = 10
 
 Choice = frozenset[str]
-"""The decided arms that play."""
+"""The expensive arms that play; the free ones always do."""
 
 
 class Oracle:
@@ -39,8 +35,8 @@ class Oracle:
         impression = engine.answer(query, Teacher()).impression
         self._features, self._names = impression.features, impression.feature_names
         self._right = judge.right(impression.ordinals)
-        brought = self._features[:, [self._names.index(f"{arm}.rr") for arm in DECIDED]]
-        self.useful = tuple(arm for arm, column in zip(DECIDED, brought.T, strict=True) if (column > 0).any())
+        brought = self._features[:, [self._names.index(f"{arm}.rr") for arm in EXPENSIVE]]
+        self.useful = tuple(arm for arm, column in zip(EXPENSIVE, brought.T, strict=True) if (column > 0).any())
 
     def reciprocal_ranks(self, choices: Sequence[Choice], scorer: Scorer) -> NDArray[np.float64]:
         """Of each choice, (len(choices),); 0 where nothing right is among the first ten."""
@@ -65,12 +61,12 @@ class Oracle:
 
     def _page(self, choice: Choice) -> tuple[Matrix, Mask]:
         features, kept = self._features, np.ones(len(self._features), np.bool_)
-        for arm in DECIDED:
+        for arm in EXPENSIVE:
             if arm not in choice:
                 features, kept = limit_arm(features, self._names, arm)
         return features, kept
 
 
 def cost_of(choice: Collection[str]) -> float:
-    """Modelled milliseconds of a search in which these decided arms play."""
-    return sum(price({*ALWAYS, *choice}).values())
+    """Modelled milliseconds of a search in which these expensive arms play, beside the free ones."""
+    return sum(price({*FREE, *choice}).values())

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from bandstand.bandit.cost import modelled_cost
+from bandstand.bandit.cost import ENCODING_ARMS, modelled_cost
 from bandstand.types import ARMS, DEPTHS, Impression
-
-ENCODING_ARMS = ("rephrase", "dense")
-"""They pay for encoding the query; who plays second finds it encoded."""
 
 
 def price(arms: Collection[str]) -> dict[str, float]:
