@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -200,12 +200,23 @@ class Learner:
         return int(self._memory.state(_SETTLED) or b"0")
 
     def _unpublished(self) -> int:
-        """How many searches have settled since the newest version was published; its own card says when that was."""
+        """How many searches have settled since the newest version was published."""
         if self._published is None:
-            newest = self._models.list("bandit")[-1:]
-            self._published = int(newest[0].card.metrics.get(_SETTLED_METRIC, 0)) if newest else 0
+            self._published = self._last_published()
         settled = self._settled()
         return settled - self._published if settled >= self._published else settled  # a memory that was begun anew
+
+    def _last_published(self) -> int:
+        """How many searches had settled then, by the newest version's card. Was the learner killed before it served?
+
+        Then it serves from now on.
+        """
+        newest = self._models.list("bandit")[-1:]
+        if not newest:
+            return 0
+        with suppress(ModelError):  # a damaged one is left behind by the next that is published
+            self._models.promote("bandit", newest[0].version, automatic=True)
+        return int(newest[0].card.metrics.get(_SETTLED_METRIC, 0))
 
     def _publish(self) -> str:
         self._load()

@@ -87,7 +87,7 @@ class ModelRegistry:
         """Let ``version`` serve from now on; returns whether it does.
 
         An explicit promote also lifts the pin that a rollback left; an ``automatic`` one (a training schedule's)
-        changes nothing while the pointer is pinned.
+        changes nothing while the pointer is pinned, nor once this version or a newer one has served.
 
         Raises:
             NotFound: no such model or version.
@@ -97,7 +97,8 @@ class ModelRegistry:
         def promoted(pointer: Pointer | None) -> Pointer:
             if pointer is None:
                 return Pointer(current=version)
-            return pointer if automatic and pointer.pinned else pointer.promoted(version)
+            stays = automatic and (pointer.pinned or version <= max((pointer.current, *pointer.history)))
+            return pointer if stays else pointer.promoted(version)
 
         with self._locked(name):
             self.get(name, version)

@@ -57,6 +57,15 @@ def test_pointers_move_for_all(two):
         other.rollback("ranker")
 
 
+def test_a_machine_that_has_not_followed_promotes_nothing_older(two):
+    one, other = two
+    versions = [one.publish("bandit", {"model.vw": b"%d" % n}) for n in range(3)]
+    other.follow()
+    one.promote("bandit", versions[2])
+    assert not other.promote("bandit", versions[1], automatic=True)
+    assert one.current("bandit").version == other.current("bandit").version == versions[2]
+
+
 def test_versions_of_machines_that_publish_at_once_are_all_kept_in_one_sequence(two):
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda n: two[n % 2].publish("bandit", {"model.vw": b"%d" % n}), range(8)))

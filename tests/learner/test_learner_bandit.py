@@ -169,6 +169,36 @@ class TestPublishing:
         small.learn()
         assert len(self.versions(small)) == 1
 
+    def test_killed_after_publishing_and_before_it_serves_it_serves_at_the_next_step(self, small):
+        self.settle(small, 10)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(small.storage.models, "promote", lambda *_, **__: pytest.fail("killed"))
+            with pytest.raises(pytest.fail.Exception, match="killed"):
+                self.settle(small, 10)
+        first, second = self.versions(small)
+        assert small.storage.models.current("bandit").version == first
+        small.restart()
+        small.learn()
+        assert small.storage.models.current("bandit").version == second
+        assert self.versions(small) == [first, second]
+
+    def test_a_restart_leaves_a_version_that_an_operator_promoted(self, small):
+        for _ in range(2):
+            self.settle(small, 10)
+        chosen = self.versions(small)[0]
+        small.storage.models.promote("bandit", chosen)
+        small.restart()
+        small.learn()
+        assert small.storage.models.current("bandit").version == chosen
+
+    def test_a_damaged_version_does_not_keep_it_from_learning(self, small):
+        self.settle(small, 10)
+        newest = small.storage.models.list("bandit")[-1]
+        (newest.path / next(iter(newest.files))).write_bytes(b"")
+        small.restart()
+        self.settle(small, 10)
+        assert small.storage.models.current("bandit").version == self.versions(small)[-1] > newest.version
+
     def test_old_versions_go(self, small):
         for _ in range(5):
             self.settle(small, 10)

@@ -81,9 +81,21 @@ def test_rollbacks_walk_back_and_pin_until_the_next_explicit_promote(registry):
         registry.rollback("ranker")
     assert registry.promote("ranker", d)
     assert not registry.pointer("ranker").pinned
-    assert registry.promote("ranker", c, automatic=True)
+    (e,) = publish(registry, b"e")
+    assert registry.promote("ranker", e, automatic=True)
     assert registry.rollback("ranker") == d
     assert registry.rollback("ranker") == a
+
+
+def test_an_automatic_promote_neither_goes_back_nor_undoes_a_choice(registry):
+    a, b, c, d = publish(registry, b"a", b"b", b"c", b"d")
+    assert registry.promote("ranker", b, automatic=True)
+    assert not registry.promote("ranker", a, automatic=True)
+    assert registry.promote("ranker", c, automatic=True)
+    registry.promote("ranker", a)
+    assert not registry.promote("ranker", c, automatic=True)
+    assert registry.promote("ranker", d, automatic=True)
+    assert registry.pointer("ranker").history == (b, c, a)
 
 
 def test_an_explicit_promote_of_the_pinned_version_only_lifts_the_pin(registry):
