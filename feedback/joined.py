@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.entries import LogEntry
 from bandstand.feedback.grading import BY_CONSTANTS, Grader
-from bandstand.feedback.log import Log, LogEntry
+from bandstand.feedback.log import Log
 from bandstand.feedback.rewards import SearchOutcome
 from bandstand.types import Event, Impression, Scores
 

@@ -10,25 +10,25 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Self
 
 from bandstand.errors import NotFound
-from bandstand.feedback.codec import (
-    decode_event,
-    decode_impression,
-    decode_json,
-    encode_event,
-    encode_impression,
-    encode_json,
-)
+from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings, GroupCommit
+from bandstand.feedback.entries import (
+    Appended,
+    EntryKind,
+    LogEntry,
+    Row,
+    control_row,
+    decoded,
+    event_row,
+    impression_row,
+)
 from bandstand.feedback.sqlite import checkpoint, connect, mapped
 from bandstand.types import Clock, Event, Impression
-
-EntryKind = Literal["impression", "event", "control"]
 
 _INSERT = """INSERT INTO log (kind, id, time, query_id, user_id, session_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, id) DO NOTHING"""
@@ -40,33 +40,6 @@ _EVENTS_OF = "SELECT payload FROM log WHERE kind = 'event' AND query_id = ? ORDE
 # reader drops them: one of them may be the order to forget this very user.
 _DELETE_USER = """DELETE FROM log WHERE kind != 'control' AND (user_id = :user OR (kind = 'event' AND user_id IS NULL
 AND query_id IN (SELECT id FROM log WHERE kind = 'impression' AND user_id = :user))) RETURNING kind"""
-
-_Row = tuple[str, str | None, float, str | None, str | None, str | None, bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """An order to whoever follows the log, e.g. ``Control(kind="forget", payload={"user_id": "u1"})``."""
-
-    kind: str
-    payload: Mapping[str, Any]
-
-
-class LogEntry(NamedTuple):
-    """One record of the log; ``time`` is when it was logged, the record itself says when it happened."""
-
-    seq: int
-    kind: EntryKind
-    time: float
-    record: Impression | Event | Control
-
-
-class Appended(NamedTuple):
-    """What became of events: new ones, ones that were there already, and the seq up to which all of them stand."""
-
-    accepted: int
-    duplicates: int
-    last_seq: int
 
 
 class Log:
@@ -91,7 +64,7 @@ class Log:
             StorageError, Unavailable: see `GroupCommit.run`.
         """
         now = self._clock()
-        rows = [_event_row(event, now) for event in events]
+        rows = [event_row(event, now) for event in events]
         return self._writer.run(lambda connection: _insert(connection, rows), rows=max(1, len(rows)))
 
     def append_impression(self, impression: Impression) -> None:
@@ -103,9 +76,7 @@ class Log:
             BadInput: it cannot be encoded.
             StorageError, Unavailable: see `GroupCommit.post`.
         """
-        query = impression.query
-        payload = encode_impression(impression)
-        row = ("impression", query.id, self._clock(), query.id, query.user_id, query.session_id, payload)
+        query, row = impression.query, impression_row(impression, self._clock())
         # Visible before it is queued: the writer may finish, and take it out, before `post` returns.
         self._queued.setdefault(query.id, impression)
         try:
@@ -121,7 +92,7 @@ class Log:
             BadInput: ``payload`` is not plain JSON.
             StorageError, Unavailable: see `GroupCommit.run`.
         """
-        row: _Row = ("control", None, self._clock(), None, None, None, encode_json([kind, dict(payload)]))
+        row = control_row(kind, payload, self._clock())
         return self._writer.run(lambda connection: _insert(connection, [row])).last_seq
 
     def drop_control(self, seq: int) -> None:
@@ -143,7 +114,7 @@ class Log:
             f"SELECT seq, kind, time, payload FROM log WHERE seq > ?{where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
             (after, limit) if kind is None else (after, kind, limit),
         )
-        return [LogEntry(seq, name, time, _DECODERS[name](payload)) for seq, name, time, payload in rows]
+        return [decoded(*row) for row in rows]
 
     def impression(self, query_id: str) -> Impression:
         """The search with this id, also one that is still queued.
@@ -250,11 +221,7 @@ class Log:
             return self._reader.execute(statement, values).fetchall()
 
 
-def _event_row(event: Event, now: float) -> _Row:
-    return ("event", event.id, now, event.query_id, event.user_id, event.session_id, encode_event(event))
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> Appended:
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> Appended:
     before = connection.total_changes
     connection.executemany(_INSERT, rows)
     accepted = connection.total_changes - before
@@ -263,15 +230,3 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> Appended:
 
 def _many(statement: str, values: Iterable[tuple[object, ...]]) -> Callable[[sqlite3.Connection], object]:
     return lambda connection: connection.executemany(statement, values)
-
-
-def _control(payload: bytes) -> Control:
-    kind, values = decode_json(payload)
-    return Control(kind=kind, payload=values)
-
-
-_DECODERS: dict[EntryKind, Callable[[bytes], Impression | Event | Control]] = {
-    "impression": decode_impression,
-    "event": decode_event,
-    "control": _control,
-}

@@ -11,7 +11,8 @@ from bandstand.cluster.connection import Cluster
 from bandstand.errors import NotFound
 from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
+from bandstand.feedback.entries import Control, EntryKind, LogEntry
+from bandstand.feedback.log import Log
 from bandstand.feedback.order import Order, Ref
 from bandstand.feedback.shipper import FORGOTTEN, Ends, Shipper, ShippingThread, forgotten
 from bandstand.feedback.spool import Spool

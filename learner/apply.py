@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bandstand.errors import NotFound
-from bandstand.feedback.log import Control, LogEntry
+from bandstand.feedback.entries import Control, LogEntry
 from bandstand.learner.account import SATISFIED, account
 from bandstand.learner.actions import Actions, opened
 from bandstand.learner.apply_settings import ApplySettings, Sources

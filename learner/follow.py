@@ -11,7 +11,8 @@ from itertools import islice
 import structlog
 
 from bandstand.errors import ModelError
-from bandstand.feedback.log import Control, Log, LogEntry
+from bandstand.feedback.entries import Control, LogEntry
+from bandstand.feedback.log import Log
 from bandstand.learner.apply import FORGET_USER, ORDER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner

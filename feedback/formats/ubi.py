@@ -7,7 +7,7 @@ from typing import IO
 
 import orjson
 
-from bandstand.feedback.log import LogEntry
+from bandstand.feedback.entries import LogEntry
 from bandstand.feedback.ubi import event_to_ubi, query_to_ubi
 from bandstand.types import Event, Impression
 

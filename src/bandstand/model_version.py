@@ -1,18 +1,23 @@
-"""What is known of a published model: its card, its files with their checksums, and which version serves."""
+"""A published model: its name, its card, its files with their checksums, and which version serves."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bandstand.errors import ModelError
+from bandstand.errors import BadInput, ModelError
 
 MANIFEST = "manifest.json"
 HISTORY = 50
 """How many earlier versions the pointer remembers, and so how far back `ModelRegistry.rollback` can go."""
+
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STAMP = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +136,33 @@ def decode_pointer(encoded: bytes, name: str) -> Pointer:
 def remedy(name: str) -> str:
     """What to do about a model that cannot be used."""
     return f"promote another version (`bandstand models` lists them) or train again (`bandstand train`) to mend {name}"
+
+
+def contents_of(files: Mapping[str, bytes] | Path) -> dict[str, bytes]:
+    """The files to publish, by plain name, from such a mapping or from a flat folder.
+
+    Raises:
+        BadInput: there are none, or a file's name is not plain.
+    """
+    if isinstance(files, Path):
+        try:
+            contents = {path.name: path.read_bytes() for path in files.iterdir()}
+        except OSError as cause:
+            raise BadInput(f"{files} is not a flat folder of readable files: {cause}", field="files") from cause
+    else:
+        contents = dict(files)
+    if not contents:
+        raise BadInput("a model version needs at least one file", field="files")
+    for filename in contents:
+        if not _FILE.fullmatch(filename) or filename == MANIFEST:
+            raise BadInput(f"{filename!r} cannot name a model's file: use letters, digits, . _ -", field="files")
+    return contents
+
+
+def next_version(existing: tuple[str, ...], created: float, manifest: bytes) -> str:
+    """The UTC second and six hex digits of the manifest's SHA-256, above every existing version."""
+    moment = datetime.fromtimestamp(created, UTC)
+    if existing:
+        newest = datetime.strptime(existing[-1].partition("-")[0], _STAMP).replace(tzinfo=UTC)
+        moment = max(moment, newest + timedelta(seconds=1))
+    return f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"

@@ -11,11 +11,9 @@ Readers take no lock: a version appears, and the pointer changes, in one step (`
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bandstand import durable
@@ -26,10 +24,12 @@ from bandstand.model_version import (
     ModelCard,
     ModelVersion,
     Pointer,
+    contents_of,
     decode_manifest,
     decode_pointer,
     encode_manifest,
     encode_pointer,
+    next_version,
     remedy,
 )
 from bandstand.types import Clock
@@ -50,8 +50,6 @@ MODEL_NAMES = ("ranker", "bandit", "abstention", "reward", "generator")
 POINTER = "CURRENT"
 
 _VERSION = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_STAMP = "%Y%m%dT%H%M%S"
 
 Stamp = tuple[int, int, int]
 """Inode, modification time in ns and size of the pointer: another one after every promote and rollback."""
@@ -74,12 +72,12 @@ class ModelRegistry:
             BadInput: no files, or a file name that is not plain.
             StorageError: the version cannot be written.
         """
-        contents = _contents(files)
+        contents = contents_of(files)
         with self._locked(name) as folder:
             durable.remove_leftovers(folder)
             created = self._clock()
             encoded = encode_manifest(name, created, contents, card or ModelCard())
-            version = _next_version(self._versions(name), created, encoded)
+            version = next_version(self._versions(name), created, encoded)
             self._store(name, folder / version, {**contents, MANIFEST: encoded})
         return version
 
@@ -245,29 +243,3 @@ class ModelRegistry:
         except OSError as cause:
             raise ModelError(f"the manifest of {name} {version} is damaged ({cause}); {remedy(name)}") from cause
         return decode_manifest(encoded, name, path)
-
-
-def _contents(files: Mapping[str, bytes] | Path) -> dict[str, bytes]:
-    """The files to publish, by plain name."""
-    if isinstance(files, Path):
-        try:
-            contents = {path.name: path.read_bytes() for path in files.iterdir()}
-        except OSError as cause:
-            raise BadInput(f"{files} is not a flat folder of readable files: {cause}", field="files") from cause
-    else:
-        contents = dict(files)
-    if not contents:
-        raise BadInput("a model version needs at least one file", field="files")
-    for filename in contents:
-        if not _FILE.fullmatch(filename) or filename == MANIFEST:
-            raise BadInput(f"{filename!r} cannot name a model's file: use letters, digits, . _ -", field="files")
-    return contents
-
-
-def _next_version(existing: tuple[str, ...], created: float, manifest: bytes) -> str:
-    """The UTC second and six hex digits of the manifest's SHA-256, above every existing version."""
-    moment = datetime.fromtimestamp(created, UTC)
-    if existing:
-        newest = datetime.strptime(existing[-1].partition("-")[0], _STAMP).replace(tzinfo=UTC)
-        moment = max(moment, newest + timedelta(seconds=1))
-    return f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO
 
-import structlog
-
+from bandstand.background import repeat, stopper
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
@@ -33,14 +32,9 @@ from bandstand.training import Told, new_models
 from bandstand.types import Scores
 
 _POLL_S = 0.05
-_AFTER_FAILURE_S = 1.0
 
 EncoderOf = Callable[[Settings, Paths], Encoder]
 """Opens the encoder of a home."""
-
-
-class Stopped(Exception):
-    """Long work was told to stop; what it had committed by then stays."""
 
 
 class Workshop:
@@ -127,7 +121,7 @@ class Workshop:
         """
         indexer, learner = self.indexer, self.learner
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
-            ("indexer", lambda: indexer.step(progress=_stopper(stop)) > 0, _POLL_S),
+            ("indexer", lambda: indexer.step(progress=stopper(stop)) > 0, _POLL_S),
             ("learner", lambda: learner.step() > 0, _POLL_S),
             ("trainer", self._retraining(home, stop), self.settings.retrain_minutes * 60),
         )
@@ -154,7 +148,7 @@ class Workshop:
             nonlocal trained_on
             events = self._storage.log.count("event")
             if events - trained_on >= self.settings.retrain_clicks:
-                self.train(home, told=_stopper(stop))
+                self.train(home, told=stopper(stop))
                 trained_on = events
             return False
 
@@ -221,38 +215,6 @@ def _exported(settings: Settings, paths: Paths) -> bool:
     except ModelError:
         return False
     return True
-
-
-def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_s: float) -> None:
-    """Repeat until ``stop``: at once while there is more work, else after a pause.
-
-    What fails is logged and tried again, whatever it is: a thread that ended would not be missed for days.
-    """
-    log = structlog.get_logger(name)
-    while not stop.is_set():
-        pause = pause_s
-        try:
-            if work():
-                continue
-        except Stopped:
-            return
-        except BandstandError as error:
-            log.error("failed", reason=str(error))
-            pause = max(pause, _AFTER_FAILURE_S)
-        except Exception:
-            log.exception("failed")
-            pause = max(pause, _AFTER_FAILURE_S)
-        stop.wait(pause)
-
-
-def _stopper(stop: threading.Event) -> Told:
-    """Progress that nobody reads, but that ends the work when it is to stop."""
-
-    def told(job: str, done: int, of: int) -> None:  # noqa: ARG001 - as progress is told
-        if stop.is_set():
-            raise Stopped
-
-    return told
 
 
 def _locked(paths: Paths) -> IO[str]:

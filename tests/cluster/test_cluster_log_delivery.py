@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from log_world import NOW, Line, click, documents, followed, machine, names, search
 
 from bandstand.errors import NotFound, StorageError, Unavailable
-from bandstand.feedback.log import Control
+from bandstand.feedback.entries import Control
 from bandstand.feedback.opensearch_log import ClusterLog
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "learner"))

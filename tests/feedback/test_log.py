@@ -9,7 +9,8 @@ import pytest
 
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.log import Appended, Control, Log
+from bandstand.feedback.entries import Appended, Control
+from bandstand.feedback.log import Log
 
 
 def follow(log):

@@ -10,11 +10,12 @@ import pytest
 import structlog
 from small_home import ENTITIES, ids, track
 
+from bandstand.background import Stopped, repeat, stopper
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.home import Home
 from bandstand.settings import Settings
 from bandstand.storage import Storage
-from bandstand.workshop import Stopped, Workshop, _stopper, repeat
+from bandstand.workshop import Workshop
 
 
 def settings(folder, **values):
@@ -146,7 +147,7 @@ class TestWorkshop:
         stop = threading.Event()
         stop.set()
         with pytest.raises(Stopped):
-            small.workshop.train(small.home, told=_stopper(stop))
+            small.workshop.train(small.home, told=stopper(stop))
         assert small.storage.models.list("ranker") == ()
 
 
