@@ -1,7 +1,7 @@
 """How long a key takes to show its results: `python -m bench.keystrokes HOME`, an indexed home.
 
 From the input event to the frame after the new rows are in the page; and, in fresh browser contexts, from the request
-of a link to its first results. The server runs in a thread of this process, and shares the machine with the browser.
+of a link to its first results. The server and the browser share the machine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from playwright.sync_api import Browser
 
@@ -20,16 +21,31 @@ TITLES = ("shape of you", "someone like you", "blinding lights", "bohemian rhaps
 LINKS = 10
 BETWEEN_KEYS_MS = 200
 
+PARTS = ("leaves", "connects", "server", "body", "script", "frame")
+
 WATCH = """() => {
     const field = document.querySelector("#query"), lists = document.querySelector("#lists");
     window.took = [];
     let since = 0;
+    performance.setResourceTimingBufferSize(10_000);
     field.addEventListener("input", () => { since = performance.now(); }, true);
     new MutationObserver(() => {
         if (!since) return;
-        const began = since;
+        const began = since, changed = performance.now();
+        const sent = performance.getEntriesByName(location.origin + "/v1/search").at(-1);
         since = 0;
-        requestAnimationFrame(() => window.took.push(performance.now() - began));
+        requestAnimationFrame(() => {
+            const shown = performance.now();
+            window.took.push({
+                all: shown - began,
+                leaves: sent.startTime - began,
+                connects: sent.requestStart - sent.startTime,
+                server: sent.responseStart - sent.requestStart,
+                body: sent.responseEnd - sent.responseStart,
+                script: changed - sent.responseEnd,
+                frame: shown - changed,
+            });
+        });
     }).observe(lists, { childList: true });
 }"""
 
@@ -43,7 +59,11 @@ def main() -> None:
     print(f"JavaScript of all pages, gzipped: {sum(len(gzip.compress(path.read_bytes())) for path in scripts):,} bytes")
     with serving(given.home) as address, chromium() as browser:
         _show("link to first results", _links(browser, address))
-        _show("key to results", _keys(browser, address))
+        keys = _keys(browser, address)
+        _show("key to results", [key["all"] for key in keys])
+        print(
+            "of which, medians in ms: " + ", ".join(f"{part} {median(key[part] for key in keys):.1f}" for part in PARTS)
+        )
 
 
 def _links(browser: Browser, address: str) -> list[float]:
@@ -57,7 +77,7 @@ def _links(browser: Browser, address: str) -> list[float]:
     return took
 
 
-def _keys(browser: Browser, address: str) -> list[float]:
+def _keys(browser: Browser, address: str) -> list[dict[str, float]]:
     page = browser.new_page()
     page.goto(f"{address}/?q=hello")
     page.locator(".hit").first.wait_for()
@@ -66,7 +86,8 @@ def _keys(browser: Browser, address: str) -> list[float]:
         page.locator("#query").fill("")
         page.locator("#query").press_sequentially(title, delay=BETWEEN_KEYS_MS)
         page.wait_for_timeout(2 * BETWEEN_KEYS_MS)
-    return [float(value) for value in page.evaluate("window.took")]
+    keys: list[dict[str, float]] = page.evaluate("window.took")
+    return keys
 
 
 def _show(what: str, took: Sequence[float]) -> None:

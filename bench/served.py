@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-import threading
+import os
+import re
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from playwright.sync_api import Browser, sync_playwright
-
-from bandstand.api.app import create_app
-from bandstand.settings import load_settings
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-background-networking")
@@ -32,20 +30,27 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def serving(home: Path, **settings: object) -> Iterator[str]:
-    """A server over a home, in a thread; its address, once it can search."""
-    server = uvicorn.Server(uvicorn.Config(create_app(load_settings(home=home, **settings)), log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        deadline = time.monotonic() + START_S
-        while not _ready(address):
-            if time.monotonic() > deadline:
-                raise SystemExit("the server did not become ready")
-            time.sleep(0.2)
-        yield address
-        server.should_exit = True
-        thread.join()
+    """`bandstand serve` over a home, in a process of its own as everywhere else; its address, once it can search."""
+    environment = {f"BANDSTAND_{name.upper()}": str(value) for name, value in settings.items()}
+    command = [str(Path(sys.executable).with_name("bandstand")), "serve", "--port", "0", "--home", str(home)]
+    with subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield _ready_address(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def _ready_address(line: str) -> str:
+    found = re.search(r"http://\S+", line)
+    if found is None:
+        raise SystemExit(f"the server did not start: {line}")
+    deadline = time.monotonic() + START_S
+    while not _ready(found[0]):
+        if time.monotonic() > deadline:
+            raise SystemExit("the server did not become ready")
+        time.sleep(0.2)
+    return found[0]
 
 
 def _ready(address: str) -> bool:

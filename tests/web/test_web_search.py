@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from web_world import ARABIC, EVIL, ids, settled, titles, wait_until
@@ -22,6 +23,14 @@ def accepted(page) -> float:
     metrics = page.request.get("/metrics").text()
     found = re.search(r'bandstand_events_total\{result="accepted"\} (\S+)', metrics)
     return float(found.group(1)) if found else 0.0
+
+
+def path_of(exchange):
+    return urlsplit(exchange.url).path
+
+
+def is_preview(request):
+    return request.url.endswith("/v1/search") and request.post_data_json["preview"]
 
 
 class TestFinding:
@@ -53,6 +62,32 @@ class TestFinding:
         with page.expect_request("**/v1/suggest?*") as asked:
             page.locator("#query").press_sequentially("a")
         assert "session_id=" in asked.value.url
+
+    def test_results_come_before_completions(self, open_page):
+        page = open_page("/")
+        page.clock.install(time=0)
+        page.clock.pause_at(60)  # else, on a slow machine, the pause after which it is a search could come first
+        seen = []
+        page.on("request", lambda request: seen.append(f"asked {path_of(request)}"))
+        page.on("response", lambda response: seen.append(f"answered {path_of(response)}"))
+        with page.expect_response("**/v1/suggest?*"):
+            page.locator("#query").fill("ade")
+        of_the_key = [what for what in seen if "/v1/" in what][:3]
+        assert of_the_key == ["asked /v1/search", "answered /v1/search", "asked /v1/suggest"]
+
+    def test_a_burst_of_input_is_not_a_burst_of_requests(self, open_page):
+        page = open_page("/")
+        previews = []
+        page.on("request", lambda request: previews.append(request) if is_preview(request) else None)
+        page.locator("#query").evaluate("""field => {
+            for (const text of ["h", "ha", "hal", "halo"]) {
+                field.value = text;
+                field.dispatchEvent(new Event("input"));
+            }
+        }""")
+        expect(page.locator(".hit .title").first).to_have_text("Halo")
+        assert len(previews) <= 2
+        assert previews[-1].post_data_json["query"] == "halo"
 
     def test_an_older_answer_never_overwrites_a_newer_one(self, open_page):
         page = open_page("/")
@@ -103,6 +138,14 @@ class TestFinding:
         expect(page.locator(".welcome h2")).to_be_visible()
         page.go_forward()
         expect(page.locator("#query")).to_have_value("hello")
+
+    def test_what_is_typed_in_one_go_is_one_step_back(self, open_page):
+        page = open_page("/")
+        type_query(page, "hel")
+        type_query(page, "lo")
+        assert page.url.endswith("/?q=hello")
+        page.go_back()
+        expect(page.locator(".welcome h2")).to_be_visible()
 
     def test_nothing_found_says_what_to_do(self, open_page):
         page = open_page("/?q=hello&filter=genre:polka&kind=track")

@@ -16,7 +16,7 @@ import { LIMIT, PAGE, read, request, write } from "./state.js";
 import { Suggestions } from "./suggest.js";
 import { View } from "./view.js";
 
-const PREVIEW_MS = 5; // a burst of input events is one request
+const BURST_MS = 30; // input events that follow each other faster are one request, as they are no keys of a person
 const SETTLE_MS = 500; // a pause after which what was typed counts as a search, and is logged as one
 const SLOW_MS = 2500;
 
@@ -32,6 +32,7 @@ let state = read();
 let newEntry = true; // whether the next address is a new entry of the history, or replaces the one of half a word
 let facets = FACETS;
 let shown = []; // the answers on the page
+let previewed = -BURST_MS; // when the last preview was asked for
 
 /** One search, or two to compare; `preview` while somebody is still typing. */
 async function ask(preview, signal) {
@@ -121,22 +122,33 @@ function settle() {
   return refresh(false);
 }
 
+/** Let the address say what is asked; whether it said something else. */
 function navigate() {
   const address = write(state);
   document.title = state.q ? `${state.q} · Bandstand` : "Bandstand";
-  if (address === location.pathname + location.search) return;
+  if (address === location.pathname + location.search) return false;
   history[newEntry ? "pushState" : "replaceState"](null, "", address);
+  return true;
 }
 
+/** A key: its request leaves before anything else is done. */
 function typed() {
   state = { ...state, q: field.value, literal: false, n: PAGE };
-  navigate();
-  newEntry = false;
-  suggestions.show(state.q);
   clearTimeout(timers.preview);
   clearTimeout(timers.settle);
-  timers.preview = setTimeout(() => refresh(true), PREVIEW_MS);
+  if (performance.now() - previewed >= BURST_MS) preview();
+  else timers.preview = setTimeout(preview, BURST_MS);
   timers.settle = setTimeout(settle, SETTLE_MS);
+}
+
+/** Results first: the address, and completions from the same server, would take time from them. */
+async function preview() {
+  const { q } = state;
+  previewed = performance.now();
+  await refresh(true);
+  if (state.q !== q) return; // another key has its own
+  if (navigate()) newEntry = false;
+  suggestions.show(q);
 }
 
 /** Change a part of the state on purpose: a step of the history, and a search. Another query may be corrected again. */
