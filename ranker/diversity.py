@@ -11,6 +11,8 @@ from bandstand.types import KINDS, Scores
 Kinds = NDArray[np.int8]
 """Indices into `bandstand.types.KINDS`."""
 
+_NO_CHANCE = 1e-12
+
 
 def kind_likelihoods(scores: Scores, kinds: Kinds) -> NDArray[np.float64]:
     """How likely each of `KINDS` is what was meant, float64 (len(KINDS),), summing to 1; zeros without candidates.
@@ -23,25 +25,34 @@ def kind_likelihoods(scores: Scores, kinds: Kinds) -> NDArray[np.float64]:
         scores: float32 (n,).
         kinds: int8 (n,).
     """
-    known = ~np.isnan(scores)
-    if not known.any():
-        return np.zeros(len(KINDS))
-    odds = np.where(known, np.exp(scores.astype(np.float64) - float(scores[known].max())), 0.0)
-    return np.bincount(kinds, odds / odds.sum(), minlength=len(KINDS)).astype(np.float64)
+    return np.bincount(kinds, _chances(scores), minlength=len(KINDS)).astype(np.float64)
 
 
 def mixed_order(scores: Scores, kinds: Kinds) -> Rows:
     """The order in which ranked candidates mix kinds by likelihood; indices (n,) into rows that are best first.
 
-    Places are seats and `kind_likelihoods` votes. The j-th best of a kind stands where its seat by Sainte-Laguë falls,
-    (2j - 1) / P(kind), or where its own score puts it, 2p - 1 for the p-th best of all, whichever comes first. So every
-    kind has its share of any beginning of the page (calibration, Steck 2018; by proportional seats, Dang & Croft 2012,
-    "Diversity by proportionality") or nearly, and none loses what the ranker itself gave it. The first candidate keeps
-    its place, and the order within a kind does not change. It does not matter how long the page is.
+    Places are seats, and chances of being the best answer are votes. The j-th best of a kind stands where its seat by
+    Sainte-Laguë falls, (2j - 1) / P, where P is the kind's likelihood without its j - 1 better ones, or where its own
+    score puts it, 2p - 1 for the p-th best of all, whichever comes first. So kinds have their share of any beginning of
+    the page (calibration, Steck 2018; proportional seats, Dang & Croft 2012, "Diversity by proportionality"), but one
+    candidate that is surely meant brings nobody else of its kind forward. None loses what the ranker itself gave it.
+    The first candidate keeps its place, the order within a kind stays, and it does not matter how long the page is.
     """
-    likelihoods = kind_likelihoods(scores, kinds)
     by_kind = np.argsort(kinds, kind="stable")
-    place = np.empty(len(kinds), np.int64)
-    place[by_kind] = np.arange(len(kinds)) - np.searchsorted(kinds[by_kind], kinds[by_kind])
-    seats = (2 * place + 1) / np.maximum(likelihoods[kinds], np.finfo(np.float64).tiny)
+    grouped = kinds[by_kind]
+    first, last = np.searchsorted(grouped, grouped), np.searchsorted(grouped, grouped, side="right")
+    votes = np.concatenate([[0.0], np.cumsum(_chances(scores)[by_kind])])
+    left = np.maximum(votes[last] - votes[:-1], _NO_CHANCE)
+    seats = np.empty(len(kinds))
+    seats[by_kind] = (2 * (np.arange(len(kinds)) - first) + 1) / left
     return np.argsort(np.minimum(seats, 2 * np.arange(len(kinds)) + 1), kind="stable")
+
+
+def _chances(scores: Scores) -> NDArray[np.float64]:
+    """P(the best answer) of each candidate, float64 (n,); all 0 where no score is known."""
+    known = ~np.isnan(scores)
+    if not known.any():
+        return np.zeros(len(scores))
+    odds = np.where(known, np.exp(scores.astype(np.float64) - float(scores[known].max())), 0.0)
+    chances: NDArray[np.float64] = odds / odds.sum()
+    return chances

@@ -16,6 +16,7 @@ LOVE = (
     Entity(id="love-list", kind="playlist", title="Love", popularity=0.5),
     track("other", "Something Else", "Nobody"),
 )
+OBSCURE = tuple(Entity(id=f"album-{n}", kind="album", title="Love", artists=(f"Band {n}",)) for n in range(8))
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ class TestMixing:
         assert ids(short) + ids(more) == ids(whole)[:8]
 
     def test_it_can_be_switched_off_for_the_server_and_on_for_a_request(self, tmp_path):
-        plain = SmallHome(tmp_path / "plain", entities=LOVE, mix_kinds=False)
+        plain = SmallHome(tmp_path / "plain", entities=(*LOVE, *OBSCURE), mix_kinds=False)
         off, on = plain.search("love", policy="all"), plain.search("love", policy="all", mix=True)
         assert (np.diff(off.impression.scores) <= 0).all()
         assert ids(on) != ids(off)

@@ -31,10 +31,17 @@ def test_without_candidates_nothing_is_likely(scores):
 
 
 def test_places_are_given_as_seats_are():
-    # Six tracks of likelihood 1/8 each, then two artists of 1/8 each: P(artist) = 1/4. By score tracks stand at
-    # 1, 3, 5, 7, 9, 11 and artists at 13, 15; their seats are at 1 / (1/4) = 4 and 3 / (1/4) = 12.
+    # Six tracks of likelihood 1/8 each, then two artists of 1/8 each. By score tracks stand at 1, 3, 5, 7, 9, 11 and
+    # artists at 13, 15; the seats of artists are at 1 / (2/8) = 4 and, without the first, at 3 / (1/8) = 24.
     scores, kinds = np.zeros(8, np.float32), np.array([TRACK] * 6 + [ARTIST] * 2, np.int8)
     assert mixed_order(scores, kinds).tolist() == [0, 1, 6, 2, 3, 4, 5, 7]
+
+
+def test_one_that_is_surely_meant_brings_nobody_else_of_its_kind_forward():
+    # "beyonce": the artist, her songs, and other artists that are merely popular.
+    scores = np.array([9, 3, 3, 3, 3, 0, 0, 0], np.float32)
+    kinds = np.array([ARTIST, *[TRACK] * 4, *[ARTIST] * 3], np.int8)
+    assert mixed_order(scores, kinds).tolist() == list(range(8))
 
 
 def test_a_kind_that_is_unlikely_keeps_what_its_score_gave_it():
@@ -69,13 +76,12 @@ def test_what_holds_for_any_ranking(rows):
 def test_every_kind_has_its_share_or_what_its_score_gave_it(rows):
     """Nobody stands behind more candidates than have a seat, or a score, before theirs."""
     scores, kinds = arrays(rows)
-    likelihoods = kind_likelihoods(scores, kinds)
-    counts: dict[int, int] = {}
+    odds = np.exp(scores.astype(np.float64) - float(max(scores, default=0)))
     due = []
-    for rank, kind in enumerate(kinds.tolist(), start=1):
-        counts[kind] = counts.get(kind, 0) + 1
-        share = likelihoods[kind]
-        due.append(min((2 * counts[kind] - 1) / share if share > 0 else np.inf, 2 * rank - 1))
+    for rank, kind in enumerate(kinds.tolist()):
+        earlier = int((kinds[:rank] == kind).sum())
+        left = float((odds / odds.sum())[rank:][kinds[rank:] == kind].sum())
+        due.append(min((2 * earlier + 1) / left if left > 0 else np.inf, 2 * rank + 1))
     order = mixed_order(scores, kinds).tolist()
     assert [due[row] for row in order] == pytest.approx(sorted(due))
 

@@ -13,6 +13,7 @@ export function installControls(change) {
   byId("policy").addEventListener("change", (event) => change({ policy: event.target.value }));
   byId("against").addEventListener("change", (event) => change({ against: event.target.value }));
   byId("mix").addEventListener("change", (event) => change({ mix: event.target.checked }));
+  byId("sections").addEventListener("change", (event) => change({ sections: event.target.checked }));
   installTheme(byId("theme"));
 }
 
@@ -27,6 +28,8 @@ export function showControls(state, change) {
   byId("against").value = state.against;
   byId("mix").checked = state.mix;
   byId("mix").disabled = !state.against;
+  byId("sections").checked = state.sections;
+  byId("sections").disabled = Boolean(state.against || state.kind);
   fill(
     byId("filters"),
     state.filters.map(([name, value], index) =>

@@ -11,6 +11,16 @@ export const KIND = {
   podcast: "Podcast",
 };
 
+/** The names of the tabs. */
+export const KINDS = {
+  track: "Songs",
+  artist: "Artists",
+  album: "Albums",
+  playlist: "Playlists",
+  station: "Stations",
+  podcast: "Podcasts",
+};
+
 export const ARMS = {
   memory: "what people chose after this query",
   lexical: "words of titles and names (BM25)",

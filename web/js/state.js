@@ -13,6 +13,7 @@ export function read(address = location) {
     policy: given.get("policy") ?? "",
     against: given.get("against") ?? "",
     mix: given.has("mix"),
+    sections: given.get("by") === "kind",
     literal: given.has("literal"),
     filters: given
       .getAll("filter")
@@ -23,10 +24,11 @@ export function read(address = location) {
 }
 
 /** The address of a state; what is as usual is left out. */
-export function write({ q, kind, policy, against, mix, literal, filters, n }) {
+export function write({ q, kind, policy, against, mix, sections, literal, filters, n }) {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries({ q, kind, policy, against })) if (value) given.set(name, value);
   if (mix && against) given.set("mix", "1");
+  if (sections) given.set("by", "kind");
   if (literal) given.set("literal", "1");
   for (const [name, value] of filters) given.append("filter", `${name}:${value}`);
   if (n !== PAGE) given.set("n", String(n));
@@ -34,7 +36,7 @@ export function write({ q, kind, policy, against, mix, literal, filters, n }) {
 }
 
 /** The part of a search request that the state decides, for one policy. */
-export function request({ q, kind, literal, filters, n }, policy) {
+export function request({ q, kind, against, sections, literal, filters, n }, policy) {
   const byName = {};
   for (const [name, value] of filters) if (name !== "year") (byName[name] ??= []).push(value);
   const years = filters.filter(([name]) => name === "year").map(([, value]) => Number(value));
@@ -43,6 +45,7 @@ export function request({ q, kind, literal, filters, n }, policy) {
     query: q,
     k: n,
     ...(kind && { kinds: [kind] }),
+    ...(sections && !kind && !against && { sections: true }),
     ...(policy && { policy }),
     ...(literal && { correct: false }),
     ...(filters.length && { filters: byName }),

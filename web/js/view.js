@@ -5,7 +5,7 @@ import { byId, fill, h, milliseconds, short } from "./dom.js";
 import { words } from "./highlight.js";
 import { row } from "./hits.js";
 import { correction, nothing, unmatched } from "./messages.js";
-import { policyName } from "./names.js";
+import { KINDS, policyName } from "./names.js";
 import { ENOUGH, evidence } from "./sequential.js";
 import { LIMIT } from "./state.js";
 
@@ -27,7 +27,7 @@ export class View {
     this.#lists.className = columns.length > 1 ? "columns" : "";
     fill(
       this.#lists,
-      columns.map((entries, index) => this.#column(entries, columns.length > 1 && answers[index])),
+      columns.flatMap((entries, index) => this.#column(entries, columns.length > 1 && answers[index])),
     );
     if (focused) this.find(focused)?.querySelector(".title").focus();
     fill(byId("status"), summary(answers));
@@ -73,18 +73,16 @@ export class View {
       act: this.act,
       saved: this.saved,
     };
-    const list = h(
-      "ol",
-      { class: "hits" },
-      entries.map((entry) => row(entry, settings)),
-    );
-    if (!answer) return list;
-    return h(
-      "section",
-      { "aria-label": policyName(answer.decision.policy) },
-      h("h2", {}, policyName(answer.decision.policy), " ", h("span", { class: "quiet" }, milliseconds(answer.took_ms))),
-      list,
-    );
+    const list = (some) =>
+      h(
+        "ol",
+        { class: "hits" },
+        some.map((entry) => row(entry, settings)),
+      );
+    const sections = entries[0]?.answer.sections;
+    if (sections) return inSections(entries, sections).map(({ name, found }) => section(name, list(found)));
+    if (!answer) return list(entries);
+    return section(policyName(answer.decision.policy), list(entries), milliseconds(answer.took_ms));
   }
 
   #notice(state, answers) {
@@ -150,6 +148,18 @@ export class View {
   skip(id) {
     this.find(id)?.classList.add("gone");
   }
+}
+
+/** Hits under a heading. */
+function section(name, list, note) {
+  return h("section", { "aria-label": name }, h("h2", {}, name, note && h("span", { class: "quiet" }, ` ${note}`)), list);
+}
+
+/** Entries as the sections of their page have them; what further pages brought comes after these. */
+function inSections(entries, sections) {
+  const rest = [...entries];
+  const groups = sections.map(({ kind, hits }) => ({ name: KINDS[kind], found: rest.splice(0, hits.length) }));
+  return rest.length > 0 ? [...groups, { name: "More", found: rest }] : groups;
 }
 
 /** What the wins say so far. */
