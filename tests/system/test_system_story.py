@@ -37,7 +37,7 @@ def home(tmp_path_factory, backend):
     opened = SmallHome(
         tmp_path_factory.mktemp("story") / "home",
         entities=list(load_bundled()),
-        selfplay_queries=300,
+        selfplay_queries=800,  # with 300, three odd clicks can teach the ranker to distrust the memory
         publish_every=20,
         **backend,
     )
