@@ -12,6 +12,7 @@ Kinds = NDArray[np.int8]
 """Indices into `bandstand.types.KINDS`."""
 
 _NO_CHANCE = 1e-12
+"""Less likely than this is as good as not: its seat is behind every page."""
 
 
 def kind_likelihoods(scores: Scores, kinds: Kinds) -> NDArray[np.float64]:

@@ -11,16 +11,6 @@ export const KIND = {
   podcast: "Podcast",
 };
 
-/** The names of the tabs. */
-export const KINDS = {
-  track: "Songs",
-  artist: "Artists",
-  album: "Albums",
-  playlist: "Playlists",
-  station: "Stations",
-  podcast: "Podcasts",
-};
-
 export const ARMS = {
   memory: "what people chose after this query",
   lexical: "words of titles and names (BM25)",
@@ -46,6 +36,11 @@ export const SOURCES = {
 /** A policy as the page's own list of policies calls it. */
 export function policyName(policy) {
   return byId("policy").querySelector(`option[value="${CSS.escape(policy)}"]`)?.textContent ?? policy;
+}
+
+/** A kind as the page's own tabs call it. */
+export function kindName(kind) {
+  return byId("kinds").querySelector(`[data-kind="${CSS.escape(kind)}"]`)?.textContent ?? kind;
 }
 
 const FEATURES = {
