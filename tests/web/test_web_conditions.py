@@ -21,6 +21,28 @@ SHIFTS = """() => new Promise((done) => {
     setTimeout(() => done(0), 200);  // there was none
 })"""
 
+ARRIVING = """async () => {
+    const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const parts = [...document.body.querySelectorAll(":scope *:not(option, noscript, dialog)")];
+    let moved = 0;
+    const add = (entries) => entries.forEach(({ value }) => (moved += value));
+    const watch = new PerformanceObserver((list) => add(list.getEntries()));
+    const worst = { by: 0, before: "" };
+    for (const part of parts) {
+        const late = parts.slice(parts.indexOf(part)).filter((element) => !element.hidden);
+        late.forEach((element) => (element.hidden = true));
+        await painted();
+        watch.observe({ type: "layout-shift" });
+        moved = 0;
+        late.forEach((element) => (element.hidden = false));
+        await painted();
+        add(watch.takeRecords());
+        watch.disconnect();
+        if (moved > worst.by) Object.assign(worst, { by: moved, before: part.outerHTML.slice(0, 80) });
+    }
+    return worst;
+}"""
+
 
 class TestKeyboard:
     def test_everything_works_without_a_mouse(self, open_page):
@@ -179,6 +201,16 @@ class TestFigures:
         expect(page.locator(".hit").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SHIFTS) < 0.01
+
+    @pytest.mark.parametrize("path", ["/", "/dashboard"])
+    @pytest.mark.parametrize("width", [1280, 768, 360])
+    def test_nothing_moves_while_the_page_itself_arrives(self, open_page, path, width):
+        """A browser paints what it has read; here, up to any of the page's elements, and then the rest."""
+        page = open_page(expected=FAILED_LOAD, viewport={"width": width, "height": 720})
+        page.route("**/*.js", lambda route: route.abort())
+        page.goto(path)
+        worst = page.evaluate(ARRIVING)
+        assert worst["by"] < 0.01, f"{worst['by']:.4f} while this was still to come: {worst['before']}"
 
     @pytest.mark.parametrize("width", [1280, 360])
     def test_what_is_said_about_the_hits_moves_none_of_them(self, open_page, width):

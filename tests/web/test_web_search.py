@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from web_world import ARABIC, EVIL, ids, settled, titles, violations, wait_until
+from web_world import ARABIC, EVIL, counts, ids, settled, titles, violations, wait_until
 
 from bandstand.types import ARMS
 
@@ -72,7 +72,7 @@ class TestFinding:
         page.on("response", lambda response: seen.append(f"answered {path_of(response)}"))
         with page.expect_response("**/v1/suggest?*"):
             page.locator("#query").fill("ade")
-        of_the_key = [what for what in seen if "/v1/" in what][:3]
+        of_the_key = [what for what in seen if what.endswith(("/v1/search", "/v1/suggest"))][:3]
         assert of_the_key == ["asked /v1/search", "answered /v1/search", "asked /v1/suggest"]
 
     def test_a_burst_of_input_is_not_a_burst_of_requests(self, open_page):
@@ -100,8 +100,26 @@ class TestFinding:
         for route in held:
             route.continue_()
         with settled(page):
-            page.keyboard.press("Enter")
+            page.get_by_role("tab", name="Songs").click()
         assert titles(page)[0] == "Halo"
+
+    def test_enter_after_a_pause_is_no_second_search(self, open_page):
+        page = open_page("/")
+        page.clock.install(time=0)
+        page.clock.pause_at(60)
+        counted = []
+        page.on("request", lambda request: counts(request) and counted.append(request.post_data_json["query"]))
+        page.locator("#query").fill("halo")
+        with settled(page):
+            page.clock.run_for(1_000)
+        page.keyboard.press("Enter")
+        page.locator("#query").fill("hello")
+        with settled(page):
+            page.keyboard.press("Enter")
+        page.clock.run_for(1_000)
+        with settled(page):
+            page.get_by_role("tab", name="Songs").click()
+        assert counted == ["halo", "hello", "hello"]
 
     def test_tabs_narrow_to_a_kind(self, open_page):
         page = open_page("/?q=hello+adele")
@@ -386,10 +404,7 @@ class TestHostileTitles:
 
 class TestFacets:
     def test_what_was_found_can_be_narrowed_down_and_widened_again(self, open_page):
-        page = open_page("/")
-        with settled(page):
-            page.locator("#query").fill("blue song")
-            page.locator("#query").press("Enter")
+        page = open_page("/?q=blue+song")
         facet = page.get_by_role("group", name="Narrow down").get_by_role("button", name="blues")
         expect(facet).to_be_visible()
         with settled(page) as narrowed:

@@ -107,15 +107,16 @@ def ids(page) -> list[str]:
 
 
 def settled(page):
-    """A context in which the next new search that counts (no preview, no explanation of one) is waited for."""
+    """A context in which the next new search that counts is waited for."""
+    return page.expect_response(lambda response: counts(response.request))
 
-    def counts(response) -> bool:
-        if not response.url.endswith("/v1/search"):
-            return False
-        body = response.request.post_data_json
-        return not body.get("preview") and not body.get("query_id")
 
-    return page.expect_response(counts)
+def counts(request) -> bool:
+    """Whether this asks for a new search that counts: no preview, no further page of one, no explanation."""
+    if not request.url.endswith("/v1/search"):
+        return False
+    body = request.post_data_json
+    return not body.get("preview") and not body.get("query_id")
 
 
 def violations(page) -> str:

@@ -29,6 +29,7 @@ const view = new View(act, change);
 const suggestions = new Suggestions((q) => change({ q }));
 const timers = {};
 let state = read();
+let counted = null; // the state that the last search which counts was asked for
 let newEntry = true; // whether the next address is a new entry of the history, or replaces the one of half a word
 let facets = FACETS;
 let shown = []; // the answers on the page
@@ -102,6 +103,7 @@ function home() {
 }
 
 function failed(problem) {
+  counted = null;
   view.clear();
   fill(byId("facets"));
   fill(byId("decision"));
@@ -119,6 +121,7 @@ function busy(on) {
 function settle() {
   clearTimeout(timers.preview);
   clearTimeout(timers.settle);
+  counted = state;
   return refresh(false);
 }
 
@@ -193,7 +196,8 @@ function filter(name, value) {
 field.addEventListener("input", typed);
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  change({ q: field.value });
+  if (counted !== state || field.value !== state.q) change({ q: field.value });
+  newEntry = true; // a pause before Enter has made it a search already: it is none a second time
 });
 byId("more").addEventListener("click", async () => {
   if (shown[0].preview) await settle();
