@@ -54,7 +54,7 @@ class VwModel:
 
     @property
     def trained(self) -> Mapping[str, int]:
-        """How many labels of depths above 0 each arm has learned from."""
+        """How many labels of depths above 0, of people's searches, each arm has learned from."""
         return MappingProxyType(self._trained)
 
     def predict(self, arm: str, features: Features) -> tuple[float, ...]:
@@ -80,8 +80,12 @@ class VwModel:
         """
         self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
 
-    def learn_labels(self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel]) -> None:
+    def learn_labels(
+        self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel], *, posed: bool = False
+    ) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
+
+        A ``posed`` search was self-play's: it is learned like any other, and is not counted in `trained`.
 
         SquareCB asks for plain regression (Foster & Rakhlin 2020): what a depth earned does not depend on how likely it
         was to be seen. Weighted by 1 / probability, a label seen with 0.015 counts 67 times: in the closed loop one
@@ -90,13 +94,15 @@ class VwModel:
         labelled = {label.arm for label in labels}
         lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
         for label in labels:
-            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, counted=not posed)
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
         return [_shared(features), _SKIP, *_actions(known_arm(arm))]
 
-    def _learn(self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float) -> None:
+    def _learn(
+        self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float, *, counted: bool = True
+    ) -> None:
         if not 0 <= depth_index < len(DEPTHS):
             raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
         if not math.isfinite(cost):
@@ -111,7 +117,8 @@ class VwModel:
             self._workspace.learn(labelled)
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        self._trained[arm] = self._trained.get(arm, 0) + 1
+        if counted:
+            self._trained[arm] = self._trained.get(arm, 0) + 1
 
     def to_bytes(self) -> bytes:
         """Weights, learning rates and counts: a copy made by `from_bytes` goes on learning exactly as this one."""

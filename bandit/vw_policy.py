@@ -1,4 +1,4 @@
-"""The bandit as a policy: the model's best depth, a floor of exploration, and full depth until enough is learned."""
+"""The bandit as a policy: the model's best depth, a floor of exploration, and a start until people have taught it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class BanditSettings:
     """How the bandit explores.
 
     ``floor`` is the share of decisions that are drawn uniformly, so that every depth has at least
-    ``floor / len(DEPTHS)``. ``warmup`` is after how many learned labels of an arm the model alone decides about it.
-    ``always`` are the arms that play at full depth with propensity 1: they are nearly free, and what they find is
-    the context of the others (ADR 3).
+    ``floor / len(DEPTHS)``. ``warmup`` is after how many labels of an arm, from people's searches, the model alone
+    decides about it. ``always`` are the arms that play at full depth with propensity 1: they are nearly free, and what
+    they find is the context of the others (ADR 3).
     """
 
     floor: float = 0.02
@@ -43,10 +43,11 @@ class BanditSettings:
 class BanditPolicy:
     """One immutable version of the learned policy; any number of threads may decide with it.
 
-    An untrained arm is played to full depth but for the floor: quality first, and a deep choice shows what every
-    shallower one would have earned, so the cautious start is also the most informative. With n labels learned, the
-    model's distribution has the weight min(1, n / warmup) and that start the rest. A ``fallback`` begins in its place,
-    with what it would choose.
+    It starts with what its ``fallback`` would choose, and with n labels of people's searches learned, the model's
+    distribution has the weight min(1, n / warmup) and that start the rest. Self-play teaches the model, but does not
+    let it decide: a thousand posed queries tell which arm helps where far better to a calibrated score than to a linear
+    model whose errors are as large as an arm's price (ADR 23). An arm of which the fallback knows nothing is played to
+    full depth: quality first, and a deep choice shows what every shallower one would have earned.
     """
 
     name = "bandit"

@@ -25,6 +25,8 @@ from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision,
 
 RESCUE_ARMS = ("lexical", "trigram")
 RESCUE_DEPTH = 50
+UNASKED_ARMS = ("personal", "fresh")
+"""Arms that find something whatever the query says."""
 _HEAD = 3
 """How many lexical hits are compared with the query for the `lexical_exact` context feature."""
 
@@ -50,6 +52,11 @@ class Retrieved:
     def candidates(self) -> list[Candidates]:
         """The non-empty answers."""
         return [answer for answer in self.found.values() if len(answer)]
+
+    @property
+    def answers(self) -> bool:
+        """Whether anything found has to do with the query: what is new, or one's own, is there whatever was typed."""
+        return any(len(answer) for arm, answer in self.found.items() if arm not in UNASKED_ARMS)
 
     @property
     def corrected(self) -> str | None:
@@ -86,7 +93,7 @@ class Retrieval:
         self._deadline_ms = deadline_ms
 
     def run(self, query: Query, policy: Policy, columns: Columns, brains: Brains) -> Retrieved:
-        """Every arm's decision and answer; where all that a learning policy chose found nothing, a rescue.
+        """Every arm's decision and answer; where what a learning policy chose found nothing for the query, a rescue.
 
         The rescue has a deadline of its own: a late arm must not empty the page.
         """
@@ -95,7 +102,7 @@ class Retrieval:
             return self._side_by_side(query, policy, deadline)
         with self._speculation.search(query) as ahead:
             retrieved = self._one_by_one(_Searched(query, policy, columns, brains), ahead, deadline)
-        if not retrieved.candidates():
+        if query.normalized and not retrieved.answers:
             self._rescue(query, retrieved, self._runner.deadline(self._deadline_ms))
         return retrieved
 
@@ -131,7 +138,7 @@ class Retrieval:
         return retrieved
 
     def _rescue(self, query: Query, retrieved: Retrieved, deadline: float) -> None:
-        """Exploration never empties a page: ask the robust arms that were not asked."""
+        """Saving never empties a page: ask the robust arms that were not asked."""
         wanted = {arm: RESCUE_DEPTH for arm in RESCUE_ARMS if arm in self._arms and not retrieved.decisions[arm].depth}
         for arm, (found, outcome) in self._runner.run_all(wanted, query, deadline).items():
             retrieved.found[arm] = found

@@ -69,12 +69,18 @@ class BanditLearner:
         self._changed.add(_STATS)
 
     def learn(
-        self, impression: Impression, grades: Mapping[int, float], *, record: Ablation | None = None
+        self,
+        impression: Impression,
+        grades: Mapping[int, float],
+        *,
+        record: Ablation | None = None,
+        posed: bool = False,
     ) -> list[DepthLabel]:
         """Learn from a settled search; returns the labels that it gave.
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
+        ``posed`` says that self-play asked, and nobody did.
         A search that was logged with other features than are computed now teaches nothing: no ranker could order its
         page again.
         """
@@ -85,7 +91,7 @@ class BanditLearner:
         labels = impression_labels(
             impression, grades, score, price=self._cost_weight, cost=self._stats.cost, exact=exact
         )
-        self._model.learn_labels(impression.decision.arms, labels)
+        self._model.learn_labels(impression.decision.arms, labels, posed=posed)
         self._record_yields(impression, grades)
         self._changed |= {_MODEL, _STATS} if labels else {_STATS}
         return labels

@@ -105,7 +105,7 @@ class Learner:
         return total
 
     def teach(self, lessons: Iterable[tuple[Impression, Mapping[int, float]]]) -> str:
-        """Learn from searches whose outcome is known beforehand, publish, and return the version.
+        """Learn from posed searches, whose outcome is known beforehand, publish, and return the version.
 
         Another thread's `step` gets its turn in between.
         """
@@ -113,7 +113,7 @@ class Learner:
         while some := list(islice(rest, _TAUGHT_AT_ONCE)):
             with self._turn, self._transaction():
                 for impression, grades in some:
-                    self._bandit.learn(impression, grades)
+                    self._bandit.learn(impression, grades, posed=True)
         return self.publish()
 
     def publish(self) -> str:

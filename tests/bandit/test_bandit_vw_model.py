@@ -112,6 +112,18 @@ def test_labels_are_learned_in_the_context_of_their_arm_and_all_with_the_same_we
     assert by_labels.trained == {"trigram": 1, "dense": 1}
 
 
+def test_what_self_play_poses_is_learned_and_not_counted() -> None:
+    decision = ArmDecision(arm="dense", depth=10, context=FEATURES)
+    label = DepthLabel(arm="dense", depth_index=1, reward=0.2, probability=1.0)
+    posed, asked = VwModel(), VwModel()
+    for _ in range(20):
+        posed.learn_labels([decision], [label], posed=True)
+        asked.learn_labels([decision], [label])
+    assert posed.predict("dense", FEATURES) == asked.predict("dense", FEATURES)
+    assert posed.predict("dense", FEATURES)[1] > 0.9
+    assert (posed.trained, asked.trained) == ({}, {"dense": 20})
+
+
 @pytest.mark.parametrize(
     ("arm", "features", "depth_index", "cost", "probability"),
     [

@@ -121,6 +121,20 @@ class TestRescue:
         assert (by_arm["lexical"], by_arm["trigram"], by_arm["memory"]) == ("rescue", "rescue", "ok")
         assert by_arm["dense"] == "skipped"
 
+    def test_what_is_there_whatever_was_typed_is_no_answer(self, engine):
+        made = engine()
+        free = Sparing("memory", "lexical", "personal", "fresh")
+        answer = made.answer(made.query(SearchRequest(query="halelujah", correct=False)), free)
+        by_arm = outcomes(answer.impression)
+        assert (by_arm["fresh"], by_arm["trigram"], by_arm["dense"]) == ("ok", "rescue", "skipped")
+        assert answer.impression.entity_ids[0] == "hallelujah"
+
+    def test_where_nothing_was_typed_there_is_nothing_to_look_for(self, engine):
+        made = engine()
+        answer = made.answer(made.query(SearchRequest(query="")), Sparing("lexical", "fresh"))
+        assert outcomes(answer.impression)["trigram"] == "skipped"
+        assert len(answer.head) > 0
+
     def test_it_leaves_decision_and_propensities_as_they_were(self, engine):
         made = engine(Empty("memory"))
         answer = made.answer(made.query(SearchRequest(query="halo")), Sparing("memory"))

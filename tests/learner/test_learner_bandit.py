@@ -10,6 +10,7 @@ import pytest
 import structlog
 from small_home import ENTITIES, MINUTE, SmallHome
 
+from bandstand.bandit.context import Context
 from bandstand.bandit.cost import MODELLED_MS
 from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.learner.bandit_learner import BanditLearner
@@ -245,6 +246,17 @@ def test_teaching_lets_the_learner_have_its_turn(small):
     assert reached == [small.storage.log.head()]
     assert small.storage.models.current("bandit").version == version
     assert small.storage.models.current("bandit").read("model.vw") == small.storage.memory.state(b"bandit/model")
+
+
+def test_self_play_teaches_the_model_and_does_not_let_it_decide(small):
+    searches = [small.search("so what", policy="random").impression for _ in range(20)]
+    before = small.home.engine.policy("bandit")
+    small.workshop.learner.teach((impression, {small.ordinal("so-what"): 1.0}) for impression in searches * 20)
+    small.home.refresh()
+    after = small.home.engine.policy("bandit")
+    assert after.version != before.version
+    for arm in ("structured", "trigram", "dense"):
+        assert after.probabilities(arm, Context()) == before.probabilities(arm, Context())
 
 
 class Dict(dict):

@@ -8,7 +8,7 @@ const PLAYED = new Set(["ok", "late", "failed", "rescue"]);
 const OUTCOME = {
   late: "late: dropped at the deadline",
   failed: "failed: left out",
-  rescue: "asked because nothing else found anything",
+  rescue: "asked because nothing else found an answer",
 };
 
 let measured = null; // milliseconds of one call by retriever, asked for once

@@ -28,7 +28,7 @@ ARMS: tuple[str, ...] = (
 process's memory, and the words of the query, come before the expensive ones."""
 
 ArmStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
-"""`rescue`: not chosen, but asked because the chosen ones found nothing."""
+"""`rescue`: not chosen, but asked because the chosen ones found nothing for the query."""
 
 ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
