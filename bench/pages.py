@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from bandstand.home import Home
 from bandstand.settings import load_settings
 from bandstand.types import Entity
 from bandstand.workshop import Workshop
 from bench import mixing, playlists, related, suggestions
+from bench.attributes import NOW
 from bench.catalogue import build, dataset, entities
 from bench.understood import opened
+from bench.visits import Visits
 
 OUT = Path(__file__).parent / "out" / "pages"
 SEED = 17
@@ -25,12 +29,12 @@ PARTS = (*WHOLE, *HIDDEN)
 
 
 @contextmanager
-def copied(folder: Path) -> Iterator[tuple[Home, Workshop]]:
+def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
     """A copy of a home, which is taught and thrown away."""
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "home"
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
-        with opened(copy) as both:
+        with opened(copy, clock) as both:
             yield both
 
 
@@ -61,8 +65,10 @@ def hidden(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[s
         if "listed" in parts:
             yield related.listed(home, lists, count // 10, SEED)
     if "clicks" in parts:
-        with copied(folder) as (home, workshop):
-            yield playlists.clicked(home, workshop, playlists.named(home, lists), SEED)
+        visits = Visits()
+        with copied(folder, visits) as (home, workshop):
+            asked = playlists.named(home, lists)
+            yield playlists.clicked(home, workshop, asked, visits, np.random.default_rng(SEED))
 
 
 def _built(name: str, found: list[Entity]) -> Path:

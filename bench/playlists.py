@@ -16,6 +16,7 @@ from bandstand.types import Entity, Event
 from bandstand.workshop import Workshop
 from bench.attributes import ndcg, table
 from bench.understood import fixed
+from bench.visits import Visits
 
 ROUNDS, USERS = 3, 3
 SHARE = 0.5
@@ -56,14 +57,15 @@ def compared(home: Home, asked: Sequence[Named]) -> list[str]:
     return rows + table({name: hits for name, (_, hits) in found.items()}, "lexical")
 
 
-def clicked(home: Home, workshop: Workshop, asked: Sequence[Named], seed: int) -> list[str]:
+def clicked(
+    home: Home, workshop: Workshop, asked: Sequence[Named], visits: Visits, rng: np.random.Generator
+) -> list[str]:
     """The platform before and after listeners searched under half of the names, on these and on the others.
 
     A listener looks down a page of ten, at place p with probability 1 / p, and chooses what is in the playlist. On the
     searched names, tracks that were chosen by anybody are also left out of rankings and judgements ("the rest"): what
     is left is what the platform did not simply remember.
     """
-    rng = np.random.default_rng(seed)
     order = rng.permutation(len(asked))
     searched = [asked[place] for place in order[: int(SHARE * len(asked))].tolist()]
     others = [asked[place] for place in order[int(SHARE * len(asked)) :].tolist()]
@@ -72,6 +74,7 @@ def clicked(home: Home, workshop: Workshop, asked: Sequence[Named], seed: int) -
     for number in range(ROUNDS):
         for one in searched:
             for user in range(USERS):
+                visits.next()
                 chosen.setdefault(one.text, set()).update(_listen(home, one, f"u{user}-{number}", rng))
         workshop.learner.catch_up()
         home.refresh()

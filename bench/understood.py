@@ -28,6 +28,7 @@ from bench import attributes
 from bench.attributes import NOW, Asked, ndcg
 from bench.catalogue import build, dataset, entities
 from bench.searches import in_first_ten
+from bench.visits import Visits
 
 OUT = Path(__file__).parent / "out" / "understood"
 SEED = 12
@@ -42,9 +43,9 @@ def fixed(*arms: str) -> FixedPolicy:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[tuple[Home, Workshop]]:
-    """Both sides of a home, with ids that count: decisions depend on them."""
-    storage = Storage(load_settings(home=folder), clock=lambda: NOW, durable=False)
+def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
+    """Both sides of a home, with ids that count: decisions depend on them. No retriever is late on a busy machine."""
+    storage = Storage(load_settings(home=folder, deadline_ms=10_000.0), clock=clock, durable=False)
     workshop, numbers = Workshop(storage), itertools.count()
     workshop.prepare()
     home = Home(storage, new_id=lambda: f"b{next(numbers)}", encoder=workshop.encoder)
@@ -109,10 +110,12 @@ def clicks(folder: Path, asked: Sequence[Asked]) -> list[str]:
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "home"
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
-        with opened(copy) as (home, workshop):
+        visits = Visits()
+        with opened(copy, visits) as (home, workshop):
             before = _of_both(home, seen, unseen)
             for one in seen:
                 for listener in LISTENERS:
+                    visits.next()
                     _choose(home, one, listener)
             workshop.learner.catch_up()
             home.refresh()
@@ -135,13 +138,13 @@ def _of_both(home: Home, seen: Sequence[Asked], unseen: Sequence[Asked]) -> dict
 
 def _choose(home: Home, one: Asked, listener: str) -> None:
     """A listener chooses the first right answer of a page of twenty, if there is one."""
-    request = SearchRequest(query=one.text, kinds=("track",), user_id=listener, session_id=f"of-{listener}", k=20)
+    request = SearchRequest(query=one.text, kinds=("track",), user_id=listener, k=20)
     result = home.engine.search(request)
     right = [hit for hit in result.hits if int(home.store.ordinals([hit.entity.id])[0]) in one.relevant]
     query = result.impression.query
     for hit in right[:1]:
         event = Event(
-            id=f"{query.id}-{listener}", action="click", time=NOW, query_id=query.id, user_id=listener,
+            id=f"{query.id}-{listener}", action="click", time=query.time, query_id=query.id, user_id=listener,
             session_id=query.session_id, object_id=hit.entity.id, position=hit.position,
         )  # fmt: skip
         home.log.append_events([event])
