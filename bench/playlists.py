@@ -126,6 +126,7 @@ def _pages(home: Home, asked: Sequence[Named]) -> dict[str, Found]:
         fixed("lexical"),
         fixed("dense"),
         fixed("lexical", "dense"),
+        fixed("lexical", "fresh"),
         engine.policy("all"),
         engine.policy("bandit"),
     ]

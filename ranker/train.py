@@ -1,8 +1,8 @@
-"""Training of the ranker: LambdaMART over logged impressions, debiased by position, stopped on held-out queries."""
+"""Training of the ranker: LambdaMART over logged impressions, debiased by position, cut short by held-out queries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,8 @@ Progress = Callable[[int, int], None]
 """Called after every tree with trees done and trees at most; may raise to stop the training."""
 
 MIN_HELD_OUT = 50
-"""Below so many held-out queries that say something their verdict is noise, and early stopping with it: then all are
-trained on, and no metrics are given."""
+"""Below so many held-out queries that say something their verdict is noise, and where to cut the trees with it: then
+all are trained on, every tree is kept, and no metrics are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,10 @@ class TrainSettings:
 
     ``l2`` pulls the values of leaves towards 0. ``label_gain[grade]`` is what a grade is worth in nDCG.
     ``position_bias_regularization`` pulls the learned position biases towards none. ``held_out`` is the share of
-    queries for early stopping and metrics; ``patience`` how many trees may bring no gain there. ``masked`` is the share
-    of training queries that are also shown with each arm left out with probability ``mask_chance``.
+    queries by which the trees are cut where they were best, and for metrics. Of ``trees`` at least ``fewest`` are kept:
+    while the position biases are still being found the first two or three can look better than the next thirty, and
+    leave nearly all candidates tied. ``masked`` is the share of training queries that are also shown with each arm left
+    out with probability ``mask_chance``.
     """
 
     trees: int = 120
@@ -47,7 +49,7 @@ class TrainSettings:
     label_gain: tuple[float, ...] = (0, 1, 3, 7, 15)
     position_bias_regularization: float = 0.1
     held_out: float = 0.2
-    patience: int = 25
+    fewest: int = 40
     masked: float = 0.5
     mask_chance: float = 0.3
     threads: int = 1
@@ -99,7 +101,7 @@ def train_lambdamart(
     Args:
         data: judged queries.
         arms: the retrievers that the augmentation may leave out; none by default.
-        held_out: queries for early stopping and metrics; drawn from ``data`` when not given.
+        held_out: queries to cut the trees by, and for metrics; drawn from ``data`` when not given.
         settings: see `TrainSettings`.
         seed: of the draws and of LightGBM.
         progress: see `Progress`.
@@ -164,24 +166,35 @@ def boost(
 ) -> Booster:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
 
+    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell.
+
     Raises:
         ModelError: LightGBM failed.
     """
     import lightgbm
 
     callbacks: list[Any] = []
+    judged: dict[str, dict[str, list[float]]] = {}
     if progress is not None:
         callbacks.append(lambda state: progress(state.iteration + 1, state.end_iteration))
     train = _dataset(data)
     valid = []
     if len(held_out):
         valid = [_dataset(held_out, reference=train)]
-        callbacks.append(lightgbm.early_stopping(settings.patience, first_metric_only=True, verbose=False))
+        callbacks.append(lightgbm.record_evaluation(judged))
     parameters = {**_parameters(settings, seed), **(network or {})}
     try:
-        return lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
+        booster = lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
     except lightgbm.basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
+    booster.best_iteration = best_cut(next(iter(judged["valid_0"].values())), settings.fewest) if valid else 0
+    return booster
+
+
+def best_cut(judged: Sequence[float], fewest: int) -> int:
+    """How many trees to keep: where they were best judged, but ``fewest`` or, where there are not so many, all."""
+    late = judged[min(fewest, len(judged)) - 1 :]
+    return len(judged) - len(late) + int(np.argmax(late)) + 1
 
 
 def _dataset(data: TrainingSet, reference: Dataset | None = None) -> Dataset:

@@ -15,7 +15,7 @@ from ranker_worlds import synthetic
 from bandstand.errors import BadInput
 from bandstand.ranker.features import feature_hash, feature_names
 from bandstand.ranker.metrics import mean, ndcg_at
-from bandstand.ranker.train import TrainSettings, train_lambdamart
+from bandstand.ranker.train import TrainSettings, best_cut, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 
 NAMES = ("a.score", "a.rr", "b.score", "b.rr", "popularity")
@@ -76,6 +76,29 @@ def test_progress_counts_trees_and_can_stop_the_training():
 def test_too_few_queries_are_all_trained_on_without_a_verdict():
     trained = train_lambdamart(synthetic(100, 1, NAMES), settings=SMALL)
     assert trained.metrics == {"trees": 25}
+
+
+@pytest.mark.parametrize(
+    ("judged", "fewest", "kept"),
+    [
+        ([0.1, 0.2, 0.9, 0.3], 2, 3),
+        ([0.9, 0.95, 0.1, 0.2, 0.3], 3, 5),  # what looked best was too few
+        ([0.9, 0.8, 0.8], 2, 2),  # of equal ones the fewer
+        ([0.5, 0.4], 40, 2),  # there are no more
+    ],
+)
+def test_trees_are_cut_where_they_were_best_but_never_to_a_handful(judged, fewest, kept):
+    assert best_cut(judged, fewest) == kept
+
+
+def test_what_the_held_out_queries_say_decides_how_many_trees_are_kept():
+    data, other = synthetic(60, 1, NAMES), synthetic(60, 2, NAMES)
+    noise = replace(other, grades=np.random.default_rng(1).permutation(other.grades))
+    counts = [
+        train_lambdamart(data, held_out=noise, settings=replace(SMALL, fewest=fewest)).metrics["trees"]
+        for fewest in (1, 20)
+    ]
+    assert counts[0] < 20 <= counts[1]
 
 
 def test_held_out_queries_can_be_given():
