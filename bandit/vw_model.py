@@ -94,14 +94,14 @@ class VwModel:
         labelled = {label.arm for label in labels}
         lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
         for label in labels:
-            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, counted=not posed)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, posed=posed)
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
         return [_shared(features), _SKIP, *_actions(known_arm(arm))]
 
     def _learn(
-        self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float, *, counted: bool = True
+        self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float, *, posed: bool = False
     ) -> None:
         if not 0 <= depth_index < len(DEPTHS):
             raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
@@ -117,7 +117,7 @@ class VwModel:
             self._workspace.learn(labelled)
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        if counted:
+        if not posed:
             self._trained[arm] = self._trained.get(arm, 0) + 1
 
     def to_bytes(self) -> bytes:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bandstand.home import Home
 from bandstand.settings import load_settings
 from bandstand.types import Entity
-from bandstand.workshop import Workshop
 from bench import mixing, playlists, related, suggestions
-from bench.attributes import NOW
 from bench.catalogue import build, dataset, entities
-from bench.understood import opened
+from bench.understood import copied, opened
 from bench.visits import Visits
 
 OUT = Path(__file__).parent / "out" / "pages"
@@ -26,16 +20,6 @@ SEED = 17
 WHOLE = ("suggest", "known", "ambiguous", "calibration", "related")
 HIDDEN = ("playlists", "clicks", "listed")
 PARTS = (*WHOLE, *HIDDEN)
-
-
-@contextmanager
-def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
-    """A copy of a home, which is taught and thrown away."""
-    with TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "home"
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
-        with opened(copy, clock) as both:
-            yield both
 
 
 def whole(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[str]]:

@@ -56,6 +56,16 @@ def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[t
             part.close()
 
 
+@contextmanager
+def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
+    """A copy of a home, which is taught and thrown away."""
+    with TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "home"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
+        with opened(copy, clock) as both:
+            yield both
+
+
 def known(home: Home, count: int) -> list[str]:
     """Hit@10 of known items, clean and misspelt, with correction and without, and how long a search takes."""
     rng, columns = np.random.default_rng(SEED), home.catalog.columns
@@ -107,19 +117,16 @@ def facts(home: Home, asked: Sequence[Asked]) -> list[str]:
 def clicks(folder: Path, asked: Sequence[Asked]) -> list[str]:
     """What is gained when three listeners have each chosen an answer to every second query."""
     seen, unseen = asked[::2], asked[1::2]
-    with TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "home"
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "lock.mdb"))
-        visits = Visits()
-        with opened(copy, visits) as (home, workshop):
-            before = _of_both(home, seen, unseen)
-            for one in seen:
-                for listener in LISTENERS:
-                    visits.next()
-                    _choose(home, one, listener)
-            workshop.learner.catch_up()
-            home.refresh()
-            after = _of_both(home, seen, unseen)
+    visits = Visits()
+    with copied(folder, visits) as (home, workshop):
+        before = _of_both(home, seen, unseen)
+        for one in seen:
+            for listener in LISTENERS:
+                visits.next()
+                _choose(home, one, listener)
+        workshop.learner.catch_up()
+        home.refresh()
+        after = _of_both(home, seen, unseen)
     rows = ["| queries | state | n | nDCG@10 | against before |", "| --- | --- | ---: | --- | --- |"]
     for name, values in before.items():
         table = attributes.table({"before": values, "after clicks": after[name]}, "before")

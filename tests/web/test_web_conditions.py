@@ -28,8 +28,8 @@ ARRIVING = """async () => {
     const add = (entries) => entries.forEach(({ value }) => (moved += value));
     const watch = new PerformanceObserver((list) => add(list.getEntries()));
     const worst = { by: 0, before: "" };
-    for (const part of parts) {
-        const late = parts.slice(parts.indexOf(part)).filter((element) => !element.hidden);
+    for (const [at, part] of parts.entries()) {
+        const late = parts.slice(at).filter((element) => !element.hidden);
         late.forEach((element) => (element.hidden = true));
         await painted();
         watch.observe({ type: "layout-shift" });

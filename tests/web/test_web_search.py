@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from web_world import ARABIC, EVIL, counts, ids, settled, titles, violations, wait_until
+from web_world import ARABIC, EVIL, counts, ids, queries_asked, settled, stop_clock, titles, violations, wait_until
 
 from bandstand.types import ARMS
 
@@ -65,8 +65,7 @@ class TestFinding:
 
     def test_results_come_before_completions(self, open_page):
         page = open_page("/")
-        page.clock.install(time=0)
-        page.clock.pause_at(60)  # else, on a slow machine, the pause after which it is a search could come first
+        stop_clock(page)
         seen = []
         page.on("request", lambda request: seen.append(f"asked {path_of(request)}"))
         page.on("response", lambda response: seen.append(f"answered {path_of(response)}"))
@@ -77,10 +76,8 @@ class TestFinding:
 
     def test_a_burst_of_input_is_not_a_burst_of_requests(self, open_page):
         page = open_page("/")
-        page.clock.install(time=0)
-        page.clock.pause_at(60)
-        previews = []
-        page.on("request", lambda request: is_preview(request) and previews.append(request.post_data_json["query"]))
+        stop_clock(page)
+        previews = queries_asked(page, is_preview)
         page.locator("#query").evaluate("""field => {
             for (const text of ["h", "ha", "hal", "halo"]) {
                 field.value = text;
@@ -109,10 +106,8 @@ class TestFinding:
 
     def test_enter_after_a_pause_is_no_second_search(self, open_page):
         page = open_page("/")
-        page.clock.install(time=0)
-        page.clock.pause_at(60)
-        counted = []
-        page.on("request", lambda request: counts(request) and counted.append(request.post_data_json["query"]))
+        stop_clock(page)
+        counted = queries_asked(page, counts)
         page.locator("#query").fill("halo")
         with settled(page):
             page.clock.run_for(1_000)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -117,6 +118,19 @@ def counts(request) -> bool:
         return False
     body = request.post_data_json
     return not body.get("preview") and not body.get("query_id")
+
+
+def stop_clock(page) -> None:
+    """Let the page's time pass only as a test says: on a slow machine a pause would come where none was meant."""
+    page.clock.install(time=0)
+    page.clock.pause_at(60)
+
+
+def queries_asked(page, which: Callable[[Any], bool]) -> list[str]:
+    """A list of the queries of all searches of one kind, such as `counts`, that grows as the page asks."""
+    asked: list[str] = []
+    page.on("request", lambda request: which(request) and asked.append(request.post_data_json["query"]))
+    return asked
 
 
 def violations(page) -> str:

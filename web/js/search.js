@@ -196,8 +196,8 @@ function filter(name, value) {
 field.addEventListener("input", typed);
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (counted !== state || field.value !== state.q) change({ q: field.value });
-  newEntry = true; // a pause before Enter has made it a search already: it is none a second time
+  if (counted === state && field.value === state.q) newEntry = true; // a pause before Enter has made it a search already
+  else change({ q: field.value });
 });
 byId("more").addEventListener("click", async () => {
   if (shown[0].preview) await settle();
