@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-FOLDERS := cluster understanding catalog retrievers memory_index bandit ranker feedback engine learner replay dashboard api web cli src tests bench deploy
 
 .PHONY: demo test check format serve bench clean
 .DEFAULT_GOAL := demo
@@ -27,14 +26,14 @@ test: $(VENV)/dev.stamp
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/dev.stamp
-	$(BIN)/ruff format --check $(FOLDERS)
-	$(BIN)/ruff check $(FOLDERS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/dev.stamp
-	$(BIN)/ruff format $(FOLDERS)
-	$(BIN)/ruff check --fix $(FOLDERS)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 serve: $(VENV)/run.stamp
 	$(BIN)/bandstand serve
