@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bandstand.home import Home
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.settings import Settings, load_settings
-from bandstand.storage import Storage
 from bench.catalogue import build, dataset, entities, ingest_figures
 from bench.events import event_figures
 from bench.figures import Figure, as_json, table

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from bandstand.feedback.ubi import query_to_ubi
+from bandstand.feedback.ubi_events import query_to_ubi
 from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Impression, Query
 from bench.figures import Figure
 

@@ -7,15 +7,15 @@ import shutil
 import time
 from pathlib import Path
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.catalog.bundled import load_bundled
 from bandstand.catalog.readers.base import Row
 from bandstand.catalog.readers.registry import guess_reader
 from bandstand.catalog.store import CatalogStore
-from bandstand.home import Home
 from bandstand.settings import Settings
-from bandstand.storage import Storage
 from bandstand.types import Entity
-from bandstand.workshop import Workshop
 from bench.figures import Figure
 
 

@@ -24,9 +24,8 @@ from typing import Any
 
 import httpx
 
-from bandstand.cluster.connection import Cluster
-from bandstand.cluster.settings import ClusterSettings
-from bandstand.feedback.order import Order
+from bandstand.opensearch.connection import Cluster, ClusterSettings
+from bandstand.opensearch.log_order import Order
 from bench.http_load import PATIENCE_S, Load
 
 PORTS = (18_081, 18_082)

@@ -16,9 +16,9 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.app.storage import Storage
 from bandstand.retrievers.encoder import OnnxEncoder
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
 
 CALLERS = (1, 4, 8)
 CALLS = 160

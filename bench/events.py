@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bandstand.feedback.log import Log
-from bandstand.feedback.ubi_event import parse_event
+from bandstand.feedback.ubi_events import parse_event
 from bandstand.types import Event
 from bench.figures import Figure
 

@@ -12,10 +12,10 @@ from time import perf_counter
 
 import numpy as np
 
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
 from bench.searches import in_first_ten
 
 TYPED, SHORTEST, SEED = 0.6, 3, 5

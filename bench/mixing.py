@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.app.searching import Home
 from bandstand.catalog.columns import Columns
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
-from bandstand.learner.lesson import TARGET_GRADE
-from bandstand.learner.selfplay import SelfPlay
-from bandstand.ranker.diversity import kind_likelihoods, mixed_order
+from bandstand.learner.selfplay import TARGET_GRADE, SelfPlay
+from bandstand.ranker.page import kind_likelihoods, mixed_order
 from bandstand.types import Ordinals
 from bench.attributes import table
 from bench.searches import known_items

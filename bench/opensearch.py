@@ -16,17 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bandstand.arms import open_arms
-from bandstand.cluster.connection import Cluster
+from bandstand.app.indexing import ClusterIndexes
+from bandstand.app.learning import Workshop
+from bandstand.app.retrieval import open_arms
+from bandstand.app.searching import Home, Understood
+from bandstand.app.storage import Storage, open_encoder
 from bandstand.engine.request import SearchRequest
-from bandstand.followers import ClusterIndexes
-from bandstand.home import Home
+from bandstand.opensearch.connection import Cluster
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.settings import Settings, load_settings
-from bandstand.storage import Storage, open_encoder
 from bandstand.types import Entity, Matrix, Scores
-from bandstand.understood import Understood
-from bandstand.workshop import Workshop
 from bench.catalogue import build, entities
 from bench.searches import Known, in_first_ten, known_items
 

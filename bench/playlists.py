@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.text import normalize
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
 from bandstand.types import Entity, Event
-from bandstand.workshop import Workshop
 from bench.attributes import ndcg, table
 from bench.understood import fixed
 from bench.visits import Visits

@@ -14,9 +14,9 @@ _SEARCHING = """
 import sys
 from pathlib import Path
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
+from bandstand.app.searching import Home
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
+from bandstand.app.storage import Storage
 storage = Storage(load_settings(home=Path(sys.argv[1])))
 home = Home(storage)
 for number in range(300):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bandstand.home import Home
+from bandstand.app.searching import Home
 from bandstand.types import KINDS, Entity
 from bench.attributes import table
 

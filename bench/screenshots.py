@@ -15,11 +15,11 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.catalog.bundled import load_bundled
-from bandstand.home import Home
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 from bench.served import chromium, serving
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

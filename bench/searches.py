@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bandstand.app.searching import Home
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
 from bandstand.learner.selfplay import misspell
 from bandstand.types import Ordinals
 from bench.figures import Figure, percentiles

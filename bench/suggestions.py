@@ -6,10 +6,10 @@ import time
 
 import numpy as np
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
 from bandstand.catalog.text import normalize
-from bandstand.home import Home
 from bandstand.learner.selfplay import misspell
-from bandstand.workshop import Workshop
 
 K = 8
 LENGTHS = ((1, 3), (4, 6), (7, 12))

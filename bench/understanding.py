@@ -20,7 +20,6 @@ from bandstand.catalog.text import normalize
 from bandstand.learner.selfplay import misspell
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.dense_index import DenseIndex
 from bandstand.retrievers.encoder import OnnxEncoder
 from bandstand.retrievers.encoder_export import export_encoder
 from bandstand.retrievers.fusion import ReciprocalRankFusion, rrf
@@ -28,7 +27,8 @@ from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.retrievers.text_index import TextIndex
 from bandstand.retrievers.trigram import TrigramRetriever
-from bandstand.retrievers.vectors import VectorStore
+from bandstand.retrievers.vector_index import DenseIndex
+from bandstand.retrievers.vector_store import VectorStore
 from bandstand.types import Entity, Ordinals
 from bandstand.understanding.spelling import Speller
 from bandstand.understanding.understanding import Understanding

@@ -15,15 +15,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy, Policy
 from bandstand.catalog.bundled import load_bundled
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
 from bandstand.learner.selfplay import misspell
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
 from bandstand.types import Entity, Event, Query
-from bandstand.workshop import Workshop
 from bench import attributes
 from bench.attributes import NOW, Asked, ndcg
 from bench.catalogue import build, dataset, entities

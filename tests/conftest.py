@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bandstand.cluster.connection import Cluster
-from bandstand.cluster.settings import ClusterSettings
+from bandstand.opensearch.connection import Cluster, ClusterSettings
 
 os.environ.setdefault("BANDSTAND_ABLATION_SHARE", "0")
 """By default two searches in a hundred, by the hash of a random id, log one event more: a test that counts events would

@@ -10,11 +10,11 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from bandstand.api.app import create_app
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.catalog.codec import entity_from_json
-from bandstand.home import Home
 from bandstand.settings import Settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 
 FAR = 15.0
 """Seconds after which something that takes milliseconds has failed, also on a loaded machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from api_world import click, eventually, ids, problem, search, serving
 
-from bandstand.api.recorder import Recorder
+from bandstand.api.metrics import Recorder
 from bandstand.dashboard.sections import EXPLAINED
 
 KEY = {"X-Bandstand-Key": "open sesame"}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bandstand.api.search import check_answered
+from bandstand.api.search_routes import check_answered
 from bandstand.errors import Unavailable
 from bandstand.types import ArmOutcome
 

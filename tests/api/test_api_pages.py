@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from api_world import click, problem, search
 
-from bandstand.api.pages import assets
+from bandstand.api.page_routes import assets
 from bandstand.settings import Settings
 from bandstand.types import KINDS
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from api_world import ids, problem, search, serving
 
-from bandstand.api.search_answers import LoggedAnswer, SearchAnswer
+from bandstand.api.answers import LoggedAnswer, SearchAnswer
 from bandstand.settings import Settings
 from bandstand.types import ARMS, DEPTHS
 

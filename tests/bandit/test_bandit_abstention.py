@@ -11,17 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.bandit.abstention import CALIBRATION, HELPS, TREES, Abstention, free_names, rows_of
-from bandstand.bandit.abstention_train import FEWEST, HelpLabel, train_abstention
 from bandstand.bandit.context import Context
 from bandstand.bandit.cost import EXPENSIVE, modelled_cost
+from bandstand.bandit.gate import CALIBRATION, HELPS, TREES, Abstention, free_names, rows_of
+from bandstand.bandit.gate_training import (
+    FEWEST,
+    HelpLabel,
+    ReliabilityBin,
+    calibration_error,
+    reliability,
+    train_abstention,
+)
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.bandit.reliability import ReliabilityBin, calibration_error, reliability
 from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
-from bandstand.bandit.vw_model import VwModel
-from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput, ModelError
-from bandstand.models import ModelRegistry
+from bandstand.models.registry import ModelRegistry
 
 
 def context(memory_top: float, lexical_top: float):

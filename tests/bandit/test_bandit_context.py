@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.bandit.context import ContextBuilder
-from bandstand.bandit.scripts import SCRIPTS, script_of
+from bandstand.bandit.context import SCRIPTS, ContextBuilder, script_of
 from bandstand.types import Candidates, Filters, Query, Slot
 
 

@@ -12,8 +12,7 @@ import pytest
 from bandstand.bandit.context import Context, ContextBuilder
 from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.reward import DepthLabel, RankedHead, depth_labels, difference_rewards
-from bandstand.bandit.vw_model import VwModel
-from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.types import ArmDecision, Candidates, Matrix, Query, Scores
 
 PRICE = 0.003

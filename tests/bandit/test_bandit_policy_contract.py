@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.bandit.context import Context
-from bandstand.bandit.policy import Policy, RandomSubsetPolicy, draw, fixed_policies
-from bandstand.bandit.unfinished import DEPTH, Unfinished
-from bandstand.bandit.vw_model import VwModel
-from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
+from bandstand.bandit.policy import DEPTH, Policy, RandomSubsetPolicy, Unfinished, draw, fixed_policies
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput
 from bandstand.types import ARMS, DEPTHS
 

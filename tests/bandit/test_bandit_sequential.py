@@ -9,8 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from bandstand.bandit.sequential import LowerBound, SequentialTest
-from bandstand.bandit.split import Split
+from bandstand.bandit.experiment import LowerBound, SequentialTest, Split
 from bandstand.errors import BadInput
 from bandstand.replay.ope.sequences import lower_sequence
 

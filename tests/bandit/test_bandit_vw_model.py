@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bandstand.bandit.context import Features
 from bandstand.bandit.reward import DepthLabel
-from bandstand.bandit.vw_model import VwModel
+from bandstand.bandit.vw import VwModel
 from bandstand.errors import BadInput, ModelError
 from bandstand.types import ARMS, ArmDecision
 

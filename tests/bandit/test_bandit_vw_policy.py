@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.bandit.context import Context
-from bandstand.bandit.vw_model import VwModel
-from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings, mix
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel, mix
 from bandstand.errors import BadInput, ModelError
 
 CONTEXT = Context((("bias", 1.0),))

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from bandstand.catalog.base import Store
-from bandstand.catalog.opensearch_store import OpenSearchStore
-from bandstand.catalog.store import CatalogStore
-from bandstand.cluster.connection import Cluster
+from bandstand.catalog.store import CatalogStore, Store
+from bandstand.opensearch.catalog import OpenSearchStore
+from bandstand.opensearch.connection import Cluster
 from bandstand.types import KINDS, Attribute, Clock, Entity
 
 NOW = 1_700_000_000.0

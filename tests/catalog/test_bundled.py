@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 
 from bandstand.catalog import bundled, bundled_lines
-from bandstand.catalog.bundled import load_bundled, load_folder
-from bandstand.catalog.bundled_lines import ATTRIBUTES, slugify
+from bandstand.catalog.bundled import ATTRIBUTES, load_bundled, load_folder, slugify
 from bandstand.errors import BadInput
 from bandstand.types import Entity
 

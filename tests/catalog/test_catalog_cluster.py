@@ -7,10 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from bandstand.catalog.numbering import Numbering
-from bandstand.catalog.opensearch_store import OpenSearchStore, key_of, rebuild
-from bandstand.cluster.indices import STATE, ensure
 from bandstand.errors import Unavailable
+from bandstand.opensearch.catalog import Numbering, OpenSearchStore, key_of, rebuild
+from bandstand.opensearch.indices import STATE, ensure
 
 
 @pytest.fixture

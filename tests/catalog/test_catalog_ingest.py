@@ -117,7 +117,7 @@ _KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from bandstand.catalog import ingest as module
-from bandstand.catalog.journal import Journal
+from bandstand.catalog.ingest import Journal
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.store import CatalogStore
 

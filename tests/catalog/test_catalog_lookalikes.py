@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.catalog.lookalikes import spell_umlauts, unmix
+from bandstand.catalog.text import spell_umlauts, unmix
 
 
 @pytest.mark.parametrize(

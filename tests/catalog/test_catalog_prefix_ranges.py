@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from bandstand.catalog.prefix_ranges import one_slip, under
+from bandstand.catalog.prefix import one_slip, under
 
 TEXTS = sorted(
     ["beatles", "beyonce halo", "bonnie", "halo", "hallelujah", "hello", "help", "help 2024", "宇多田ヒカル"]

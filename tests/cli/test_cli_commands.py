@@ -14,9 +14,9 @@ from cli_world import ENTITIES, ndjson
 
 HOLDER = """
 import sys, time
-from bandstand.storage import Storage
+from bandstand.app.storage import Storage
 from bandstand.settings import load_settings
-from bandstand.workshop import Workshop
+from bandstand.app.learning import Workshop
 workshop = Workshop(Storage(load_settings()))
 print("held", flush=True)
 sys.stdin.read()

@@ -6,10 +6,10 @@ import lightgbm
 import numpy as np
 import pytest
 
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
-from bandstand.home import Home
 from bandstand.settings import load_settings
-from bandstand.storage import Storage
 from bandstand.types import Event
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")

@@ -154,7 +154,7 @@ class TestFailure:
             raise ZeroDivisionError("oh no")
 
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        monkeypatch.setattr("bandstand.storage.Storage.__init__", broken)
+        monkeypatch.setattr("bandstand.app.storage.Storage.__init__", broken)
         ended = cli("search", "hello")
         assert ended.code == 1
         assert ended.err.count("\n") == 1

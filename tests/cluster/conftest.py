@@ -9,8 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bandstand.cluster.connection import Cluster
-from bandstand.cluster.settings import ClusterSettings
+from bandstand.opensearch.connection import Cluster, ClusterSettings
 
 
 class ScriptedNode:

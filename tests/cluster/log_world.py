@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bandstand.cluster.connection import Cluster
 from bandstand.errors import Unavailable
-from bandstand.feedback.opensearch_log import ClusterLog
-from bandstand.feedback.ubi import parse_event
+from bandstand.feedback.ubi_events import parse_event
+from bandstand.opensearch.connection import Cluster
+from bandstand.opensearch.log import ClusterLog
 from bandstand.types import ArmDecision, ArmOutcome, Decision, Impression, Query
 
 NOW = 1_750_000_000.0

@@ -7,10 +7,9 @@ import socket
 import pytest
 from opensearchpy import exceptions as upstream
 
-from bandstand.cluster.connection import Cluster, hits_of
-from bandstand.cluster.failures import failure, mapped
-from bandstand.cluster.settings import ClusterSettings
 from bandstand.errors import BandstandError, Conflict, MissingDependency, StorageError, Unavailable
+from bandstand.opensearch.connection import Cluster, ClusterSettings, hits_of
+from bandstand.opensearch.failures import failure, mapped
 
 FULL = "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block"
 

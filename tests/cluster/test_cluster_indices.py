@@ -7,10 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from bandstand.cluster.follower import FollowingIndex, serving, versioned
-from bandstand.cluster.health import examine
-from bandstand.cluster.indices import STATE, Schema, create, described, drop, ensure, live_index, next_version, swap
 from bandstand.errors import Conflict, StorageError, Unavailable
+from bandstand.opensearch.health import examine
+from bandstand.opensearch.indices import (
+    STATE,
+    FollowingIndex,
+    Schema,
+    create,
+    described,
+    drop,
+    ensure,
+    live_index,
+    next_version,
+    serving,
+    swap,
+    versioned,
+)
 
 SCHEMA = Schema(part="things", format=1, properties={"n": {"type": "integer"}})
 

@@ -5,10 +5,9 @@ import threading
 import pytest
 from log_world import Line
 
-from bandstand.cluster.indices import STATE, ensure
-from bandstand.cluster.lease import Lease
 from bandstand.errors import Conflict, StorageError, Unavailable
-from bandstand.learner.leadership import lead, leading
+from bandstand.opensearch.indices import STATE, ensure
+from bandstand.opensearch.lease import Lease, lead, leading
 
 
 class Watch:

@@ -4,10 +4,9 @@ import pytest
 from log_world import NOW, click, documents, followed, machine, names, search
 
 from bandstand.errors import NotFound
-from bandstand.feedback.entries import Control
 from bandstand.feedback.joined import joined
-from bandstand.feedback.log import Log
-from bandstand.feedback.opensearch_log import ClusterLog
+from bandstand.feedback.log import Control, Log
+from bandstand.opensearch.log import ClusterLog
 
 
 @pytest.fixture(params=["embedded", "opensearch"])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from log_world import NOW, Line, click, documents, followed, machine, names, search
 
 from bandstand.errors import NotFound, StorageError, Unavailable
-from bandstand.feedback.entries import Control
-from bandstand.feedback.opensearch_log import ClusterLog
+from bandstand.feedback.log import Control
+from bandstand.opensearch.log import ClusterLog
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "learner"))
 

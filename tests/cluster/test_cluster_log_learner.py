@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bandstand.memory_index import secret as secret_module
+from bandstand.memory_index import identity as secret_module
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("learner", "system")]
 

@@ -8,10 +8,10 @@ import pytest
 
 from bandstand.api.metrics import Metrics
 from bandstand.api.service import Service
+from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.errors import BandstandError
 from bandstand.settings import Settings
-from bandstand.storage import Storage
 
 sys.path.append(str(Path(__file__).parents[1] / "system"))
 

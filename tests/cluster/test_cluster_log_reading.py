@@ -3,8 +3,8 @@
 import pytest
 from log_world import NOW, click, documents, followed, machine, names, search
 
-from bandstand.feedback.entries import Control
 from bandstand.feedback.joined import joined
+from bandstand.feedback.log import Control
 
 
 @pytest.fixture

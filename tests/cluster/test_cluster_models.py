@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from log_world import Line
 
-from bandstand import published
 from bandstand.errors import Conflict, ModelError, Unavailable
-from bandstand.models import ModelCard
-from bandstand.published import ClusterModels
+from bandstand.models.registry import ModelCard
+from bandstand.opensearch import models as published
+from bandstand.opensearch.models import ClusterModels
 
 NOON = 1_767_268_800.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bandstand.errors import RetrievalError
-from bandstand.retrievers.opensearch_round import FirstRound
+from bandstand.opensearch.first_round import FirstRound
 from bandstand.types import Query
 
 QUERY = Query(id="q", text="halo", normalized="halo", time=0.0)

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from bandstand.dashboard.chart import Chart, Explained, ratio
-from bandstand.dashboard.drawing import svg
+from bandstand.dashboard.charts import Chart, Explained, ratio, span_of, svg
 from bandstand.dashboard.estimates import (
     Estimates,
     PolicyEstimate,
@@ -16,7 +15,6 @@ from bandstand.dashboard.estimates import (
     write_estimates,
 )
 from bandstand.dashboard.learning import learning_charts
-from bandstand.dashboard.spans import span_of
 from bandstand.errors import StorageError
 
 NOW = 1_750_000_020.0

@@ -7,10 +7,9 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from bandstand.dashboard.counted import by, quantile, total
-from bandstand.dashboard.minutes import HOUR_S, KEPT_HOURS_S, KEPT_MINUTES_S, Minutes
-from bandstand.dashboard.sampling import Sampler
-from bandstand.dashboard.spans import SPANS, span_of, stepped
+from bandstand.dashboard.charts import SPANS, span_of, stepped
+from bandstand.dashboard.live import by, quantile, total
+from bandstand.dashboard.minutes import HOUR_S, KEPT_HOURS_S, KEPT_MINUTES_S, Minutes, Sampler
 from bandstand.errors import BadInput, StorageError
 
 NOW = 1_750_000_020.0

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from bandstand.api.answers import SearchAnswer
 from bandstand.api.app import create_app
 from bandstand.api.schemas import SearchBody
-from bandstand.api.search_answers import SearchAnswer
 from bandstand.cli.main import app
-from bandstand.feedback.ubi_event import parse_event
+from bandstand.feedback.ubi_events import parse_event
 from bandstand.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,9 @@ from small_home import ids
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
-from bandstand.engine.ablation import ablate
-from bandstand.engine.ablator import WAITING, Ablator, Records
-from bandstand.engine.load import Load
+from bandstand.engine.ablation import WAITING, Ablator, Records, ablate
 from bandstand.engine.request import SearchRequest
+from bandstand.engine.runner import Load
 from bandstand.engine.sampling import sampled, uniform
 from bandstand.feedback.ablation import SHOWN, ablation_of, choices
 from bandstand.types import ARMS

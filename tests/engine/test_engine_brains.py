@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bandstand.bandit.cost import EXPENSIVE, ArmStats
-from bandstand.engine.brains import EARLY_FROM_MS, Brains
-from bandstand.ranker.plain import PlainScorer
+from bandstand.engine.serving import EARLY_FROM_MS, Brains
+from bandstand.ranker.scorers import PlainScorer
 
 
 class Estimate:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from bandstand.engine import deny
-from bandstand.engine.deny import DenyList, Phrases
+from bandstand.engine.suggest import DenyList, Phrases
 from bandstand.errors import BadInput, StorageError
 
 

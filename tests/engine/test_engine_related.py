@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from small_home import SmallHome, track
 
-from bandstand.engine.related import MOST, WEIGHTS
-from bandstand.engine.related_sources import by_artist, by_attributes, by_lists
+from bandstand.engine.related import MOST, WEIGHTS, by_artist, by_attributes, by_lists
 from bandstand.errors import BadInput, NotFound, RetrievalError
 from bandstand.types import Attribute, Entity
 

@@ -10,10 +10,9 @@ import pytest
 from small_home import ids, track
 
 from bandstand.bandit.policy import draw
-from bandstand.engine.load import Load
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.retrieval import RESCUE_DEPTH, Retrieval, best_similarity
-from bandstand.engine.runner import ArmRunner
+from bandstand.engine.runner import ArmRunner, Load
 from bandstand.engine.search import Engine
 from bandstand.errors import StorageError
 from bandstand.types import Candidates

@@ -7,10 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from bandstand.engine.load import Load
-from bandstand.engine.runner import ArmRunner
+from bandstand.engine.runner import ArmRunner, Load
 from bandstand.engine.speculation import Speculation, first
-from bandstand.retrievers.cancellation import check
+from bandstand.retrievers.base import check
 from bandstand.types import Candidates, Query
 
 QUERY = Query(id="q", text="halo", normalized="halo")

@@ -7,7 +7,7 @@ import numpy as np
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import Deed
 from bandstand.feedback.joined import Joined
-from bandstand.feedback.session_log import SessionSearch
+from bandstand.feedback.sessions import SessionSearch
 from bandstand.types import Decision, Event, Impression, Query
 
 NOW = 1_750_000_000.0

@@ -13,7 +13,7 @@ from bandstand.errors import StorageError
 from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, helped, ladder
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Log
-from bandstand.feedback.ubi import parse_events
+from bandstand.feedback.ubi_events import parse_events
 from bandstand.types import Query
 
 ARMS = ("trigram", "dense")

@@ -15,7 +15,7 @@ from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.formats.svmlight import read_svmlight
 from bandstand.feedback.formats.trec import Qrel, RunLine, read_qrels, read_run, write_run
 from bandstand.feedback.joined import Joined, joined
-from bandstand.feedback.ubi import impression_from_ubi, parse_events
+from bandstand.feedback.ubi_events import impression_from_ubi, parse_events
 
 
 @pytest.fixture

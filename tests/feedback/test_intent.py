@@ -7,8 +7,8 @@ import pytest
 from session_world import listeners, page
 
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
-from bandstand.feedback.intent_training import ENOUGH_PAIRS, intent_model
-from bandstand.feedback.session_log import sessions
+from bandstand.feedback.reward_training import ENOUGH_PAIRS, intent_model
+from bandstand.feedback.sessions import sessions
 
 
 def judged(model, searches):

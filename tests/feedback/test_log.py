@@ -9,8 +9,7 @@ import pytest
 
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.entries import Appended, Control
-from bandstand.feedback.log import Log
+from bandstand.feedback.log import Appended, Control, Log
 
 
 def follow(log):

@@ -15,12 +15,11 @@ from session_world import event, joined, listeners, page, search
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import Deed
-from bandstand.feedback.calibration import Calibration, isotonic, reliability
-from bandstand.feedback.grading import by_constants, by_model
-from bandstand.feedback.reward_model import RewardModel
+from bandstand.feedback.classifier import Calibration, isotonic, reliability
+from bandstand.feedback.reward_model import RewardModel, by_constants, by_model
 from bandstand.feedback.reward_training import ENOUGH, _hit_row, train_reward
 from bandstand.feedback.rewards import CLICKS_ALONE, ranker_grades
-from bandstand.feedback.terminal import Moment
+from bandstand.feedback.sessions import Moment
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.rate import Budget, RateGuard, actor_of
-from bandstand.feedback.rewards import RewardWeights, SearchOutcome, grade_of, ranker_grades
+from bandstand.feedback.rewards import (
+    Budget,
+    RateGuard,
+    RewardWeights,
+    SearchOutcome,
+    actor_of,
+    grade_of,
+    ranker_grades,
+)
 from bandstand.feedback.sessions import is_reformulation, relabel_share
 
 

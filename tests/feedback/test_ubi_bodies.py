@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput, TooLarge
-from bandstand.feedback.ubi import EventLimits, parse_events
+from bandstand.feedback.ubi_events import EventLimits, parse_events
 
 NOW = 1_740_000_000.0
 GOOD = b'{"action_name":"click","user_id":"u%d"}'

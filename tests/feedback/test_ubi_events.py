@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
-from bandstand.feedback.ubi import EventLimits, event_to_ubi, parse_event
+from bandstand.feedback.ubi_events import EventLimits, event_to_ubi, parse_event
 
 NOW = 1_740_000_000.0
 CLICK = {

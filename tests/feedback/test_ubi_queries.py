@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from bandstand.errors import BadInput
-from bandstand.feedback.ubi import impression_from_ubi, query_to_ubi
+from bandstand.feedback.ubi_events import impression_from_ubi, query_to_ubi
 
 
 def test_the_document_has_the_fields_of_the_standard(make):

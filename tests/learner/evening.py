@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from small_home import ENTITIES, SmallHome, ids
 
+from bandstand.app.learning import Workshop
+from bandstand.app.storage import Storage
 from bandstand.learner.apply import FORGET_USER
 from bandstand.settings import Settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 
 QUERIES = ("halo", "hurt", "one", "sigur ros", "hopi pola", "hoppipolla", "thunder", "miles", "first love", "sad tune")
 PUBLISH_EVERY = 7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bandstand.feedback.ablation import Ablation, ablation_event, choices
-from bandstand.learner.recorded import Recorded
+from bandstand.learner.gate_labels import Recorded
 from bandstand.types import Query
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_home import ENTITIES, MINUTE, NOW, SmallHome, ids, track
 
-from bandstand.feedback.entries import LogEntry
+from bandstand.feedback.log import LogEntry
 from bandstand.learner.apply import FORGET_USER, examined
 from bandstand.learner.open_searches import OpenSearches
 

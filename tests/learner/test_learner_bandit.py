@@ -14,7 +14,7 @@ from bandstand.bandit.context import Context
 from bandstand.bandit.cost import MODELLED_MS
 from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.learner.bandit_learner import BanditLearner
-from bandstand.ranker.plain import PlainScorer
+from bandstand.ranker.scorers import PlainScorer
 from bandstand.types import ARMS, DEPTHS
 
 TITLES = [entity.title for entity in ENTITIES if entity.title.isascii() and entity.id != "halo-again"]

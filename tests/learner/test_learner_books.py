@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bandstand.bandit.split import Split
+from bandstand.bandit.experiment import Split
 from bandstand.learner.apply import FORGET_USER
-from bandstand.learner.asked import Asked, AskedQueries, asked_queries, asked_query
 from bandstand.learner.experiment import START_EXPERIMENT, STOP_EXPERIMENT, past_experiments, running_experiment
-from bandstand.learner.ledger import KEPT_MINUTES_S, Ledger, read_ledger
+from bandstand.learner.outcome_metrics import KEPT_MINUTES_S, Ledger, read_ledger
+from bandstand.learner.query_stats import Asked, AskedQueries, asked_queries, asked_query
 
 HOUR = 3600.0
 

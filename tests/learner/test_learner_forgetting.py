@@ -7,7 +7,7 @@ from small_home import MINUTE
 
 from bandstand.errors import NotFound
 from bandstand.learner.apply import FORGET_USER, ORDER
-from bandstand.learner.sessions import hashed
+from bandstand.learner.relabelling import hashed
 
 WHO = "ann-with-a-long-name"
 

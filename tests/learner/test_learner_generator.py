@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from small_home import ENTITIES, track
 
+from bandstand.app.training import generator_of, train_generator
 from bandstand.errors import BadInput
-from bandstand.generating import generator_of, train_generator
 from bandstand.learner.selfplay import SelfPlay
-from bandstand.memory_index.generator import GENERATOR_FILE, Generator
-from bandstand.memory_index.generator_training import count_pairs
+from bandstand.memory_index.generator import GENERATOR_FILE, Generator, count_pairs
 
 MANY = tuple(track(f"s{n}", f"Blue Song Number {n}", f"Ann Band{n}") for n in range(120))
 
@@ -35,7 +34,7 @@ def test_too_few_choices_are_refused_with_how_many_there_are(small):
 
 
 def test_it_learns_from_what_satisfied(small, monkeypatch):
-    monkeypatch.setattr("bandstand.learner.train_generator.ENOUGH_PAIRS", 3)
+    monkeypatch.setattr("bandstand.learner.train_models.ENOUGH_PAIRS", 3)
     for entity, text in (("halo", "beyonce halo"), ("hurt-cash", "cash hurt"), ("hello", "adele helo")):
         on = small.search(text, user="ann", policy="all")
         small.play(entity, on=on)
@@ -49,7 +48,7 @@ def test_it_learns_from_what_satisfied(small, monkeypatch):
 
 
 def test_entities_that_are_gone_are_passed_over(small, monkeypatch):
-    monkeypatch.setattr("bandstand.learner.train_generator.ENOUGH_PAIRS", 1)
+    monkeypatch.setattr("bandstand.learner.train_models.ENOUGH_PAIRS", 1)
     on = small.search("halo", user="ann", policy="all")
     small.play("halo", on=on)
     small.learn()

@@ -7,15 +7,15 @@ import io
 import orjson
 import pytest
 
-from bandstand.bandit.abstention import Abstention
-from bandstand.bandit.abstention_train import FEWEST
 from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.gate import Abstention
+from bandstand.bandit.gate_training import FEWEST
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ablation_event
 from bandstand.feedback.formats.export import export
 from bandstand.feedback.joined import joined
 from bandstand.feedback.labelled import labelled
-from bandstand.learner.helped import lesson_labels, train_helped, with_estimates
+from bandstand.learner.gate_labels import lesson_labels, train_helped, with_estimates
 from bandstand.learner.selfplay import SelfPlay
 
 

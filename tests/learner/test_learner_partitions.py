@@ -8,7 +8,7 @@ import pytest
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.joined import joined
 from bandstand.learner.dask_ranker import Partition, export
-from bandstand.learner.lesson import Curriculum
+from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import clicks_set
 
 CLICKED, WINDOW = 7, 1_800.0

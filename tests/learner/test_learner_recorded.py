@@ -8,8 +8,8 @@ from bandstand.bandit.cost import EXPENSIVE
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ABLATION, ablation_event, ablation_of
 from bandstand.learner.apply import FORGET_USER
+from bandstand.learner.gate_labels import Recorded
 from bandstand.learner.open_searches import OpenSearches
-from bandstand.learner.recorded import Recorded
 
 
 @pytest.fixture

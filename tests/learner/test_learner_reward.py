@@ -12,8 +12,8 @@ from small_home import ids
 from bandstand.feedback.behaviour import Deed
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.feedback.reward_training import train_reward
-from bandstand.learner.hunches import Hunch, Hunches, agreed
-from bandstand.learner.judge import REWARD_MODEL, order_of
+from bandstand.learner.relabelling import Hunch, Hunches, agreed
+from bandstand.learner.rewards import REWARD_MODEL, order_of
 
 sys.path.append(str(Path(__file__).parents[1] / "feedback"))
 
@@ -213,7 +213,7 @@ class TestHunches:
 
 
 def test_a_reward_model_must_be_readable_to_serve(small, files):
-    from bandstand.brains import promote_model
+    from bandstand.app.serving import promote_model
     from bandstand.errors import ModelError
 
     models = small.storage.models

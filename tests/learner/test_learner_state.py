@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.catalog.store import CatalogStore
-from bandstand.feedback.rate import RateGuard
+from bandstand.feedback.rewards import RateGuard
 from bandstand.learner.indexer import BATCH, Indexer
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
-from bandstand.learner.rate_budget import RateBudgets
-from bandstand.learner.sessions import Sessions, hashed
+from bandstand.learner.relabelling import Sessions, hashed
+from bandstand.learner.rewards import RateBudgets
 from bandstand.types import Entity, Query
 
 

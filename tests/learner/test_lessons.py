@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import DamerauLevenshtein
 
 from bandstand.errors import BadInput
-from bandstand.learner.lesson import TARGET_GRADE, Curriculum, Lesson
-from bandstand.learner.remembered import remembered
-from bandstand.learner.selfplay import distort, misspell, pose
+from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, Lesson, distort, misspell, pose, remembered
 from bandstand.learner.train_ranker import curriculum_set, train_ranker
-from bandstand.memory_index.phrases import predicted_queries
+from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.models import ModelRegistry
+from bandstand.models.registry import ModelRegistry
 from bandstand.ranker.features import feature_names
 from bandstand.types import ARMS, ArmDecision, Attribute, Decision, Entity, Impression, Query
 

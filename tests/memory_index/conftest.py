@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.cluster.connection import Cluster
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
-from bandstand.memory_index.opensearch_environment import ReplicatedEnvironment
-from bandstand.memory_index.opensearch_journal import MemoryJournal
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.opensearch.connection import Cluster
+from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
 
 NOW = 1_700_000_000.0
 

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import ModelError
-from bandstand.memory_index.generator import Generator
-from bandstand.memory_index.generator_training import count_pairs, explain
-from bandstand.memory_index.phrases import LONGEST_PHRASE, predicted_queries
-from bandstand.memory_index.slips import SLIPS, Slips, slipped, slips_between
-from bandstand.memory_index.wordings import context, wordings
+from bandstand.memory_index.generator import Generator, context, count_pairs, explain, wordings
+from bandstand.memory_index.predicted import LONGEST_PHRASE, predicted_queries
+from bandstand.memory_index.typos import SLIPS, Slips, slipped, slips_between
 from bandstand.types import Attribute, Entity
 
 SONG = Entity(

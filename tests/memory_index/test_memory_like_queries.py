@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.memory_index.keys import query_key
-from bandstand.memory_index.like_queries import LikeQueries, like_queries
+from bandstand.memory_index.relations import LikeQueries, like_queries
 
 
 def like(memory, query):

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
+from bandstand.memory_index.near_queries import edits_between
 from bandstand.memory_index.posterior import decay, posterior_mean, unclicked
 from bandstand.memory_index.rows import COANSWER, EXACT, REORDERED
 from bandstand.memory_index.settings import DAY, MemorySettings
-from bandstand.memory_index.spelling import edits_between
 
 COUNTS = st.floats(0, 1e6, width=32)
 
@@ -189,7 +189,7 @@ LETTERS = st.text("abcd ", min_size=4, max_size=20).map(lambda text: " ".join(te
 
 @given(LETTERS, LETTERS)
 def test_two_spellings_that_are_near_share_a_deletion(one, other):
-    from bandstand.memory_index.spelling import deletions
+    from bandstand.memory_index.near_queries import deletions
 
     if edits_between(one, other) is not None:
         assert deletions(one) & deletions(other)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from bandstand.errors import Conflict, StorageError, Unavailable
+from bandstand.memory_index.environment import Place, packed, unpacked
 from bandstand.memory_index.memory import Memory
-from bandstand.memory_index.opensearch_environment import ReplicatedEnvironment
-from bandstand.memory_index.opensearch_journal import MemoryJournal
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.writes import Place, packed, unpacked
+from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
 
 NOW = 1_700_000_000.0
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bandstand.models import ModelRegistry
+from bandstand.models.registry import ModelRegistry
 
 PROCESSES = multiprocessing.get_context("fork")
 NOON = 1_767_268_800.0

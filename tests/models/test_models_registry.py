@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bandstand.errors import BadInput, Conflict, ModelError, NotFound, StorageError
-from bandstand.models import HISTORY, ModelCard, ModelRegistry
+from bandstand.models.registry import HISTORY, ModelCard, ModelRegistry
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 CARD = ModelCard(

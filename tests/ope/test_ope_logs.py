@@ -11,14 +11,13 @@ import pytest
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.policy import RandomSubsetPolicy, draw, fixed_policies
-from bandstand.bandit.vw_model import VwModel
-from bandstand.bandit.vw_policy import BanditPolicy, BanditSettings
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.formats.dsjson import read_dsjson, write_dsjson
 from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.joined import Joined
-from bandstand.feedback.ubi import event_to_ubi, query_to_ubi
+from bandstand.feedback.ubi_events import event_to_ubi, query_to_ubi
 from bandstand.replay.ope.evaluate import OpeSettings, assess, evaluate
 from bandstand.replay.ope.inputs import arm_target, obp_to_feedback, read_open_bandit
 from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback

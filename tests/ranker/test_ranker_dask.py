@@ -8,7 +8,7 @@ from ranker_worlds import synthetic
 
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput, ModelError, Unavailable
-from bandstand.ranker.dask_train import train_on_dask
+from bandstand.ranker.dask import train_on_dask
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.metrics import mean, ndcg_at
 from bandstand.ranker.train import TrainSettings, train_lambdamart

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandstand.ranker.diversity import kind_likelihoods, mixed_order
+from bandstand.ranker.page import kind_likelihoods, mixed_order
 from bandstand.types import KINDS
 
 TRACK, ARTIST, ALBUM = range(3)

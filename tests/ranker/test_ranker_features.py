@@ -15,7 +15,7 @@ from bandstand.ranker.features import (
     feature_names,
     limit_arm,
 )
-from bandstand.ranker.union import union
+from bandstand.ranker.page import union
 from bandstand.types import ARM_COLUMNS, ARMS, KINDS, Candidates, Slot
 
 HALO, REMASTERED, BEYONCE, SO_WHAT, FIRST_LOVE = range(5)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.ranker.fold import fold
+from bandstand.ranker.page import fold
 
 ROW = st.tuples(st.sampled_from([0.0, 0.5, 1.0, float("nan")]), st.integers(0, 4))
 

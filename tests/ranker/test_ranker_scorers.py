@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput, ModelError
-from bandstand.models import ModelRegistry
+from bandstand.models.registry import ModelRegistry
 from bandstand.ranker.features import build_features, feature_names
-from bandstand.ranker.model import LambdaMartScorer
-from bandstand.ranker.page import rank
-from bandstand.ranker.plain import ARM_WEIGHTS, PAIR_WEIGHTS, PlainScorer
-from bandstand.ranker.union import union
+from bandstand.ranker.page import rank, union
+from bandstand.ranker.scorers import ARM_WEIGHTS, PAIR_WEIGHTS, LambdaMartScorer, PlainScorer
 from bandstand.types import ARMS
 
 NAMES = feature_names()

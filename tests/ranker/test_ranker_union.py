@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
-from bandstand.ranker.union import union
+from bandstand.ranker.page import union
 from bandstand.types import ARM_COLUMNS, ARMS, Candidates
 
 NAN = np.nan

@@ -12,7 +12,7 @@ from factories import NOW, World
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
-from bandstand.cluster.connection import Cluster
+from bandstand.opensearch.connection import Cluster
 from bandstand.types import Attribute, Entity
 
 

@@ -11,30 +11,27 @@ from typing import Any
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
 from bandstand.catalog.text import normalize
-from bandstand.cluster.connection import Cluster
 from bandstand.memory_index.memory import Memory
+from bandstand.opensearch.connection import Cluster
+from bandstand.opensearch.first_round import FirstRound
+from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
+from bandstand.opensearch.text_index import TEXT, TextFollower
+from bandstand.opensearch.vector_index import VectorFollower
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
-from bandstand.retrievers.encoder_hashing import HashingEncoder
+from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.fresh import FreshRetriever
 from bandstand.retrievers.fusion import ReciprocalRankFusion
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.memory import MemoryRetriever
-from bandstand.retrievers.opensearch_dense import OpenSearchDense
-from bandstand.retrievers.opensearch_lexical import OpenSearchLexical
-from bandstand.retrievers.opensearch_round import FirstRound
-from bandstand.retrievers.opensearch_searches import text_searches
-from bandstand.retrievers.opensearch_text import TEXT, TextFollower
-from bandstand.retrievers.opensearch_trigram import OpenSearchTrigram
-from bandstand.retrievers.opensearch_vectors import VectorFollower
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever
 from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.retrievers.text_index import TextIndex
 from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings
-from bandstand.retrievers.vectors import VectorStore
+from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
+from bandstand.retrievers.vector_store import VectorStore
 from bandstand.types import Clock, Filters, Kind, Query
 from bandstand.understanding.understanding import Understanding
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand.errors import RetrievalError
-from bandstand.retrievers.dense_index import DenseIndex, DenseSettings
-from bandstand.retrievers.vectors import VectorBatch
+from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
+from bandstand.retrievers.vector_store import VectorBatch
 
 DIM = 8
 EXACT = DenseSettings(tail_limit=4)

@@ -15,11 +15,17 @@ from hypothesis import strategies as st
 
 from bandstand.errors import MissingDependency, ModelError, StorageError
 from bandstand.retrievers import encoder_export
-from bandstand.retrievers.encoder import QUERY_TOKENS, OnnxEncoder
+from bandstand.retrievers.encoder import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    QUERY_TOKENS,
+    TOKENIZER_FILE,
+    EncoderManifest,
+    HashingEncoder,
+    OnnxEncoder,
+    QueryCache,
+)
 from bandstand.retrievers.encoder_export import export_encoder, find_weights
-from bandstand.retrievers.encoder_hashing import HashingEncoder
-from bandstand.retrievers.encoder_manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest
-from bandstand.retrievers.query_cache import QueryCache
 
 TEXTS = ("", "halo", "!!!", "宇多田ヒカル", "a\ud800b", "sad songs for a rainy sunday", "x" * 10_000)
 

@@ -12,14 +12,14 @@ from bandstand.errors import RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.dense_index import DenseIndex
-from bandstand.retrievers.encoder_hashing import HashingEncoder
+from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.fresh import FreshRetriever, FreshSettings
 from bandstand.retrievers.memory import MemoryRetriever
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever, RephraseSettings
 from bandstand.retrievers.sentence import entity_sentence
-from bandstand.retrievers.vectors import VectorStore
+from bandstand.retrievers.vector_index import DenseIndex
+from bandstand.retrievers.vector_store import VectorStore
 from bandstand.types import ARM_COLUMNS, Attribute, Entity, Slot
 from bandstand.understanding.understanding import Understanding
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from bandstand.errors import Cancelled, ModelError
-from bandstand.retrievers.cancellation import Cancellation, called_off, check, current, under
-from bandstand.retrievers.micro_batch import AT_MOST, MicroBatch
-from bandstand.retrievers.query_cache import QueryCache
+from bandstand.retrievers.base import Cancellation, called_off, check, current, under
+from bandstand.retrievers.encoder import AT_MOST, MicroBatch, QueryCache
 
 
 class Gate:

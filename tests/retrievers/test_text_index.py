@@ -8,8 +8,7 @@ import pytest
 from bandstand.catalog.store import Change
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.retrievers import text_index
-from bandstand.retrievers.text_document import TITLE
-from bandstand.retrievers.text_index import TextIndex
+from bandstand.retrievers.text_index import TITLE, TextIndex
 from bandstand.types import Entity
 
 
@@ -162,7 +161,7 @@ def test_a_damaged_index_says_what_to_do(path, index):
 
 
 def test_a_mask_is_looked_through_until_enough_is_found(index, monkeypatch):
-    monkeypatch.setattr("bandstand.retrievers.text_search.PUSHED_DOWN", 0)
+    monkeypatch.setattr("bandstand.retrievers.text_index.PUSHED_DOWN", 0)
     index.apply([added(n + 1, n, "one") for n in range(200)])
     index.commit()
     mask = np.arange(200) >= 190
@@ -171,8 +170,8 @@ def test_a_mask_is_looked_through_until_enough_is_found(index, monkeypatch):
 
 
 def test_a_narrow_mask_becomes_part_of_the_query(index, monkeypatch):
-    monkeypatch.setattr("bandstand.retrievers.text_search.PUSHED_DOWN", 10)
-    monkeypatch.setattr("bandstand.retrievers.text_search.FARTHEST", 1)
+    monkeypatch.setattr("bandstand.retrievers.text_index.PUSHED_DOWN", 10)
+    monkeypatch.setattr("bandstand.retrievers.text_index.FARTHEST", 1)
     index.apply([added(n + 1, n, "one") for n in range(200)])
     index.commit()
     assert having(index, "one", size=1, mask=np.arange(200) == 199) == [199]

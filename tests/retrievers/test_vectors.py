@@ -11,9 +11,9 @@ import pytest
 
 from bandstand.catalog.store import CatalogStore
 from bandstand.errors import Conflict, StorageError
-from bandstand.retrievers.encoder_hashing import HashingEncoder
+from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.sentence import entity_sentence
-from bandstand.retrievers.vectors import BATCH, VectorStore
+from bandstand.retrievers.vector_store import BATCH, VectorStore
 from bandstand.types import Entity
 
 EVERYTHING = 1_000_000
@@ -153,8 +153,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from bandstand.catalog.store import CatalogStore
-from bandstand.retrievers.encoder_hashing import HashingEncoder
-from bandstand.retrievers.vectors import VectorStore
+from bandstand.retrievers.encoder import HashingEncoder
+from bandstand.retrievers.vector_store import VectorStore
 
 class Dying(HashingEncoder):
     batches = int(sys.argv[2])

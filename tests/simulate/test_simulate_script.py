@@ -12,7 +12,7 @@ from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.replay.simulate.run import simulate
 from bandstand.replay.simulate.script import Script
 from bandstand.replay.simulate.world import World
-from bandstand.retrievers.encoder_hashing import HashingEncoder
+from bandstand.retrievers.encoder import HashingEncoder
 
 SEED = 3
 

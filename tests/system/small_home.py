@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest, SearchResult
-from bandstand.feedback.opensearch_log import ClusterLog
-from bandstand.home import Home
+from bandstand.opensearch.log import ClusterLog
 from bandstand.settings import Settings
-from bandstand.storage import Storage
 from bandstand.types import Attribute, Entity, Event
-from bandstand.workshop import Workshop
 
 NOW = 1_750_000_000.0
 MINUTE = 60.0

@@ -9,11 +9,11 @@ import pytest
 import structlog
 from small_home import SmallHome, ids
 
-from bandstand.bandit.vw_policy import BanditSettings
-from bandstand.brains import UNTRAINED, BrainsKeeper, promote_model
+from bandstand.app.serving import UNTRAINED, BrainsKeeper, promote_model
+from bandstand.bandit.vw import BanditSettings
 from bandstand.errors import ModelError, NotFound, StorageError
-from bandstand.models import ModelCard, ModelRegistry
-from bandstand.ranker.plain import PlainScorer
+from bandstand.models.registry import ModelCard, ModelRegistry
+from bandstand.ranker.scorers import PlainScorer
 
 
 def serving(small):

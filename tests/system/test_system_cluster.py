@@ -9,12 +9,11 @@ from contextlib import suppress
 import pytest
 from small_home import ENTITIES, SmallHome, ids, track
 
-from bandstand.cluster.client import new_client
-from bandstand.cluster.indices import live_index
-from bandstand.cluster.settings import ClusterSettings
+from bandstand.app.searching import Home
+from bandstand.app.storage import renew_catalogue
 from bandstand.errors import StorageError, Unavailable
-from bandstand.home import Home
-from bandstand.storage import renew_catalogue
+from bandstand.opensearch.connection import ClusterSettings, new_client
+from bandstand.opensearch.indices import live_index
 
 
 def settings_for(cluster):

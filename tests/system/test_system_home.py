@@ -10,12 +10,11 @@ import pytest
 import structlog
 from small_home import ENTITIES, ids, track
 
-from bandstand.background import Stopped, repeat, stopper
+from bandstand.app.learning import Stopped, Workshop, repeat, stopper
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.errors import Conflict, StorageError, Unavailable
-from bandstand.home import Home
 from bandstand.settings import Settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 
 
 def settings(folder, **values):

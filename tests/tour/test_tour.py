@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Paths, Storage
 from bandstand.catalog.bundled import load_bundled
-from bandstand.cli.tour import Measured, Tour, copy_home, full_name, tour_settings
-from bandstand.cli.tour_queries import WANTS, Want
-from bandstand.home import Home
+from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
 from bandstand.settings import Settings
-from bandstand.storage import Paths, Storage
-from bandstand.workshop import Workshop
 
 NOW = 1_700_000_000.0
 

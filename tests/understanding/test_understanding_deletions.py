@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rapidfuzz.distance import OSA
 
-from bandstand.understanding.deletions import DeletionIndex, edits_allowed
+from bandstand.understanding.vocabulary import DeletionIndex, edits_allowed
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from bandstand.errors import StorageError
 from bandstand.memory_index.memory import Memory
 from bandstand.types import Slot
 from bandstand.understanding.credit import LOOSE, credited
-from bandstand.understanding.evidence import STRENGTH, posterior
+from bandstand.understanding.senses import STRENGTH, posterior
 
 NOW = 1_700_000_000.0
 BY_ID = {entity.id: entity for entity in ENTITIES}

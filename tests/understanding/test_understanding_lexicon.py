@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_world import artist, track
 
-from bandstand.understanding import postings
-from bandstand.understanding.lexicon import Lexicon
-from bandstand.understanding.postings import Layers, Postings
+from bandstand.understanding import lexicon as postings
+from bandstand.understanding.lexicon import Layers, Lexicon, Postings
 
 PHRASES = (
     "hello", "taylor swift", "taylor", "swift", "ed sheeran", "creep", "aint no mountain", "宇多田", "utada hikaru",

@@ -8,8 +8,8 @@ from math import exp, isclose, log
 import numpy as np
 import pytest
 
-from bandstand.understanding.readings import best_readings
 from bandstand.understanding.records import TEXT, Sense
+from bandstand.understanding.understanding import best_readings
 
 QUERIES = (
     "hello adele", "taylor swift love songs 2008", "tayler love", "songs like creep", "happy korean girl groups",

@@ -15,11 +15,11 @@ import pytest
 import uvicorn
 
 from bandstand.api.app import create_app
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.catalog.codec import entity_from_json
-from bandstand.home import Home
 from bandstand.settings import Settings
-from bandstand.storage import Storage
-from bandstand.workshop import Workshop
 
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> Anthem'
 ARABIC = "كان عندنا طاحون"

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, errors, limits, and the service's life from start to stop."""
+"""The HTTP application: routes, errors, limits, its description, and the service's life from start to stop."""
 
 from __future__ import annotations
 
@@ -8,53 +8,74 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from bandstand.api import (
-    arms,
-    asked,
-    dashboard,
-    entities,
-    events,
-    experiments,
-    models,
-    operation,
-    pages,
-    related,
-    search,
-    served,
-    synonyms,
-    users,
+    dashboard_routes,
+    entity_routes,
+    event_routes,
+    experiment_routes,
+    model_routes,
+    operation_routes,
+    page_routes,
+    query_routes,
+    search_routes,
+    synonym_routes,
 )
-from bandstand.api.body_limit import BodyLimit
-from bandstand.api.description import install_description
-from bandstand.api.guard import Guard
-from bandstand.api.logs import configure_logs
-from bandstand.api.metrics import Metrics
-from bandstand.api.problems import install_problems
-from bandstand.api.processes import when_parent_ends
-from bandstand.api.recorder import Recorder
-from bandstand.api.same_origin import SameOrigin
+from bandstand.api.metrics import Metrics, Recorder
+from bandstand.api.middleware import BodyLimit, Guard, SameOrigin
+from bandstand.api.problems import MEDIA_TYPE, install_problems
+from bandstand.api.processes import configure_logs, when_parent_ends
 from bandstand.api.service import Service
 from bandstand.settings import Settings, load_settings
 
+Description = dict[str, Any]
+
+
+def install_description(app: FastAPI) -> None:
+    """Let `app.openapi` give the description, made once."""
+    made: list[Description] = []
+
+    def openapi() -> Description:
+        if not made:
+            made.append(_described(app))
+        return made[0]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _described(app: FastAPI) -> Description:
+    description = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+    )
+    for methods in description["paths"].values():
+        for route in methods.values():
+            for status, response in route["responses"].items():
+                if int(status) >= 400:
+                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+    return description
+
+
 MEGABYTE = 1_000_000
-_ROUTES = (
-    search,
-    arms,
-    events,
-    related,
-    entities,
-    synonyms,
-    users,
-    models,
-    dashboard,
-    asked,
-    experiments,
-    served,
-    operation,
-    pages,
+_ROUTERS = (
+    search_routes.router,
+    search_routes.retrievers_router,
+    event_routes.router,
+    search_routes.related_router,
+    entity_routes.router,
+    synonym_routes.router,
+    event_routes.users_router,
+    model_routes.router,
+    dashboard_routes.router,
+    query_routes.router,
+    experiment_routes.router,
+    dashboard_routes.served_router,
+    operation_routes.router,
+    page_routes.router,
+    dashboard_routes.open_router,
 )
 
 
@@ -90,9 +111,8 @@ def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastA
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
     app.add_middleware(SameOrigin)
     app.add_middleware(Guard, metrics=metrics)
-    for module in _ROUTES:
-        app.include_router(module.router)
-    app.include_router(dashboard.open_router)
+    for router in _ROUTERS:
+        app.include_router(router)
     return app
 
 

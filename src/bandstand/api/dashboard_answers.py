@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bandstand.api.answers import Answer, Nothing
-from bandstand.dashboard.chart import Kind
+from bandstand.dashboard.charts import Kind
 from bandstand.memory_index.curation import EditAction
 
 Line = list[float | None]

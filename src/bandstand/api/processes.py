@@ -1,10 +1,36 @@
-"""What the processes of one server owe each other: none outlives the one that started it."""
+"""The processes of one server: the learner's own, none outlives the one that started it, how each writes its log."""
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 import threading
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from bandstand.api.service import Service
+from bandstand.settings import Settings
+
+
+def configure_logs() -> None:
+    """Set the process-wide configuration; called once, by whoever owns the process."""
+    terminal = sys.stderr.isatty()
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=False) if terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            last,
+        ],
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+    )
 
 
 def when_parent_ends(react: Callable[[], None]) -> None:
@@ -17,3 +43,59 @@ def when_parent_ends(react: Callable[[], None]) -> None:
             react()
 
     threading.Thread(target=watch, name="parent-watcher", daemon=True).start()
+
+
+_RESTART_S = 1.0
+_END_S = 60.0
+
+
+class LearnerProcess:
+    """While the ``with`` block runs, one process indexes and learns."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._process = self._start()
+        self._watcher = threading.Thread(target=self._watch, name="learner-watcher", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._stop.set()
+            self._process.terminate()
+        self._watcher.join(timeout=_END_S)
+
+    def _start(self) -> multiprocessing.process.BaseProcess:
+        process = self._context.Process(target=learn, args=(self._settings,), name="bandstand-learner", daemon=True)
+        process.start()
+        return process
+
+    def _watch(self) -> None:
+        while True:
+            self._process.join()
+            if self._stop.wait(_RESTART_S):
+                return
+            structlog.get_logger("serve").error("learner_restarted", exit_code=self._process.exitcode)
+            with self._lock:
+                if not self._stop.is_set():
+                    self._process = self._start()
+
+
+def learn(settings: Settings) -> None:
+    """The process: a service without HTTP. Ends with SIGTERM or SIGINT, or with its parent."""
+    configure_logs()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    when_parent_ends(stop.set)
+    service = Service(settings, learn=True)
+    service.start()
+    stop.wait()
+    service.stop()

@@ -11,14 +11,13 @@ from typing import TypeVar
 
 import structlog
 
-from bandstand.cluster.connection import Cluster
-from bandstand.cluster.lease import Lease, new_holder
+from bandstand.app.learning import Workshop, prepare_encoder
+from bandstand.app.searching import Home
+from bandstand.app.storage import Intake, Storage
 from bandstand.errors import BandstandError, Unavailable
-from bandstand.home import Home
-from bandstand.learner.leadership import LEARNER, lead
+from bandstand.opensearch.connection import Cluster
+from bandstand.opensearch.lease import LEARNER, Lease, lead, new_holder
 from bandstand.settings import Settings
-from bandstand.storage import Intake, Storage
-from bandstand.workshop import Workshop, prepare_encoder
 
 T = TypeVar("T")
 

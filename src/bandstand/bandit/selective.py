@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bandstand.bandit.abstention import HELPS, Abstention
 from bandstand.bandit.context import Context
 from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.gate import HELPS, Abstention
 from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
 from bandstand.errors import BadInput
 from bandstand.types import DEPTHS, ArmDecision

@@ -6,16 +6,185 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.catalog.base import Store
-from bandstand.catalog.builder import NOTHING, AttributeKey, Builder, Posting, attribute_key
-from bandstand.catalog.store import Change
+from bandstand.catalog.store import Change, Store
+from bandstand.catalog.text import fold_title, normalize
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Entity, Filters, Kind, Mask, Ordinals, Scores
+
+AttributeKey = tuple[str, str]
+"""(attribute name case-folded, value normalised)."""
+
+_DTYPES: Mapping[str, type] = {
+    "live": np.bool_,
+    "kind": np.int8,
+    "popularity": np.float32,
+    "year": np.float32,
+    "added": np.float64,
+    "fold_key": np.int64,
+    "artist_key": np.int64,
+    "ids": np.object_,
+    "titles": np.object_,
+    "names": np.object_,
+    "members": np.object_,
+    "described": np.object_,
+}
+_GROWTH = 1.5
+
+
+class Posting(NamedTuple):
+    """The entities that have one attribute value: ordinals int32 (m,) ascending, confidences float32 (m,)."""
+
+    ordinals: Ordinals
+    confidences: Scores
+
+
+class Builder:
+    """Turns changes into arrays. Rows beyond the published length are written in place, older rows on a copy."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.arrays: dict[str, NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in _DTYPES.items()}
+        self.postings: dict[AttributeKey, Posting] = {}
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Take in changes of distinct ordinals."""
+        published = self.n
+        self._make_room(1 + max(change.ordinal for change in changes), copy=any(c.ordinal < published for c in changes))
+        rewritten = [change.ordinal for change in changes if change.ordinal < self.n]
+        touched = {key for ordinal in rewritten for key in self.arrays["described"][ordinal] or ()}
+        self.n = max(self.n, *(change.ordinal + 1 for change in changes))
+        added = self._write(changes)
+        self._update_postings(touched | added.keys(), added, rewritten)
+
+    def _make_room(self, n: int, *, copy: bool) -> None:
+        capacity = len(self.arrays["live"])
+        if n <= capacity and not copy:
+            return
+        capacity = capacity if n <= capacity else max(n, int(capacity * _GROWTH))
+        for name, old in self.arrays.items():
+            new = np.empty(capacity, old.dtype)
+            new[: self.n] = old[: self.n]
+            new[self.n :].fill(_BLANKS.get(name, 0))
+            self.arrays[name] = new
+
+    def _write(self, changes: Sequence[Change]) -> dict[AttributeKey, tuple[list[int], list[float]]]:
+        """Write the rows; return what each attribute value gains."""
+        arrays, gained = self.arrays, dict[AttributeKey, tuple[list[int], list[float]]]()
+        everything = np.fromiter((change.ordinal for change in changes), np.int32, len(changes))
+        arrays["added"][everything] = [change.added for change in changes]
+        arrays["live"][everything] = [change.entity is not None for change in changes]
+        arrays["described"][everything] = None
+        living = [(change.ordinal, change.entity) for change in changes if change.entity is not None]
+        ordinals = [ordinal for ordinal, _ in living]
+        columns = zip(*(_row(entity) for _, entity in living), strict=True)
+        for name, values in zip(_ROW, columns, strict=False):  # no columns when nothing lives
+            arrays[name][ordinals] = np.fromiter(values, _DTYPES[name], len(values))
+        for ordinal, attributes in zip(ordinals, arrays["described"][ordinals], strict=True):
+            arrays["described"][ordinal] = tuple(attributes)
+            for key, confidence in attributes.items():
+                posting = gained.setdefault(key, ([], []))
+                posting[0].append(ordinal)
+                posting[1].append(confidence)
+        return gained
+
+    def _update_postings(
+        self,
+        keys: set[AttributeKey],
+        gained: Mapping[AttributeKey, tuple[list[int], list[float]]],
+        rewritten: Sequence[int],
+    ) -> None:
+        postings = dict(self.postings)  # a snapshot holds the old one
+        for key in keys:
+            ordinals, confidences = gained.get(key, ((), ()))
+            posting = _merged(postings.get(key, NOTHING), ordinals, confidences, rewritten)
+            if len(posting.ordinals):
+                postings[key] = posting
+            else:
+                postings.pop(key, None)
+        self.postings = postings
+
+
+_BLANKS: Mapping[str, object] = {
+    "ids": "",
+    "titles": "",
+    "names": "",
+    "members": None,
+    "described": None,
+    "year": np.nan,
+}
+NOTHING = Posting(np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float], rewritten: Sequence[int]) -> Posting:
+    """Return a posting without the rewritten ordinals and with the gained ones, ascending."""
+    if rewritten and len(old.ordinals):
+        kept = ~np.isin(old.ordinals, np.asarray(rewritten, np.int32))
+        old = Posting(old.ordinals[kept], old.confidences[kept])
+    merged = np.concatenate([old.ordinals, np.asarray(ordinals, np.int32)])
+    order = np.argsort(merged, kind="stable")
+    return Posting(merged[order], np.concatenate([old.confidences, np.asarray(confidences, np.float32)])[order])
+
+
+_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "fold_key", "artist_key", "members", "described")
+
+
+def _row(entity: Entity) -> tuple[object, ...]:
+    """Return what the columns named by `_ROW` hold of an entity."""
+    title = normalize(entity.title)
+    artist = _normalized_name(entity.artists[0]) if entity.artists else ""
+    owner = title if entity.kind == "artist" else artist
+    name = " ".join([*map(_normalized_name, entity.artists), title])
+    year = entity.year
+    return (
+        entity.id,
+        KINDS.index(entity.kind),
+        title,
+        name,
+        entity.popularity,
+        np.nan if year is None else year,
+        _hash(f"{entity.kind}\n{fold_title(entity.title)}\n{artist}"),
+        _hash(owner) if owner else 0,
+        entity.members or None,
+        _attributes(entity),
+    )
+
+
+def _attributes(entity: Entity) -> dict[AttributeKey, float]:
+    """Return the entity's attribute values; of values that are the same normalised the surest counts."""
+    found: dict[AttributeKey, float] = {}
+    for attribute in entity.attributes:
+        key = attribute_key(attribute.name, attribute.value)
+        found[key] = max(attribute.confidence, found.get(key, 0.0))
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def attribute_key(name: str, value: str) -> AttributeKey:
+    """Return the key under which an attribute value is found."""
+    return name.casefold(), normalize(value)
+
+
+@lru_cache(maxsize=65_536)
+def _normalized_name(name: str) -> str:
+    return normalize(name)
+
+
+def artist_key_of(normalized: str) -> int:
+    """Return the value of `Columns.artist_key` for an artist of this normalised name."""
+    return _hash(normalized)
+
+
+def _hash(text: str) -> int:
+    """Return a signed 64-bit hash that is the same in every process, never 0."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True) or 1
+
 
 _PAGE = 20_000
 

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bandstand.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from bandstand.home import Home
-    from bandstand.storage import Storage
-    from bandstand.workshop import Workshop
+    from bandstand.app.learning import Workshop
+    from bandstand.app.searching import Home
+    from bandstand.app.storage import Storage
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds everything (BANDSTAND_HOME).", show_default=False)
@@ -73,7 +73,7 @@ def settings_of(home: Path | None) -> Settings:
 @contextmanager
 def opened_storage(home: Path | None) -> Iterator[Storage]:
     """The home's files, closed at the end."""
-    from bandstand.storage import Storage
+    from bandstand.app.storage import Storage
 
     storage = Storage(settings_of(home))
     try:
@@ -85,7 +85,7 @@ def opened_storage(home: Path | None) -> Iterator[Storage]:
 @contextmanager
 def opened_home(storage: Storage) -> Iterator[Home]:
     """The searching side of a home."""
-    from bandstand.home import Home
+    from bandstand.app.searching import Home
 
     home = Home(storage)
     try:
@@ -101,7 +101,7 @@ def opened_workshop(storage: Storage) -> Iterator[Workshop]:
     Raises:
         Conflict: another process has it, here or, of a cluster, anywhere.
     """
-    from bandstand.workshop import Workshop
+    from bandstand.app.learning import Workshop
 
     with _leading(storage):
         workshop = Workshop(storage)
@@ -113,8 +113,7 @@ def opened_workshop(storage: Storage) -> Iterator[Workshop]:
 
 def _leading(storage: Storage) -> AbstractContextManager[None]:
     """On a cluster: being the one machine that indexes and learns."""
-    from bandstand.cluster.lease import Lease, new_holder
-    from bandstand.learner.leadership import LEARNER, leading
+    from bandstand.opensearch.lease import LEARNER, Lease, leading, new_holder
 
     if storage.cluster is None:
         return nullcontext()

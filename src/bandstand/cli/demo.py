@@ -23,8 +23,8 @@ from bandstand.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from bandstand.app.storage import Storage
     from bandstand.cli.tour import Measured, Tour
-    from bandstand.storage import Storage
 
 UNSEEN = 100
 
@@ -40,8 +40,7 @@ class Tried(NamedTuple):
 
 def demo(home: HomeOption = None, json: JsonOption = False) -> None:
     """Index the bundled catalogue, and show searches before and after listeners have used them."""
-    from bandstand.cli.tour import Tour, copy_home, tour_settings
-    from bandstand.cli.tour_queries import WANTS
+    from bandstand.cli.tour import WANTS, Tour, copy_home, tour_settings
 
     started = time.time()
     with telling() as told:
@@ -66,7 +65,7 @@ def demo(home: HomeOption = None, json: JsonOption = False) -> None:
 
 def _play(tour: Tour, told: Told) -> tuple[int, tuple[Tried, Tried]]:
     """Measure, let listeners search and play, measure again."""
-    from bandstand.cli.tour_queries import WANTS
+    from bandstand.cli.tour import WANTS
 
     sets = {"the searches above": WANTS, f"{UNSEEN} titles never searched, half misspelt": tour.titles(UNSEEN)}
     tour.measure(WANTS)  # the first searches of a process are slow ones

@@ -16,7 +16,7 @@ from bandstand.errors import BandstandError
 from bandstand.settings import Settings
 
 if TYPE_CHECKING:
-    from bandstand.storage import Storage
+    from bandstand.app.storage import Storage
 
 Finding = dict[str, object]
 
@@ -61,7 +61,7 @@ def _environment() -> list[Finding]:
 
 
 def _synonyms(settings: Settings) -> Finding:
-    from bandstand.storage import synonym_file
+    from bandstand.app.storage import synonym_file
 
     file = synonym_file(settings)
     try:
@@ -82,9 +82,9 @@ def _home(home: Path | None) -> list[Finding]:
 
 def _cluster(settings: Settings) -> list[Finding]:
     """What the cluster lacks; nothing for a home folder."""
-    from bandstand.cluster.connection import Cluster
-    from bandstand.cluster.health import examine
-    from bandstand.storage import cluster_settings
+    from bandstand.app.storage import cluster_settings
+    from bandstand.opensearch.connection import Cluster
+    from bandstand.opensearch.health import examine
 
     if settings.backend == "embedded":
         return []
@@ -102,7 +102,7 @@ def _stored(storage: Storage) -> list[Finding]:
 
 
 def _loaded(storage: Storage) -> list[Finding]:
-    from bandstand.models import MODEL_NAMES
+    from bandstand.models.registry import MODEL_NAMES
 
     try:
         with opened_home(storage) as searching:

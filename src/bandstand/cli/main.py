@@ -12,19 +12,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from bandstand.cli import (
-    ablate,
-    catalogue,
+    catalogue_commands,
     demo,
     doctor,
-    estimates,
-    evaluate,
-    feedback,
-    memory,
-    models,
-    ope,
-    search,
+    evaluation_commands,
+    feedback_commands,
+    memory_commands,
+    model_commands,
+    ope_command,
+    search_command,
     serve,
-    synonyms,
+    synonym_commands,
 )
 from bandstand.errors import BadInput, BandstandError
 
@@ -35,22 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("ingest")(catalogue.ingest)
-app.command("index")(catalogue.index)
+app.command("ingest")(catalogue_commands.ingest)
+app.command("index")(catalogue_commands.index)
 app.command("serve")(serve.serve)
-app.command("search")(search.search)
-app.command("click")(feedback.click)
-app.command("train")(models.train)
-app.add_typer(models.app, name="models")
-app.command("ablate")(ablate.ablate)
-app.command("export")(feedback.export)
+app.command("search")(search_command.search)
+app.command("click")(feedback_commands.click)
+app.command("train")(model_commands.train)
+app.add_typer(model_commands.app, name="models")
+app.command("ablate")(feedback_commands.ablate)
+app.command("export")(feedback_commands.export)
 app.command("doctor")(doctor.doctor)
-app.command("replay")(evaluate.replay)
-app.command("simulate")(evaluate.simulate)
-app.command("ope")(ope.ope)
-app.command("estimates")(estimates.estimates)
-app.add_typer(memory.app, name="memory")
-app.add_typer(synonyms.app, name="synonyms")
+app.command("replay")(evaluation_commands.replay)
+app.command("simulate")(evaluation_commands.simulate)
+app.command("ope")(ope_command.ope)
+app.command("estimates")(ope_command.estimates)
+app.add_typer(memory_commands.app, name="memory")
+app.add_typer(synonym_commands.app, name="synonyms")
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130
@@ -75,7 +73,7 @@ def options(
 
 def main() -> None:
     """Run a command; exit 0, 1 when it failed, 2 when it was asked wrongly, 130 when it was interrupted."""
-    from bandstand.api.logs import configure_logs
+    from bandstand.api.processes import configure_logs
 
     configure_logs()
     for stream in (sys.stdout, sys.stderr):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandstand.cli.common import HomeOption, out, settings_of
-from bandstand.cli.estimates import repeated
+from bandstand.cli.ope_command import repeated
 
 if TYPE_CHECKING:
     from bandstand.settings import Settings
@@ -37,7 +37,7 @@ def serve(
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
-    from bandstand.storage import Paths
+    from bandstand.app.storage import Paths
 
     settings = settings_of(home)
     Paths(settings.home).create()
@@ -93,8 +93,8 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
     from uvicorn.supervisors import Multiprocess
 
     from bandstand.api.app import create_worker
-    from bandstand.api.learner_process import LearnerProcess
     from bandstand.api.metrics import SHARED_FOLDER
+    from bandstand.api.processes import LearnerProcess
 
     config = uvicorn.Config(
         partial(create_worker, settings),

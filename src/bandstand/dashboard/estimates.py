@@ -8,9 +8,9 @@ from pathlib import Path
 
 import orjson
 
-from bandstand import durable
-from bandstand.dashboard.chart import Chart, Explained
+from bandstand.dashboard.charts import Chart, Explained
 from bandstand.errors import StorageError
+from bandstand.files import write_file
 
 ESTIMATES = Explained(
     name="estimates",
@@ -61,7 +61,7 @@ def write_estimates(path: Path, found: Estimates) -> None:
         StorageError: it cannot be written.
     """
     try:
-        durable.write_file(path, orjson.dumps(asdict(found)))
+        write_file(path, orjson.dumps(asdict(found)))
     except OSError as cause:
         raise StorageError(f"{path} cannot be written: {cause.strerror}; free some space, check permissions") from cause
 

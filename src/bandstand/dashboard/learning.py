@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bandstand.dashboard.chart import Chart, Explained, Number, ratio
+from bandstand.dashboard.charts import Chart, Explained, Number, Span, ratio, stepped
 from bandstand.dashboard.minutes import Counts, added
-from bandstand.dashboard.spans import Span, stepped
-from bandstand.learner.account import BELIEF_BINS, QUERY_CLASSES
+from bandstand.learner.outcome_metrics import BELIEF_BINS, QUERY_CLASSES
 from bandstand.types import ARMS
 
 Lines = dict[str, list[Number]]

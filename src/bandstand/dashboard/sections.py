@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandstand.dashboard.chart import Chart, Explained
+from bandstand.dashboard.charts import Chart, Explained, Span
 from bandstand.dashboard.estimates import ESTIMATES, estimates_chart, read_estimates
 from bandstand.dashboard.learning import (
     CALIBRATION,
@@ -19,8 +19,7 @@ from bandstand.dashboard.learning import (
 )
 from bandstand.dashboard.live import LIVE, live_charts
 from bandstand.dashboard.minutes import Minutes
-from bandstand.dashboard.spans import Span
-from bandstand.learner.ledger import read_ledger
+from bandstand.learner.outcome_metrics import read_ledger
 
 IMPORTANCE = Explained(
     name="importance",

@@ -1,22 +1,29 @@
-"""A search's pages with and without each expensive retriever, ranked from one answer in which all of them played."""
+"""After the answer: pages with and without each expensive retriever, of a sampled share of searches, into the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
-from bandstand.catalog.columns import Columns
-from bandstand.engine.search import Answer, Engine
-from bandstand.feedback.ablation import SHOWN, Ablation, Played, choices
-from bandstand.ranker.base import Scorer
+from bandstand.catalog.columns import Catalog, Columns
+from bandstand.engine.runner import Load
+from bandstand.engine.sampling import sampled
+from bandstand.engine.search import Answer, Engine, ImpressionLog
+from bandstand.engine.serving import Brains
+from bandstand.errors import BandstandError, NotFound
+from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.features import limit_arm
-from bandstand.ranker.fold import fold
-from bandstand.types import ArmDecision, Decision, Impression, Mask, Matrix, Ordinals, Query
+from bandstand.ranker.page import fold
+from bandstand.ranker.scorers import Scorer
+from bandstand.types import ArmDecision, Clock, Decision, Event, Impression, Mask, Matrix, Ordinals, Query
 
 _SUFFIX = "/ablation"
 
@@ -92,3 +99,114 @@ def _named(answer: Answer, columns: Columns, shown: Impression | None) -> Callab
     ordinals = page.ordinals[page.ordinals < columns.n]
     by_key = dict(zip(columns.fold_key[ordinals].tolist(), columns.ids[ordinals].tolist(), strict=True))
     return lambda ordinal: str(by_key.get(int(columns.fold_key[ordinal]), columns.ids[ordinal]))
+
+
+WAITING = 16
+"""Sampled searches that may wait; a further one is dropped. The share is a target, the answer to somebody is not."""
+
+PATIENCE_S = 5.0
+"""How long one waits for a moment without any search before it is dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """Where records go, and the logged searches that they are of."""
+
+    append: Callable[[Sequence[Event]], object]
+    impression: Callable[[str], Impression]
+
+
+class OfferingLog:
+    """A log that also offers each search to the ablator; where nothing is sampled, the log alone would do."""
+
+    def __init__(self, log: ImpressionLog, offer: Callable[[Impression], None]) -> None:
+        self._log, self._offer = log, offer
+
+    def append_impression(self, impression: Impression) -> None:
+        """See `ImpressionLog`."""
+        self._log.append_impression(impression)
+        self._offer(impression)
+
+    def impression(self, query_id: str) -> Impression:
+        """See `ImpressionLog`."""
+        return self._log.impression(query_id)
+
+
+class Ablator:
+    """Takes offers from searching threads and works them off in one of its own, while nobody searches.
+
+    ``made`` and ``dropped`` count. Safe for threads; `close` waits for the one in hand and drops the rest.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it ties together
+        self,
+        engine: Engine,
+        catalog: Catalog,
+        brains: Callable[[], Brains],
+        records: Records,
+        *,
+        load: Load,
+        clock: Clock,
+        share: float,
+        seed: int,
+    ) -> None:
+        self._engine, self._catalog, self._brains, self._records = engine, catalog, brains, records
+        self._load, self._clock, self._share, self._seed = load, clock, share, seed
+        self._waiting: queue.Queue[Impression | None] = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._closed = False
+        self.made = self.dropped = 0
+
+    def offer(self, impression: Impression) -> None:
+        """Take a search that was just answered, if it is sampled and there is room; never waits."""
+        if self._closed or not sampled(impression.query.id, share=self._share, seed=self._seed):
+            return
+        try:
+            self._waiting.put_nowait(impression)
+        except queue.Full:
+            self.dropped += 1
+            return
+        self._start()
+
+    def settle(self) -> None:
+        """Return when everything that was taken is worked off."""
+        self._waiting.join()
+
+    def close(self) -> None:
+        """Drop what waits and end the thread."""
+        self._closed = True
+        while self._thread is not None and self._thread.is_alive():
+            try:
+                self._waiting.put_nowait(None)
+            except queue.Full:
+                self._waiting.get_nowait()
+                self._waiting.task_done()
+            self._thread.join(timeout=0.05)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="ablator", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while (impression := self._waiting.get()) is not None and not self._closed:
+            try:
+                self._record(impression)
+            except NotFound:
+                pass  # deleted meanwhile, with its user: nothing of it may be written again
+            except BandstandError as error:
+                structlog.get_logger("ablator").error("not_recorded", reason=str(error))
+            finally:
+                self._waiting.task_done()
+
+    def _record(self, impression: Impression) -> None:
+        if not self._load.until_idle(PATIENCE_S):
+            self.dropped += 1
+            return
+        query, columns = impression.query, self._catalog.columns
+        record = ablate(self._engine, query, columns, self._brains().scorer, shown=impression)
+        self._records.impression(query.id)
+        self._records.append([ablation_event(record, query, now=self._clock())])
+        self.made += 1

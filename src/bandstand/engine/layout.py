@@ -1,4 +1,4 @@
-"""How a ranking becomes the page that is shown and logged: kinds mixed, an operator's word obeyed, sections by kind."""
+"""How a ranking becomes a page: kinds mixed, an operator's decisions applied, sections by kind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandstand.catalog.columns import Columns
-from bandstand.engine.curated import curated
 from bandstand.memory_index.curation import Curation
-from bandstand.ranker.diversity import Kinds, kind_likelihoods, mixed_order
-from bandstand.ranker.page import Ranking
+from bandstand.ranker.page import Kinds, Ranking, kind_likelihoods, mixed_order
 from bandstand.types import KINDS, Hit, Impression, Kind, Query
+
+
+def curated(head: Ranking, curation: Curation) -> Ranking:
+    """The ranking as it is shown and logged: pins in their order, then everything else but what is blocked.
+
+    A pin that no retriever brought is not among the candidates: the memory brings it wherever it may play. Scores stay
+    those of the ranker, so that what they say of each hit stays true.
+    """
+    places = {ordinal: place for place, ordinal in enumerate(curation.pinned)}
+    rank = np.array([places.get(ordinal, len(places)) for ordinal in head.ordinals.tolist()], np.int64)
+    order = np.argsort(rank, kind="stable")
+    order = order[~np.isin(head.ordinals[order], list(curation.blocked))]
+    return head.taken(order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

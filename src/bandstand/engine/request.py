@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from bandstand.bandit.split import Assignment
+from bandstand.bandit.experiment import Assignment
 from bandstand.catalog.columns import Columns
 from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
 from bandstand.engine.layout import Section
-from bandstand.engine.reading import Reader
-from bandstand.errors import BadInput
-from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Hit, Impression, Kind, Query, actor_of
+from bandstand.errors import BadInput, BandstandError
+from bandstand.types import KINDS, LOGGED_DEPTH, Correction, Filters, Hit, Impression, Kind, Query, actor_of
 from bandstand.understanding.records import Interpretation
+from bandstand.understanding.spelling import Speller
+from bandstand.understanding.understanding import Understanding
+
+Learned = Callable[[str, str | None], bool]
+"""Whether a normalised query has led somebody, or this actor, to something."""
+
+
+class Reader:
+    """Reads queries and corrects them. Safe for threads."""
+
+    def __init__(self, understanding: Understanding, speller: Speller, learned: Learned) -> None:
+        self._understanding = understanding
+        self._speller = speller
+        self._learned = learned
+
+    def interpret(self, normalized: str) -> Interpretation:
+        """Every way to read a normalised query."""
+        return self._understanding.interpret(normalized)
+
+    def correct(self, normalized: str, actor: str | None) -> Correction | None:
+        """What may have been meant; None where the query is right as it is, or was used with success as it is."""
+        correction = self._speller.correct(normalized)
+        return None if correction is None or self._known(normalized, actor) else correction
+
+    def _known(self, normalized: str, actor: str | None) -> bool:
+        """Whether the memory has learned something on the query; where that cannot be read, its own arm will say so."""
+        try:
+            return self._learned(normalized, actor)
+        except BandstandError:
+            return False
+
 
 MAX_QUERY_CHARS = 10_000
 

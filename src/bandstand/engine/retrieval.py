@@ -14,11 +14,9 @@ from bandstand.bandit.context import Context, ContextBuilder
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
-from bandstand.engine.arm_calls import ArmAnswer
-from bandstand.engine.brains import Brains
-from bandstand.engine.load import Load
-from bandstand.engine.runner import Runner
+from bandstand.engine.runner import ArmAnswer, Load, Runner
 from bandstand.engine.sampling import uniform
+from bandstand.engine.serving import Brains
 from bandstand.engine.speculation import Ahead, Speculation
 from bandstand.errors import BandstandError
 from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query

@@ -2,19 +2,99 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import Protocol
 
-from bandstand.engine.arm_calls import ArmAnswer, ArmCalls, nothing
-from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.cancellation import Cancellation, under
-from bandstand.types import Query
+import structlog
+
+from bandstand.errors import RetrievalError
+from bandstand.retrievers.base import Cancellation, Retriever, called_off, under
+from bandstand.types import ArmOutcome, ArmStatus, Candidates, Query
+
+
+class Load:
+    """Counts searches in progress. Safe for threads. ``slots`` is how many can run side by side."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._going = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def search(self) -> Iterator[None]:
+        """One search is going on."""
+        with self._changed:
+            self._going += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._going -= 1
+                if not self._going:
+                    self._changed.notify_all()
+
+    @property
+    def spare(self) -> int:
+        """How many more searches could run now without waiting; never below 0."""
+        return max(self._slots - self._going, 0)
+
+    def until_idle(self, seconds: float) -> bool:
+        """Wait until no search is going on; False when that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._going, timeout=seconds)
+
+
+ArmAnswer = tuple[Candidates, ArmOutcome]
+
+
+class ArmCalls:
+    """Calls retrievers, times them, and never raises for what they do. Safe for threads."""
+
+    def __init__(self, retrievers: Mapping[str, Retriever], *, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._retrievers = dict(retrievers)
+        self._failing: set[str] = set()
+        self.timer = timer
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that can be called."""
+        return tuple(self._retrievers)
+
+    def call(self, arm: str, query: Query, depth: int) -> ArmAnswer:
+        """Ask one arm for ``depth`` candidates; with depth 0 it is skipped."""
+        if not depth:
+            return nothing(arm, "skipped")
+        started = self.timer()
+        try:
+            found = self._retrievers[arm].retrieve(query, depth)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the search goes on without this arm
+            if called_off():
+                return nothing(arm, "skipped", (self.timer() - started) * 1e3)
+            self._report(arm, error)
+            return nothing(arm, "failed", (self.timer() - started) * 1e3)
+        self._failing.discard(arm)
+        took = max((self.timer() - started) * 1e3 + found.shared_ms, 0.0)
+        return found, ArmOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
+
+    def _report(self, arm: str, error: Exception) -> None:
+        """Log the first failure of a series: each is counted anyway. What was not foreseen comes with its traceback."""
+        if arm not in self._failing:
+            self._failing.add(arm)
+            unforeseen = None if isinstance(error, RetrievalError) else error
+            structlog.get_logger("engine").error("arm_failed", arm=arm, reason=str(error), exc_info=unforeseen)
+
+
+def nothing(arm: str, status: ArmStatus, took_ms: float = 0.0) -> ArmAnswer:
+    """The answer of an arm that found nothing, because of ``status``."""
+    return Candidates.empty(arm), ArmOutcome(arm=arm, status=status, took_ms=took_ms)
+
 
 INLINE_ARMS = frozenset({"memory", "structured", "alike", "personal", "fresh"})
 """Arms that read nothing but this process's memory and answer in about a millisecond or less: a thread hand-over would

@@ -10,22 +10,19 @@ from typing import Protocol
 
 import numpy as np
 
-from bandstand.bandit.policy import Policy
-from bandstand.bandit.unfinished import Unfinished
+from bandstand.bandit.policy import Policy, Unfinished
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
-from bandstand.engine.brains import Brains
-from bandstand.engine.explain import explain
+from bandstand.engine.answers import explain
 from bandstand.engine.layout import AS_RANKED, Layout, grouped
-from bandstand.engine.load import Load
-from bandstand.engine.reading import Reader
-from bandstand.engine.request import SearchRequest, SearchResult, build_query, check_request
+from bandstand.engine.request import Reader, SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
+from bandstand.engine.runner import Load
+from bandstand.engine.serving import Brains
 from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import feature_names
-from bandstand.ranker.page import Ranking, rank
-from bandstand.ranker.union import union
+from bandstand.ranker.page import Ranking, rank, union
 from bandstand.types import ARMS, CandidateSet, Clock, Hit, Impression, Query, Source
 
 

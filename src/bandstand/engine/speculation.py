@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.engine.arm_calls import ArmAnswer
-from bandstand.engine.load import Load
-from bandstand.engine.runner import Begun, Runner
+from bandstand.engine.runner import ArmAnswer, Begun, Load, Runner
 from bandstand.types import Candidates, Query
 
 

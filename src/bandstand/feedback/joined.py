@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.entries import LogEntry
-from bandstand.feedback.grading import BY_CONSTANTS, Grader
-from bandstand.feedback.log import Log
+from bandstand.feedback.behaviour import LOGGED, logged_facts
+from bandstand.feedback.log import Log, LogEntry
+from bandstand.feedback.reward_model import BY_CONSTANTS, Grader
 from bandstand.feedback.rewards import SearchOutcome
-from bandstand.types import Event, Impression, Scores
+from bandstand.types import Decision, Event, Impression, Scores
+
+
+def slim(impression: Impression) -> Impression:
+    """The same search with the columns `LOGGED` alone, and without how it was retrieved."""
+    return replace(
+        impression,
+        features=logged_facts(impression),
+        feature_names=LOGGED,
+        decision=Decision(policy=impression.decision.policy, version=impression.decision.version),
+        outcomes=(),
+    )
+
 
 _PAGE = 200
 _EVENTS_A_SEARCH = 1_000

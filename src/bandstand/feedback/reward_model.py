@@ -1,18 +1,29 @@
-"""The learned reward: how likely a touched hit was the goal, and how likely a search satisfied."""
+"""The learned reward: how likely a touched hit was the goal, how likely a search satisfied."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import orjson
 
 from bandstand.errors import ModelError
-from bandstand.feedback.behaviour import HIT_FEATURES, SEARCH_FEATURES, Deed, hit_features, is_strong, search_features
+from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.behaviour import (
+    HIT_FEATURES,
+    SEARCH_FEATURES,
+    Deed,
+    deeds_of,
+    hit_features,
+    is_strong,
+    search_features,
+)
 from bandstand.feedback.classifier import Probability
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
-from bandstand.types import Impression
+from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights, SearchOutcome
+from bandstand.types import Event, Impression, Scores
 
 MODEL_FILE = "reward.json"
 
@@ -104,3 +115,37 @@ def _holds(deeds: Sequence[Deed], row: int) -> bool:
     own = [deed for deed in deeds if deed.row == row]
     strong = [at for at, deed in enumerate(own) if is_strong(deed)]
     return bool(strong) and not any(deed.action == "skip" for deed in own[strong[-1] :])
+
+
+Grader = Callable[[Impression, Sequence[Event], Attribution], Scores]
+"""Grades float32 (n,) in [0, 1] of the logged head of a search, from its events."""
+
+UNLIKELY = 0.1
+"""P(goal) below which a touched hit is no better an answer than one that nobody touched."""
+
+
+def by_constants(weights: RewardWeights = DEFAULT_WEIGHTS) -> Grader:
+    """The best action on a hit, by documented weights (`SearchOutcome`)."""
+
+    def grades(impression: Impression, events: Sequence[Event], attribution: Attribution) -> Scores:
+        outcome = SearchOutcome(impression, attribution=attribution, weights=weights)
+        for event in events:
+            outcome.add(event)
+        return outcome.grades
+
+    return grades
+
+
+BY_CONSTANTS = by_constants()
+
+
+def by_model(model: RewardModel) -> Grader:
+    """P(goal) of every touched hit, 0 where it is `UNLIKELY`."""
+
+    def grades(impression: Impression, events: Sequence[Event], attribution: Attribution) -> Scores:
+        found = np.zeros(len(impression.ordinals), np.float32)
+        for row, goal in model.goals(impression, deeds_of(impression, events, attribution)).items():
+            found[row] = goal if goal >= UNLIKELY else 0.0
+        return found
+
+    return grades

@@ -1,9 +1,10 @@
-"""What an action is worth: documented constants, until a model learned from sessions takes their place."""
+"""What an action is worth by documented constants, and how much one actor may teach."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,3 +124,41 @@ class SearchOutcome:
 def ranker_grades(grades: Scores) -> NDArray[np.int32]:
     """Grades in [0, 1] as LambdaMART's relevance, int32 (n,): 0 nothing, 1 under 0.5 (a click), 2 under 0.9, else 3."""
     return np.where(grades <= 0.0, 0, 1 + np.digitize(grades, _RANKER_BOUNDS)).astype(np.int32)
+
+
+class Budget(NamedTuple):
+    """What an actor has left, and when that was so; its owner keeps it beside the state that it protects."""
+
+    tokens: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateGuard:
+    """At most ``burst`` events at once and ``per_minute`` in the long run count fully, the rest not at all.
+
+    A token bucket (Turner 1986). It holds no state: the same log gives the same weights, also after a restart.
+    Over t minutes an actor's weight is at most ``burst + per_minute * t``.
+    """
+
+    burst: float = 30.0
+    per_minute: float = 20.0
+
+    def spend(self, budget: Budget | None, now: float) -> tuple[float, Budget]:
+        """The weight in [0, 1] of one more event at ``now`` (seconds), and the budget left; None is a new actor.
+
+        A clock that runs backwards refills nothing, and nothing twice.
+        """
+        tokens, time = budget or Budget(self.burst, now)
+        refilled = min(self.burst, tokens + max(0.0, now - time) * self.per_minute / 60.0)
+        weight = min(1.0, refilled)
+        return weight, Budget(refilled - weight, max(now, time))
+
+
+def actor_of(event: Event) -> str:
+    """Whom to count the event on: the user, else the session, client or search; nameless events share one budget."""
+    named = (("user", event.user_id), ("session", event.session_id), ("client", event.client_id))
+    for kind, name in (*named, ("query", event.query_id)):
+        if name is not None:
+            return f"{kind}:{name}"
+    return "anonymous"

@@ -1,11 +1,18 @@
-"""Searches that belong together: a quick second wording is a failure, and what it found belongs to the first too."""
+"""Sessions from the log: searches in order of time, what was done on each, and what a session's end says about them."""
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from rapidfuzz import fuzz
 
-from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights
-from bandstand.types import Query
+from bandstand.feedback.behaviour import MOST_DEEDS, Deed, deeds_of, is_strong
+from bandstand.feedback.joined import Joined, slim
+from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RateGuard, RewardWeights
+from bandstand.types import Impression, Query
 
 _QUICK_SECONDS = 60.0
 _SIMILAR = 60.0
@@ -42,3 +49,124 @@ def relabel_share(previous: Query, current: Query, weights: RewardWeights = DEFA
     if is_reformulation(previous, current):
         return weights.relabelled
     return weights.unlike if follows_quickly(previous, current, _QUICK_SECONDS) else 0.0
+
+
+MOST_SEARCHES = 20_000
+"""Searches that a reward is learned from, the newest: some 200 MB."""
+
+SAME_SESSION_S = 1_800.0
+"""Searches further apart are not of one session, whatever their ids say."""
+
+_GUARD = RateGuard()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSearch:
+    """One search of a session. ``following`` is the next one within `SAME_SESSION_S`, None where the session ended."""
+
+    impression: Impression
+    deeds: tuple[Deed, ...]
+    following: Impression | None = None
+
+
+def sessions(searches: Iterable[Joined]) -> Iterator[tuple[SessionSearch, ...]]:
+    """The newest searches by session, each session by time: the log may hold them in any order.
+
+    Who has neither a session nor a user is taken to search once. A session with more actions or searches a minute than
+    `RateGuard` lets one person teach is a bot's and left out.
+    """
+    kept = deque(((slim(each.impression), _deeds(each)) for each in searches), maxlen=MOST_SEARCHES)
+    by_session: defaultdict[str, list[tuple[Impression, tuple[Deed, ...]]]] = defaultdict(list)
+    for impression, deeds in kept:
+        query = impression.query
+        by_session[query.session_id or query.user_id or f"search:{query.id}"].append((impression, deeds))
+    for rows in by_session.values():
+        rows.sort(key=lambda row: (row[0].query.time, row[0].query.id))
+        if not _flood(rows):
+            yield tuple(_linked(rows))
+
+
+def _deeds(search: Joined) -> tuple[Deed, ...]:
+    return deeds_of(search.impression, search.events, search.attribution)
+
+
+def _linked(rows: Sequence[tuple[Impression, tuple[Deed, ...]]]) -> Iterator[SessionSearch]:
+    for at, (impression, deeds) in enumerate(rows):
+        following = rows[at + 1][0] if at + 1 < len(rows) else None
+        if following is not None and following.query.time - impression.query.time > SAME_SESSION_S:
+            following = None
+        yield SessionSearch(impression=impression, deeds=deeds, following=following)
+
+
+def _flood(rows: Sequence[tuple[Impression, tuple[Deed, ...]]]) -> bool:
+    minutes = (rows[-1][0].query.time - rows[0][0].query.time) / 60 + 1
+    acts = len(rows) + sum(len(deeds) for _, deeds in rows)
+    return acts > _GUARD.burst + _GUARD.per_minute * minutes or any(len(d) == MOST_DEEDS for _, d in rows)
+
+
+RETRIED_S = 120.0
+"""A next search within so many seconds is the same person still looking."""
+
+
+class Moment(NamedTuple):
+    """After the first ``done`` actions on a search: did the hit in ``row`` (None: the whole search) turn out right?"""
+
+    search: SessionSearch
+    done: int
+    row: int | None
+    label: bool
+
+
+def hit_moments(search: SessionSearch) -> Iterator[Moment]:
+    """A moment after each action, for the hit that it was on, up to the first strong action on that hit."""
+    deeds = search.deeds
+    if not _told(search):
+        return
+    for done, deed in enumerate(deeds, start=1):
+        if not any(is_strong(other) for other in deeds[:done] if other.row == deed.row):
+            came = any(is_strong(other) for other in deeds[done:] if other.row == deed.row)
+            yield Moment(search, done, deed.row, came and not _in_vain(search, deed.row))
+
+
+def search_moments(search: SessionSearch) -> Iterator[Moment]:
+    """The moment in which the page was shown, and one after each action up to the first strong one.
+
+    Who touches nothing was not satisfied: a title on a page is no music.
+    """
+    deeds = search.deeds
+    if deeds and not _told(search):
+        return
+    satisfied = any(is_strong(deed) and not _in_vain(search, deed.row) for deed in deeds)
+    for done in range(len(deeds) + 1):
+        if any(is_strong(deed) for deed in deeds[:done]):
+            return
+        yield Moment(search, done, None, satisfied)
+
+
+def kept(searches: Sequence[SessionSearch]) -> tuple[int, int]:
+    """How many hits were played long or saved, and with how many of them the session was content."""
+    strong, content = 0, 0
+    for search in searches:
+        for row in {deed.row for deed in search.deeds if is_strong(deed)}:
+            strong += 1
+            content += not _in_vain(search, row)
+    return strong, content
+
+
+def _told(search: SessionSearch) -> bool:
+    """Whether silence means anything: only where somebody reports what became of a click."""
+    return any(deed.action in {"play", "save"} for deed in search.deeds)
+
+
+def _in_vain(search: SessionSearch, row: int) -> bool:
+    """Whether the hit was taken back: skipped afterwards, left for a longer love, or the search worded anew."""
+    at = max(place for place, deed in enumerate(search.deeds) if deed.row == row and is_strong(deed))
+    after = search.deeds[at + 1 :]
+    if any(_takes_back(deed, row) for deed in after):
+        return True
+    following = search.following
+    return following is not None and is_reformulation(search.impression.query, following.query, RETRIED_S)
+
+
+def _takes_back(deed: Deed, row: int) -> bool:
+    return (deed.row == row and deed.action == "skip") or (deed.row != row and is_strong(deed))

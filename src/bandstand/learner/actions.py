@@ -9,15 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bandstand.catalog.text import normalize
+from bandstand.feedback.attribution import related_to
 from bandstand.feedback.behaviour import Deed, deed_of
-from bandstand.feedback.rate import actor_of
-from bandstand.feedback.related import related_to
-from bandstand.feedback.rewards import LEARNED_ACTIONS, ends_well, grade_of
+from bandstand.feedback.rewards import LEARNED_ACTIONS, actor_of, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
-from bandstand.learner.rate_budget import RateBudgets
-from bandstand.learner.relabelling import BELIEVED, Relabelling, Success
-from bandstand.learner.sessions import hashed
+from bandstand.learner.relabelling import BELIEVED, Relabelling, Success, hashed
+from bandstand.learner.rewards import RateBudgets
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
 from bandstand.understanding.credit import credited

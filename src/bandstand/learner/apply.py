@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bandstand.errors import NotFound
-from bandstand.feedback.entries import Control, LogEntry
-from bandstand.learner.account import SATISFIED, account
+from bandstand.feedback.log import Control, LogEntry
 from bandstand.learner.actions import Actions, opened
 from bandstand.learner.apply_settings import ApplySettings, Sources
-from bandstand.learner.asked import AskedQueries
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.edits import MemoryEditor
 from bandstand.learner.experiment import ExperimentKeeper
-from bandstand.learner.hunches import Hunches
-from bandstand.learner.judge import REWARD_MODEL
-from bandstand.learner.ledger import Ledger
+from bandstand.learner.gate_labels import Recorded
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
-from bandstand.learner.rate_budget import RateBudgets
-from bandstand.learner.recorded import Recorded
-from bandstand.learner.sessions import Sessions, hashed
+from bandstand.learner.outcome_metrics import SATISFIED, Ledger, account
+from bandstand.learner.query_stats import AskedQueries
+from bandstand.learner.relabelling import Hunches, Sessions, hashed
+from bandstand.learner.rewards import REWARD_MODEL, RateBudgets
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.rate import RateGuard
-from bandstand.feedback.rewards import RewardWeights
-from bandstand.learner.judge import Judge
+from bandstand.feedback.rewards import RateGuard, RewardWeights
 from bandstand.learner.relabelling import Relabelled
+from bandstand.learner.rewards import Judge
 from bandstand.types import Entity, Impression, Ordinals
 
 

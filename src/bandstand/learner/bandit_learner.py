@@ -9,7 +9,7 @@ import structlog
 
 from bandstand.bandit.cost import ArmStats
 from bandstand.bandit.reward import RANK_SUFFIX, DepthLabel, Scorer, impression_labels, recorded_differences
-from bandstand.bandit.vw_model import VwModel
+from bandstand.bandit.vw import VwModel
 from bandstand.errors import ModelError, StorageError
 from bandstand.feedback.ablation import Ablation
 from bandstand.learner.open_searches import KeyValue

@@ -20,7 +20,7 @@ from bandstand.errors import StorageError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.log import Log
-from bandstand.learner.lesson import Curriculum
+from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import (
     LESSON_WEIGHT,
     Trained,
@@ -29,7 +29,7 @@ from bandstand.learner.train_ranker import (
     curriculum_set,
     nothing_to_learn,
 )
-from bandstand.ranker.dask_train import train_on_dask
+from bandstand.ranker.dask import train_on_dask
 from bandstand.ranker.train import Progress, TrainSettings
 from bandstand.ranker.training_set import TrainingSet, concatenate, read_set, write_set
 from bandstand.types import ARMS

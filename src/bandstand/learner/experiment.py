@@ -10,8 +10,7 @@ from typing import Any
 
 import orjson
 
-from bandstand.bandit.sequential import SequentialTest
-from bandstand.bandit.split import Split
+from bandstand.bandit.experiment import SequentialTest, Split
 from bandstand.learner.open_searches import KeyValue
 from bandstand.types import Impression
 

@@ -11,15 +11,14 @@ from itertools import islice
 import structlog
 
 from bandstand.errors import ModelError
-from bandstand.feedback.entries import Control, LogEntry
-from bandstand.feedback.log import Log
+from bandstand.feedback.log import Control, Log, LogEntry
 from bandstand.learner.apply import FORGET_USER, ORDER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
-from bandstand.learner.judge import REWARD_MODEL, Judge, order_of
 from bandstand.learner.relabelling import Relabelled
+from bandstand.learner.rewards import REWARD_MODEL, Judge, order_of
 from bandstand.memory_index.memory import Memory, MemoryBatch
-from bandstand.models import ModelCard, ModelRegistry, Stamp
+from bandstand.models.registry import ModelCard, ModelRegistry, Stamp
 from bandstand.types import Clock, Entity, Impression, Ordinals, Scores
 
 _SETTLED = b"bandit/settled"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bandstand.catalog.base import Store
-from bandstand.catalog.store import Change
+from bandstand.catalog.store import Change, Store
 
 BATCH = 2_000
 

@@ -1,21 +1,167 @@
-"""Which failed searches a success answers too, and how far that can be believed.
-
-The goal that was reached labels the attempts (Hindsight Experience Replay, Andrychowicz et al. 2017).
-"""
+"""Which failed searches a success answers too, and weak labels that wait until people agree."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import NamedTuple
 
+import orjson
+
 from bandstand.feedback.rewards import RewardWeights
-from bandstand.feedback.sessions import follows_quickly, relabel_share
-from bandstand.feedback.terminal import RETRIED_S
-from bandstand.learner.hunches import Hunch, Hunches, agreed
-from bandstand.learner.judge import Judge
+from bandstand.feedback.sessions import RETRIED_S, follows_quickly, relabel_share
 from bandstand.learner.open_searches import KeyValue, OpenSearches
-from bandstand.learner.sessions import Sessions, hashed
+from bandstand.learner.rewards import Judge
 from bandstand.types import Impression, Query
+
+_PREFIX = b"session/"
+_KEPT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastSearch:
+    """One search of a session: when it was, and whether it satisfied."""
+
+    query_id: str
+    time: float
+    satisfied: bool = False
+
+
+class Sessions:
+    """Recent searches by session; keys are hashes, so that no session id is kept."""
+
+    def __init__(self, state: KeyValue) -> None:
+        self._state = state
+
+    def searched(self, query: Query) -> None:
+        """A search began. Without a session id nothing is kept."""
+        key = _key(query.session_id)
+        if key is not None:
+            search = PastSearch(query_id=query.id, time=query.time)
+            self._put(key, hashed(query.actor), [*self._get(key)[1], search][-_KEPT:])
+
+    def satisfied(self, session_id: str | None, query_id: str) -> list[PastSearch]:
+        """A search satisfied; returns the searches of the session before it, newest first, once for each search."""
+        key = _key(session_id)
+        if key is None:
+            return []
+        who, past = self._get(key)
+        places = [place for place, search in enumerate(past) if search.query_id == query_id]
+        if not places or past[places[0]].satisfied:
+            return []
+        past[places[0]] = replace(past[places[0]], satisfied=True)
+        self._put(key, who, past)
+        return past[: places[0]][::-1]
+
+    def forget(self, who: str) -> None:
+        """Drop every session of one actor (a hash, see `hashed`)."""
+        for key, raw in self._state.scan(_PREFIX):
+            if orjson.loads(raw)[0] == who:
+                self._state.delete(key)
+
+    def expire(self, before: float) -> int:
+        """Drop sessions whose last search is older; returns how many."""
+        old = [key for key, raw in self._state.scan(_PREFIX) if orjson.loads(raw)[1][-1][1] < before]
+        for key in old:
+            self._state.delete(key)
+        return len(old)
+
+    def _get(self, key: bytes) -> tuple[str, list[PastSearch]]:
+        raw = self._state.get(key)
+        if raw is None:
+            return "", []
+        who, rows = orjson.loads(raw)
+        return who, [PastSearch(query_id=row[0], time=row[1], satisfied=row[2]) for row in rows]
+
+    def _put(self, key: bytes, who: str, past: list[PastSearch]) -> None:
+        rows = [(search.query_id, search.time, search.satisfied) for search in past]
+        self._state.put(key, orjson.dumps((who, rows)))
+
+
+def hashed(actor: str | None) -> str:
+    """An actor as 16 hex digits (empty for nobody), so that the learner's state names no user."""
+    return blake2b(actor.encode("utf-8", "replace"), digest_size=8).hexdigest() if actor else ""
+
+
+def _key(session_id: str | None) -> bytes | None:
+    return _PREFIX + hashed(session_id).encode() if session_id else None
+
+
+_LABELS_PREFIX = b"hunch/"
+_MOST_HELD = 8
+
+COINCIDENCE = 0.01
+"""P(two unrelated next searches end at the same entity): the share of a very popular one."""
+
+
+class Hunch(NamedTuple):
+    """One person's evidence: who (a hash), the failed search, when, and the actor's remaining weight."""
+
+    who: str
+    query_id: str
+    time: float
+    weight: float
+
+
+class Hunches:
+    """Evidence by (failed query, goal), in the learner's transaction."""
+
+    def __init__(self, state: KeyValue) -> None:
+        self._state = state
+
+    def add(self, normalized: str, ordinal: int, hunch: Hunch) -> list[Hunch]:
+        """One more; returns the evidence that this makes credible: all of it at the second person, then only the new.
+
+        The same person again adds nothing.
+        """
+        key = _label_key(normalized, ordinal)
+        held = self._get(key)
+        if any(other.who == hunch.who for other in held) or len(held) >= _MOST_HELD:
+            return []
+        self._keep(key, [*held, hunch])
+        if not held:
+            return []
+        return [*held, hunch] if len(held) == 1 else [hunch]
+
+    def forget(self, who: str) -> None:
+        """Drop one person's evidence."""
+        for key, raw in self._state.scan(_LABELS_PREFIX):
+            held = [Hunch(*row) for row in orjson.loads(raw)]
+            left = [hunch for hunch in held if hunch.who != who]
+            if len(left) < len(held):
+                self._keep(key, left)
+
+    def expire(self, before: float) -> None:
+        """Drop evidence that nobody came to share."""
+        for key, raw in self._state.scan(_LABELS_PREFIX):
+            if all(row[2] < before for row in orjson.loads(raw)):
+                self._state.delete(key)
+
+    def _get(self, key: bytes) -> list[Hunch]:
+        raw = self._state.get(key)
+        return [] if raw is None else [Hunch(*row) for row in orjson.loads(raw)]
+
+    def _keep(self, key: bytes, left: list[Hunch]) -> None:
+        if left:
+            self._state.put(key, orjson.dumps([tuple(hunch) for hunch in left]))
+        else:
+            self._state.delete(key)
+
+
+def agreed(alone: float) -> float:
+    """P(same intent) once two people agree, of whom each alone would be believed by ``alone`` in (0, 1).
+
+    Naive Bayes over the two: c² / (c² + (1 - c)² · `COINCIDENCE`).
+    """
+    both, neither = alone**2, (1 - alone) ** 2 * COINCIDENCE
+    return both / (both + neither)
+
+
+def _label_key(normalized: str, ordinal: int) -> bytes:
+    digest = blake2b(normalized.encode("utf-8", "replace"), digest_size=12).hexdigest()
+    return _LABELS_PREFIX + f"{digest}/{ordinal}".encode()
+
 
 BELIEVED = 0.5
 """Confidence from which a failed search is relabelled at once; below, it waits for a second person who agrees."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bandstand.errors import BadInput
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
-from bandstand.learner.lesson import Curriculum, Lesson
-from bandstand.models import ModelRegistry
+from bandstand.learner.selfplay import Curriculum, Lesson
+from bandstand.models.registry import ModelRegistry
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.train import Progress, TrainedRanker, TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandstand.errors import BadInput
-from bandstand.memory_index.choices import Choices
-from bandstand.memory_index.evidence import Evidence
+from bandstand.memory_index.environment import items_under
+from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.forgetting import Forgetting
+from bandstand.memory_index.identity import Meta
 from bandstand.memory_index.keys import counter_key, query_key
-from bandstand.memory_index.meta import Meta
-from bandstand.memory_index.publishing import VECTOR_HEADER
-from bandstand.memory_index.record import CLICKS, PLAYS
-from bandstand.memory_index.sense_writing import SenseWriting
-from bandstand.memory_index.senses import VERSION, SenseKey
+from bandstand.memory_index.phrase_senses import VERSION, SenseKey
+from bandstand.memory_index.query_records import CLICKS, PLAYS
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.memory_index.shared_queries import VECTOR_HEADER
 from bandstand.memory_index.tables import Tables
-from bandstand.memory_index.transaction import items_under
-from bandstand.memory_index.trend import TrendPage, place
+from bandstand.memory_index.trends import TrendPage, place
 from bandstand.types import Ordinals, Scores
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import Databases, WriteTransaction
+    from bandstand.memory_index.environment import Databases, WriteTransaction
 
 
 class MemoryBatch:

@@ -1,20 +1,101 @@
-"""The LMDB environment: named databases, transactions, growth of the map, and errors in our own tree."""
+"""The LMDB environment: databases, transactions, growth of the map, and what a transaction wrote."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import lmdb
 
 from bandstand.errors import BadInput, Conflict, StorageError
-from bandstand.memory_index.gate import Gate
+
+Value = TypeVar("Value", bytes, memoryview)
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import Databases, ReadTransaction, WriteTransaction
+    Database = lmdb._Database  # noqa: SLF001 - LMDB has no public name for it
+    Cursor = lmdb.Cursor[bytes]
+    Transaction = lmdb.Transaction
+    Databases = Mapping[str, Database]
+    ReadTransaction = Transaction[memoryview]
+    WriteTransaction = Transaction[bytes]
+
+
+def items_from(txn: Transaction[Value], db: Database, first: bytes) -> Iterator[tuple[bytes, Value]]:
+    """Keys from ``first`` on, ascending, each with its first value. Do not write to ``db`` while iterating."""
+    cursor = txn.cursor(db=db)
+    found = cursor.set_range(first) if first else cursor.first()
+    while found:
+        yield bytes(cursor.key()), cursor.value()
+        found = cursor.next_nodup()
+
+
+def items_under(txn: Transaction[Value], db: Database, prefix: bytes) -> Iterator[tuple[bytes, Value]]:
+    """Keys that start with ``prefix``, ascending, with their values. Do not write to ``db`` while iterating."""
+    return takewhile(lambda item: item[0].startswith(prefix), items_from(txn, db, prefix))
+
+
+def values_of(txn: Transaction[Value], db: Database, key: bytes) -> list[bytes]:
+    """Every value of a key that may hold several, ascending."""
+    cursor = txn.cursor(db=db)
+    return [bytes(value) for value in cursor.iternext_dup()] if cursor.set_key(key) else []
+
+
+class Gate:
+    """Counts who is inside; `alone` waits until nobody is and keeps newcomers out (half a microsecond a passage).
+
+    One thread at a time may `stay`; it can `enter` again meanwhile, so that the writer may read within its batch.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._inside = 0
+        self._waiting = 0
+        self._staying: int | None = None
+
+    def enter(self) -> None:
+        """Pass; blocks while somebody is alone or waits to be."""
+        with self._lock:
+            while self._waiting and self._staying != threading.get_ident():
+                self._changed.wait()
+            self._inside += 1
+
+    def leave(self) -> None:
+        """Undo one `enter`."""
+        with self._lock:
+            self._inside -= 1
+            if self._waiting and not self._inside:
+                self._changed.notify_all()
+
+    @contextmanager
+    def stay(self) -> Iterator[None]:
+        """Be inside for a block."""
+        self.enter()
+        self._staying = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._staying = None
+            self.leave()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the gate with nobody inside. The caller must not be inside itself."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: not self._inside)
+                yield
+            finally:
+                self._waiting -= 1
+                self._changed.notify_all()
+
 
 DATABASES = {
     "meta": False,  # version, position, secret, schema
@@ -177,3 +258,99 @@ class Environment:
         if isinstance(cause, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError)):
             return StorageError(f"{where} is damaged or from another version ({why}): delete the folder and learn anew")
         return StorageError(f"{where} cannot be used ({why}): check free space and permissions")
+
+
+_NAMES = tuple(DATABASES)
+_HEAD = Struct("<BBII")
+_REMOVED, _STORED = 0, 1
+
+
+class Place(NamedTuple):
+    """Where something is stored: a database and a key, and the value too where a key may hold several."""
+
+    db: str
+    key: bytes
+    value: bytes
+
+
+Writes = Mapping[Place, bytes | None]
+"""The value that each place holds afterwards, None where it holds nothing."""
+
+
+class Recorder:
+    """A write transaction of LMDB that notes what is written: as much of its interface as the memory uses."""
+
+    def __init__(self, txn: WriteTransaction, dbs: Databases) -> None:
+        self._txn = txn
+        self._names = {id(db): name for name, db in dbs.items()}
+        self.writes: dict[Place, bytes | None] = {}
+
+    def get(self, key: bytes, default: bytes | None = None, *, db: Database) -> bytes | None:
+        """As LMDB does."""
+        return self._txn.get(key, default, db=db)
+
+    def put(self, key: bytes, value: bytes, *, db: Database, dupdata: bool = True) -> bool:
+        """As LMDB does."""
+        self.writes[self._place(db, key, value)] = bytes(value)
+        return self._txn.put(key, value, dupdata=dupdata, db=db)
+
+    def delete(self, key: bytes, value: bytes = b"", *, db: Database) -> bool:
+        """As LMDB does; where a key may hold several values, one of them must be named."""
+        removed = self._txn.delete(key, value, db=db)
+        if removed:
+            self.writes[self._place(db, key, value)] = None
+        return removed
+
+    def pop(self, key: bytes, *, db: Database) -> bytes | None:
+        """As LMDB does."""
+        value = self._txn.pop(key, db=db)
+        if value is not None:
+            self.writes[self._place(db, key, value)] = None
+        return value
+
+    def cursor(self, *, db: Database) -> Cursor:
+        """As LMDB does; the memory reads by cursors and never writes by them."""
+        return self._txn.cursor(db=db)
+
+    def stat(self, db: Database) -> dict[str, int]:
+        """As LMDB does."""
+        return {"entries": self._txn.stat(db)["entries"]}
+
+    def _place(self, db: Database, key: bytes, value: bytes) -> Place:
+        name = self._names[id(db)]
+        return Place(name, bytes(key), bytes(value) if DATABASES[name] else b"")
+
+
+def apply(txn: WriteTransaction, dbs: Databases, writes: Iterable[tuple[Place, bytes | None]]) -> None:
+    """Bring a transaction to what others wrote."""
+    for place, value in writes:
+        if value is not None:
+            txn.put(place.key, value, dupdata=True, db=dbs[place.db])
+        else:
+            txn.delete(place.key, place.value, db=dbs[place.db])
+
+
+def packed(writes: Writes, *, size: int) -> Iterator[bytes]:
+    """Writes as compressed parts, each of about ``size`` bytes before compression; none for no writes."""
+    part = bytearray()
+    for place, value in writes.items():
+        content = place.value if value is None else value
+        state = _REMOVED if value is None else _STORED
+        part += _HEAD.pack(_NAMES.index(place.db), state, len(place.key), len(content)) + place.key + content
+        if len(part) >= size:
+            yield zlib.compress(part, 1)
+            part.clear()
+    if part:
+        yield zlib.compress(part, 1)
+
+
+def unpacked(part: bytes) -> Iterator[tuple[Place, bytes | None]]:
+    """Inverse of `packed`, of one part."""
+    data, at = zlib.decompress(part), 0
+    while at < len(data):
+        db, state, key_size, size = _HEAD.unpack_from(data, at)
+        middle = at + _HEAD.size + key_size
+        key, content = data[at + _HEAD.size : middle], data[middle : middle + size]
+        several = DATABASES[_NAMES[db]]
+        yield Place(_NAMES[db], key, content if several else b""), content if state == _STORED else None
+        at = middle + size

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bandstand.memory_index.choices import Choices
-from bandstand.memory_index.evidence import Evidence
+from bandstand.memory_index.environment import items_under, values_of
+from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.history import choices
 from bandstand.memory_index.keys import HASH_BYTES, ordinal_key
 from bandstand.memory_index.posterior import decay
-from bandstand.memory_index.record import SEEN
-from bandstand.memory_index.sense_writing import SenseWriting
-from bandstand.memory_index.stored import worth
+from bandstand.memory_index.query_records import SEEN, worth
 from bandstand.memory_index.tables import Tables
-from bandstand.memory_index.transaction import items_under, values_of
-from bandstand.memory_index.trend import place
+from bandstand.memory_index.trends import place
 
 _LOW_WATER = 0.95
 """To which share of a bound an eviction goes down, so that it is not needed at every batch."""

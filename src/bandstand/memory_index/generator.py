@@ -3,17 +3,101 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import orjson
+from rapidfuzz.distance import OSA
 
+from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.errors import ModelError
-from bandstand.memory_index.phrases import LONGEST_PHRASE, predicted_queries
-from bandstand.memory_index.slips import Slips
-from bandstand.memory_index.wordings import context, wordings
+from bandstand.memory_index.predicted import LONGEST_PHRASE, predicted_queries
+from bandstand.memory_index.typos import MOST_SLIPS, SLIPS, Slips, length_of, slips_between
 from bandstand.types import Entity
+
+NAMES = ("title", "folded", "first", "first two", "last", "latin", "alias")
+"""The title as it stands, without its brackets, cut to words of it, in Latin letters; or another name."""
+
+_DESCRIBING = ("mood", "era", "language", "genre", "subgenre")
+_BY_ARTIST = ("artist", "surname", "artist latin")
+
+
+def wordings(entity: Entity) -> dict[str, str]:
+    """Normalised texts by form: the parts that they are made of, in order, joined by ``+`` ("surname+first two").
+
+    Each text once, under the plainest form that gives it.
+    """
+    names, artists, words = _names(entity), _artists(entity), _describing(entity)
+    found: dict[str, str] = {}
+    for form, text in _forms(names, artists, words, normalize(entity.album or "")):
+        if text and text not in found:
+            found[text] = form
+    return {form: text for text, form in found.items()}
+
+
+def context(entity: Entity) -> tuple[str, ...]:
+    """What decides how an entity is asked for, the widest first: nothing, its kind, and the look of its name."""
+    name = normalize(entity.title)
+    words = min(len(name.split()), 4)
+    look = f"{words} words{'' if name.isascii() else ', other script'}{', described' if entity.attributes else ''}"
+    return ("", entity.kind, f"{entity.kind}, {look}")
+
+
+def _forms(
+    names: dict[str, str], artists: dict[str, str], words: dict[str, str], album: str
+) -> Iterator[tuple[str, str]]:
+    yield from names.items()
+    for who, artist in artists.items():
+        for what, name in names.items():
+            yield f"{what}+{who}", f"{name} {artist}"
+            yield f"{who}+{what}", f"{artist} {name}"
+    yield from artists.items()
+    if album:
+        yield "album", album
+        for who, artist in artists.items():
+            yield f"{who}+album", f"{artist} {album}"
+    yield from words.items()
+    for what, word in words.items():
+        for other, second in words.items():
+            if what != other:
+                yield f"{what}+{other}", f"{word} {second}"
+        for who, whose in (("artist", artists.get("artist")), ("title", names.get("title"))):
+            if whose:
+                yield f"{who}+{what}", f"{whose} {word}"
+                yield f"{what}+{who}", f"{word} {whose}"
+
+
+def _names(entity: Entity) -> dict[str, str]:
+    title = normalize(entity.title)
+    folded = fold_title(entity.title)
+    words = folded.split()
+    found = {
+        "title": title,
+        "folded": folded,
+        "first": words[0] if len(words) > 1 else "",
+        "first two": " ".join(words[:2]) if len(words) > 2 else "",
+        "last": words[-1] if len(words) > 1 else "",
+        "latin": "" if title.isascii() else romanize(title),
+        "alias": normalize(entity.aliases[0]) if entity.aliases else "",
+    }
+    return {form: text for form, text in found.items() if text}
+
+
+def _artists(entity: Entity) -> dict[str, str]:
+    artist = normalize(entity.artists[0]) if entity.artists and entity.kind != "artist" else ""
+    words = artist.split()
+    found = (artist, words[-1] if len(words) > 1 else "", "" if artist.isascii() else romanize(artist))
+    return {form: text for form, text in zip(_BY_ARTIST, found, strict=True) if text}
+
+
+def _describing(entity: Entity) -> dict[str, str]:
+    """The surest value of each attribute that people search by, and the kind."""
+    held = sorted(entity.attributes, key=lambda attribute: attribute.confidence)
+    values = {attribute.name: normalize(attribute.value) for attribute in held if attribute.name in _DESCRIBING}
+    return {name: value for name, value in values.items() if value} | {"kind": entity.kind}
+
 
 GENERATOR_FILE = "generator.json"
 FORMAT_HASH = hashlib.sha256(b"1: forms by context, slips").hexdigest()[:16]
@@ -104,3 +188,69 @@ class Generator:
 def _normal(weights: Mapping[str, float]) -> dict[str, float]:
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
+
+
+_SHORTEST_CUT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A query as a wording of the entity: its ``form`` and text, the slips in it, and whether its end is missing."""
+
+    form: str
+    text: str
+    slips: tuple[str, ...] = ()
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The generator, how many pairs taught it, and which share of them no wording explains: nicknames, other words."""
+
+    generator: Generator
+    pairs: int
+    unexplained: float
+
+
+def explain(normalized: str, entity: Entity) -> Explained | None:
+    """The wording that a query is, but for at most two slips, or the beginning of; None where there is none.
+
+    Of several that are as near the plainest counts: `wordings` gives that first.
+    """
+    found = wordings(entity)
+    form, distance = "", MOST_SLIPS + 1
+    for other, text in found.items():
+        apart = OSA.distance(text, normalized, score_cutoff=MOST_SLIPS)
+        form, distance = (other, apart) if apart < distance else (form, distance)
+    if distance <= min(MOST_SLIPS, len(normalized) // 4):
+        return Explained(form=form, text=found[form], slips=tuple(slips_between(found[form], normalized)))
+    if len(normalized) >= _SHORTEST_CUT:
+        for form, text in found.items():
+            if text.startswith(normalized):
+                return Explained(form=form, text=text, cut=True)
+    return None
+
+
+def count_pairs(pairs: Iterable[tuple[str, Entity]]) -> Counted:
+    """Count normalised queries that led to entities; on top of the prior of `Slips.unseen`."""
+    forms: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    slips = Slips.unseen()
+    numbers = {length: list(counts) for length, counts in slips.numbers.items()}
+    kinds, cut, total, unexplained = list(slips.kinds), list(slips.cut), 0, 0
+    for normalized, entity in pairs:
+        total += 1
+        found = explain(normalized, entity)
+        if found is None:
+            unexplained += 1
+            continue
+        for where in context(entity):
+            forms[where][found.form] += 1
+        cut[found.cut] += 1
+        numbers[length_of(found.text)][min(len(found.slips), MOST_SLIPS)] += 1
+        for slip in found.slips:
+            kinds[SLIPS.index(slip)] += 1
+    counted = Slips(
+        numbers={length: tuple(counts) for length, counts in numbers.items()}, kinds=tuple(kinds), cut=(cut[0], cut[1])
+    )
+    generator = Generator(forms={where: dict(counts) for where, counts in forms.items()}, slips=counted)
+    return Counted(generator=generator, pairs=total, unexplained=unexplained / total if total else 0.0)

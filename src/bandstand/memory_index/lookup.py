@@ -1,22 +1,28 @@
-"""Reading what a query led to: its own record, near spellings, other word orders and shared answers."""
+"""Reading what a query led to: its own record, near spellings, other word orders, shared answers; curated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bandstand.memory_index import spelling, stored
+from bandstand.memory_index import near_queries
+from bandstand.memory_index import query_records as stored
+from bandstand.memory_index.curation import Curation
+from bandstand.memory_index.environment import items_under, values_of
 from bandstand.memory_index.keys import ordinal_key, query_key
-from bandstand.memory_index.like_queries import LikeQueries
 from bandstand.memory_index.posterior import decay, decays, posterior_mean
-from bandstand.memory_index.record import SHARED
+from bandstand.memory_index.query_records import SHARED, StoredQuery, worth
+from bandstand.memory_index.relations import LikeQueries
 from bandstand.memory_index.rows import (
     CLICK,
     COANSWER,
     COLUMNS,
+    EXACT,
     IMPRESSION,
     OWN,
     PLAY,
@@ -30,12 +36,51 @@ from bandstand.memory_index.rows import (
     merge,
 )
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.stored import StoredQuery, worth
-from bandstand.memory_index.transaction import items_under, values_of
 from bandstand.types import Matrix, Ordinals, Scores
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import Databases, ReadTransaction
+    from bandstand.memory_index.environment import Databases, ReadTransaction
+
+
+_PIN_STEP = np.float32(1e-4)
+"""How far the scores of two pins that follow each other lie apart; beliefs stay below 1 less a few of these."""
+
+
+def curated(rows: Rows, curation: Curation) -> Rows:
+    """The rows with what an operator decided: pins stand first, in their order, with scores from 1 down.
+
+    What the memory does not hold joins without counts, as if the query itself had led to it.
+    """
+    wanted = {**curation.scores, **{o: 1.0 - float(_PIN_STEP) * at for at, o in enumerate(curation.pinned)}}
+    new = np.array([ordinal for ordinal in wanted if ordinal not in rows.ordinals], np.int32)
+    joined = _joined(rows, new)
+    scores = joined.scores.copy()
+    for ordinal, score in wanted.items():
+        scores[joined.ordinals == ordinal] = score
+    keep = ~np.isin(joined.ordinals, list(curation.blocked))
+    order = np.lexsort((joined.ordinals[keep], -scores[keep]))
+    at = np.flatnonzero(keep)[order]
+    return _changed(replace(joined, scores=scores), lambda _, column: column[at])
+
+
+def _joined(rows: Rows, new: Ordinals) -> Rows:
+    """The rows with more entities at the end, of which nothing is known."""
+    known = {"predicted": np.nan, "distance": EXACT}
+    return _changed(
+        rows, lambda name, column: np.concatenate([column, _more(name, new, known.get(name, 0.0))], dtype=column.dtype)
+    )
+
+
+def _more(name: str, new: Ordinals, value: float) -> NDArray[Any]:
+    return new if name == "ordinals" else np.full(len(new), value, np.float32)
+
+
+def _changed(rows: Rows, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Rows:
+    """The rows with every column changed alike."""
+    columns = {field.name: getattr(rows, field.name) for field in fields(rows) if field.name != "corrected"}
+    changed: dict[str, Any] = {name: change(name, column) for name, column in columns.items()}
+    return replace(rows, **changed)
+
 
 _SEEDS, _LINKED = 5, 8
 """Co-answers: of how many best rows, and over how many other queries each."""
@@ -160,17 +205,17 @@ class Lookup:
         return Answers(every, matrix)
 
     def _reordered(self, normalized: str) -> list[Answers]:
-        keys = spelling.reordered(self._txn, self._dbs["near"], normalized)
+        keys = near_queries.reordered(self._txn, self._dbs["near"], normalized)
         return [self._answers(key)[0].discounted(self._settings.reorder_discount, REORDERED) for key in keys]
 
     def _near(self, normalized: str) -> tuple[int, str] | None:
         """Edits and text of the nearest learned query: the user's own before others', then the more chosen one."""
-        if not spelling.edits_allowed(normalized):
+        if not near_queries.edits_allowed(normalized):
             return None
         near = [
             (edits, not own, -evidence, text)
             for own, evidence, text in chain(self._own_queries(), self._shared_queries(normalized))
-            if (edits := spelling.edits_between(normalized, text)) is not None
+            if (edits := near_queries.edits_between(normalized, text)) is not None
         ]
         if not near:
             return None
@@ -178,7 +223,7 @@ class Lookup:
         return edits, text
 
     def _shared_queries(self, normalized: str) -> Iterator[tuple[bool, float, str]]:
-        for key in spelling.nearby(self._txn, self._dbs["near"], normalized):
+        for key in near_queries.nearby(self._txn, self._dbs["near"], normalized):
             value = self._txn.get(key, db=self._dbs["queries"])
             if value is not None:
                 yield False, worth(value)[0], StoredQuery(value).text

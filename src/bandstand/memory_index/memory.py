@@ -14,27 +14,23 @@ import numpy as np
 from bandstand.errors import BandstandError
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.curation import Curation, edits_of
-from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.environment import Environment, items_from, items_under
 from bandstand.memory_index.history import favourites
+from bandstand.memory_index.identity import Meta, secret_of
 from bandstand.memory_index.keys import counter_key, query_key, user_key
-from bandstand.memory_index.like_queries import NONE_LIKE, LikeQueries, like_queries
 from bandstand.memory_index.lookup import Lookup
-from bandstand.memory_index.meta import Meta
 from bandstand.memory_index.personal import PersonalLookup
-from bandstand.memory_index.popular import PopularQueries
-from bandstand.memory_index.publishing import VECTOR_HEADER
-from bandstand.memory_index.relations import Relations, relations
+from bandstand.memory_index.phrase_senses import SenseCounts
+from bandstand.memory_index.query_records import StoredQuery, shared_rows, worth
+from bandstand.memory_index.relations import NONE_LIKE, LikeQueries, Relations, like_queries, relations
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
-from bandstand.memory_index.secret import secret_of
-from bandstand.memory_index.senses import SenseCounts
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.stored import StoredQuery, shared_rows, worth
-from bandstand.memory_index.transaction import items_from, items_under
-from bandstand.memory_index.trend import trending
+from bandstand.memory_index.shared_queries import VECTOR_HEADER, PopularQueries
+from bandstand.memory_index.trends import trending
 from bandstand.types import Ordinals, Scores
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import ReadTransaction
+    from bandstand.memory_index.environment import ReadTransaction
 
 __all__ = ["Memory", "MemoryBatch"]
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from bandstand.memory_index.history import Fans, History, Related
 from bandstand.memory_index.keys import ordinal_key, query_key
-from bandstand.memory_index.publishing import publish, withdraw
-from bandstand.memory_index.record import PENDING, QueryRecord
-from bandstand.memory_index.senses import SenseRecord
+from bandstand.memory_index.phrase_senses import SenseRecord
+from bandstand.memory_index.query_records import PENDING, QueryRecord
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.trend import TrendPage
+from bandstand.memory_index.shared_queries import publish, withdraw
+from bandstand.memory_index.trends import TrendPage
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.transaction import Database, Databases, WriteTransaction
+    from bandstand.memory_index.environment import Database, Databases, WriteTransaction
 
 R = TypeVar("R")
 

@@ -1,37 +1,10 @@
-"""The features of (query, candidate): computed once, while searching, and logged; training never recomputes them.
-
-Two groups, told apart by their names. ``<arm>.<fact>`` says how one retriever held the candidate and is NaN where it
-did not. The others compare query and entity. No feature depends on which *other* retrievers played or how deep they
-went: so `limit_arm` can show a model what a search would have looked like with one of them shallower or left out.
-
-=====================  =============================================================================================
-``<arm>.score``        the retriever's score: as it is for those of `BOUNDED_ARMS`, otherwise divided by that
-                       retriever's own best score of this search, since BM25 and the like grow with the query
-``<arm>.rr``           1 / rank
-``<arm>.<column>``     the further facts of `bandstand.types.ARM_COLUMNS`
-``title_exact``        1 when the query is the title
-``title_prefix``       share of the query that the title begins with, in [0, 1]
-``title_ratio``        1 - edit distance (insertions, deletions) / total length, query against title
-``name_ratio``         the same against "artist title"
-``token_coverage``     token-set ratio against "artist title" in [0, 1]: 1 when one holds all words of the other
-``artist_in_query``    1 when consecutive words of the query are the first artist's name
-``popularity``         in [0, 1]
-``age``                years from release to query, NaN where the year is unknown
-``kind``               index into `bandstand.types.KINDS`, a category
-``slot_match``         share of the attributes, kinds and years asked for that the entity has, see `slot_match`; NaN
-                       where the query asks for none
-``name_match``         probability that the query, or a part of it, names the entity or whose it is
-``query_length``       characters
-``query_words``        words
-=====================  =============================================================================================
-
-Where a corrected text is searched for, the first six are the larger of what the typed and the corrected text give.
-"""
+"""The key under which the catalogue's columns file an artist, worked out from a normalised name."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -41,9 +14,65 @@ from rapidfuzz.distance import Indel, Prefix
 
 from bandstand.catalog.columns import Columns
 from bandstand.errors import BadInput
-from bandstand.ranker.keys import artist_key
-from bandstand.ranker.slots import name_match, slot_match
-from bandstand.types import ARM_COLUMNS, ARMS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores
+from bandstand.types import ARM_COLUMNS, ARMS, KINDS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores, Slot
+from bandstand.understanding.records import NAMED, UNSTATED
+from bandstand.understanding.senses import bounds
+
+
+def artist_key(normalized: str) -> int:
+    """The value of `Columns.artist_key` for an artist of this normalised name: a signed 64-bit BLAKE2b, never 0."""
+    digest = blake2b(normalized.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True) or 1
+
+
+def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
+    """Σ slot confidence · entity confidence / Σ slot confidence, over attributes, kinds and years.
+
+    float32 (m,) in [0, 1]; NaN where the query asks for none of them.
+    """
+    stated = [slot for slot in slots if slot.name not in UNSTATED]
+    asked = sum(slot.confidence for slot in stated)
+    if not asked:
+        return np.full(len(ordinals), np.nan, np.float32)
+    matched = np.zeros(len(ordinals), np.float32)
+    for slot in stated:
+        matched += slot.confidence * _held(slot, ordinals, columns)
+    return matched / np.float32(asked)
+
+
+def name_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
+    """The largest confidence of the slots that name an entity, or the artist whose it is; float32 (m,) in [0, 1]."""
+    named = np.zeros(len(ordinals), np.float32)
+    for slot in slots:
+        if slot.name in NAMED:
+            np.maximum(named, np.float32(slot.confidence) * _named(slot, ordinals, columns), out=named)
+    return named
+
+
+def _named(slot: Slot, ordinals: Ordinals, columns: Columns) -> Mask:
+    """Which entities a name is the name of."""
+    if slot.name == "artist":
+        theirs: Mask = columns.artist_key[ordinals] == artist_key(slot.value)
+        return theirs
+    of_kind: Mask = (columns.kind[ordinals] == KINDS.index(slot.name)) & (columns.titles[ordinals] == slot.value)
+    return of_kind
+
+
+def _held(slot: Slot, ordinals: Ordinals, columns: Columns) -> Scores | Mask:
+    """The confidence with which each entity has what one slot names."""
+    if slot.name == "kind":
+        is_kind: Mask = columns.kind[ordinals] == [*KINDS, slot.value].index(slot.value)
+        return is_kind
+    if slot.name == "year":
+        first, last = bounds(slot.value)
+        inside: Mask = (columns.year[ordinals] >= first) & (columns.year[ordinals] <= last)
+        return inside
+    having, confidences = columns.having(slot.name, slot.value)
+    if not len(having):
+        return np.zeros(len(ordinals), np.float32)
+    nearest = np.minimum(np.searchsorted(having, ordinals), len(having) - 1)
+    return np.where(having[nearest] == ordinals, confidences[nearest], np.float32(0))
+
 
 FEATURES_VERSION = 2
 """Raise it when a feature changes its meaning but not its name: models trained before are then refused."""

@@ -1,16 +1,143 @@
-"""From the union to the head of the ranking: features, scores, duplicates folded, best first."""
+"""From the retrievers' answers to the head of the ranking: union, features, scores, duplicates folded, kinds mixed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.catalog.columns import Columns
-from bandstand.ranker.base import Scorer
+from bandstand.errors import BadInput
 from bandstand.ranker.features import build_features
-from bandstand.ranker.fold import Rows, fold
-from bandstand.types import LOGGED_DEPTH, CandidateSet, Matrix, Ordinals, Query, Scores
+from bandstand.ranker.scorers import Scorer
+from bandstand.types import (
+    ARM_COLUMNS,
+    ARMS,
+    KINDS,
+    LOGGED_DEPTH,
+    Candidates,
+    CandidateSet,
+    Matrix,
+    Ordinals,
+    Query,
+    Scores,
+)
+
+
+def union(candidates: Sequence[Candidates], arms: tuple[str, ...] = ARMS) -> CandidateSet:
+    """Join answers, given in any order, into one `CandidateSet` whose layout depends on ``arms`` alone.
+
+    An arm of ``arms`` without an answer leaves NaN, as does a column of `ARM_COLUMNS` that an answer lacks; columns
+    that are not listed there are left out.
+
+    Raises:
+        BadInput: an answer of a retriever that is not in ``arms``, or two answers of the same one.
+    """
+    _check(candidates, arms)
+    ordinals, rows = np.unique(
+        np.concatenate([np.empty(0, np.int32), *(answer.ordinals for answer in candidates)]), return_inverse=True
+    )
+    ranks, scores = np.full((2, len(ordinals), len(arms)), np.nan, np.float32)
+    facts = {arm: _unknown(arm, len(ordinals)) for arm in arms if arm in ARM_COLUMNS}
+    counting = np.arange(1, 1 + max(map(len, candidates), default=0), dtype=np.float32)
+    start = 0
+    for answer in candidates:
+        own = rows[start : start + len(answer)]
+        start += len(answer)
+        column = arms.index(answer.retriever)
+        ranks[own, column] = counting[: len(answer)]
+        scores[own, column] = answer.scores
+        for row, name in enumerate(ARM_COLUMNS.get(answer.retriever, ())):
+            if name in answer.columns:
+                facts[answer.retriever][row, own] = answer.columns[name]
+    columns = {f"{arm}.{name}": facts[arm][row] for arm in facts for row, name in enumerate(ARM_COLUMNS[arm])}
+    return CandidateSet(arms=arms, ordinals=ordinals, ranks=ranks, scores=scores, columns=columns)
+
+
+def _check(candidates: Sequence[Candidates], arms: tuple[str, ...]) -> None:
+    retrievers = [answer.retriever for answer in candidates]
+    if unknown := set(retrievers).difference(arms):
+        raise BadInput(f"no features for {', '.join(sorted(unknown))}: name every retriever in arms", field="arms")
+    if len(set(retrievers)) != len(retrievers):
+        raise BadInput("a retriever answers a search once: fuse its answers before the union", field="candidates")
+
+
+def _unknown(arm: str, m: int) -> Matrix:
+    return np.full((len(ARM_COLUMNS[arm]), m), np.nan, np.float32)
+
+
+Rows = NDArray[np.intp]
+"""Indices into the rows of a candidate set."""
+
+
+def fold(ordinals: Ordinals, scores: Scores, fold_keys: NDArray[np.int64]) -> Rows:
+    """The indices of the best row of each duplicate group, best first.
+
+    Args:
+        ordinals: int32 (m,), which break ties (the lower one, so the older entity, first).
+        scores: float32 (m,), higher is better; NaN counts as lowest.
+        fold_keys: int64 (m,), equal for rows that are the same recording (`Columns.fold_key` at ``ordinals``).
+
+    Returns:
+        Indices (g,) into the rows, g the number of distinct keys.
+    """
+    order = np.lexsort((ordinals, -scores))
+    _, first = np.unique(fold_keys[order], return_index=True)
+    first.sort()
+    return order[first]
+
+
+Kinds = NDArray[np.int8]
+"""Indices into `bandstand.types.KINDS`."""
+
+_NO_CHANCE = 1e-12
+"""Less likely than this is as good as not: its seat is behind every page."""
+
+
+def kind_likelihoods(scores: Scores, kinds: Kinds) -> NDArray[np.float64]:
+    """How likely each of `KINDS` is what was meant, float64 (len(KINDS),), summing to 1; zeros without candidates.
+
+    P(kind) = Σ exp(s_i) / Σ exp(s_j) over its candidates i and all candidates j: the chance that the best answer is one
+    of them, if scores are log-odds as LambdaMART's are (top-one probability of Plackett & Luce; Cao et al. 2007,
+    "Learning to rank: from pairwise approach to listwise approach"). NaN counts as no chance.
+
+    Args:
+        scores: float32 (n,).
+        kinds: int8 (n,).
+    """
+    return np.bincount(kinds, _chances(scores), minlength=len(KINDS)).astype(np.float64)
+
+
+def mixed_order(scores: Scores, kinds: Kinds) -> Rows:
+    """The order in which ranked candidates mix kinds by likelihood; indices (n,) into rows that are best first.
+
+    Places are seats, and chances of being the best answer are votes. The j-th best of a kind stands where its seat by
+    Sainte-Laguë falls, (2j - 1) / P, where P is the kind's likelihood without its j - 1 better ones, or where its own
+    score puts it, 2p - 1 for the p-th best of all, whichever comes first. So kinds have their share of any beginning of
+    the page (calibration, Steck 2018; proportional seats, Dang & Croft 2012, "Diversity by proportionality"), but one
+    candidate that is surely meant brings nobody else of its kind forward. None loses what the ranker itself gave it.
+    The first candidate keeps its place, the order within a kind stays, and it does not matter how long the page is.
+    """
+    by_kind = np.argsort(kinds, kind="stable")
+    grouped = kinds[by_kind]
+    first, last = np.searchsorted(grouped, grouped), np.searchsorted(grouped, grouped, side="right")
+    votes = np.concatenate([[0.0], np.cumsum(_chances(scores)[by_kind])])
+    left = np.maximum(votes[last] - votes[:-1], _NO_CHANCE)
+    seats = np.empty(len(kinds))
+    seats[by_kind] = (2 * (np.arange(len(kinds)) - first) + 1) / left
+    return np.argsort(np.minimum(seats, 2 * np.arange(len(kinds)) + 1), kind="stable")
+
+
+def _chances(scores: Scores) -> NDArray[np.float64]:
+    """P(the best answer) of each candidate, float64 (n,); all 0 where no score is known."""
+    known = ~np.isnan(scores)
+    if not known.any():
+        return np.zeros(len(scores))
+    odds = np.where(known, np.exp(scores.astype(np.float64) - float(scores[known].max())), 0.0)
+    chances: NDArray[np.float64] = odds / odds.sum()
+    return chances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput, ModelError
-from bandstand.models import ModelCard
+from bandstand.models.registry import ModelCard
 from bandstand.ranker.features import CATEGORICAL_FEATURES, feature_hash
 from bandstand.ranker.metrics import mean, mrr_at, ndcg_at
-from bandstand.ranker.model import MODEL_FILE
+from bandstand.ranker.scorers import MODEL_FILE
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 
 if TYPE_CHECKING:

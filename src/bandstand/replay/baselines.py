@@ -13,9 +13,9 @@ from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.catalog.columns import Columns
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput
-from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import arm_columns, brought
-from bandstand.ranker.fold import fold
+from bandstand.ranker.page import fold
+from bandstand.ranker.scorers import Scorer
 from bandstand.replay.contestants import STATIC_SETS
 from bandstand.retrievers.fusion import rrf
 from bandstand.types import ARMS, LOGGED_DEPTH, Candidates, Matrix, Ordinals, Scores

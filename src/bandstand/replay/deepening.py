@@ -9,7 +9,7 @@ import numpy as np
 
 from bandstand.catalog.columns import Columns
 from bandstand.engine.search import Answer
-from bandstand.ranker.fold import Rows, fold
+from bandstand.ranker.page import Rows, fold
 from bandstand.types import LOGGED_DEPTH, Impression, Ordinals
 
 HEAD, SAMPLED = 60, 100

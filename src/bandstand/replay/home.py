@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
 from bandstand.engine.runner import InlineRunner, Runner
-from bandstand.home import Home
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
-from bandstand.storage import Storage
 
 
 class ReplayHome(Home):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from bandstand.durable import write_file
+from bandstand.files import write_file
 from bandstand.replay.baselines import Baseline
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import Contestant

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 
 from bandstand.dask_workers import DaskWorkers
-from bandstand.durable import write_file
 from bandstand.errors import BadInput, Conflict, StorageError
+from bandstand.files import write_file
 from bandstand.replay.baselines import baseline, static_baselines
 from bandstand.replay.part import Ended, Part, Told, Watching
 from bandstand.replay.settings import HIDDEN, ReplaySettings

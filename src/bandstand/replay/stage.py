@@ -13,24 +13,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bandstand.app.learning import Workshop
+from bandstand.app.storage import Paths, Storage, open_encoder
+from bandstand.app.training import generator_of, judged, new_abstention, renew_generator, renew_reward
 from bandstand.catalog.readers.base import Rejected
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.joined import Joined
-from bandstand.feedback.rate import RateGuard, actor_of
-from bandstand.generating import generator_of, renew_generator
-from bandstand.learner.lesson import Curriculum
-from bandstand.learner.selfplay import SelfPlay
+from bandstand.feedback.rewards import RateGuard, actor_of
+from bandstand.learner.selfplay import Curriculum, SelfPlay
 from bandstand.learner.train_ranker import TrainingReport, train_ranker
 from bandstand.ranker.train import TrainSettings
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.home import HomeFactory, ReplayHome
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
-from bandstand.rewarding import judged, renew_reward
 from bandstand.settings import Settings
-from bandstand.storage import Paths, Storage, open_encoder
-from bandstand.training import new_abstention
 from bandstand.types import Entity, Event, Impression
-from bandstand.workshop import Workshop
 
 _AT_ONCE = int(RateGuard().burst) // 2
 

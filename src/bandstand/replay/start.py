@@ -12,8 +12,8 @@ from pathlib import Path
 import orjson
 
 from bandstand.catalog.readers.base import Rejected
-from bandstand.durable import write_file
 from bandstand.errors import BadInput
+from bandstand.files import write_file
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import contestant
 from bandstand.replay.player import Player, Position

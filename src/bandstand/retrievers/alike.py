@@ -15,7 +15,7 @@ class AlikeRetriever:
     """The shared memories of queries with answers in common with this one; it needs no encoder.
 
     score(e) = Σ_q sqrt(likeness(query, q)) · memory(q, e) over the like queries q. Likeness is the cosine of
-    `bandstand.memory_index.like_queries`; its root, since cosines of answers are smaller numbers than the ranker meets
+    `bandstand.memory_index.relations`; its root, since cosines of answers are smaller numbers than the ranker meets
     as those of meanings. ``likeness`` is the largest over the queries that led to e, ``clicks`` their clicks on it.
     """
 

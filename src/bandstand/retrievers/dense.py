@@ -6,10 +6,9 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.retrievers.base import finish, permitted
-from bandstand.retrievers.cancellation import check
-from bandstand.retrievers.dense_index import DenseIndex
+from bandstand.retrievers.base import check, finish, permitted
 from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.types import Candidates, Query
 
 _DECIMALS = 6

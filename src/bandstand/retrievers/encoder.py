@@ -1,24 +1,254 @@
-"""Texts to vectors: the interface, and all-MiniLM-L6-v2 run by ONNX Runtime from an exported folder."""
+"""Texts to vectors: the interface, MiniLM by ONNX Runtime, hashed n-grams; cached, and in micro-batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.errors import ModelError
-from bandstand.retrievers.encoder_manifest import MODEL_FILE, TOKENIZER_FILE, EncoderManifest
-from bandstand.retrievers.micro_batch import MicroBatch
-from bandstand.retrievers.query_cache import QueryCache
+from bandstand.errors import Cancelled, ModelError
+from bandstand.retrievers.base import check, current
 from bandstand.types import Matrix, Scores
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
+
+
+AT_MOST = 16
+"""Texts of one run; those beyond make the next."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A text, and where its row will be."""
+
+    text: str
+    answer: Future[Scores] = field(default_factory=Future)
+
+
+class MicroBatch:
+    """Flat combining (Hendler, Incze, Shavit & Tzafrir 2010): whoever finds a lane free works for all who wait.
+
+    There is no timer and no thread of its own: a call that meets nobody runs at once, alone. ``lanes`` is how many runs
+    go side by side. A call that is called off while it waits is taken out, and its text is never run.
+    """
+
+    def __init__(self, run: Callable[[Sequence[str]], Matrix], *, lanes: int = 1) -> None:
+        self._run = run
+        self._free = lanes
+        self._changed = threading.Condition()
+        self._waiting: list[_Call] = []
+
+    def __call__(self, text: str) -> Scores:
+        """One text's row of what ``run`` gives for a batch that holds it; raises what ``run`` raises.
+
+        Raises:
+            Cancelled: called off before it was run.
+        """
+        call = _Call(text)
+        with self._changed:
+            self._waiting.append(call)
+        if (cancellation := current()) is not None:
+            cancellation.on_cancel(lambda: self._take_out(call))
+        while batch := self._led_by(call):
+            self._answer(batch)
+        return call.answer.result()
+
+    def _led_by(self, call: _Call) -> list[_Call]:
+        """Wait for the call's answer, or for a lane while nobody has taken it; the batch to run, none when answered."""
+        with self._changed:
+            self._changed.wait_for(lambda: call.answer.done() or (self._free > 0 and call in self._waiting))
+            if call.answer.done():
+                return []
+            self._free -= 1
+            batch, self._waiting = self._waiting[:AT_MOST], self._waiting[AT_MOST:]
+            return batch
+
+    def _answer(self, batch: Sequence[_Call]) -> None:
+        try:
+            rows = self._run([call.text for call in batch])
+            for call, row in zip(batch, rows, strict=True):
+                call.answer.set_result(row.copy())  # a view would keep the whole batch in memory
+        except BaseException as error:
+            for call in batch:
+                call.answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+    def _take_out(self, call: _Call) -> None:
+        with self._changed:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                call.answer.set_exception(Cancelled("called off before it was encoded"))
+                self._changed.notify_all()
+
+
+class QueryCache:
+    """The last ``size`` texts' vectors, least recently used first to go; safe for threads.
+
+    Two retrievers that embed the same query side by side share one computation. A failed one is not kept.
+    """
+
+    def __init__(self, compute: Callable[[str], Scores], size: int) -> None:
+        self._compute = compute
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, Future[Scores]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, text: str) -> Scores:
+        """Return the vector of a text as a read-only array; raises what ``compute`` raises."""
+        while True:
+            with self._lock:
+                entry = self._entries.get(text)
+                if entry is not None:
+                    self._entries.move_to_end(text)
+                else:
+                    mine = self._entries[text] = Future()
+                    while len(self._entries) > self._size:
+                        self._entries.popitem(last=False)
+            if entry is None:
+                return self._fill(text, mine)
+            try:
+                return entry.result()
+            except Cancelled:
+                check()  # whoever computed it was called off; unless this call was too, it is computed again
+
+    def _fill(self, text: str, entry: Future[Scores]) -> Scores:
+        try:
+            vector = self._compute(text)
+        except BaseException as error:
+            with self._lock:
+                if self._entries.get(text) is entry:
+                    del self._entries[text]
+            entry.set_exception(error)
+            raise
+        vector.setflags(write=False)
+        entry.set_result(vector)
+        return vector
+
+
+_SIZES = (2, 3, 4)
+
+
+class HashingEncoder:
+    """Signed feature hashing of the character n-grams (2 to 4) of each word; safe for threads, needs no files.
+
+    It knows spelling, not meaning: "happy songs" is near "happy song" and far from "joyful music". v[h(g) mod dim] +=
+    sign(g) for every n-gram g, then length 1 (Weinberger et al. 2009, "Feature hashing for large scale multitask
+    learning"). A text whose n-grams cancel out, or that has none, is the first unit vector.
+    """
+
+    def __init__(self, dim: int = 64, *, cache_size: int = 4096) -> None:
+        self.dim = dim
+        self.fingerprint = f"hashing/{dim}"
+        self._cache = QueryCache(self._encode_one, cache_size)
+
+    def encode_query(self, text: str) -> Scores:
+        """Return float32 (dim,) of length 1, the same as `encode` gives."""
+        return self._cache.get(text)
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """Return float32 (n, dim), rows of length 1."""
+        return np.stack([self._encode_one(text) for text in texts]) if texts else np.empty((0, self.dim), np.float32)
+
+    def _encode_one(self, text: str) -> Scores:
+        padded = [f"<{word}>" for word in text.casefold().split()]
+        grams = [word[i : i + size] for word in padded for size in _SIZES for i in range(len(word) - size + 1)]
+        hashes = np.fromiter((crc32(gram.encode("utf-8", "replace")) for gram in grams), np.uint32, len(grams))
+        signs = 1.0 - 2.0 * (hashes >> 31)
+        counts = np.bincount(hashes % self.dim, weights=signs, minlength=self.dim)
+        if not counts.any():
+            counts[0] = 1.0
+        vector: Scores = (counts / np.linalg.norm(counts)).astype(np.float32)
+        return vector
+
+
+Precision = Literal["int8", "fp32"]
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+MANIFEST_FILE = "manifest.json"
+
+_FORMAT = 1
+_REMEDY = "Run `bandstand index` to export the encoder."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderManifest:
+    """What an exported encoder is, and how it was checked.
+
+    ``cosine_mean`` and ``cosine_min`` compare it with the original over ``probes`` texts. The hashes are SHA-256
+    of the original weights and of the two exported files.
+    """
+
+    model: str
+    precision: Precision
+    dim: int
+    opset: int
+    probes: int
+    cosine_mean: float
+    cosine_min: float
+    source_sha256: str
+    model_sha256: str
+    tokenizer_sha256: str
+    format: int = _FORMAT
+
+    @property
+    def fingerprint(self) -> str:
+        """Model, precision and weights: what a vector depends on."""
+        return f"{self.model}/{self.precision}/{self.source_sha256[:12]}"
+
+    @classmethod
+    def read(cls, folder: Path) -> EncoderManifest:
+        """Read the manifest of a folder, or raise `ModelError` with the remedy."""
+        try:
+            manifest = cls(**json.loads((folder / MANIFEST_FILE).read_text("utf-8")))
+        except FileNotFoundError as error:
+            raise ModelError(f"{folder} holds no encoder. {_REMEDY}") from error
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{folder / MANIFEST_FILE} cannot be read: {error}. {_REMEDY}") from error
+        if manifest.format != _FORMAT:
+            raise ModelError(f"{folder} holds an encoder of format {manifest.format}, not {_FORMAT}. {_REMEDY}")
+        return manifest
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a folder."""
+        (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+
+    def verify(self, folder: Path) -> None:
+        """Compare the files with their hashes, and raise `ModelError` when one is not what was exported."""
+        for name, expected in ((MODEL_FILE, self.model_sha256), (TOKENIZER_FILE, self.tokenizer_sha256)):
+            try:
+                found = sha256(folder / name)
+            except OSError as error:
+                raise ModelError(f"{folder / name} cannot be read: {error}. {_REMEDY}") from error
+            if found != expected:
+                raise ModelError(f"{folder / name} is not the file that was exported: it is damaged. {_REMEDY}")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal; raises OSError."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
 
 QUERY_TOKENS = 64
 DOCUMENT_TOKENS = 128

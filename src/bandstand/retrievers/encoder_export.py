@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandstand.errors import MissingDependency, ModelError, StorageError
-from bandstand.retrievers.encoder import OnnxEncoder
-from bandstand.retrievers.encoder_manifest import MODEL_FILE, TOKENIZER_FILE, EncoderManifest, Precision, sha256
+from bandstand.retrievers.encoder import MODEL_FILE, TOKENIZER_FILE, EncoderManifest, OnnxEncoder, Precision, sha256
 from bandstand.types import Matrix
 
 if TYPE_CHECKING:

@@ -12,9 +12,17 @@ import numpy as np
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import terms
 from bandstand.retrievers.base import finish, permitted
-from bandstand.retrievers.text_document import ALBUM, ALIASES, ARTISTS, ATTRIBUTES, EXACT, KIND, TITLE
-from bandstand.retrievers.text_index import TextIndex
-from bandstand.retrievers.text_search import TextSearcher
+from bandstand.retrievers.text_index import (
+    ALBUM,
+    ALIASES,
+    ARTISTS,
+    ATTRIBUTES,
+    EXACT,
+    KIND,
+    TITLE,
+    TextIndex,
+    TextSearcher,
+)
 from bandstand.types import Candidates, Query
 
 _BOOSTS = MappingProxyType({TITLE: 1.0, ARTISTS: 1.0, ALIASES: 0.8, ALBUM: 0.5, ATTRIBUTES: 0.6, KIND: 0.3})

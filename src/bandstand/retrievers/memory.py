@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.memory_index.curated import curated
+from bandstand.memory_index.lookup import curated
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import finish, permitted

@@ -10,11 +10,10 @@ from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
-from bandstand.retrievers.base import finish, permitted
-from bandstand.retrievers.cancellation import check
-from bandstand.retrievers.dense_index import DenseIndex
+from bandstand.retrievers.base import check, finish, permitted
 from bandstand.retrievers.encoder import Encoder
-from bandstand.retrievers.vectors import VectorBatch
+from bandstand.retrievers.vector_index import DenseIndex
+from bandstand.retrievers.vector_store import VectorBatch
 from bandstand.types import Candidates, Query
 
 

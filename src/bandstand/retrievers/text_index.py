@@ -1,18 +1,219 @@
-"""The text index on disk that the lexical and the trigram retriever share: one writer, any number of readers."""
+"""The text index of the lexical and the trigram retriever: documents, one writer, any number of readers, searches."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from bandstand.catalog.store import Change
-from bandstand.errors import Conflict, StorageError, Unavailable
-from bandstand.retrievers.text_document import FORMAT, MARKER, ORDINAL, SEQ, TERMS, document, schema
-from bandstand.retrievers.text_search import TextSearcher
+from bandstand.catalog.text import fold_title, index_terms, normalize, trigrams
+from bandstand.errors import Conflict, RetrievalError, StorageError, Unavailable
+from bandstand.retrievers.base import inside
+from bandstand.types import Entity, Kind, Mask, Ordinals, Scores
+
+TITLE, ARTISTS, ALBUM, ALIASES, ATTRIBUTES = "title", "artists", "album", "aliases", "attributes"
+WORD_FIELDS = (TITLE, ARTISTS, ALBUM, ALIASES, ATTRIBUTES)
+KIND, EXACT, GRAMS, ALIAS_GRAMS = "kind", "exact", "grams", "alias_grams"
+ORDINAL, MARKER, FORMAT, SEQ = "ordinal", "marker", "format", "seq"
+
+TERMS = "terms"
+"""The tokenizer of fields that are fed terms joined by spaces; normalised terms hold no white space themselves."""
+
+
+def schema() -> Any:  # noqa: ANN401 - tantivy has no types of its own
+    """The index's schema. Raise `text_index.FORMAT_VERSION` with every change here or in the analysis."""
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    for name in WORD_FIELDS:
+        builder.add_text_field(name, tokenizer_name=TERMS, index_option="freq")
+    for name in (GRAMS, ALIAS_GRAMS):
+        builder.add_text_field(name, tokenizer_name=TERMS, index_option="basic")
+    for name in (KIND, EXACT, MARKER):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    # Signed, because deleting by term reads a Python int as signed: from an unsigned field it would delete nothing.
+    builder.add_integer_field(ORDINAL, indexed=True, fast=True)
+    builder.add_unsigned_field(FORMAT, stored=True)
+    builder.add_unsigned_field(SEQ, stored=True)
+    return builder.build()
+
+
+def document(ordinal: int, entity: Entity) -> Any:  # noqa: ANN401
+    """The document of an entity."""
+    import tantivy
+
+    found = tantivy.Document()
+    found.add_integer(ORDINAL, ordinal)
+    for name, text in field_texts(entity):
+        found.add_text(name, text)
+    return found
+
+
+def field_texts(entity: Entity) -> Iterator[tuple[str, str]]:
+    """Every text of an entity's document with its field; a field may come several times.
+
+    Terms are joined by spaces, but for `KIND` and `EXACT`, whose texts are terms as they are.
+    """
+    title, aliases = normalize(entity.title), [normalize(alias) for alias in entity.aliases]
+    yield KIND, entity.kind
+    yield TITLE, " ".join(index_terms(entity.title))
+    for name, texts in _shared(entity):
+        for text in texts:
+            yield name, _terms(text)
+    yield GRAMS, " ".join(grams(" ".join((title, *map(_normalized, entity.artists), *aliases))))
+    if aliases:
+        yield ALIAS_GRAMS, " ".join(grams(" ".join(aliases)))
+    for name in _exact_names(entity.artists, {title, fold_title(entity.title), *aliases}):
+        yield EXACT, name
+
+
+def _shared(entity: Entity) -> Iterator[tuple[str, Iterable[str]]]:
+    """The fields whose values many entities have in common."""
+    yield ARTISTS, entity.artists
+    yield ALBUM, (entity.album,) if entity.album else ()
+    yield ALIASES, entity.aliases
+    yield ATTRIBUTES, (attribute.value for attribute in entity.attributes)
+
+
+def _exact_names(artists: Sequence[str], titles: set[str]) -> set[str]:
+    """Every normalised text that names an entity completely: its titles, alone and on either side of its artists."""
+    credited = {_normalized(artist) for artist in (*artists[:1], " ".join(artists)) if artist}
+    both = {name for title in titles for credit in credited for name in (f"{credit} {title}", f"{title} {credit}")}
+    return titles | both
+
+
+@lru_cache(maxsize=65_536)
+def _normalized(text: str) -> str:
+    return normalize(text)
+
+
+@lru_cache(maxsize=65_536)
+def _terms(text: str) -> str:
+    """Terms, joined, of a text that many entities share: an artist, an album, an attribute's value."""
+    return " ".join(index_terms(text))
+
+
+def grams(normalized: str) -> list[str]:
+    """The distinct trigrams of a normalised text's words, their padding spaces written as underscores."""
+    return list(dict.fromkeys(chain.from_iterable(map(_word_grams, normalized.split()))))
+
+
+@lru_cache(maxsize=65_536)
+def _word_grams(word: str) -> tuple[str, ...]:
+    return tuple(gram.replace(" ", "_") for gram in trigrams(word))
+
+
+PUSHED_DOWN = 4_096
+"""A mask that allows no more entities than this becomes part of the query; above it hits are filtered afterwards."""
+
+CONSIDERED = 512
+"""How many terms of a query are looked up: a pasted page of text is no reason to look up more."""
+
+FARTHEST = 65_536
+"""How many hits are looked at, at most, to find allowed ones."""
+
+TIES = 4
+"""One more hit for each so many is looked at from the beginning, which is usually where the last one's ties end."""
+
+
+class TextSearcher:
+    """One state of the text index; several threads may use it. Methods raise RetrievalError only."""
+
+    def __init__(self, searcher: Any, schema: Any) -> None:  # noqa: ANN401 - tantivy has no types of its own
+        self._searcher = searcher
+        self._schema = schema
+
+    def state(self, name: str) -> dict[str, list[int]]:
+        """The stored fields of a marker document, empty when there is none."""
+        hits = self._search(self.term(MARKER, name), 1)
+        return dict(self._searcher.doc(hits[0][1]).to_dict()) if hits else {}
+
+    def doc_freq(self, field: str, term: str) -> int:
+        """How many documents hold the term; deleted ones count until their segment is merged."""
+        return int(self._searcher.doc_freq(field, term))
+
+    def rarest(self, fields: Sequence[str], terms: Iterable[str], limit: int) -> list[tuple[str, tuple[str, ...]]]:
+        """The terms that some field holds, each with those fields.
+
+        At most ``limit`` of them, the rarest of the first `CONSIDERED`, in the given order: so that the same terms
+        make the same sums of scores.
+        """
+        known: list[tuple[int, int, str, tuple[str, ...]]] = []
+        for position, term in enumerate(islice(terms, CONSIDERED)):
+            counts = [(field, self.doc_freq(field, term)) for field in fields]
+            holding = tuple(field for field, count in counts if count)
+            if holding:
+                known.append((sum(count for _, count in counts), position, term, holding))
+        kept = sorted(sorted(known)[:limit], key=lambda entry: entry[1])
+        return [(term, holding) for _, _, term, holding in kept]
+
+    def term(self, field: str, text: str, boost: float = 1.0) -> Any:  # noqa: ANN401
+        """The query for one term of one field."""
+        import tantivy
+
+        query = tantivy.Query.term_query(self._schema, field, text, "freq")
+        return query if boost == 1.0 else tantivy.Query.boost_query(query, float(boost))
+
+    def any_of(self, parts: Sequence[Any]) -> Any:  # noqa: ANN401
+        """The query that one part or more must match, scored by their sum."""
+        import tantivy
+
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, part) for part in parts])
+
+    def best_of(self, parts: Sequence[Any], spread: float) -> Any:  # noqa: ANN401
+        """The query scored by its best part, plus ``spread`` times the others."""
+        import tantivy
+
+        return tantivy.Query.disjunction_max_query(list(parts), float(spread))
+
+    def head(self, query: Any, *, kinds: Sequence[Kind], mask: Mask, size: int) -> tuple[Ordinals, Scores]:  # noqa: ANN401
+        """The ``size`` best hits inside ``mask``, best first, ties by ordinal.
+
+        Fewer when no more than that match, or when fewer lie among the first `FARTHEST` hits. The index gives ties in
+        the order of its segments, which depends on when they were merged: so those of the last hit are all looked at.
+        """
+        query = self._narrowed(query, kinds, mask)
+        limit = size + size // TIES
+        while True:
+            hits = self._search(query, limit)
+            scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
+            ordinals = np.array(self._searcher.fast_field_values(ORDINAL, [at for _, at in hits]), np.int32)
+            kept = np.flatnonzero(inside(ordinals, mask))
+            enough = len(kept) >= size > 0 and scores[kept[size - 1]] > scores[-1]
+            if enough or len(hits) < limit or limit >= FARTHEST:
+                best = kept[np.lexsort((ordinals[kept], -scores[kept]))[:size]]
+                return ordinals[best], scores[best]
+            limit *= 2 if len(kept) >= size else 4
+
+    def _narrowed(self, query: Any, kinds: Sequence[Kind], mask: Mask) -> Any:  # noqa: ANN401
+        """The query, with as much of the condition as the index can check by itself; scores stay as they are."""
+        import tantivy
+
+        conditions = []
+        if kinds:
+            conditions.append(tantivy.Query.term_set_query(self._schema, KIND, list(kinds)))
+        if np.count_nonzero(mask) <= PUSHED_DOWN < len(mask):
+            conditions.append(tantivy.Query.term_set_query(self._schema, ORDINAL, np.flatnonzero(mask).tolist()))
+        if not conditions:
+            return query
+        must = tantivy.Occur.Must
+        silent = [(must, tantivy.Query.const_score_query(condition, 0.0)) for condition in conditions]
+        return tantivy.Query.boolean_query([(must, query), *silent])
+
+    def _search(self, query: Any, limit: int) -> list[tuple[float, Any]]:  # noqa: ANN401
+        try:
+            return list(self._searcher.search(query, limit, count=False).hits)
+        except (ValueError, OSError) as error:
+            raise RetrievalError(f"the text index cannot be searched: {error}") from error
+
 
 FORMAT_VERSION = 2
 """Of the schema and of the analysis. An index of another version is built anew from the catalogue."""

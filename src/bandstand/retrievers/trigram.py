@@ -13,9 +13,7 @@ from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import normalize, romanize
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.base import finish, permitted
-from bandstand.retrievers.text_document import ALIAS_GRAMS, GRAMS, grams
-from bandstand.retrievers.text_index import TextIndex
-from bandstand.retrievers.text_search import TextSearcher
+from bandstand.retrievers.text_index import ALIAS_GRAMS, GRAMS, TextIndex, TextSearcher, grams
 from bandstand.types import Candidates, Mask, Ordinals, Query, Scores
 
 PREFIX_WEIGHT = 0.9

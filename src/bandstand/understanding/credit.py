@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bandstand.catalog.builder import attribute_key
+from bandstand.catalog.columns import attribute_key
 from bandstand.catalog.text import normalize
 from bandstand.types import Entity, Slot
-from bandstand.understanding.evidence import SenseKey
-from bandstand.understanding.naming import words
-from bandstand.understanding.periods import bounds
+from bandstand.understanding.lexicon import words_of
 from bandstand.understanding.records import NAMED, TEXT
+from bandstand.understanding.senses import SenseKey, bounds
 
 LOOSE = 0.3
 """How well a loose word explains a click on something that has it in its names: any sense of a name does so too."""
@@ -59,4 +58,4 @@ def _stated(slot: Slot, entity: Entity) -> float:
 
 def _holds(text: str, entity: Entity) -> bool:
     """Whether all words of a text are in an entity's names."""
-    return set(text.split()) <= words(entity).keys()
+    return set(text.split()) <= words_of(entity).keys()

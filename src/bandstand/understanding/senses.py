@@ -2,19 +2,238 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from itertools import islice, product
+from math import exp
+from typing import NamedTuple, Protocol
 
-from bandstand.catalog.columns import Columns
+import numpy as np
+
+from bandstand.catalog.columns import AttributeKey, Columns, Posting
+from bandstand.catalog.text import romanize
 from bandstand.errors import BandstandError
 from bandstand.types import KINDS, Kind, Slot
-from bandstand.understanding.evidence import SenseEvidence, SenseKey, posterior
-from bandstand.understanding.lexicon import ARTIST, Lexicon, Meaning
-from bandstand.understanding.periods import period
-from bandstand.understanding.priors import Priors, mass
+from bandstand.understanding.lexicon import ARTIST, LONGEST, OTHER_SCRIPT, Lexicon, Meaning
 from bandstand.understanding.records import TEXT, Sense
 from bandstand.understanding.synonyms import EQUAL, Synonyms
-from bandstand.understanding.variants import SpanVariant, span_variants, word_variants
+from bandstand.understanding.vocabulary import Vocabulary
+
+SLIP = 0.02
+"""P(one slip of the keyboard), per word."""
+
+NEAR = 3
+"""Near words of a misspelt one that are considered."""
+
+RARE, MUCH = 0.5, 40.0
+"""A known word of less weight than `RARE` may be a slip for one that is `MUCH` times as common."""
+
+_SPELT = 4
+"""Forms of one span that are looked up."""
+
+_SPLIT_UP_TO = 24
+
+
+class Variant(NamedTuple):
+    """A form of a word or of a span of words: its text, the edits made, and P(typed | this form was meant)."""
+
+    text: str
+    edits: int
+    factor: float
+
+
+class SpanVariant(NamedTuple):
+    """A form of the words ``start`` to ``end``."""
+
+    start: int
+    end: int
+    form: Variant
+
+
+def word_variants(word: str, vocabulary: Vocabulary) -> list[Variant]:
+    """The word itself first, then what it may stand for."""
+    typed, weight = Variant(word, 0, 1.0), vocabulary.weight(word)
+    found = [typed]
+    if not word.isascii() and not weight:
+        found.append(Variant(romanize(word), 0, OTHER_SCRIPT))
+    if weight < RARE:
+        near = [other for other in vocabulary.near(word) if other.weight > MUCH * weight]
+        mass = sum(other.weight for other in near) or 1.0
+        found += [
+            Variant(other.word, other.edits, SLIP**other.edits * (other.weight / mass) ** 0.5) for other in near[:NEAR]
+        ]
+    return found
+
+
+def span_variants(
+    words: Sequence[str], forms: Sequence[Sequence[Variant]], known: Sequence[bool]
+) -> Iterator[SpanVariant]:
+    """The forms of every span of up to `LONGEST` words."""
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
+            for chosen in islice(product(*forms[start:end]), _SPELT):
+                yield SpanVariant(start, end, _together(chosen))
+        if start + 1 < len(words) and not (known[start] and known[start + 1]):
+            yield SpanVariant(start, start + 2, Variant(words[start] + words[start + 1], 1, SLIP))
+        if not known[start]:
+            yield from (SpanVariant(start, start + 1, form) for form in _splits(words[start]))
+
+
+def _together(chosen: Sequence[Variant]) -> Variant:
+    factor, edits = 1.0, 0
+    for form in chosen:
+        factor, edits = factor * form.factor, edits + form.edits
+    return Variant(" ".join([form.text for form in chosen]), edits, factor)
+
+
+def _splits(word: str) -> Iterator[Variant]:
+    least = 2 if word.isascii() else 1  # a syllable or an ideograph is a word
+    if 3 * least <= len(word) <= _SPLIT_UP_TO and not any(map(str.isdigit, word)):
+        for place in range(least, len(word) - least + 1):
+            yield Variant(f"{word[:place]} {word[place:]}", 1, SLIP)
+
+
+_DECADE = re.compile(r"((?:19|20)?)(\d)0s")
+_YEAR = re.compile(r"19[0-9]\d|20[0-3]\d")
+LIKELY, POSSIBLE = 1.0, 0.6
+"""A decade is hardly anything else, a bare year may be a title ("1999")."""
+
+
+def period(word: str) -> Slot | None:
+    """The years that a word names, ``Slot("year", "1984")`` or, inclusive, ``Slot("year", "1980-1989")``."""
+    if not word.isascii() or not word[:1].isdigit():
+        return None
+    if match := _DECADE.fullmatch(word):
+        century = int(match[1] or (20 if int(match[2]) < 3 else 19))
+        first = century * 100 + int(match[2]) * 10
+        return Slot("year", f"{first}-{first + 9}", LIKELY)
+    return Slot("year", word, POSSIBLE) if _YEAR.fullmatch(word) else None
+
+
+def bounds(value: str) -> tuple[int, int]:
+    """First and last year, inclusive, of a ``year`` slot's value."""
+    first, _, last = value.partition("-")
+    return int(first), int(last or first)
+
+
+SLOTS: Mapping[str, float] = {
+    "track": 0.35,
+    "artist": 0.25,
+    "album": 0.05,
+    "playlist": 0.02,
+    "station": 0.02,
+    "podcast": 0.02,
+    "genre": 0.06,
+    "mood": 0.05,
+    "kind": 0.05,
+    "year": 0.04,
+    "version": 0.03,
+    "intent": 0.03,
+    "language": 0.02,
+    TEXT: 0.1,
+}
+"""P(slot) of a span: round numbers, not fitted; clicks correct them phrase by phrase."""
+
+OTHER_SLOT = 0.01
+
+_STEEP = 6.0
+"""Queries grow with popularity like exp(6 p): the most popular is asked for 400 times as often as the least."""
+
+_CLOSED = {"kind": 1 / 6, "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
+
+
+def mass(popularity: float) -> float:
+    """How often an entity is asked for, relative to others of its kind."""
+    return exp(_STEEP * popularity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priors:
+    """P(slot) · P(value | slot) for one state of the catalogue."""
+
+    kinds: Sequence[float] = (1.0,) * len(KINDS)
+    attributes: Mapping[str, int] = field(default_factory=dict)
+    words: float = 1.0
+
+    @classmethod
+    def of(cls, columns: Columns, *, artists: Sequence[float], words: float) -> Priors:
+        """Add up the catalogue: ``artists`` are their popularities, ``words`` the weight of all words."""
+        masses = np.exp(_STEEP * columns.popularity[columns.live].astype(np.float64))
+        kinds = np.bincount(columns.kind[columns.live], masses, len(KINDS))
+        kinds[KINDS.index("artist")] = np.exp(_STEEP * np.asarray(artists, np.float64)).sum()
+        return cls(kinds=np.maximum(kinds, 1.0).tolist(), attributes=_sizes(columns.postings), words=max(words, 1.0))
+
+    def entity(self, kind: int, masses: float) -> float:
+        """Of entities of a kind, given their summed `mass`."""
+        return SLOTS[KINDS[kind]] * min(masses / self.kinds[kind], 1.0)
+
+    def attribute(self, name: str, count: int) -> float:
+        """Of an attribute value that ``count`` entities have."""
+        return SLOTS.get(name, OTHER_SLOT) * count / max(self.attributes.get(name, count), 1)
+
+    def closed(self, name: str) -> float:
+        """Of a value of a slot with a few fixed ones."""
+        return SLOTS[name] * _CLOSED[name]
+
+    def word(self, weight: float) -> float:
+        """Of a loose word of some weight; one that is unknown has a little."""
+        return SLOTS[TEXT] * (weight + 0.05) / self.words
+
+
+def _sizes(postings: Mapping[AttributeKey, Posting]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for (name, _), posting in postings.items():
+        sizes[name] = sizes.get(name, 0) + len(posting.ordinals)
+    return sizes
+
+
+SenseKey = tuple[str, str]
+"""(slot, value)."""
+
+STRENGTH = 5.0
+"""How many clicks the catalogue's own opinion of a phrase is worth."""
+
+
+class SenseEvidence(Protocol):
+    """Where click counts come from: the platform's memory, or `NoClicks`."""
+
+    @property
+    def version(self) -> int:
+        """Changes whenever counts may have changed."""
+        ...
+
+    def counts(self, asked: Mapping[str, Sequence[SenseKey]]) -> Mapping[str, Sequence[float]]:
+        """Clicks that support each asked sense of a phrase, aligned; phrases without any may be left out."""
+        ...
+
+
+class NoClicks:
+    """Nobody has clicked yet."""
+
+    version = 0
+
+    def counts(self, asked: Mapping[str, Sequence[SenseKey]]) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+        """See `SenseEvidence`."""
+        return {}
+
+
+def posterior(joint: Sequence[float], counts: Sequence[float]) -> list[float]:
+    """Prior · likelihood of a phrase's senses, after clicks.
+
+    M (κ j_i / M + c_i) / (κ + Σ c) with M = Σ j and κ = `STRENGTH`: the mean of a Dirichlet posterior over the
+    phrase's senses, scaled so that their sum stays what it was; ``joint`` itself without clicks.
+
+    Args:
+        joint: j, prior · likelihood of each sense, > 0.
+        counts: c, clicks that support each sense, >= 0.
+    """
+    clicks, whole = sum(counts), sum(joint)
+    if not clicks:
+        return list(joint)
+    pairs = zip(joint, counts, strict=True)
+    return [whole * (STRENGTH * j / whole + c) / (STRENGTH + clicks) for j, c in pairs]
+
 
 KEPT = 6
 """Senses of one span that go on, the likeliest."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bandstand.types import Correction
 from bandstand.understanding.lexicon import Lexicon
-from bandstand.understanding.variants import MUCH, RARE, SLIP
+from bandstand.understanding.senses import MUCH, RARE, SLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

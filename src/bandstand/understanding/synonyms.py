@@ -12,7 +12,7 @@ from pathlib import Path
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import Slot
-from bandstand.understanding.naming import LONGEST
+from bandstand.understanding.lexicon import LONGEST
 
 MAX_LINES = 100_000
 EQUAL = 0.9

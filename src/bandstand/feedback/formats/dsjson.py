@@ -11,7 +11,7 @@ import orjson
 
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import iso, timestamp
-from bandstand.feedback.formats.decisions import Reward, choices, page_reward
+from bandstand.feedback.formats.shared import Reward, choices, page_reward
 from bandstand.feedback.joined import Joined
 from bandstand.types import DEPTHS, ArmDecision
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.feedback.formats.decisions import Reward, choices, page_reward
+from bandstand.feedback.formats.shared import Reward, choices, page_reward
 from bandstand.feedback.joined import Joined
 from bandstand.types import DEPTHS, ArmDecision
 

@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.feedback.formats.names import name_of, token
+from bandstand.feedback.formats.shared import name_of, token
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
 from bandstand.types import Matrix

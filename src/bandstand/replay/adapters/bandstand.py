@@ -14,7 +14,7 @@ from bandstand.errors import BadInput
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.fields import text
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, grade_of
-from bandstand.feedback.ubi import parse_event
+from bandstand.feedback.ubi_events import parse_event
 from bandstand.replay.adapters.base import stable_hash
 from bandstand.replay.adapters.files import LogFolder, Zones
 from bandstand.replay.adapters.grouping import WINDOW, OpenAsks, Timed, sorted_nearly

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bandstand.errors import BadInput
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.joined import Joined
-from bandstand.feedback.ubi import impression_from_ubi, parse_event
+from bandstand.feedback.ubi_events import impression_from_ubi, parse_event
 from bandstand.types import Event, Impression
 
 _Record = TypeVar("_Record")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.reliability import calibration_error, reliability
+from bandstand.bandit.gate_training import calibration_error, reliability
 from bandstand.replay.intervals import UserBootstrap, interval
 from bandstand.replay.selective.audit import Audits
 from bandstand.replay.selective.choice import Plays, missed_alone, truth

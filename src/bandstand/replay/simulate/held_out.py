@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.catalog.text import normalize
-from bandstand.memory_index.generator import GENERATOR_FILE
-from bandstand.memory_index.generator_training import Counted, count_pairs
+from bandstand.memory_index.generator import GENERATOR_FILE, Counted, count_pairs
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import contestant
 from bandstand.replay.recorder import rows_path

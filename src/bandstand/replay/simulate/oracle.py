@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bandstand.bandit.cost import EXPENSIVE, FREE
 from bandstand.bandit.policy import Teacher
 from bandstand.engine.search import Engine
-from bandstand.ranker.base import Scorer
 from bandstand.ranker.features import limit_arm
+from bandstand.ranker.scorers import Scorer
 from bandstand.replay.judge import Judge
 from bandstand.replay.simulate.prices import price
 from bandstand.types import Mask, Matrix, Query

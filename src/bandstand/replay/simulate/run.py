@@ -7,8 +7,8 @@ from pathlib import Path
 
 import orjson
 
-from bandstand.durable import write_file
 from bandstand.errors import BadInput, Conflict, StorageError
+from bandstand.files import write_file
 from bandstand.replay.simulate.dataset import Music
 from bandstand.replay.simulate.experiments import Experiment
 from bandstand.replay.simulate.scene import Scene, Told, Watching

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandstand.catalog.text import normalize
-from bandstand.durable import write_file
+from bandstand.files import write_file
 from bandstand.replay.clock import VirtualClock
 from bandstand.replay.query_vectors import QueryVectors
 from bandstand.replay.recorder import rows_path

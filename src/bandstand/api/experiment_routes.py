@@ -1,0 +1,121 @@
+"""Routes of online experiments: traffic between two policies, with a test that may be watched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from bandstand.api.dashboard_answers import (
+    EditedAnswer,
+    ExperimentsAnswer,
+)
+from bandstand.api.event_routes import give_order
+from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
+from bandstand.bandit.experiment import Split, Tally
+from bandstand.engine.answers import Json
+from bandstand.errors import NotFound
+from bandstand.learner.experiment import (
+    START_EXPERIMENT,
+    STOP_EXPERIMENT,
+    Experiment,
+    past_experiments,
+    running_experiment,
+)
+from bandstand.types import timed_id
+
+router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
+
+
+class ExperimentBody(BaseModel):
+    """`POST /v1/dashboard/experiments`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    a: Annotated[str, Field(max_length=64)] = Field(description="A policy: what most visitors get, as a rule")
+    b: Annotated[str, Field(max_length=64)] = Field(description="Another policy, to be compared with it")
+    share: Annotated[float, Field(ge=0.01, le=0.99)] = Field(0.5, description="Probability of B for a visitor")
+    alpha: Annotated[float, Field(ge=1e-6, le=0.5)] = Field(0.05, description="Probability of ever being wrong")
+    ripens_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = Field(
+        3_600, description="For how long after a visitor's first search in it what this visitor does counts"
+    )
+
+
+@router.get("/experiments", summary="The online experiments", responses=answered(ExperimentsAnswer))
+async def list_experiments(service: ServiceOf) -> JsonAnswer:
+    """The running one and those that ended, with intervals that hold at every moment together."""
+    memory = service.home.memory
+
+    def work() -> Json:
+        running = running_experiment(memory.state)
+        return {
+            "running": None if running is None else _experiment_json(running),
+            "past": [_experiment_json(one) for one in past_experiments(memory.scan)],
+        }
+
+    return JsonAnswer(await asyncio.to_thread(work))
+
+
+@router.post(
+    "/experiments", summary="Split the traffic", status_code=201, responses=answered(EditedAnswer, 400, 413, status=201)
+)
+async def start_experiment(body: ExperimentBody, service: ServiceOf) -> JsonAnswer:
+    """From now on visitors get A or B, each always the same, where a search names no policy. Ends the one before."""
+    home = service.home
+    for name in (body.a, body.b):
+        home.engine.policy(name)
+    split = Split(
+        id=timed_id(home.clock()),
+        a=body.a,
+        b=body.b,
+        share=body.share,
+        alpha=body.alpha,
+        ripens_s=body.ripens_seconds,
+    )
+    payload = {name: getattr(split, name) for name in ("id", "a", "b", "share", "alpha", "ripens_s")}
+    done = await give_order(service, START_EXPERIMENT, payload)
+    return JsonAnswer({"id": split.id, "carried_out": done}, status_code=201)
+
+
+@router.post("/experiments/{experiment_id}/stop", summary="End an experiment", responses=answered(EditedAnswer, 404))
+async def stop_experiment(experiment_id: str, service: ServiceOf) -> JsonAnswer:
+    """All visitors get the policy that the server is set to again; the result stays on record."""
+    running = await asyncio.to_thread(running_experiment, service.home.memory.state)
+    if running is None or running.split.id != experiment_id:
+        raise NotFound(f"no experiment {experiment_id!r} is running")
+    done = await give_order(service, STOP_EXPERIMENT, {"id": experiment_id})
+    return JsonAnswer({"id": experiment_id, "carried_out": done})
+
+
+def _experiment_json(experiment: Experiment) -> Json:
+    split, test = experiment.split, experiment.test
+    low, high = test.interval
+    return {
+        "id": split.id,
+        "a": _arm_json(split.a, test.a, experiment),
+        "b": _arm_json(split.b, test.b, experiment),
+        "share": split.share,
+        "alpha": split.alpha,
+        "ripens_seconds": split.ripens_s,
+        "started": split.started,
+        "stopped": experiment.stopped,
+        "low": low,
+        "high": high,
+        "better": {"a": split.a, "b": split.b, None: None}[test.better],
+        "decided": experiment.decided,
+    }
+
+
+def _arm_json(policy: str, visitors: Tally, experiment: Experiment) -> Json:
+    searches, reward, clicked, cost = experiment.by_arm.get(policy, (0.0, 0.0, 0.0, 0.0))
+    return {
+        "policy": policy,
+        "visitors": visitors.n,
+        "mean_reward": visitors.mean,
+        "searches": int(searches),
+        "reward_per_search": reward / searches if searches else None,
+        "clicked_share": clicked / searches if searches else None,
+        "cost_ms": cost / searches if searches else None,
+    }

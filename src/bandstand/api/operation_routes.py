@@ -1,0 +1,151 @@
+"""Routes of operation: health, metrics, and the routes as a page without scripts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+
+from bandstand.api.answers import AliveAnswer, ReadyAnswer
+from bandstand.api.routing import JsonAnswer, MetricsOf, ServiceOf, answered
+from bandstand.errors import BandstandError
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c28;background:#fff}
+h1{font-size:1.6rem}h2{margin-top:2.2rem;font-size:1.1rem}h3{margin:1rem 0 0;font-size:1rem}
+code{font-family:ui-monospace,monospace;font-size:.9em}a{color:#5b2be0}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #ddd;vertical-align:top}
+.method{display:inline-block;min-width:4.5rem;font-weight:700;color:#5b2be0}
+@media(prefers-color-scheme:dark){body{color:#ececf4;background:#15151c}td,th{border-color:#333}
+.method,a{color:#b39bff}}
+"""
+
+Schema = Mapping[str, Any]
+
+
+def docs_page(openapi: Schema) -> str:
+    """The whole page as HTML; everything from the description is escaped."""
+    info = openapi["info"]
+    routes = "".join(_routes(openapi["paths"]))
+    shapes = "".join(_shape(name, schema) for name, schema in openapi["components"]["schemas"].items())
+    return (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(info['title'])} API</title>"
+        f'<meta name=viewport content="width=device-width"><link rel=icon href="/assets/icon.svg">'
+        f"<style>{_STYLE}</style></head><body>"
+        f"<h1>{escape(info['title'])} API {escape(info['version'])}</h1>"
+        f"<p>{escape(info['description'])} The machine-readable form is at"
+        f' <a href="/openapi.json">/openapi.json</a>.</p>{routes}<h1>Shapes</h1>{shapes}</body></html>'
+    )
+
+
+def _routes(paths: Schema) -> Iterator[str]:
+    for path, methods in paths.items():
+        for method, route in methods.items():
+            yield (
+                f"<h2><span class=method>{escape(method.upper())}</span> <code>{escape(path)}</code></h2>"
+                f"<p><b>{escape(route['summary'])}.</b> {escape(route['description'])}</p>"
+                f"{_parameters(route)}{_body(route)}{_answers(route)}"
+            )
+
+
+def _parameters(route: Schema) -> str:
+    rows = ((item["name"], _type(item["schema"]), f"in the {item['in']}") for item in route.get("parameters", ()))
+    return _table("Parameters", rows)
+
+
+def _body(route: Schema) -> str:
+    content = route.get("requestBody", {}).get("content", {})
+    return "".join(_fields(f"Body ({kind})", value["schema"]) for kind, value in content.items())
+
+
+def _answers(route: Schema) -> str:
+    rows = (
+        (status, " ".join(_type(value.get("schema", {})) for value in answer.get("content", {}).values()), why)
+        for status, answer in sorted(route["responses"].items())
+        for why in [answer["description"]]
+    )
+    return _table("Answers", rows)
+
+
+def _shape(name: str, schema: Schema) -> str:
+    title = f"<h2 id={escape(name)}><code>{escape(name)}</code></h2><p>{escape(schema.get('description', ''))}</p>"
+    return title + _fields("", schema)
+
+
+def _fields(title: str, schema: Schema) -> str:
+    """The fields of an object, also of one that may come as a list; for any other schema, its type alone."""
+    schema = next((choice for choice in schema.get("anyOf", ()) if "properties" in choice), schema)
+    if "properties" not in schema:
+        return _table(title, [("", _type(schema), schema.get("description", ""))])
+    required = schema.get("required", ())
+    rows = (
+        (name, _type(value) + ("" if name in required else _default(value)), value.get("description", ""))
+        for name, value in schema["properties"].items()
+    )
+    return _table(title, rows)
+
+
+def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """Names and meanings are escaped here; types are HTML already."""
+    cells = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td><code>{kind}</code></td><td>{escape(meaning)}</td></tr>"
+        for name, kind, meaning in rows
+    )
+    return f"<h3>{escape(title)}</h3><table>{cells}</table>" if cells else ""
+
+
+def _type(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return " | ".join(dict.fromkeys(_type(choice) for choice in schema["anyOf"]))
+    if "$ref" in schema:
+        name = escape(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#{name}">{name}</a>'
+    if "enum" in schema:
+        return escape(" | ".join(map(str, schema["enum"])))
+    if schema.get("type") == "array":
+        return f"[{_type(schema.get('items', {}))}]"
+    if isinstance(schema.get("additionalProperties"), Mapping) and "properties" not in schema:
+        return f"{{name: {_type(schema['additionalProperties'])}}}"
+    return escape(schema.get("type", "any"))
+
+
+def _default(schema: Schema) -> str:
+    default = schema.get("default")
+    return "" if default is None else escape(f" = {default}")
+
+
+router = APIRouter(tags=["operation"])
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/healthz", summary="Is the process alive", responses=answered(AliveAnswer))
+async def alive() -> JsonAnswer:
+    """Always `ok` while the process answers."""
+    return JsonAnswer({"status": "ok"})
+
+
+@router.get("/readyz", summary="Can it search", responses=answered(ReadyAnswer, 503))
+async def ready(service: ServiceOf) -> JsonAnswer:
+    """503 with Retry-After while the home is loading."""
+    return JsonAnswer({"status": "ready", "entities": int(service.home.catalog.columns.live.sum())})
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+async def metrics(service: ServiceOf, counted: MetricsOf) -> Response:
+    """In Prometheus' text format; of all API processes together."""
+    try:
+        home = service.home
+    except BandstandError:
+        home = None
+    return Response(await asyncio.to_thread(counted.page, home), media_type=_METRICS_TYPE)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """The routes as a page that needs no internet."""
+    return HTMLResponse(docs_page(request.app.openapi()))

@@ -1,0 +1,144 @@
+"""What routes share: the service and the metrics, the admin key, ids in paths, declared answers, answers as bytes."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Path, Request
+from fastapi.responses import Response
+from starlette.convertors import Convertor, register_url_convertor
+
+from bandstand.api.answers import Answer, Nothing
+from bandstand.api.metrics import Metrics, Recorder
+from bandstand.api.schemas import MAX_ID
+from bandstand.api.service import Service
+from bandstand.catalog.codec import MAX_ID as MAX_ENTITY_ID
+from bandstand.errors import Forbidden
+
+
+class ErrorAnswer(Answer):
+    """One value that cannot be used."""
+
+    field: str
+    reason: str
+
+
+class Problem(Answer):
+    """An RFC 9457 problem; `field` names the value that cannot be used, `errors` all of them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | Nothing = None
+    errors: list[ErrorAnswer] | Nothing = None
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+_MEANINGS = {
+    400: "The body cannot be read",
+    403: "The admin key is missing or wrong",
+    404: "Not found",
+    409: "Contradicts what is stored",
+    413: "Too large",
+    422: "A value cannot be used; says which",
+    503: "Not now; `Retry-After` says when",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """The problems that a route may answer with, in the terms of a route's ``responses``."""
+    return {status: {"description": _MEANINGS[status], "model": Problem} for status in statuses}
+
+
+def answered(model: type[Answer], *statuses: int, status: int = 200) -> Responses:
+    """The answer of a route and the problems that it may answer with instead."""
+    return {status: {"model": model}, **problems(*statuses)}
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that got the request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def metrics_of(request: Request) -> Metrics:
+    """The metrics of the app that got the request."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+def recorder_of(request: Request) -> Recorder:
+    """The recorder of the app that got the request."""
+    recorder: Recorder = request.app.state.recorder
+    return recorder
+
+
+KeyHeader = Annotated[str | None, Header()]
+
+
+def opens(request: Request, x_bandstand_key: str | None) -> bool:
+    """Whether this is the admin key, or none is set."""
+    expected = service_of(request).settings.admin_key
+    return not expected or hmac.compare_digest((x_bandstand_key or "").encode(), expected.encode())
+
+
+def check_admin(request: Request, x_bandstand_key: KeyHeader = None) -> None:
+    """Let through who has the admin key, everybody where none is set.
+
+    Raises:
+        Forbidden: the key is missing or wrong.
+    """
+    if not opens(request, x_bandstand_key):
+        raise Forbidden("this needs the admin key in the header X-Bandstand-Key")
+
+
+ServiceOf = Annotated[Service, Depends(service_of)]
+MetricsOf = Annotated[Metrics, Depends(metrics_of)]
+RecorderOf = Annotated[Recorder, Depends(recorder_of)]
+ADMIN = [Depends(check_admin)]
+
+
+class AnyText(Convertor[str]):
+    """At least one character of any kind: Starlette's own `path` stops at line breaks."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+class EntityText(AnyText):
+    """Any text but what names a part of an entity: the path of its related ones."""
+
+    regex = r"[\s\S]+(?<!/related)"
+
+
+# Starlette knows convertors by name and looks the name up while a route is being declared.
+register_url_convertor("any", AnyText())
+register_url_convertor("entity", EntityText())
+
+ENTITY = "/{entity_id:entity}"
+RELATED = f"{ENTITY}/related"
+USER = "/{user_id:any}"
+
+EntityId = Annotated[str, Path(max_length=MAX_ENTITY_ID)]
+UserId = Annotated[str, Path(max_length=MAX_ID)]
+
+
+class JsonAnswer(Response):
+    """A JSON answer: plain values and strings that UTF-8 can carry; what is not a number becomes null."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """The body's bytes."""
+        return orjson.dumps(content)

@@ -1,0 +1,1 @@
+"""A running platform put together: the searching and the learning side of a home, and the door to both."""

@@ -1,0 +1,268 @@
+"""The learning side of a home: indexes, memory and models are made here, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import IO
+
+import structlog
+
+from bandstand.app.indexing import open_indexes
+from bandstand.app.searching import Home
+from bandstand.app.storage import Paths, Storage, open_encoder
+from bandstand.app.training import Told, new_models, prediction_of, weights_of
+from bandstand.bandit.reward import Scorer as ScoreCall
+from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
+from bandstand.feedback.attribution import Attribution
+from bandstand.learner.apply_settings import ApplySettings
+from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.follow import Learner, LearnerSettings
+from bandstand.learner.indexer import Indexer, Progress
+from bandstand.learner.train_ranker import Train, TrainingReport, train_here
+from bandstand.memory_index.predicted import PredictedQueries
+from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
+from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder_export import export_encoder
+from bandstand.settings import Settings
+from bandstand.types import Scores
+
+_AFTER_FAILURE_S = 1.0
+
+
+class Stopped(Exception):
+    """Long work was told to stop; what it had committed by then stays."""
+
+
+def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_s: float) -> None:
+    """Repeat until ``stop``: at once while there is more work, else after a pause.
+
+    What fails is logged and tried again, whatever it is: a thread that ended would not be missed for days.
+    """
+    log = structlog.get_logger(name)
+    while not stop.is_set():
+        pause = pause_s
+        try:
+            if work():
+                continue
+        except Stopped:
+            return
+        except BandstandError as error:
+            log.error("failed", reason=str(error))
+            pause = max(pause, _AFTER_FAILURE_S)
+        except Exception:
+            log.exception("failed")
+            pause = max(pause, _AFTER_FAILURE_S)
+        stop.wait(pause)
+
+
+def stopper(stop: threading.Event) -> Told:
+    """Progress that nobody reads, but that ends the work when it is to stop."""
+
+    def told(job: str, done: int, of: int) -> None:  # noqa: ARG001 - as progress is told
+        if stop.is_set():
+            raise Stopped
+
+    return told
+
+
+_POLL_S = 0.05
+
+EncoderOf = Callable[[Settings, Paths], Encoder]
+"""Opens the encoder of a home."""
+
+
+class Workshop:
+    """The writing side of a home. Holds its lock; one thread each may `index`, learn and `train`.
+
+    ``encoder_of`` opens the encoder, once it was exported.
+
+    Raises:
+        Conflict: another process writes to this home.
+    """
+
+    def __init__(self, storage: Storage, *, encoder_of: EncoderOf = open_encoder) -> None:
+        self.settings = storage.settings
+        self.paths = storage.paths
+        self._storage = storage
+        self._encoder_of = encoder_of
+        self._lock = _locked(self.paths)
+        try:
+            self._indexes = open_indexes(storage)
+        except BandstandError:
+            self._lock.close()
+            raise
+        self._encoder: Encoder | None = None
+        self._indexer: Indexer | None = None
+        self._learner: Learner | None = None
+        self._scorers: dict[str, ScoreCall] = {}
+
+    def prepare(self, *, told: Told | None = None) -> None:
+        """Make ready to index and to learn: the encoder is exported when it is missing (once, some ten seconds)."""
+        prepare_encoder(self.settings, self.paths, told=told)
+        encoder = self._encoder = self._encoder_of(self.settings, self.paths)
+        self._indexer = self._new_indexer(encoder)
+        self._learner = self._new_learner(encoder.encode_query)
+
+    def reset(self) -> None:
+        """Let the next `index` build texts and vectors anew from the catalogue."""
+        self._indexes.reset()
+        self._indexer = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of entities and learned queries; who searches the same home in this process may share it."""
+        if self._encoder is None:
+            self.prepare()
+        assert self._encoder is not None
+        return self._encoder
+
+    @property
+    def indexer(self) -> Indexer:
+        """Brings the indexes up to date."""
+        if self._indexer is None:
+            self.prepare()
+        assert self._indexer is not None
+        return self._indexer
+
+    @property
+    def learner(self) -> Learner:
+        """Follows the log."""
+        if self._learner is None:
+            self.prepare()
+        assert self._learner is not None
+        return self._learner
+
+    def index(self, *, told: Progress | None = None) -> int:
+        """Bring every index to the catalogue's newest state; returns how many changes were applied."""
+        return self.indexer.step(progress=told)
+
+    def train(self, home: Home, *, told: Told | None = None, how: Train = train_here) -> TrainingReport:
+        """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too.
+
+        ``how`` says where the ranker is trained.
+        """
+        report, lessons = new_models(self._storage, home, told=told, how=how)
+        if self._storage.models.current("bandit") is None:
+            self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
+            home.refresh()
+        return report
+
+    def run(self, home: Home, stop: threading.Event) -> None:
+        """Index, learn and train until ``stop``: what `serve` runs beside its searches.
+
+        Each in a thread of its own: encoding new entities takes seconds and training minutes, while a click is to be
+        learned within one.
+        """
+        indexer, learner = self.indexer, self.learner
+        works: tuple[tuple[str, Callable[[], bool], float], ...] = (
+            ("indexer", lambda: indexer.step(progress=stopper(stop)) > 0, _POLL_S),
+            ("learner", lambda: learner.step() > 0, _POLL_S),
+            ("trainer", self._retraining(home, stop), self.settings.retrain_minutes * 60),
+        )
+        threads = [
+            threading.Thread(target=partial(repeat, work, stop, name=name, pause_s=pause), name=name, daemon=True)
+            for name, work, pause in works
+            if pause
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Give the locks back; the storage is closed by who opened it."""
+        self._indexes.close()
+        self._lock.close()
+
+    def _retraining(self, home: Home, stop: threading.Event) -> Callable[[], bool]:
+        """Train when enough was clicked since the last time; by the schedule, never twice at once."""
+        trained_on = self._storage.log.count("event")
+
+        def retrain() -> bool:
+            nonlocal trained_on
+            events = self._storage.log.count("event")
+            if events - trained_on >= self.settings.retrain_clicks:
+                self.train(home, told=stopper(stop))
+                trained_on = events
+            return False
+
+        return retrain
+
+    def _new_indexer(self, encoder: Encoder) -> Indexer:
+        storage = self._storage
+        text, vectors = self._indexes.followers(encoder)
+        return Indexer(
+            storage.store, (text, PredictedQueries(storage.memory, partial(prediction_of, storage)), vectors)
+        )
+
+    def _new_learner(self, encode: Callable[[str], Scores]) -> Learner:
+        settings = self.settings
+        bandit = BanditLearner(scorer_of=self._scorer_of, cost_weight=settings.cost_weight)
+        return Learner(
+            log=self._storage.log,
+            memory=self._storage.memory,
+            bandit=bandit,
+            models=self._storage.models,
+            ordinals=self._storage.store.ordinals,
+            entities=self._storage.store.recall,
+            settings=LearnerSettings(
+                publish_every=settings.publish_every,
+                keep_models=settings.keep_models,
+                reward_model=settings.reward_model == "learned",
+                apply=ApplySettings(
+                    agree_users=settings.agree_users,
+                    attribution=Attribution(window=settings.join_minutes * 60),
+                    settle_s=settings.settle_seconds,
+                    weights=weights_of(settings),
+                    relabel=settings.relabel,
+                ),
+            ),
+            encode=encode,
+            clock=self._storage.clock,
+        )
+
+    def _scorer_of(self, version: str) -> ScoreCall:
+        """The ranker that served a page; the plain scorer where that version is gone."""
+        if version not in self._scorers:
+            try:
+                scorer: ScoreCall = LambdaMartScorer(self._storage.models.get("ranker", version)).score
+            except (NotFound, ModelError):
+                scorer = PlainScorer().score
+            self._scorers = {**dict(list(self._scorers.items())[-3:]), version: scorer}
+        return self._scorers[version]
+
+
+def prepare_encoder(settings: Settings, paths: Paths, *, told: Told | None = None) -> None:
+    """Export the encoder into the home when it is missing there, which takes some ten seconds."""
+    if settings.encoder == "hashing" or _exported(settings, paths):
+        return
+    if told is not None:
+        told("encoder", 0, 1)
+    export_encoder(paths.encoder, precision=settings.encoder)
+    if told is not None:
+        told("encoder", 1, 1)
+
+
+def _exported(settings: Settings, paths: Paths) -> bool:
+    try:
+        open_encoder(settings, paths)
+    except ModelError:
+        return False
+    return True
+
+
+def _locked(paths: Paths) -> IO[str]:
+    """Hold the home's lock until the file is closed, also by the end of the process."""
+    paths.home.mkdir(parents=True, exist_ok=True)
+    lock = paths.lock.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        lock.close()
+        raise Conflict(
+            f"another process learns and indexes in {paths.home} (bandstand serve?): let it, or stop it first"
+        ) from cause
+    return lock

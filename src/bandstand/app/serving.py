@@ -1,0 +1,148 @@
+"""The learned parts that serve: follows the model registry, and swaps each model when another version of it does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from bandstand.bandit.cost import ArmStats
+from bandstand.bandit.gate import Abstention
+from bandstand.bandit.policy import Policy, RandomSubsetPolicy, fixed_policies
+from bandstand.bandit.selective import EXPLORES, SelectivePolicy, SelectiveSettings, thresholds
+from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
+from bandstand.engine.serving import Brains
+from bandstand.errors import ModelError, StorageError
+from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
+from bandstand.memory_index.generator import GENERATOR_FILE, Generator
+from bandstand.models.registry import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
+from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer, Scorer
+
+UNTRAINED = "untrained"
+_BANDIT, _STATS = "model.vw", "stats.json"
+
+_LEARNERS: Mapping[str, Callable[[ModelVersion], object]] = {
+    "reward": lambda model: RewardModel.from_bytes(model.read(MODEL_FILE)),
+    "generator": lambda model: Generator.from_bytes(model.read(GENERATOR_FILE)),
+}
+"""Models that serve the learning side alone: looked at here, so that everybody hears of a damaged one."""
+
+
+def promote_model(models: ModelRegistry, name: str, version: str) -> None:
+    """Let a version serve from now on, once it has shown that this program can load it.
+
+    Raises:
+        NotFound: no such model or version.
+        ModelError: it is damaged, or was trained on other features; what served before serves on.
+    """
+    model = models.get(name, version)
+    if name == "ranker":
+        LambdaMartScorer(model)
+    elif name == "abstention":
+        Abstention(model)
+    elif name in _LEARNERS:
+        _LEARNERS[name](model)
+    else:
+        BanditPolicy(model.read(_BANDIT), version=model.version)
+        ArmStats.from_json(model.read(_STATS))
+    models.promote(name, version)
+
+
+class BrainsKeeper:
+    """Holds the `Brains` of this process. A version that cannot be used is refused; what served before serves on.
+
+    ``refused`` says by model why the version that should serve does not.
+    """
+
+    def __init__(
+        self, models: ModelRegistry, settings: BanditSettings, selective: SelectiveSettings | None = None
+    ) -> None:
+        self._models = models
+        self._settings = settings
+        self._selective = selective or SelectiveSettings()
+        self._stamps: dict[str, Stamp | None] = {}
+        self._lock = threading.Lock()
+        self._scorer: Scorer = PlainScorer()
+        self._bandit, self._bandit_version = VwModel().to_bytes(), UNTRAINED
+        self._stats = ArmStats()
+        self._abstention: Abstention | None = None
+        self._brains = self._assembled()
+        self.refused: dict[str, str] = {}
+        self.refresh()
+
+    def __call__(self) -> Brains:
+        """What serves now."""
+        return self._brains
+
+    def refresh(self) -> bool:
+        """Look whether other versions were promoted; returns whether something changed."""
+        with self._lock:
+            changed = [self._follow(name) for name in MODEL_NAMES]
+            if any(changed):
+                self._brains = self._assembled()
+            return any(changed)
+
+    def _follow(self, name: str) -> bool:
+        """Take over the model that the pointer names if it was written since; whether that succeeded."""
+        stamp = self._models.stamp(name)
+        if stamp == self._stamps.get(name):
+            return False
+        try:
+            self._load(name, self._models.current(name))
+        except (ModelError, StorageError) as error:
+            self._refuse(name, str(error))
+            if isinstance(error, ModelError):  # else it may be readable the next time
+                self._stamps[name] = stamp
+            return False
+        self._stamps[name] = stamp
+        self.refused.pop(name, None)
+        return True
+
+    def _load(self, name: str, model: ModelVersion | None) -> None:
+        if name == "ranker":
+            self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
+        elif name == "abstention":
+            self._abstention = None if model is None else Abstention(model)
+        elif name in _LEARNERS:
+            if model is not None:
+                _LEARNERS[name](model)
+        elif model is not None:
+            weights, stats = model.read(_BANDIT), ArmStats.from_json(model.read(_STATS))
+            BanditPolicy(weights, version=model.version)  # refused here if it is damaged
+            self._bandit, self._bandit_version, self._stats = weights, model.version, stats
+
+    def _refuse(self, name: str, reason: str) -> None:
+        if self.refused.get(name) != reason:
+            structlog.get_logger("models").error("model_refused", model=name, reason=reason)
+        self.refused = {**self.refused, name: reason}
+
+    def _assembled(self) -> Brains:
+        selective = self._selective_policy()
+        bandit = BanditPolicy(self._bandit, version=self._bandit_version, settings=self._settings, fallback=selective)
+        policies: dict[str, Policy] = {
+            "bandit": bandit,
+            "selective": selective,
+            **fixed_policies(),
+            "random": RandomSubsetPolicy(),
+        }
+        return Brains(
+            scorer=self._scorer,
+            policies=policies,
+            stats=self._stats,
+            bandit_version=self._bandit_version,
+            abstention=self._abstention,
+            worth=selective.thresholds,
+        )
+
+    def _selective_policy(self) -> SelectivePolicy:
+        """Thresholds that were set, else those at which an arm is worth its measured time."""
+        floor = self._settings.floor * EXPLORES
+        if self._abstention is None:
+            return SelectivePolicy(floor=floor)
+        worth = thresholds(self._abstention, price=self._selective.price, cost=self._stats.cost)
+        return SelectivePolicy(
+            thresholds={**worth, **self._selective.thresholds},
+            floor=floor,
+            version=f"{self._abstention.version}/{self._bandit_version}",
+        )

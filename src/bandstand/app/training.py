@@ -1,0 +1,146 @@
+"""New versions of the models that self-play and the log teach, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+
+from bandstand.app.searching import Home
+from bandstand.app.storage import Storage
+from bandstand.bandit.gate_training import TrainedAbstention
+from bandstand.errors import BadInput, ModelError
+from bandstand.feedback.joined import Joined, joined
+from bandstand.feedback.reward_model import MODEL_FILE, Grader, RewardModel, by_constants, by_model
+from bandstand.feedback.rewards import CLICKS_ALONE, DEFAULT_WEIGHTS, RewardWeights
+from bandstand.learner.gate_labels import lesson_labels, train_helped, with_estimates
+from bandstand.learner.selfplay import Lesson, SelfPlay
+from bandstand.learner.train_models import GeneratorReport, RewardReport, new_generator, new_reward, renewed_reward
+from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
+from bandstand.memory_index.generator import GENERATOR_FILE, Generator
+from bandstand.memory_index.predicted import Predict, predicted_queries
+from bandstand.settings import Settings
+from bandstand.types import Entity
+
+
+def weights_of(settings: Settings) -> RewardWeights:
+    """The constants that serve until a reward model does, or always."""
+    return CLICKS_ALONE if settings.reward_model == "clicks" else DEFAULT_WEIGHTS
+
+
+def judged(storage: Storage) -> Iterator[Joined]:
+    """Every search of the log with its events, graded as the settings want it."""
+    return joined(storage.log, storage.settings.join_minutes * 60, grader=grader_of(storage))
+
+
+def grader_of(storage: Storage) -> Grader:
+    """The reward model that serves; the constants where there is none, or none that can be used."""
+    if storage.settings.reward_model == "learned":
+        try:
+            model = storage.models.current("reward")
+            if model is not None:
+                return by_model(RewardModel.from_bytes(model.read(MODEL_FILE)))
+        except ModelError as error:
+            structlog.get_logger("models").error("model_refused", model="reward", reason=str(error))
+    return by_constants(weights_of(storage.settings))
+
+
+def train_reward_model(storage: Storage) -> RewardReport:
+    """A new reward model from the whole log (raises `BadInput` where that holds too little)."""
+    settings = storage.settings
+    searches = joined(storage.log, settings.join_minutes * 60)
+    return new_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
+
+
+def renew_reward(storage: Storage) -> RewardReport | None:
+    """The same as part of the schedule: None where it is switched off or the log is too young."""
+    settings = storage.settings
+    if settings.reward_model != "learned":
+        return None
+    searches = joined(storage.log, settings.join_minutes * 60)
+    return renewed_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
+
+
+def generator_of(storage: Storage) -> Generator | None:
+    """The generator that serves; None where it is switched off, or there is none, or none that can be used."""
+    if not storage.settings.generator:
+        return None
+    try:
+        model = storage.models.current("generator")
+        return None if model is None else Generator.from_bytes(model.read(GENERATOR_FILE))
+    except ModelError as error:
+        structlog.get_logger("models").error("model_refused", model="generator", reason=str(error))
+        return None
+
+
+def prediction_of(storage: Storage) -> Predict:
+    """What predicts queries for new entities: the generator beside the templates, or these alone."""
+    generator = generator_of(storage)
+    return predicted_queries if generator is None else generator.predicted
+
+
+def train_generator(storage: Storage) -> GeneratorReport:
+    """A new generator from the whole log (raises `BadInput` where that holds too little)."""
+
+    def entities(ids: list[str]) -> list[Entity]:
+        ordinals = storage.store.ordinals(ids)
+        return [entity for entity in storage.store.get_many(ordinals[ordinals >= 0]) if entity is not None]
+
+    return new_generator(storage.models, judged(storage), entities, keep=storage.settings.keep_models)
+
+
+def renew_generator(storage: Storage) -> GeneratorReport | None:
+    """The same as part of the schedule: None where it is switched off or the log is too young."""
+    try:
+        return train_generator(storage) if storage.settings.generator else None
+    except BadInput:
+        return None
+
+
+Told = Callable[[str, int, int], None]
+"""Progress of a long job: what is going on, done, of how many."""
+
+
+def new_models(
+    storage: Storage, home: Home, *, told: Told | None = None, how: Train = train_here
+) -> tuple[TrainingReport, Sequence[Lesson]]:
+    """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
+
+    Before that a reward model and a query generator, where the log holds enough. Needs no `Workshop`, so that it works
+    beside the process that has it. The lessons are returned as the bandit would have met them.
+    """
+    settings = storage.settings
+    renew_reward(storage)  # first, so that the others are trained on what it says
+    renew_generator(storage)
+    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory, generator=generator_of(storage))
+    count = settings.selfplay_queries
+    curriculum = play.curriculum(
+        count, seed=settings.seed, progress=told and (lambda done: told("self-play", done, count))
+    )
+    report = train_ranker(
+        storage.models,
+        curriculum=curriculum,
+        searches=judged(storage),
+        seed=settings.seed,
+        progress=told and (lambda done, of: told("ranker", done, of)),
+        train=how,
+    )
+    storage.models.prune("ranker", settings.keep_models)
+    home.refresh()
+    lessons = (*curriculum.posed, *curriculum.remembered)
+    trained = new_abstention(storage, home, lessons)
+    return report, lessons if trained is None else tuple(with_estimates(lessons, trained))
+
+
+def new_abstention(storage: Storage, home: Home, lessons: Sequence[Lesson]) -> TrainedAbstention | None:
+    """Train the abstention score on lessons and on the log, publish and promote it; None where that was too little.
+
+    The ranker that serves judges the lessons, so it is trained first.
+    """
+    settings = storage.settings
+    posed = lesson_labels(lessons, home.catalog.columns, home.brains().scorer)
+    searches = joined(storage.log, settings.join_minutes * 60)
+    trained = train_helped(storage.models, posed, searches, seed=settings.seed)
+    storage.models.prune("abstention", settings.keep_models)
+    home.refresh()
+    return trained

@@ -1,0 +1,130 @@
+"""The retrieval gate: the calibrated probability that an expensive retriever is useful, before any of them is asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.bandit.context import Features
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.errors import ModelError
+from bandstand.models.registry import ModelVersion
+from bandstand.types import ARMS
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+
+TREES, CALIBRATION = "model.txt", "calibration.json"
+
+HELPS = "helps"
+"""The context feature that carries the estimate to the arm's own decision."""
+
+_NOT_FREE = frozenset((HELPS, "arm_cost", "arm_yield", "candidates"))
+
+Matrix64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """One arm's scores (k,) ascending and the frequencies (k,) with which it helped there; linear in between.
+
+    ``gain`` is the mean rise of the reciprocal rank where the arm helped.
+    """
+
+    scores: tuple[float, ...]
+    frequencies: tuple[float, ...]
+    gain: float
+
+
+class Abstention:
+    """One version of the model; immutable, and safe for threads.
+
+    Raises:
+        ModelError: the version is damaged, or knows nothing of an arm that is expensive now.
+    """
+
+    def __init__(self, model: ModelVersion) -> None:
+        self.version = model.version
+        self._booster = _load(model)
+        self.names, self.calibrations, self.early = _read(model)
+        if missing := set(EXPENSIVE) - set(self.calibrations):
+            raise ModelError(
+                f"abstention {model.version} knows nothing of {', '.join(sorted(missing))}: run `bandstand train`"
+            )
+
+    def helps(self, context: Features, yields: Mapping[str, float], *, early: bool = False) -> dict[str, float]:
+        """P(helps) in [0, 1] of each expensive arm: one call of LightGBM, some 0.1 ms.
+
+        Args:
+            context: What the first expensive arm's decision sees.
+            yields: Each arm's past yield.
+            early: Whether only the query and the memory's answer are known yet.
+        """
+        rows = rows_of(context, yields, self.names, early=early)
+        raw = np.asarray(self._booster.predict(rows, num_threads=1), np.float64)
+        fitted = self.early if early else self.calibrations
+        return {arm: calibrated(fitted[arm], score) for arm, score in zip(EXPENSIVE, raw.tolist(), strict=True)}
+
+    def gain(self, arm: str) -> float:
+        """How much the reciprocal rank rises, on average, where the arm helps."""
+        return self.calibrations[arm].gain
+
+
+def rows_of(context: Features, yields: Mapping[str, float], names: Sequence[str], *, early: bool = False) -> Matrix64:
+    """The model's input, float64 (len(EXPENSIVE), len(names) + 2): the context, the arm's number, its past yield."""
+    known = dict(context)
+    shared = [math.nan if early and not at_once(name) else known.get(name, math.nan) for name in names]
+    return np.array([[*shared, number, yields.get(arm, 0.5)] for number, arm in enumerate(EXPENSIVE)], np.float64)
+
+
+def free_names(context: Features) -> tuple[str, ...]:
+    """The features of a context that no expensive arm has a part in, in order."""
+    return tuple(name for name, _ in context if name not in _NOT_FREE and _arm_of(name) not in EXPENSIVE)
+
+
+def at_once(name: str) -> bool:
+    """Whether a feature is known as soon as the memory has answered."""
+    return name != "agreement" and _arm_of(name) in {None, "memory"}
+
+
+def _arm_of(name: str) -> str | None:
+    """The arm whose answer a context feature is about; None for those of the query."""
+    return next((arm for arm in ARMS if name == f"count_{arm}" or name.startswith(f"{arm}_")), None)
+
+
+def calibrated(fitted: Calibration, score: float) -> float:
+    """The frequency that belongs to a score."""
+    return float(np.interp(score, fitted.scores, fitted.frequencies))
+
+
+def _load(model: ModelVersion) -> Booster:
+    import lightgbm
+
+    try:
+        return lightgbm.Booster(model_str=model.read(TREES).decode())
+    except lightgbm.basic.LightGBMError as cause:
+        raise ModelError(f"abstention {model.version} is no LightGBM model: run `bandstand train`") from cause
+
+
+def _read(model: ModelVersion) -> tuple[tuple[str, ...], dict[str, Calibration], dict[str, Calibration]]:
+    try:
+        raw = json.loads(model.read(CALIBRATION))
+        fitted = [
+            {
+                str(arm): Calibration(
+                    scores=tuple(each["scores"]), frequencies=tuple(each["frequencies"]), gain=float(each["gain"])
+                )
+                for arm, each in raw[moment].items()
+            }
+            for moment in ("full", "early")
+        ]
+        return tuple(raw["names"]), fitted[0], fitted[1]
+    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+        raise ModelError(f"abstention {model.version} is damaged: run `bandstand train`") from cause

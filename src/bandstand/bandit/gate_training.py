@@ -1,0 +1,244 @@
+"""Training of the retrieval gate: boosted trees, then isotonic calibration on scores of folds not trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.bandit.context import Features
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.gate import CALIBRATION, TREES, Calibration, Matrix64, free_names, rows_of
+from bandstand.errors import BadInput, ModelError
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Predictions of like size: their number, their mean, and how often what they predict came true."""
+
+    count: int
+    predicted: float
+    observed: float
+
+
+def reliability(
+    probabilities: NDArray[np.float64], outcomes: NDArray[np.bool_], *, bins: int = 10
+) -> tuple[ReliabilityBin, ...]:
+    """At most ``bins`` groups of equally many predictions (n,), ascending; equal predictions share a group."""
+    if not len(probabilities):
+        return ()
+    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
+    group = np.searchsorted(edges, probabilities, side="right")
+    return tuple(
+        ReliabilityBin(
+            int((group == each).sum()),
+            float(probabilities[group == each].mean()),
+            float(outcomes[group == each].mean()),
+        )
+        for each in np.unique(group).tolist()
+    )
+
+
+def calibration_error(curve: Sequence[ReliabilityBin]) -> float:
+    """ECE = Σ (n_b / n) |predicted_b - observed_b| (Naeini, Cooper & Hauskrecht 2015); nan without predictions."""
+    total = sum(each.count for each in curve)
+    if not total:
+        return float("nan")
+    return sum(each.count * abs(each.predicted - each.observed) for each in curve) / total
+
+
+FEWEST = 200
+"""Labelled searches without which nothing is trained: what they would say about the rarest arm is luck."""
+
+_FOLDS = 5
+_ROUNDS = 80
+_PRIOR = 5.0
+"""How many labels of no help are spread over those of an arm, so that a handful of labels makes no certainty."""
+
+Labels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpLabel:
+    """One search: what was known before any expensive arm was asked, and by arm whether it helped and the gain.
+
+    ``group`` names the query: its searches are never on both sides of a fold. ``weight`` is what it counts.
+    """
+
+    context: Features
+    yields: dict[str, float]
+    helped: dict[str, bool]
+    gains: dict[str, float]
+    group: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedAbstention:
+    """A model ready to be published, with how well it is calibrated on searches that it was not trained on.
+
+    ``held_out`` float64 (n, len(EXPENSIVE)) are these probabilities, one row a label.
+    """
+
+    trees: bytes
+    calibration: bytes
+    metrics: dict[str, float]
+    reliability: dict[str, tuple[ReliabilityBin, ...]]
+    held_out: Matrix64
+
+    def files(self) -> dict[str, bytes]:
+        """What to publish."""
+        return {TREES: self.trees, CALIBRATION: self.calibration}
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Rows (n, f), whether the arm helped (n,), weights (n,), arm numbers (n,) and folds (n,)."""
+
+    rows: Matrix64
+    helped: Labels
+    weights: Matrix64
+    arms: NDArray[np.intp]
+    folds: NDArray[np.intp]
+
+
+def train_abstention(labels: Sequence[HelpLabel], *, seed: int = 0) -> TrainedAbstention:
+    """Train on labelled searches; the same labels and seed give the same model.
+
+    The trees learn each search twice: as it is known when the free arms have answered, and (``early``) when only the
+    memory has. Isotonic regression (Zadrozny & Elkan 2002) maps out-of-fold scores to frequencies, by arm and moment.
+    The reported calibration error is of searches that neither trees nor calibration were fitted on.
+
+    Raises:
+        BadInput: fewer than `FEWEST` searches, or no arm ever helped, or always.
+        ModelError: LightGBM failed.
+    """
+    if len(labels) < FEWEST:
+        raise BadInput(f"{len(labels)} labelled searches are too few to learn from: at least {FEWEST} are needed")
+    names = free_names(labels[0].context)
+    full, early = _data(labels, names, early=False), _data(labels, names, early=True)
+    if full.helped.all() or not full.helped.any():
+        raise BadInput("no expensive arm helped in any labelled search, or all in each: nothing to tell apart")
+    scores, early_scores = np.empty(len(full.rows)), np.empty(len(full.rows))
+    for fold in range(_FOLDS):
+        out = full.folds == fold
+        if out.any() and not out.all():
+            booster = _boost(full, early, ~out, seed)
+            scores[out], early_scores[out] = booster.predict(full.rows[out]), booster.predict(early.rows[out])
+    gains = _gains(labels)
+    fitted = {"full": _calibrations(full, scores, gains), "early": _calibrations(early, early_scores, gains)}
+    whole = _boost(full, early, np.ones(len(full.rows), np.bool_), seed)
+    raw = {name: {arm: asdict(each) for arm, each in arms.items()} for name, arms in fitted.items()}
+    return TrainedAbstention(
+        trees=whole.model_to_string().encode(),
+        calibration=json.dumps({"names": names, **raw}).encode(),
+        **_judged(full, _cross_calibrated(full, scores)),
+    )
+
+
+def _data(labels: Sequence[HelpLabel], names: Sequence[str], *, early: bool) -> _Data:
+    folds = [_fold(label.group) for label in labels]
+    count = len(EXPENSIVE)
+    return _Data(
+        rows=np.concatenate([rows_of(label.context, label.yields, names, early=early) for label in labels]),
+        helped=np.array([label.helped[arm] for label in labels for arm in EXPENSIVE], np.bool_),
+        weights=np.repeat([label.weight for label in labels], count),
+        arms=np.tile(np.arange(count), len(labels)),
+        folds=np.repeat(folds, count),
+    )
+
+
+def _fold(group: str) -> int:
+    return blake2b(group.encode("utf-8", "replace"), digest_size=2).digest()[0] % _FOLDS
+
+
+def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
+    import lightgbm
+
+    parameters: dict[str, Any] = {
+        "objective": "binary",
+        "num_leaves": 8,
+        "learning_rate": 0.08,
+        "min_data_in_leaf": 20,
+        "lambda_l2": 5.0,
+        "feature_fraction": 0.7,
+        "num_threads": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(
+        np.concatenate([full.rows[kept], early.rows[kept]]),
+        label=np.tile(full.helped[kept], 2).astype(np.float64),
+        weight=np.tile(full.weights[kept], 2),
+        categorical_feature=[full.rows.shape[1] - 2],
+        params={"verbose": -1},
+    )
+    try:
+        return lightgbm.train(parameters, data, _ROUNDS)
+    except lightgbm.basic.LightGBMError as cause:
+        raise ModelError(f"LightGBM could not train the abstention score: {cause}") from cause
+
+
+def _calibrations(data: _Data, scores: Matrix64, gains: dict[str, float]) -> dict[str, Calibration]:
+    return {arm: _isotonic(data, scores, data.arms == number, gains[arm]) for number, arm in enumerate(EXPENSIVE)}
+
+
+def _isotonic(data: _Data, scores: Matrix64, mine: Labels, gain: float = 0.0) -> Calibration:
+    """Frequencies by score, non-decreasing, with `_PRIOR` labels of no help spread over all scores."""
+    from sklearn.isotonic import isotonic_regression
+
+    order = np.argsort(scores[mine], kind="stable")
+    weights = data.weights[mine][order]
+    shrink = weights.sum() / (weights.sum() + _PRIOR)
+    fitted = shrink * isotonic_regression(data.helped[mine][order].astype(np.float64), sample_weight=weights)
+    ends = np.unique(np.concatenate([np.flatnonzero(np.diff(fitted)), np.flatnonzero(np.diff(fitted)) + 1]))
+    places = np.unique(np.concatenate([[0], ends, [len(order) - 1]])).astype(np.intp)
+    at = scores[mine][order][places]
+    return Calibration(scores=tuple(at.tolist()), frequencies=tuple(fitted[places].tolist()), gain=gain)
+
+
+def _cross_calibrated(data: _Data, scores: Matrix64) -> Matrix64:
+    """Each row's probability by a calibration that was fitted on the other folds."""
+    found = np.zeros(len(scores))
+    for fold in range(_FOLDS):
+        for number in range(len(EXPENSIVE)):
+            mine, out = data.arms == number, data.folds == fold
+            if (mine & out).any() and (mine & ~out).any():
+                fitted = _isotonic(data, scores, mine & ~out)
+                found[mine & out] = np.interp(scores[mine & out], fitted.scores, fitted.frequencies)
+    return found
+
+
+def _judged(data: _Data, probabilities: Matrix64) -> dict[str, Any]:
+    """Metrics and reliability by arm."""
+    metrics: dict[str, float] = {"searches": float(len(data.rows) // len(EXPENSIVE))}
+    curves = {}
+    for number, arm in enumerate(EXPENSIVE):
+        mine = data.arms == number
+        curves[arm] = reliability(probabilities[mine], data.helped[mine])
+        metrics |= {
+            f"{arm}_helped": float(data.helped[mine].mean()),
+            f"{arm}_ece": calibration_error(curves[arm]),
+            f"{arm}_brier": float(np.mean((probabilities[mine] - data.helped[mine]) ** 2)),
+        }
+    held_out = probabilities.reshape(-1, len(EXPENSIVE))
+    return {"metrics": metrics, "reliability": curves, "held_out": held_out}
+
+
+def _gains(labels: Sequence[HelpLabel]) -> dict[str, float]:
+    """By arm, the mean gain where it helped; 0.5 where it never did."""
+    found = {}
+    for arm in EXPENSIVE:
+        gains = [label.gains[arm] for label in labels if label.helped[arm]]
+        found[arm] = float(np.mean(gains)) if gains else 0.5
+    return found

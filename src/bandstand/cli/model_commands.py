@@ -1,0 +1,166 @@
+"""`bandstand train` and `bandstand models`: new versions of ranker and reward, and which version serves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bandstand.cli.common import (
+    HomeOption,
+    JsonOption,
+    Told,
+    opened_home,
+    opened_storage,
+    out,
+    print_json,
+    telling,
+    workshop_if_free,
+)
+from bandstand.errors import BadInput
+
+if TYPE_CHECKING:
+    from bandstand.app.storage import Storage
+    from bandstand.learner.train_ranker import Train, TrainingReport
+
+app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="ranker, bandit, abstention, reward or generator.")]
+
+
+def train(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The ranker, and the abstention score with it; reward; or generator. The bandit learns alone."
+        ),
+    ] = "ranker",
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on the workers of this Dask scheduler.")
+    ] = None,
+    partitions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --dask: the log is exported here, where every worker sees it; in the home when not given.",
+        ),
+    ] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train the ranker on self-play and on what was clicked, and promote it; also beside a running server.
+
+    `train reward` learns from sessions in the log what actions are worth, `train generator` how people ask.
+    """
+    if model in {"reward", "generator"} and dask is None:
+        _train_from_log(model, home, json=json)
+        return
+    if model != "ranker":
+        raise BadInput(f"{model!r} cannot be trained so; ranker can, reward and generator without Dask", field="model")
+    with opened_storage(home) as storage, telling() as told:
+        report = _trained(storage, told, _training(dask, partitions or storage.paths.training))
+    if json:
+        print_json(
+            {
+                "version": report.version,
+                "promoted": report.promoted,
+                "lessons": report.lessons,
+                "clicked_searches": report.clicked_searches,
+                "metrics": report.metrics,
+            }
+        )
+    else:
+        state = "serves now" if report.promoted else "waits: an older version is pinned"
+        out.print(f"ranker {report.version} {state}")
+        held_out = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
+        out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
+
+
+def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
+    """What needs no search and no tree of another machine: read the log, publish."""
+    from bandstand.app.training import train_generator, train_reward_model
+
+    with opened_storage(home) as storage:
+        report = train_generator(storage) if model == "generator" else train_reward_model(storage)
+    if json:
+        print_json({"version": report.version, "promoted": report.promoted, "metrics": report.metrics})
+    else:
+        state = "serves now" if report.promoted else "waits: an older version is pinned"
+        out.print(f"{model} {report.version} {state}")
+        out.print(", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items()))
+
+
+def _training(dask: str | None, partitions: Path) -> Train:
+    from bandstand.learner.dask_ranker import DaskTraining
+    from bandstand.learner.train_ranker import train_here
+
+    return train_here if dask is None else DaskTraining(dask, partitions)
+
+
+def _trained(storage: Storage, told: Told, how: Train) -> TrainingReport:
+    from bandstand.app.training import new_models
+
+    with workshop_if_free(storage) as workshop:
+        if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read
+            with opened_home(storage) as searching:
+                return new_models(storage, searching, told=told, how=how)[0]
+        workshop.prepare(told=told)
+        workshop.index(told=told)
+        workshop.learner.catch_up()
+        with opened_home(storage) as searching:
+            return workshop.train(searching, told=told, how=how)
+
+
+@app.command("list")
+def list_versions(home: HomeOption = None, json: JsonOption = False) -> None:
+    """All versions, newest first."""
+    from bandstand.engine.answers import models_json
+
+    with opened_storage(home) as storage:
+        answer = models_json(storage.models, {})
+    if json:
+        print_json(answer)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "version", "made", "serves", "metrics"):
+        table.add_column(column)
+    for name, model in answer.items():
+        for version in model["versions"]:
+            serves = ("yes, pinned" if model["pinned"] else "yes") if version["version"] == model["current"] else ""
+            made = datetime.fromtimestamp(version["created"], UTC).strftime("%Y-%m-%d %H:%M")
+            metrics = ", ".join(f"{key} {value:.4g}" for key, value in version["metrics"].items())
+            table.add_row(name, version["version"], made, serves, metrics)
+    out.print(table if table.row_count else "no models yet: bandstand index trains the first")
+
+
+@app.command("promote")
+def promote(
+    name: NameArgument,
+    version: Annotated[str, typer.Argument(help="As `bandstand models list` names it.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let a version serve from now on, also in a running server."""
+    from bandstand.app.serving import promote_model
+
+    with opened_storage(home) as storage:
+        promote_model(storage.models, name, version)
+    _say_serving(name, version, pinned=False, json=json)
+
+
+@app.command("rollback")
+def rollback(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Serve the version before, and pin it until somebody promotes another."""
+    with opened_storage(home) as storage:
+        version = storage.models.rollback(name)
+    _say_serving(name, version, pinned=True, json=json)
+
+
+def _say_serving(name: str, version: str, *, pinned: bool, json: bool) -> None:
+    if json:
+        print_json({"model": name, "current": version, "pinned": pinned})
+    else:
+        out.print(f"{name} {version} serves now{' and is pinned' if pinned else ''}")

@@ -1,1 +1,0 @@
-"""Talking to OpenSearch: one pooled connection, versioned indices behind aliases, failures in our own error tree."""

@@ -1,0 +1,195 @@
+"""Which expensive retriever was useful: pages with and without it, labels made of them, the gate's training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.gate import HELPS
+from bandstand.bandit.gate_training import FEWEST, HelpLabel, TrainedAbstention, train_abstention
+from bandstand.catalog.columns import Columns
+from bandstand.engine.ablation import seen_before, subset_pages
+from bandstand.engine.sampling import sampled
+from bandstand.errors import BadInput
+from bandstand.feedback.ablation import ABLATION, Ablation, Played, Verdict, ablation_event, ablation_of, ladder
+from bandstand.feedback.codec import decode_event, encode_event
+from bandstand.feedback.joined import Joined, joined
+from bandstand.feedback.labelled import labelled
+from bandstand.feedback.log import Log
+from bandstand.learner.open_searches import KeyValue, OpenSearches
+from bandstand.learner.selfplay import Lesson
+from bandstand.models.registry import ModelCard, ModelRegistry
+from bandstand.ranker.scorers import Scorer
+from bandstand.types import Event, Impression, Query
+
+_PREFIX = b"ablation/"
+
+
+class Recorded:
+    """The records of searches that have not settled; one that comes later teaches the bandit nothing more."""
+
+    def __init__(self, state: KeyValue, searches: OpenSearches) -> None:
+        self._state = state
+        self._open = searches
+
+    def keep(self, event: Event) -> bool:
+        """Whether an event is a record; it is kept if its search is open."""
+        if event.action != ABLATION or event.query_id is None:
+            return False
+        search = self._open.get(event.query_id)
+        if search is not None and not search.settled:
+            # Who searched is not kept: freed pages of the state may hold what was deleted.
+            nobodys = replace(event, user_id=None, session_id=None, client_id=None)
+            self._state.put(_key(event.query_id), encode_event(nobodys))
+        return True
+
+    def take(self, query_id: str) -> Ablation | None:
+        """The record of a search that settles, or is forgotten: it is not kept any longer."""
+        raw = self._state.get(_key(query_id))
+        if raw is None:
+            return None
+        self._state.delete(_key(query_id))
+        return ablation_of(decode_event(raw))
+
+
+def _key(query_id: str) -> bytes:
+    return _PREFIX + query_id.encode()
+
+
+LESSON_WEIGHT = 0.5
+"""What a lesson's label counts beside 1 for one of a real search, once there are enough of these."""
+
+
+def log_labels(searches: Iterable[Joined]) -> Iterator[HelpLabel]:
+    """`labelled` searches as training labels."""
+    for search in labelled(searches):
+        record = search.ablation
+        if record.arms != EXPENSIVE:
+            continue  # recorded when other arms counted as expensive
+        yield _label(record.context, record.yields, search.verdicts(), search.query.normalized, search.weight)
+
+
+def lesson_labels(lessons: Iterable[Lesson], columns: Columns, scorer: Scorer) -> list[HelpLabel]:
+    """Labels before any traffic: posed queries whose right answer is known, one for each lesson.
+
+    The logged head stands for the whole ranking: what would have moved up from below it is not seen.
+    """
+    found = []
+    for lesson in lessons:
+        impression = lesson.impression
+        pages = subset_pages(impression.features, impression.feature_names, impression.ordinals, columns, scorer)
+        wanted = set(impression.ordinals[lesson.grades == lesson.grades.max()].tolist())
+
+        def rank(played: Played, pages: Mapping[Played, object] = pages, wanted: set[int] = wanted) -> int:
+            hits = np.asarray(pages[played]).tolist()
+            return next((place for place, hit in enumerate(hits, start=1) if hit in wanted), 0)
+
+        context, yields = seen_before(impression.decision)
+        found.append(_label(context, yields, ladder(EXPENSIVE, rank), impression.query.normalized, LESSON_WEIGHT))
+    return found
+
+
+def with_estimates(lessons: Sequence[Lesson], trained: TrainedAbstention) -> Iterator[Lesson]:
+    """The lessons as the bandit would have met them with estimates: those of models that did not see the lesson.
+
+    ``trained`` must have been trained on the lessons' labels first, in their order.
+    """
+    for lesson, estimates in zip(lessons, trained.held_out.tolist(), strict=False):
+        helps = dict(zip(EXPENSIVE, estimates, strict=True))
+        decision = lesson.impression.decision
+        arms = tuple(
+            replace(
+                arm,
+                context=tuple(
+                    (name, helps.get(arm.arm, 0.0) if name == HELPS else value) for name, value in arm.context
+                ),
+            )
+            for arm in decision.arms
+        )
+        yield replace(lesson, impression=replace(lesson.impression, decision=replace(decision, arms=arms)))
+
+
+def train_helped(
+    models: ModelRegistry, posed: Sequence[HelpLabel], searches: Iterable[Joined], *, seed: int
+) -> TrainedAbstention | None:
+    """Train on lessons and on the log, publish, and promote unless pinned; None where there is too little to learn."""
+    logged = list(log_labels(searches))
+    if len(logged) < FEWEST:
+        posed = [replace(label, weight=1.0) for label in posed]
+    try:
+        trained = train_abstention([*posed, *logged], seed=seed)
+    except BadInput:
+        return None
+    serving = models.pointer("abstention")
+    card = ModelCard(
+        metrics={**trained.metrics, "logged": float(len(logged))}, parent=serving.current if serving else None
+    )
+    models.promote("abstention", models.publish("abstention", trained.files(), card), automatic=True)
+    return trained
+
+
+def _label(
+    context: tuple[tuple[str, float], ...],
+    yields: Mapping[str, float],
+    verdicts: Mapping[str, Verdict],
+    group: str,
+    weight: float,
+) -> HelpLabel:
+    return HelpLabel(
+        context=context,
+        yields=dict(yields),
+        helped={arm: verdict.helped for arm, verdict in verdicts.items()},
+        gains={arm: verdict.gain for arm, verdict in verdicts.items()},
+        group=group,
+        weight=weight,
+    )
+
+
+_AT_ONCE = 50
+
+
+def ablate_log(
+    log: Log,
+    columns: Columns,
+    record: Callable[[Query, Impression], Ablation],
+    *,
+    window: float,
+    share: float,
+    seed: int,
+    told: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Record a ``share`` of the logged searches that have no record yet; returns how many were recorded.
+
+    The records bear their searches' times. The pages are those of today's memory, catalogue and models, which have
+    learned from these very searches since: so the free arms look better, and the others less needed, than they were.
+    Cut off, the same call goes on with what is left. ``record`` makes the pages of one search, see
+    `bandstand.engine.ablation.ablate`; ``columns`` are of the catalogue that it searches.
+    """
+    made, batch = 0, list[Event]()
+    for impression in _unrecorded(log, window):
+        query = _searchable(impression.query, columns)
+        if sampled(query.id, share=share, seed=seed):
+            batch.append(ablation_event(record(query, impression), query, now=query.time))
+            made += 1
+            told(made)
+        if len(batch) >= _AT_ONCE:
+            log.append_events(batch)
+            batch = []
+    if batch:
+        log.append_events(batch)
+    return made
+
+
+def _unrecorded(log: Log, window: float) -> Iterator[Impression]:
+    for search in joined(log, window):
+        if all(event.action != ABLATION for event in search.events):
+            yield search.impression
+
+
+def _searchable(query: Query, columns: Columns) -> Query:
+    """The query with its mask over the catalogue, which the log leaves out."""
+    restricted = bool(query.kinds) or bool(query.filters)
+    return replace(query, allowed=columns.mask(query.kinds, query.filters)) if restricted else query

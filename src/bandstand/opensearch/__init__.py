@@ -1,0 +1,1 @@
+"""More than one machine: catalogue, indexes, memory, log and models in OpenSearch, behind the same protocols."""

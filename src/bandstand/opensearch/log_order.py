@@ -1,0 +1,185 @@
+"""The order of the cluster's log: numbered batches, each appended by whoever finds the next number free.
+
+Documents of ``ubi_queries`` and ``ubi_events`` say what happened; a batch says in which order a spool delivered some of
+them. Batch n is created only by who has seen batch n - 1, and only one can create it, so that the batches are one
+sequence without gaps (as in the transaction log of Delta Lake, Armbrust et al., VLDB 2020).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bandstand.errors import StorageError
+from bandstand.opensearch.connection import Cluster
+from bandstand.opensearch.indices import Schema, ensure
+
+Json = dict[str, Any]
+
+LOG = Schema(
+    part="log",
+    format=1,
+    properties={
+        "number": {"type": "long"},
+        "first": {"type": "long"},
+        "last": {"type": "long"},
+        "spool": {"type": "keyword"},
+        "upto": {"type": "long", "index": False},
+        "entries": {"type": "object", "enabled": False},
+    },
+)
+
+_AT_ONCE = 8
+_REMEMBERED = 256
+
+
+class Ref(NamedTuple):
+    """One entry: its kind, its document (id and index; neither for an order to followers), when it was logged.
+
+    ``order`` is the content of an order, which is small and has no document of its own.
+    """
+
+    kind: str
+    id: str | None
+    within: str | None
+    time: float
+    order: Json | None = None
+
+
+class Tail(NamedTuple):
+    """A place in the sequence: the number of a batch, and the seq of its last entry."""
+
+    number: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Entries with seqs from ``first``, delivered from what ``spool`` had logged up to its own number ``upto``."""
+
+    number: int
+    first: int
+    spool: str
+    upto: int
+    entries: tuple[Ref, ...]
+
+    @property
+    def tail(self) -> Tail:
+        """Where it ends."""
+        return Tail(self.number, self.first + len(self.entries) - 1)
+
+
+class Order:
+    """Reads and extends the sequence. Reads are by id, hence of the newest state. Safe for threads.
+
+    Raises:
+        Unavailable, StorageError: from every method, see `Cluster`.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._name = ""
+        self._ends: OrderedDict[int, int] = OrderedDict({0: 0})
+        self._tail = Tail()
+
+    def tail(self) -> Tail:
+        """Where the sequence ends now."""
+        if not self._tail.number:
+            self._tail = self._searched_tail()
+        while batches := self.after(self._tail.number):
+            self._tail = max(self._tail, batches[-1].tail)
+        return self._tail
+
+    def after(self, number: int) -> list[Batch]:
+        """The next few batches after that of a number, at most 8; none at the end.
+
+        Raises:
+            StorageError: the batch of that number, which was there once, is gone.
+        """
+        documents = self._cluster.mget(self._index(), [str(n) for n in range(number, number + 1 + _AT_ONCE)])
+        if number and str(number) not in documents:
+            raise StorageError(
+                f"{self._cluster.where} holds less of the log than before (batch {number} is gone: was an older"
+                " snapshot restored?); restore the newest snapshot, or begin anew: new index prefix, new home folders"
+            )
+        batches: list[Batch] = []
+        for following in range(number + 1, number + 1 + _AT_ONCE):
+            if str(following) not in documents:
+                break
+            batches.append(_decoded(documents[str(following)].source))
+            self._remember(batches[-1].tail)
+        return batches
+
+    def following(self, position: int) -> list[Batch]:
+        """The next few batches that hold entries after a seq; none at the end."""
+        number = self._ends.get(position)
+        if number is not None:
+            return self.after(number)
+        self._cluster.refresh(self._index())
+        query = {"range": {"last": {"gt": position}}}
+        body = {"query": query, "sort": [{"number": "asc"}], "size": _AT_ONCE}
+        hits = self._cluster.search(self._index(), body)["hits"]["hits"]
+        return [_decoded(hit["_source"]) for hit in hits]
+
+    def append(self, at: Tail, *, spool: str, upto: int, entries: Sequence[Ref]) -> Batch:
+        """Append at least one entry to the sequence that ends at ``at``; durable on return.
+
+        Raises:
+            Conflict: it does not end there any more.
+        """
+        batch = Batch(number=at.number + 1, first=at.last + 1, spool=spool, upto=upto, entries=tuple(entries))
+        self._cluster.put(self._index(), str(batch.number), _encoded(batch), create=True)
+        self._remember(batch.tail)
+        return batch
+
+    def replace_order(self, seq: int, content: Mapping[str, Any]) -> None:
+        """Put something else in the place of an order's content; harmless where there is no such order."""
+        for batch in self.following(seq - 1)[:1]:
+            place = seq - batch.first
+            if 0 <= place < len(batch.entries) and batch.entries[place].order is not None:
+                self._replace(batch.number, place, dict(content))
+
+    def _replace(self, number: int, place: int, content: Json) -> None:
+        def edit(source: Json) -> Json:
+            source["entries"][place][4] = content
+            return source
+
+        self._cluster.change(self._index(), str(number), edit)
+
+    def _searched_tail(self) -> Tail:
+        self._cluster.refresh(self._index())
+        body = {"sort": [{"number": "desc"}], "size": 1, "_source": ["number", "last"]}
+        hits = self._cluster.search(self._index(), body)["hits"]["hits"]
+        return Tail(hits[0]["_source"]["number"], hits[0]["_source"]["last"]) if hits else Tail()
+
+    def _index(self) -> str:
+        self._name = self._name or ensure(self._cluster, LOG)
+        return self._name
+
+    def _remember(self, tail: Tail) -> None:
+        self._ends[tail.last] = tail.number
+        while len(self._ends) > _REMEMBERED:
+            self._ends.popitem(last=False)
+
+
+def _encoded(batch: Batch) -> Json:
+    return {
+        "number": batch.number,
+        "first": batch.first,
+        "last": batch.tail.last,
+        "spool": batch.spool,
+        "upto": batch.upto,
+        "entries": [list(ref) for ref in batch.entries],
+    }
+
+
+def _decoded(values: Json) -> Batch:
+    return Batch(
+        number=values["number"],
+        first=values["first"],
+        spool=values["spool"],
+        upto=values["upto"],
+        entries=tuple(Ref(*entry) for entry in values["entries"]),
+    )

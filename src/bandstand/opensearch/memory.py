@@ -1,0 +1,256 @@
+"""The memory of several machines: each has a copy in LMDB, and every batch is a commit in OpenSearch first."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bandstand.errors import Conflict, StorageError
+from bandstand.memory_index.environment import DATABASES, Environment, Place, Recorder, Writes, apply, packed, unpacked
+from bandstand.memory_index.identity import Meta
+from bandstand.opensearch.connection import Cluster, Json, Operation, named
+from bandstand.opensearch.indices import STATE, Schema, ensure
+from bandstand.types import Clock
+
+if TYPE_CHECKING:
+    from bandstand.memory_index.environment import WriteTransaction
+
+
+_ID = "memory"
+_PART_BYTES = 4_000_000
+_FOLD_EVERY = 16
+"""Commits after which the journal is folded into the base."""
+
+_KEPT_S = 60.0
+"""How long a folded commit stays for those who follow; who is further behind begins from the base."""
+
+MEMORY = Schema(
+    part="memory",
+    format=1,
+    properties={
+        "place": {"type": "keyword"},
+        "db": {"type": "keyword"},
+        "commit": {"type": "long"},
+        "key": {"type": "binary"},
+        "value": {"type": "binary"},
+    },
+    # A commit that is folded once more must not bring back what a later one has removed.
+    settings={"gc_deletes": "1h"},
+)
+
+JOURNAL = Schema(
+    part="memory-journal",
+    format=1,
+    properties={"commit": {"type": "long"}, "writes": {"type": "binary"}},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The newest commit, the newest that is folded into the base, and the oldest that the journal still holds.
+
+    ``journal`` names the journal itself, "" before its first commit.
+    """
+
+    journal: str
+    head: int
+    folded: int
+    oldest: int
+    commits: tuple[Json, ...]
+
+
+class MemoryJournal:
+    """Publishes and reads commits; any number of processes read, and of two that publish the same number one wins.
+
+    The parts of a commit are documents of their own; the commit exists from the moment at which the one state document
+    names it, which is written by optimistic concurrency. Values are absolute and carry their commit's number as the
+    version of their document in the base: folding them in any order, any number of times, by anybody, gives the same.
+
+    Raises:
+        StorageError, Unavailable: from any method, see `Cluster`.
+    """
+
+    def __init__(self, cluster: Cluster, *, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._state = ensure(cluster, STATE)
+        self._journal = ensure(cluster, JOURNAL)
+
+    def state(self) -> State:
+        """Where the journal stands."""
+        document = self._cluster.get(self._state, _ID)
+        return _state({} if document is None else document.source)
+
+    def publish(self, number: int, writes: Writes) -> str:
+        """Make a commit; the name of the journal that it is in.
+
+        Raises:
+            Conflict: its number is taken, or those before it are missing; nothing of it was made.
+        """
+        tag = uuid.uuid4().hex
+        parts = [
+            ({"create": {"_id": f"{tag}-{at}"}}, {"commit": number, "writes": b64encode(part).decode()})
+            for at, part in enumerate(packed(writes, size=_PART_BYTES))
+        ]
+        self._cluster.bulk(self._journal, parts)
+        commit = {"number": number, "tag": tag, "parts": len(parts), "time": self._clock()}
+        state = _state(self._cluster.change(self._state, _ID, lambda state: _with(state, commit)))
+        if number - state.folded >= _FOLD_EVERY:
+            self.fold(state)
+        return state.journal
+
+    def read(self, commit: Json) -> Iterator[tuple[Place, bytes | None]]:
+        """The writes of one of a state's commits, in order."""
+        ids = [f"{commit['tag']}-{at}" for at in range(commit["parts"])]
+        for id_ in ids:  # one by one: they are large
+            part = self._cluster.get(self._journal, id_)
+            if part is None:
+                raise StorageError(f"{self._cluster.where}: the memory's commit {commit['number']} is incomplete")
+            yield from unpacked(b64decode(part.source["writes"]))
+
+    def base(self) -> Iterator[tuple[Place, bytes]]:
+        """Everything that was folded, at least up to the state's ``folded``."""
+        base = ensure(self._cluster, MEMORY)
+        self._cluster.refresh(base)
+        for hit in self._cluster.scan(base, {"match_all": {}}, sort="place"):
+            source = hit["_source"]
+            value = b64decode(source["value"])
+            yield Place(source["db"], b64decode(source["key"]), value), value
+
+    def fold(self, state: State) -> None:
+        """Write the commits that the base lacks into it, and drop from the journal what nobody needs any more."""
+        latest: dict[Place, tuple[int, bytes | None]] = {}
+        for commit in state.commits:
+            if commit["number"] > state.folded:
+                latest |= {place: (commit["number"], value) for place, value in self.read(commit)}
+        base = ensure(self._cluster, MEMORY)
+        self._cluster.bulk(base, (_operation(place, *entry) for place, entry in latest.items()))
+        left = _state(self._cluster.change(self._state, _ID, lambda now: self._trimmed(now, state.head)))
+        gone = {"query": {"range": {"commit": {"lt": left.oldest}}}}
+        self._cluster.request("POST", f"/{self._journal}/_delete_by_query", gone, params={"conflicts": "proceed"})
+
+    def _trimmed(self, state: Json, folded: int) -> Json:
+        since = self._clock() - _KEPT_S
+        kept = [commit for commit in state["commits"] if commit["number"] > folded or commit["time"] >= since]
+        return {**state, "folded": max(folded, named(state, "folded")), "commits": kept}
+
+
+def _state(source: Json) -> State:
+    commits = tuple(source.get("commits", ()))
+    head = named(source, "head")
+    return State(
+        source.get("journal", ""), head, named(source, "folded"), commits[0]["number"] if commits else head + 1, commits
+    )
+
+
+def _with(state: Json, commit: Json) -> Json:
+    if commit["number"] != named(state, "head") + 1:
+        raise Conflict("another learner has committed to this memory: this batch is undone and will be learned again")
+    journal = state.get("journal", commit["tag"])
+    return {**state, "journal": journal, "head": commit["number"], "commits": [*state.get("commits", ()), commit]}
+
+
+def _operation(place: Place, number: int, value: bytes | None) -> Operation:
+    """The document of a place as of a commit."""
+    name = blake2b(b"\0".join((place.db.encode(), place.key, place.value)), digest_size=16).hexdigest()
+    version = {"_id": name, "version": number, "version_type": "external_gte"}
+    if value is None:
+        return {"delete": version}, None
+    key, content = b64encode(place.key).decode(), b64encode(value).decode()
+    return {"index": version}, {"place": name, "db": place.db, "commit": number, "key": key, "value": content}
+
+
+_COMMIT = "commit"
+_JOURNAL = b"journal"
+_AT_ONCE = 50_000
+
+
+class ReplicatedEnvironment(Environment):
+    """An `Environment` whose batches are commits of a journal: all copies go through the same states in the same order.
+
+    A search reads a handful of dependent records for one look-up; from the copy that takes microseconds, from a cluster
+    each step would be a round trip. The copy is bounded by the memory's own bounds, and is rebuilt from the cluster
+    wherever it is missing. Reads need no cluster: they see the last state that this machine has followed.
+
+    Raises:
+        Conflict: from `writing`, when another machine has committed meanwhile; nothing of the batch remains.
+        Unavailable: from `writing` and `follow`, when the cluster cannot be reached; nothing of the batch remains.
+    """
+
+    def __init__(self, path: Path, map_size: int, *, journal: MemoryJournal) -> None:
+        super().__init__(path, map_size)
+        self._journal = journal
+        self._turn = threading.RLock()
+        try:
+            self.follow()
+        except BaseException:
+            self.close()
+            raise
+
+    def follow(self) -> int:
+        """Take in what was committed since; returns how many commits that were."""
+        with self._turn:
+            state, (journal, mine) = self._journal.state(), self._stands()
+            if mine and (journal != state.journal or mine > state.head):
+                raise StorageError(
+                    f"the memory in {self.path} is a copy of another cluster's, or the cluster was set back: delete the"
+                    " folder to begin from this cluster's"
+                )
+            before = mine
+            if mine + 1 < state.oldest and mine < state.folded:
+                mine = self._begin_from_base(state)
+            for commit in state.commits:
+                if commit["number"] > mine:
+                    self._apply(self._journal.read(commit), state.journal, commit["number"])
+            return state.head - before
+
+    @contextmanager
+    def writing(self) -> Iterator[WriteTransaction]:
+        """The one write transaction: committed in the cluster and here after the block, undone when it raises."""
+        with self._turn:
+            self.follow()
+            with super().writing() as txn:
+                recorder = Recorder(txn, self.dbs)
+                yield cast("WriteTransaction", recorder)
+                if recorder.writes:
+                    number = Meta(txn, self.dbs["meta"]).get(_COMMIT) + 1
+                    # First there, then here: what is lost between the two is followed like anybody else's commit.
+                    self._note(txn, self._journal.publish(number, recorder.writes), number)
+
+    def _stands(self) -> tuple[str, int]:
+        """The journal that this is a copy of, and the commit that it has come to."""
+        with self.reading() as txn:
+            journal = txn.get(_JOURNAL, db=self.dbs["meta"]) or b""
+            return bytes(journal).decode(), Meta(txn, self.dbs["meta"]).get(_COMMIT)
+
+    def _note(self, txn: WriteTransaction, journal: str, number: int) -> None:
+        txn.put(_JOURNAL, journal.encode(), db=self.dbs["meta"])
+        Meta(txn, self.dbs["meta"]).set(_COMMIT, number)
+
+    def _apply(self, writes: Iterable[tuple[Place, bytes | None]], journal: str, number: int) -> None:
+        """One commit of somebody else; passed over where another process of this machine has applied it."""
+        with super().writing() as txn:
+            if Meta(txn, self.dbs["meta"]).get(_COMMIT) < number:
+                apply(txn, self.dbs, writes)
+                self._note(txn, journal, number)
+
+    def _begin_from_base(self, state: State) -> int:
+        """Fill an empty copy with all that is folded; the commit from which to follow on."""
+        with super().writing() as txn:
+            for name in DATABASES:
+                txn.drop(self.dbs[name], delete=False)
+        source = self._journal.base()
+        while some := list(islice(source, _AT_ONCE)):
+            with super().writing() as txn:
+                apply(txn, self.dbs, some)
+        with super().writing() as txn:
+            self._note(txn, state.journal, state.folded)
+        return state.folded
