@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandstand.replay.ope import factorised
+from bandstand.replay.ope import joint_decisions
 from bandstand.replay.ope.diagnostics import effective_sample_size
 from bandstand.replay.ope.estimate import Estimate
-from bandstand.replay.ope.intervals import bootstrap, empirical_bernstein
-from bandstand.replay.ope.reward_model import fit_values
-from bandstand.replay.ope.rounds import Feedback
-from bandstand.replay.ope.sequences import confidence_sequence
+from bandstand.replay.ope.feedback import Feedback
+from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
+from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.worlds import ARMS, DEPTHS, World, random_policy
 from bench.figures import Figure
 
@@ -101,10 +100,10 @@ def _intervals(log: Feedback, seed: int) -> Iterator[tuple[str, tuple[float, flo
     modelled = fit_values(log, seed=seed)
     values = (np.asarray(modelled.predicted), np.asarray(modelled.direct))
     estimates: dict[str, Estimate] = {
-        "joint_ips": factorised.joint_ips(*plain),
-        "snips": factorised.joint_ips(*plain, self_normalised=True),
-        "control_variate_ips": factorised.control_variate_ips(*plain),
-        "sequential_dr": factorised.sequential_dr(*plain, *values),
+        "joint_ips": joint_decisions.joint_ips(*plain),
+        "snips": joint_decisions.joint_ips(*plain, self_normalised=True),
+        "control_variate_ips": joint_decisions.control_variate_ips(*plain),
+        "sequential_dr": joint_decisions.sequential_dr(*plain, *values),
     }
     intervals = bootstrap(estimates, resamples=1000, seed=seed, expanded=True)
     terms = log.weights * log.reward

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bandstand.replay.adapters.lastfm import LastfmAdapter
+from bandstand.replay.datasets.lastfm import LastfmAdapter
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.settings import ReplaySettings
-from bandstand.replay.simulate.experiments import experiment_named
-from bandstand.replay.simulate.result import simulated
-from bandstand.replay.simulate.settings import SimulateSettings
+from bandstand.replay.simulate.evaluate import simulated
+from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
 
 QUICK = (("encoder", "hashing"), ("selfplay_queries", 200))
 MEASURES = ("MRR@10", "nDCG@10", "R@100", "Success@10")

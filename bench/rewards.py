@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandstand.replay.intervals import UserBootstrap, difference
-from bandstand.replay.simulate.dataset import Music, spotify_songs
-from bandstand.replay.simulate.experiments import experiment_named
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
 from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
-from bandstand.replay.simulate.run import simulate
-from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.tally import Tally
+from bandstand.replay.simulate.world import Music, spotify_songs
 from bench.replays import QUICK
 
 VARIANTS = ("bandit", "bandit@reward_model=clicks", "bandit@reward_model=constants", "bandit@relabel=false")

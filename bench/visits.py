@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bandstand.replay.clock import VirtualClock
+from bandstand.replay.environment import VirtualClock
 from bench.attributes import NOW
 
 PAUSE_S = 1_200.0

@@ -11,7 +11,7 @@ import pytest
 
 from bandstand.bandit.experiment import LowerBound, SequentialTest, Split
 from bandstand.errors import BadInput
-from bandstand.replay.ope.sequences import lower_sequence
+from bandstand.replay.ope.intervals import lower_sequence
 
 
 def played(rewards, in_b, *, share=0.5, alpha=0.05):

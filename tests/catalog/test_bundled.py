@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from bandstand.catalog import bundled, bundled_lines
+from bandstand.catalog import bundled
 from bandstand.catalog.bundled import ATTRIBUTES, load_bundled, load_folder, slugify
 from bandstand.errors import BadInput
 from bandstand.types import Entity
@@ -50,7 +50,7 @@ def test_module_wins_over_data_folder_of_same_name() -> None:
 
 
 def test_loads_the_same_twice_and_quickly() -> None:
-    bundled_lines._attribute.cache_clear()
+    bundled._attribute.cache_clear()
     took: list[float] = []
     runs: list[list[Entity]] = []
     for _ in range(3):

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from bandstand.engine import deny
+from bandstand.engine import suggest
 from bandstand.engine.suggest import DenyList, Phrases
 from bandstand.errors import BadInput, StorageError
 
@@ -33,7 +33,7 @@ def test_without_a_file_nothing_is_denied():
 
 
 def test_it_follows_its_file(tmp_path):
-    path = tmp_path / "deny.txt"
+    path = tmp_path / "suggest.txt"
     path.write_text("halo  # a remark\n# another\n\n")
     listed = DenyList(path)
     assert listed.denies("halo")
@@ -47,7 +47,7 @@ def test_it_follows_its_file(tmp_path):
 
 
 def test_while_it_cannot_be_read_what_was_known_stays_in_force(tmp_path):
-    path = tmp_path / "deny.txt"
+    path = tmp_path / "suggest.txt"
     path.write_text("halo\n")
     listed = DenyList(path)
     path.unlink()
@@ -62,7 +62,7 @@ def test_while_it_cannot_be_read_what_was_known_stays_in_force(tmp_path):
 def test_a_file_that_cannot_be_used_is_refused_at_the_start(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="BANDSTAND_DENY_LIST"):
         DenyList(tmp_path / "missing.txt")
-    monkeypatch.setattr(deny, "MAX_LINES", 1)
+    monkeypatch.setattr(suggest, "MAX_LINES", 1)
     (tmp_path / "long.txt").write_text("a\nb\n")
     with pytest.raises(BadInput, match="2 lines"):
         DenyList(tmp_path / "long.txt")

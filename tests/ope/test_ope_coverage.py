@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.replay.ope import factorised
-from bandstand.replay.ope.intervals import bootstrap, empirical_bernstein
-from bandstand.replay.ope.reward_model import fit_values
-from bandstand.replay.ope.sequences import confidence_sequence
+from bandstand.replay.ope import joint_decisions
+from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
+from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.worlds import World, random_policy
 
 WORLDS, REPEATS, ROUNDS = range(6, 16), 50, 1000
@@ -39,10 +38,10 @@ def repeats(logs):
             part = slice(start, start + ROUNDS)
             plain = (log.reward[part], log.target[part], log.logged[part])
             estimates = {
-                "joint_ips": factorised.joint_ips(*plain),
-                "snips": factorised.joint_ips(*plain, self_normalised=True),
-                "control_variate_ips": factorised.control_variate_ips(*plain),
-                "sequential_dr": factorised.sequential_dr(*plain, log.predicted[part], log.direct[part]),
+                "joint_ips": joint_decisions.joint_ips(*plain),
+                "snips": joint_decisions.joint_ips(*plain, self_normalised=True),
+                "control_variate_ips": joint_decisions.control_variate_ips(*plain),
+                "sequential_dr": joint_decisions.sequential_dr(*plain, log.predicted[part], log.direct[part]),
             }
             found.append((truth, estimates))
     return found
@@ -86,7 +85,7 @@ def test_guaranteed_intervals_hold_at_least_as_often_as_promised(logs):
 def test_costs_need_only_the_prefixes(logs):
     """An arm's cost by per-decision weights has the same mean as by joint weights, and less variance."""
     _, log = logs[0]
-    prefix = factorised.per_decision_ips(log.cost, log.target, log.logged)
-    joint = factorised.joint_ips(log.cost.sum(axis=1), log.target, log.logged)
+    prefix = joint_decisions.per_decision_ips(log.cost, log.target, log.logged)
+    joint = joint_decisions.joint_ips(log.cost.sum(axis=1), log.target, log.logged)
     assert prefix.value == pytest.approx(joint.value, abs=4 * joint.standard_error)
     assert prefix.standard_error < 0.9 * joint.standard_error

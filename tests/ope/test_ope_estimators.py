@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bandstand.errors import BadInput
-from bandstand.replay.ope import doubly_robust, factorised, inverse, rankings, weights
+from bandstand.replay.ope import estimate, joint_decisions, single_decision
 
 LENGTHS = st.shared(st.integers(2, 30), key="n")
 shares = hnp.arrays(np.float64, LENGTHS, elements=st.floats(0.01, 1.0))
@@ -24,48 +24,50 @@ Q, D = [0.5, 0.5, 0.5, 0.5], [0.5, 0.25, 0.25, 0.5]
 
 
 def test_by_hand():
-    assert inverse.ipw(R, T, P).value == pytest.approx((2 + 0 + 0 + 2) / 4)
-    assert inverse.ipw(R, T, P, limit=1.5).value == pytest.approx((1.5 + 0 + 0 + 1.5) / 4)
-    assert inverse.snipw(R, T, P).value == pytest.approx(4 / 5)
-    assert inverse.replay_method(R, T).value == 1.0  # the last round alone
-    assert inverse.sg_ipw(R, T, P, mixing=0.5).value == pytest.approx((2 / 1.5 + 2 / 1.5) / 4)
-    assert inverse.balanced_ipw(R, [1, 3, 0, 2]).value == pytest.approx(3 / 6)
-    assert doubly_robust.dm(D).value == pytest.approx(1.5 / 4)
+    assert single_decision.ipw(R, T, P).value == pytest.approx((2 + 0 + 0 + 2) / 4)
+    assert single_decision.ipw(R, T, P, limit=1.5).value == pytest.approx((1.5 + 0 + 0 + 1.5) / 4)
+    assert single_decision.snipw(R, T, P).value == pytest.approx(4 / 5)
+    assert single_decision.replay_method(R, T).value == 1.0  # the last round alone
+    assert single_decision.sg_ipw(R, T, P, mixing=0.5).value == pytest.approx((2 / 1.5 + 2 / 1.5) / 4)
+    assert single_decision.balanced_ipw(R, [1, 3, 0, 2]).value == pytest.approx(3 / 6)
+    assert single_decision.dm(D).value == pytest.approx(1.5 / 4)
     # w (r - q) = 1, -0.5, 0, 1
-    assert doubly_robust.dr(R, T, P, Q, D).value == pytest.approx(1.5 / 4 + 1.5 / 4)
-    assert doubly_robust.sndr(R, T, P, Q, D).value == pytest.approx(1.5 / 4 + 1.5 / 5)
-    assert doubly_robust.switch_dr(R, T, P, Q, D, limit=1.0).value == pytest.approx(1.5 / 4 - 0.5 / 4)
-    assert doubly_robust.dr_os(R, T, P, Q, D, strength=4.0).value == pytest.approx(1.5 / 4 + (0.5 - 0.4 + 0.5) / 4)
+    assert single_decision.dr(R, T, P, Q, D).value == pytest.approx(1.5 / 4 + 1.5 / 4)
+    assert single_decision.sndr(R, T, P, Q, D).value == pytest.approx(1.5 / 4 + 1.5 / 5)
+    assert single_decision.switch_dr(R, T, P, Q, D, limit=1.0).value == pytest.approx(1.5 / 4 - 0.5 / 4)
+    assert single_decision.dr_os(R, T, P, Q, D, strength=4.0).value == pytest.approx(1.5 / 4 + (0.5 - 0.4 + 0.5) / 4)
 
 
 def test_marginalised_weights_by_hand():
     target, logged = [[0.5, 0.3, 0.2]], [[0.2, 0.2, 0.6]]
     pair = [[1.0, 1.0, 0.0]]  # the first two actions look alike, and one of them was logged
-    assert weights.marginal_weights(target, logged, pair) == pytest.approx([0.8 / 0.4])
-    assert inverse.mipw([1.0], target, logged, pair).value == pytest.approx(2.0)
-    assert inverse.mipw([1.0], target, logged, pair, self_normalised=True).value == 1.0
+    assert estimate.marginal_weights(target, logged, pair) == pytest.approx([0.8 / 0.4])
+    assert single_decision.mipw([1.0], target, logged, pair).value == pytest.approx(2.0)
+    assert single_decision.mipw([1.0], target, logged, pair, self_normalised=True).value == 1.0
 
 
 def test_rankings_by_hand():
     reward = [[1.0, 0.0], [0.0, 1.0]]
-    assert rankings.standard_ips(reward, [0.5, 0.1], [0.25, 0.2]).value == pytest.approx((2 + 0.5) / 2)
+    assert joint_decisions.standard_ips(reward, [0.5, 0.1], [0.25, 0.2]).value == pytest.approx((2 + 0.5) / 2)
     target, logged = [[0.5, 0.1], [0.2, 0.2]], [[0.25, 0.2], [0.2, 0.1]]
-    assert rankings.independent_ips(reward, target, logged).value == pytest.approx((2 + 2) / 2)
-    normalised = rankings.reward_interaction_ips(reward, target, logged, self_normalised=True)
+    assert joint_decisions.independent_ips(reward, target, logged).value == pytest.approx((2 + 2) / 2)
+    normalised = joint_decisions.reward_interaction_ips(reward, target, logged, self_normalised=True)
     assert normalised.value == pytest.approx(2 / 3 + 2 / 2.5)
     zeros = np.zeros((2, 2))
-    assert rankings.cascade_dr(reward, target, logged, zeros, zeros).value == pytest.approx(2.0)
+    assert joint_decisions.cascade_dr(reward, target, logged, zeros, zeros).value == pytest.approx(2.0)
 
 
 def test_factorised_by_hand():
     target, logged = [[0.5, 0.8], [1.0, 0.2]], [[0.25, 0.4], [0.5, 0.4]]  # ratios 2, 2 and 2, 0.5
-    assert factorised.joint_ips([1.0, 1.0], target, logged).value == pytest.approx((4 + 1) / 2)
-    assert factorised.joint_ips([1.0, 0.0], target, logged, self_normalised=True).value == pytest.approx(4 / 5)
-    assert factorised.per_decision_ips([[1.0, 0.0], [0.0, 1.0]], target, logged).value == pytest.approx((2 + 1) / 2)
-    assert factorised.independent_arms_ips([1.0, 1.0], target, logged).value == pytest.approx((3 + 1.5) / 2)
+    assert joint_decisions.joint_ips([1.0, 1.0], target, logged).value == pytest.approx((4 + 1) / 2)
+    assert joint_decisions.joint_ips([1.0, 0.0], target, logged, self_normalised=True).value == pytest.approx(4 / 5)
+    assert joint_decisions.per_decision_ips([[1.0, 0.0], [0.0, 1.0]], target, logged).value == pytest.approx(
+        (2 + 1) / 2
+    )
+    assert joint_decisions.independent_arms_ips([1.0, 1.0], target, logged).value == pytest.approx((3 + 1.5) / 2)
     predicted, direct = [[0.5, 0.5], [0.5, 0.5]], [[0.6, 0.7], [0.6, 0.7]]
     # 0.6 + 2 (0.7 - 0.5) + 4 (1 - 0.5), and 0.6 + 2 (0.7 - 0.5) + 1 (0 - 0.5)
-    ours = factorised.sequential_dr([1.0, 0.0], target, logged, predicted, direct)
+    ours = joint_decisions.sequential_dr([1.0, 0.0], target, logged, predicted, direct)
     assert ours.value == pytest.approx((3.0 + 0.5) / 2)
 
 
@@ -73,48 +75,48 @@ def test_factorised_by_hand():
 @given(rewards, shares)
 def test_on_policy_everything_is_the_mean(reward, logged):
     mean = pytest.approx(reward.mean())
-    assert inverse.ipw(reward, logged, logged).value == mean
-    assert inverse.snipw(reward, logged, logged).value == mean
-    assert factorised.control_variate_ips(reward, logged[:, None], logged[:, None]).value == mean
+    assert single_decision.ipw(reward, logged, logged).value == mean
+    assert single_decision.snipw(reward, logged, logged).value == mean
+    assert joint_decisions.control_variate_ips(reward, logged[:, None], logged[:, None]).value == mean
 
 
 @quick
 @given(rewards, shares, shares, rewards)
 def test_dr_with_a_perfect_model_is_dm(reward, target, logged, direct):
-    dm = pytest.approx(doubly_robust.dm(direct).value)
+    dm = pytest.approx(single_decision.dm(direct).value)
     parts = (reward, target, logged, reward, direct)
-    assert doubly_robust.dr(*parts).value == dm
-    assert doubly_robust.sndr(*parts).value == dm
-    assert doubly_robust.switch_dr(*parts, limit=2.0).value == dm
+    assert single_decision.dr(*parts).value == dm
+    assert single_decision.sndr(*parts).value == dm
+    assert single_decision.switch_dr(*parts, limit=2.0).value == dm
 
 
 @quick
 @given(rewards, shares, shares, rewards, rewards)
 def test_the_ends_of_every_path(reward, target, logged, predicted, direct):
     parts = (reward, target, logged, predicted, direct)
-    dr, dm = pytest.approx(doubly_robust.dr(*parts).value), pytest.approx(doubly_robust.dm(direct).value)
-    assert doubly_robust.dr_os(*parts, strength=math.inf).value == dr
-    assert doubly_robust.dr_os(*parts, strength=0.0).value == dm
-    assert doubly_robust.switch_dr(*parts, limit=math.inf).value == dr
-    assert doubly_robust.switch_dr(*parts, limit=0.0).value == dm
-    assert doubly_robust.dr(*parts, limit=0.0).value == dm
-    assert doubly_robust.sg_dr(*parts, mixing=0.0).value == dr
+    dr, dm = pytest.approx(single_decision.dr(*parts).value), pytest.approx(single_decision.dm(direct).value)
+    assert single_decision.dr_os(*parts, strength=math.inf).value == dr
+    assert single_decision.dr_os(*parts, strength=0.0).value == dm
+    assert single_decision.switch_dr(*parts, limit=math.inf).value == dr
+    assert single_decision.switch_dr(*parts, limit=0.0).value == dm
+    assert single_decision.dr(*parts, limit=0.0).value == dm
+    assert single_decision.sg_dr(*parts, mixing=0.0).value == dr
     one_arm = (reward, target[:, None], logged[:, None], predicted[:, None], direct[:, None])
-    assert factorised.sequential_dr(*one_arm).value == dr
+    assert joint_decisions.sequential_dr(*one_arm).value == dr
 
 
 @quick
 @given(rewards, shares, shares, st.floats(0, 50), st.floats(0, 50))
 def test_clipping_is_monotone(reward, target, logged, one, other):
     low, high = sorted((one, other))
-    clipped = [inverse.ipw(reward, target, logged, limit=limit).value for limit in (low, high, math.inf)]
+    clipped = [single_decision.ipw(reward, target, logged, limit=limit).value for limit in (low, high, math.inf)]
     assert clipped == sorted(clipped)
 
 
 @quick
 @given(rewards, shares, shares)
 def test_self_normalised_stays_among_the_rewards(reward, target, logged):
-    value = inverse.snipw(reward, target, logged).value
+    value = single_decision.snipw(reward, target, logged).value
     assert reward.min() - 1e-9 <= value <= reward.max() + 1e-9
 
 
@@ -125,45 +127,45 @@ def test_rankings_agree_where_they_must(reward, target, logged):
     last = np.zeros((len(reward), 3))
     last[:, -1] = reward
     prefixes = target.cumprod(axis=1), logged.cumprod(axis=1)
-    whole = rankings.standard_ips(last, prefixes[0][:, -1], prefixes[1][:, -1]).value
-    assert rankings.reward_interaction_ips(last, *prefixes).value == pytest.approx(whole, rel=1e-6)
-    assert factorised.joint_ips(reward, target, logged).value == pytest.approx(whole, rel=1e-6)
-    assert factorised.per_decision_ips(last, target, logged).value == pytest.approx(whole, rel=1e-6)
+    whole = joint_decisions.standard_ips(last, prefixes[0][:, -1], prefixes[1][:, -1]).value
+    assert joint_decisions.reward_interaction_ips(last, *prefixes).value == pytest.approx(whole, rel=1e-6)
+    assert joint_decisions.joint_ips(reward, target, logged).value == pytest.approx(whole, rel=1e-6)
+    assert joint_decisions.per_decision_ips(last, target, logged).value == pytest.approx(whole, rel=1e-6)
 
 
 @quick
 @given(rewards, shares, shares)
 def test_terms_influence_and_columns_tell_the_same_story(reward, target, logged):
-    for estimate in (inverse.ipw(reward, target, logged), inverse.snipw(reward, target, logged)):
-        assert estimate.terms.mean() == pytest.approx(estimate.value)
-        assert estimate.influence.mean() == pytest.approx(0.0, abs=1e-9)
-        assert estimate.values(estimate.columns().sum(axis=0)) == pytest.approx(estimate.value)
+    for each in (single_decision.ipw(reward, target, logged), single_decision.snipw(reward, target, logged)):
+        assert each.terms.mean() == pytest.approx(each.value)
+        assert each.influence.mean() == pytest.approx(0.0, abs=1e-9)
+        assert each.values(each.columns().sum(axis=0)) == pytest.approx(each.value)
 
 
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        (lambda: inverse.ipw([], [], []), "reward"),
-        (lambda: inverse.ipw([1.0], [0.5], [0.0]), "logged"),
-        (lambda: inverse.ipw([1.0], [0.5], [1.2]), "logged"),
-        (lambda: inverse.ipw([1.0], [-0.1], [0.5]), "target"),
-        (lambda: inverse.ipw([1.0, 0.0], [0.5], [0.5]), "logged"),
-        (lambda: inverse.ipw([math.nan], [0.5], [0.5]), "reward"),
-        (lambda: inverse.ipw(["many"], [0.5], [0.5]), "reward"),
-        (lambda: inverse.ipw([1.0], [0.5], [0.5], limit=-1.0), "limit"),
-        (lambda: inverse.snipw([1.0], [0.0], [0.5]), "target"),
-        (lambda: inverse.replay_method([1.0], [0.9]), "target"),
-        (lambda: inverse.sg_ipw([1.0], [0.5], [0.5], mixing=2.0), "mixing"),
-        (lambda: inverse.balanced_ipw([1.0], [-1.0]), "weights"),
-        (lambda: inverse.mipw([1.0], [[0.5, 0.5]], [[0.5, 0.6]], [[1, 0]]), "logged_all"),
-        (lambda: inverse.mipw([1.0], [[0.5, 0.5]], [[0.0, 1.0]], [[1, 0]]), "logged"),
-        (lambda: doubly_robust.dm([]), "direct"),
-        (lambda: doubly_robust.dr([1.0], [0.5], [0.5], [0.5, 0.5], [0.5]), "predicted"),
-        (lambda: doubly_robust.dr_os([1.0], [0.5], [0.5], [0.5], [0.5], strength=-1.0), "strength"),
-        (lambda: doubly_robust.expected([[0.5, 0.5]], [[1.0]]), "predicted_all"),
-        (lambda: rankings.standard_ips([[1.0]], [0.5, 0.5], [0.5, 0.5]), "reward"),
-        (lambda: factorised.joint_ips([1.0], [0.5], [0.5]), "logged"),
-        (lambda: factorised.joint_ips([1.0], [[0.0]], [[0.5]], self_normalised=True), "target"),
+        (lambda: single_decision.ipw([], [], []), "reward"),
+        (lambda: single_decision.ipw([1.0], [0.5], [0.0]), "logged"),
+        (lambda: single_decision.ipw([1.0], [0.5], [1.2]), "logged"),
+        (lambda: single_decision.ipw([1.0], [-0.1], [0.5]), "target"),
+        (lambda: single_decision.ipw([1.0, 0.0], [0.5], [0.5]), "logged"),
+        (lambda: single_decision.ipw([math.nan], [0.5], [0.5]), "reward"),
+        (lambda: single_decision.ipw(["many"], [0.5], [0.5]), "reward"),
+        (lambda: single_decision.ipw([1.0], [0.5], [0.5], limit=-1.0), "limit"),
+        (lambda: single_decision.snipw([1.0], [0.0], [0.5]), "target"),
+        (lambda: single_decision.replay_method([1.0], [0.9]), "target"),
+        (lambda: single_decision.sg_ipw([1.0], [0.5], [0.5], mixing=2.0), "mixing"),
+        (lambda: single_decision.balanced_ipw([1.0], [-1.0]), "weights"),
+        (lambda: single_decision.mipw([1.0], [[0.5, 0.5]], [[0.5, 0.6]], [[1, 0]]), "logged_all"),
+        (lambda: single_decision.mipw([1.0], [[0.5, 0.5]], [[0.0, 1.0]], [[1, 0]]), "logged"),
+        (lambda: single_decision.dm([]), "direct"),
+        (lambda: single_decision.dr([1.0], [0.5], [0.5], [0.5, 0.5], [0.5]), "predicted"),
+        (lambda: single_decision.dr_os([1.0], [0.5], [0.5], [0.5], [0.5], strength=-1.0), "strength"),
+        (lambda: single_decision.expected([[0.5, 0.5]], [[1.0]]), "predicted_all"),
+        (lambda: joint_decisions.standard_ips([[1.0]], [0.5, 0.5], [0.5, 0.5]), "reward"),
+        (lambda: joint_decisions.joint_ips([1.0], [0.5], [0.5]), "logged"),
+        (lambda: joint_decisions.joint_ips([1.0], [[0.0]], [[0.5]], self_normalised=True), "target"),
     ],
 )
 def test_bad_input_names_the_field(call, field):
@@ -174,13 +176,13 @@ def test_bad_input_names_the_field(call, field):
 
 def test_without_any_weight_plain_estimators_are_defined():
     nothing = ([1.0, 1.0], [0.0, 0.0], [0.5, 0.5])
-    assert inverse.ipw(*nothing).value == 0.0
-    assert doubly_robust.dr(*nothing, [0.5, 0.5], [0.25, 0.75]).value == 0.5
-    assert inverse.sg_ipw(*nothing, mixing=1.0).value == 0.0
+    assert single_decision.ipw(*nothing).value == 0.0
+    assert single_decision.dr(*nothing, [0.5, 0.5], [0.25, 0.75]).value == 0.5
+    assert single_decision.sg_ipw(*nothing, mixing=1.0).value == 0.0
 
 
 def test_one_round():
-    one = inverse.snipw([1.0], [0.5], [0.25])
+    one = single_decision.snipw([1.0], [0.5], [0.25])
     assert one.value == 1.0
     assert one.standard_error == math.inf
-    assert factorised.control_variate_ips([1.0], [[0.5]], [[0.25]]).value == 2.0
+    assert joint_decisions.control_variate_ips([1.0], [[0.5]], [[0.25]]).value == 2.0

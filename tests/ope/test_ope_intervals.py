@@ -10,17 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
-from bandstand.replay.ope import inverse, tuning
+from bandstand.replay.ope import estimators, single_decision
 from bandstand.replay.ope.estimate import Estimate
 from bandstand.replay.ope.intervals import (
     bootstrap,
     bootstrap_values,
+    confidence_sequence,
     empirical_bernstein,
     hoeffding,
+    lower_sequence,
     resample_counts,
     student,
 )
-from bandstand.replay.ope.sequences import confidence_sequence, lower_sequence
 
 
 def test_bernstein_and_hoeffding_by_hand():
@@ -61,14 +62,14 @@ def test_resamples_hold_as_many_rounds_as_the_log():
 
 
 def test_bootstrap_normalises_by_the_weights_of_the_resample():
-    estimate = inverse.snipw([1.0, 0.0], [0.6, 0.2], [0.2, 0.2])  # w = 3, 1
+    estimate = single_decision.snipw([1.0, 0.0], [0.6, 0.2], [0.2, 0.2])  # w = 3, 1
     values = bootstrap_values(estimate, np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))
     assert values.tolist() == pytest.approx([1.0, 0.75, 0.0])
 
 
 def test_bootstrap_is_seeded_and_paired():
     random = np.random.default_rng(0)
-    first = inverse.ipw(random.random(50), np.full(50, 0.5), np.full(50, 0.5))
+    first = single_decision.ipw(random.random(50), np.full(50, 0.5), np.full(50, 0.5))
     both = bootstrap({"a": first, "b": first}, seed=3)
     assert both["a"] == both["b"] == bootstrap({"a": first}, seed=3)["a"]
     assert both["a"] != bootstrap({"a": first}, seed=4)["a"]
@@ -86,7 +87,7 @@ def test_clusters_are_drawn_whole():
 
 
 def test_bootstrap_refuses_estimates_that_vanish_in_resamples():
-    lonely = inverse.snipw([1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.5])
+    lonely = single_decision.snipw([1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.5])
     with pytest.raises(BadInput, match="resamples hold no weight"):
         bootstrap({"snipw": lonely}, seed=1)
 
@@ -130,9 +131,9 @@ def test_a_sequence_refuses_what_it_is_not_made_for(reward, weights):
 
 def test_tuning_refuses_nothing_and_single_rounds():
     with pytest.raises(BadInput, match="at least one"):
-        tuning.choose_by_mse([])
+        estimators.choose_by_mse([])
     with pytest.raises(BadInput, match="one round"):
-        tuning.choose_by_slope([tuning.Candidate(parameter=1.0, estimate=Estimate.mean(np.ones(1)))])
+        estimators.choose_by_slope([estimators.Candidate(parameter=1.0, estimate=Estimate.mean(np.ones(1)))])
 
 
 def test_slope_stops_before_the_biased_candidate():
@@ -140,7 +141,7 @@ def test_slope_stops_before_the_biased_candidate():
     noisy, calm = random.normal(1.0, 3.0, 400), random.normal(0.9, 1.0, 400)
     biased = random.normal(5.0, 0.1, 400)
     candidates = [
-        tuning.Candidate(parameter=number, estimate=Estimate.mean(terms))
+        estimators.Candidate(parameter=number, estimate=Estimate.mean(terms))
         for number, terms in enumerate((biased, calm, noisy))
     ]
-    assert tuning.choose_by_slope(candidates).parameter == 1
+    assert estimators.choose_by_slope(candidates).parameter == 1

@@ -19,10 +19,9 @@ from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.ubi_events import event_to_ubi, query_to_ubi
 from bandstand.replay.ope.evaluate import OpeSettings, assess, evaluate
-from bandstand.replay.ope.inputs import arm_target, obp_to_feedback, read_open_bandit
+from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback
-from bandstand.replay.ope.rounds import Feedback
-from bandstand.replay.ope.ubi import searches_from_ubi
+from bandstand.replay.ope.sources import arm_target, obp_to_feedback, read_open_bandit, searches_from_ubi
 from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Event, Impression, Query
 
 QUICK = OpeSettings(resamples=200)

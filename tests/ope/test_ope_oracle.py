@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput
-from bandstand.replay.ope import doubly_robust, inverse, rankings, tuning, weights
+from bandstand.replay.ope import estimate, estimators, joint_decisions, single_decision
 from bandstand.replay.ope.estimate import Estimate
 from bandstand.replay.ope.intervals import bootstrap, empirical_bernstein, hoeffding, student
 
@@ -18,12 +18,12 @@ POLICIES = {"stochastic": "action_dist", "deterministic": "action_dist_determini
 TIGHT = {"rel": 1e-9, "abs": 1e-9}
 UNDEFINED_THERE = ("dr-os_0", "sg-ipw_1", "sg-dr_1")
 CHANGES = {
-    "ipw": weights.clip,
-    "dr": weights.clip,
-    "switch-dr": weights.switch,
-    "dr-os": weights.shrink,
-    "sg-ipw": weights.subgaussian,
-    "sg-dr": weights.subgaussian,
+    "ipw": estimate.clip,
+    "dr": estimate.clip,
+    "switch-dr": estimate.switch,
+    "dr-os": estimate.shrink,
+    "sg-ipw": estimate.subgaussian,
+    "sg-dr": estimate.subgaussian,
 }
 
 
@@ -41,12 +41,12 @@ class Case:
 
     def modelled(self, name="estimated_rewards_by_reg_model"):
         table = self.data[name]
-        predicted, direct = table[self.rows, self.action], doubly_robust.expected(self.target_all, table)
+        predicted, direct = table[self.rows, self.action], single_decision.expected(self.target_all, table)
         return self.reward, self.target, self.logged, predicted, direct
 
     def estimate(self, name) -> Estimate:
         if name == "dm_with_mrdr_model":
-            return doubly_robust.dm(self.modelled("estimated_rewards_mrdr")[-1])
+            return single_decision.dm(self.modelled("estimated_rewards_mrdr")[-1])
         family, _, parameter = name.partition("_")
         limit = float(self.weights.max()) if parameter == "at_max_weight" else _number(parameter.removeprefix("clip_"))
         return self.of(family, limit, name)
@@ -56,22 +56,22 @@ class Case:
         if name in {"mipw", "snmipw"}:
             same_pair = (np.arange(10)[None] // 2 == self.action[:, None] // 2).astype(float)
             distributions = (self.target_all, self.data["pi_b"], same_pair)
-            return inverse.mipw(self.reward, *distributions, self_normalised=name == "snmipw")
+            return single_decision.mipw(self.reward, *distributions, self_normalised=name == "snmipw")
         makers = {
-            "rm": lambda: inverse.replay_method(self.reward, self.target),
-            "ipw": lambda: inverse.ipw(*plain, limit=parameter),
-            "snipw": lambda: inverse.snipw(*plain),
-            "b-ipw": lambda: inverse.balanced_ipw(
+            "rm": lambda: single_decision.replay_method(self.reward, self.target),
+            "ipw": lambda: single_decision.ipw(*plain, limit=parameter),
+            "snipw": lambda: single_decision.snipw(*plain),
+            "b-ipw": lambda: single_decision.balanced_ipw(
                 self.reward, self.data["estimated_importance_weights"], limit=parameter
             ),
-            "sg-ipw": lambda: inverse.sg_ipw(*plain, mixing=parameter),
-            "dm": lambda: doubly_robust.dm(self.modelled()[-1]),
-            "dr": lambda: doubly_robust.dr(*self.modelled(), limit=parameter),
-            "sndr": lambda: doubly_robust.sndr(*self.modelled()),
-            "switch-dr": lambda: doubly_robust.switch_dr(*self.modelled(), limit=parameter),
-            "dr-os": lambda: doubly_robust.dr_os(*self.modelled(), strength=parameter),
-            "sg-dr": lambda: doubly_robust.sg_dr(*self.modelled(), mixing=parameter),
-            "mrdr": lambda: doubly_robust.dr(*self.modelled("estimated_rewards_mrdr")),
+            "sg-ipw": lambda: single_decision.sg_ipw(*plain, mixing=parameter),
+            "dm": lambda: single_decision.dm(self.modelled()[-1]),
+            "dr": lambda: single_decision.dr(*self.modelled(), limit=parameter),
+            "sndr": lambda: single_decision.sndr(*self.modelled()),
+            "switch-dr": lambda: single_decision.switch_dr(*self.modelled(), limit=parameter),
+            "dr-os": lambda: single_decision.dr_os(*self.modelled(), strength=parameter),
+            "sg-dr": lambda: single_decision.sg_dr(*self.modelled(), mixing=parameter),
+            "mrdr": lambda: single_decision.dr(*self.modelled("estimated_rewards_mrdr")),
         }
         return makers[family]()
 
@@ -141,22 +141,22 @@ def test_tuned_hyper_parameters(case):
     for name, said in case.said["tuned"].items():
         family = name.partition("_")[0]
         residual = reward if "ipw" in family else reward - predicted
-        measure = tuning.bias_bound if said["use_bias_upper_bound"] else tuning.direct_bias
+        measure = estimators.bias_bound if said["use_bias_upper_bound"] else estimators.direct_bias
         values = [math.inf if value == "inf" else value for value in said["lambdas"]]
         candidates = [
-            tuning.Candidate(
+            estimators.Candidate(
                 parameter=value,
                 estimate=case.of(family, value),
                 bias=measure(case.weights, CHANGES[family](case.weights, value), residual),
             )
             for value in values
         ]
-        if said["tuning_method"] == "mse":
-            errors = {str(each.parameter): tuning.mean_squared_error(each) for each in candidates}
+        if said["estimators._method"] == "mse":
+            errors = {str(each.parameter): estimators.mean_squared_error(each) for each in candidates}
             assert errors == pytest.approx(said["mse_scores"], **TIGHT), name
-            best = tuning.choose_by_mse(candidates)
+            best = estimators.choose_by_mse(candidates)
         else:
-            best = tuning.choose_by_slope(candidates, delta=said["delta"])
+            best = estimators.choose_by_slope(candidates, delta=said["delta"])
         assert best.estimate.value == pytest.approx(said["value"], **TIGHT), name
 
 
@@ -218,14 +218,14 @@ def _slate_estimate(name, data, policy, suffix):
         predicted_all, action = data[f"q_hat_{policy}{suffix}"], data["action"]
         predicted = np.take_along_axis(predicted_all, action[..., None], axis=2)[..., 0]
         direct = (data[f"evaluation_policy_action_dist_{policy}"] * predicted_all).sum(axis=2)
-        return rankings.cascade_dr(reward, *ratio("_cascade"), predicted, direct)
+        return joint_decisions.cascade_dr(reward, *ratio("_cascade"), predicted, direct)
     normalised, family = name.startswith("sn"), name.removeprefix("sn")
     if family == "sips":
         target, logged = ratio("")
-        return rankings.standard_ips(reward, target[:, 0], logged[:, 0], self_normalised=normalised)
+        return joint_decisions.standard_ips(reward, target[:, 0], logged[:, 0], self_normalised=normalised)
     function, kind = {
-        "iips": (rankings.independent_ips, "_item_position"),
-        "rips": (rankings.reward_interaction_ips, "_cascade"),
+        "iips": (joint_decisions.independent_ips, "_item_position"),
+        "rips": (joint_decisions.reward_interaction_ips, "_cascade"),
     }[family]
     return function(reward, *ratio(kind), self_normalised=normalised)
 

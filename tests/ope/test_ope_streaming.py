@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.replay.ope import reward_model
+from bandstand.replay.ope import value_model as reward_model
 from bandstand.replay.ope.estimate import Estimate
+from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Spool
 from bandstand.replay.ope.intervals import GROUPS, bootstrap, student
-from bandstand.replay.ope.reward_model import fit_values
-from bandstand.replay.ope.spool import BLOCK, ContextSpool, Spool
+from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.worlds import World, random_policy
 
 

@@ -22,8 +22,8 @@ from bandstand.replay.ope.diagnostics import (
     weight_diagnostics,
 )
 from bandstand.replay.ope.evaluate import OpeSettings, assess
-from bandstand.replay.ope.inputs import obp_to_feedback, read_open_bandit
-from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.feedback import Feedback
+from bandstand.replay.ope.sources import obp_to_feedback, read_open_bandit
 from bandstand.replay.ope.verdict import VerdictSettings, judge
 
 MISLEADING = {

@@ -98,9 +98,25 @@ def test_the_wheel_holds_every_module_and_every_bundled_file(source, wheel):
 
 
 def test_every_folder_of_the_architecture_is_in_it(wheel):
-    links = {path.name for path in (ROOT / "src" / "bandstand").iterdir() if path.is_symlink()}
-    assert links | {"types"} == {name.split("/")[1] for name in names(wheel) if name.count("/") > 1}
-    assert all((ROOT / name).is_dir() for name in links)
+    folders = {path.parent.name for path in (ROOT / "src" / "bandstand").glob("*/__init__.py")}
+    assert folders == {name.split("/")[1] for name in names(wheel) if name.count("/") > 1}
+
+
+@pytest.mark.parametrize("name", ["bandit", "memory_index", "ranker", "retrievers"])
+def test_the_four_names_at_the_root_are_links_into_the_package(name):
+    assert (ROOT / name).readlink() == Path(f"src/bandstand/{name}")
+    assert (ROOT / name / "__init__.py").is_file()
+
+
+def test_a_checkout_without_links_imports(tmp_path):
+    """As git makes it where links are switched off: each is a text file that holds its target."""
+    copied = shutil.copytree(ROOT / "src", tmp_path / "src", symlinks=True)
+    assert not [path for path in copied.rglob("*") if path.is_symlink()]
+    for name in ("bandit", "memory_index", "ranker", "retrievers"):
+        (tmp_path / name).write_text(f"src/bandstand/{name}")
+    found = "import bandstand.app.searching, bandstand.bandit as b; print(b.__file__)"
+    shown = run(sys.executable, "-c", found, cwd=tmp_path, PYTHONPATH=str(copied))
+    assert Path(shown.strip()).is_relative_to(copied)
 
 
 def test_installed_elsewhere_everything_imports_and_works(installed, tmp_path):

@@ -14,10 +14,8 @@ import pytest
 from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.readers.lastfm import entity_id
 from bandstand.errors import BadInput
-from bandstand.replay.adapters.base import month_start, months, next_month
-from bandstand.replay.adapters.files import Zones
-from bandstand.replay.adapters.grouping import Timed, sorted_nearly
-from bandstand.replay.adapters.registry import ADAPTERS, adapter_named
+from bandstand.replay.datasets.base import Timed, Zones, month_start, months, next_month, sorted_nearly
+from bandstand.replay.datasets.registry import ADAPTERS, adapter_named
 from bandstand.replay.stream import Ask, Deed, Release, in_order
 from bandstand.types import Entity
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bandstand.cli.main import app
-from bandstand.replay.compare import compare
+from bandstand.replay.evaluate import compare
 
 N = 400
 

@@ -7,7 +7,7 @@ import pytest
 
 from bandstand.engine.search import Answer
 from bandstand.ranker.page import Ranking, Scored
-from bandstand.replay.deepening import HEAD, SAMPLED, judged, ranking_to
+from bandstand.replay.replayer import HEAD, SAMPLED, judged, ranking_to
 from bandstand.types import LOGGED_DEPTH, CandidateSet, Decision, Impression, Query
 
 M = 400

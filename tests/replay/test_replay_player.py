@@ -11,7 +11,7 @@ from replay_worlds import DAY, START, asks, dataset, entities, quick
 from bandstand.errors import BadInput, Conflict, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.replay import part as part_module
+from bandstand.replay import run as part_module
 from bandstand.replay.contestants import contestant
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.recorder import rows_path

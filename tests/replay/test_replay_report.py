@@ -17,16 +17,14 @@ import pytest
 from replay_worlds import START, asks, dataset, quick
 
 from bandstand.errors import BadInput, MissingDependency, StorageError
-from bandstand.replay.compare import compare
-from bandstand.replay.evaluate import evaluate, read_result, write_json, write_report
+from bandstand.replay.conclusion import question_and_answer, refusals
+from bandstand.replay.evaluate import compare, evaluate, read_result, write_json, write_report
 from bandstand.replay.metrics import measure
 from bandstand.replay.report.figures import pareto_front
 from bandstand.replay.report.page import render
-from bandstand.replay.segments import oracle
 from bandstand.replay.stream import Answer, Ask
-from bandstand.replay.table import Table, frequency
-from bandstand.replay.verdict import question_and_answer, refusals
-from bandstand.replay.version import code_version
+from bandstand.replay.summary import code_version
+from bandstand.replay.table import Table, frequency, oracle
 from bandstand.types import ARMS
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandstand.replay.stage import _blocks
+from bandstand.replay.environment import _blocks
 from bandstand.types import Decision, Event, Impression, Query
 
 WINDOW = 1_800.0

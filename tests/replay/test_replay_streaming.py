@@ -12,8 +12,8 @@ from replay_worlds import START, asks, dataset, quick
 from bandstand.catalog.readers.base import Rejected
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.replay.adapters.grouping import OpenAsks, Timed, sorted_nearly
-from bandstand.replay.adapters.registry import adapter_named
+from bandstand.replay.datasets.base import OpenAsks, Timed, sorted_nearly
+from bandstand.replay.datasets.registry import adapter_named
 from bandstand.replay.run import play
 from bandstand.replay.stream import Answer, Ask, in_order
 

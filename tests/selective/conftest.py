@@ -14,9 +14,9 @@ from tiny_world import PLATFORM, TINY
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.replay.selective.audit import CHOICES, Audits
+from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.selective.play import closed_loop
-from bandstand.replay.selective.settings import SelectiveSettings
-from bandstand.replay.simulate.dataset import Music
+from bandstand.replay.simulate.world import Music
 from bandstand.types import Entity
 
 

@@ -8,10 +8,8 @@ import pytest
 from bandstand.bandit.cost import EXPENSIVE, FREE, MODELLED_MS
 from bandstand.errors import BadInput, NotFound
 from bandstand.replay.intervals import UserBootstrap
-from bandstand.replay.selective.audit import Audits
-from bandstand.replay.selective.choice import by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
-from bandstand.replay.selective.curve import Target, find, parse_target, sweep
-from bandstand.replay.selective.decisions import accuracy, wasted
+from bandstand.replay.selective.audit import Audits, by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
+from bandstand.replay.selective.curve import Target, accuracy, find, parse_target, sweep, wasted
 
 HALF = 0.5 / len(EXPENSIVE)
 """The share of decisions that one arm in one of two searches makes."""

@@ -12,11 +12,10 @@ from tiny_world import TINY
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
 from bandstand.replay.report.page import render
-from bandstand.replay.selective.choice import fixed, reciprocal_ranks
-from bandstand.replay.selective.curve import Target
+from bandstand.replay.selective.audit import fixed, reciprocal_ranks
+from bandstand.replay.selective.curve import SelectiveSettings, Target
+from bandstand.replay.selective.evaluate import Source, summary
 from bandstand.replay.selective.play import closed_loop
-from bandstand.replay.selective.result import Source, summary
-from bandstand.replay.selective.settings import SelectiveSettings
 
 SOURCE = Source(name="tiny", protocol="closed loop", sha256="0" * 64, play=lambda *_: {})
 

@@ -9,8 +9,8 @@ sys.path.append(str(Path(__file__).parents[1] / "replay"))
 
 from replay_worlds import asks, dataset
 
+from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.selective.play import stream
-from bandstand.replay.selective.settings import SelectiveSettings
 
 
 def test_counted_searches_are_looked_into(tmp_path):

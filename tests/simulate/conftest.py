@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_world import TINY, tiny_settings
 
-from bandstand.replay.simulate.dataset import Music
-from bandstand.replay.simulate.run import simulate
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.world import Music
 from bandstand.types import Entity
 
 SYLLABLES = ("ka", "lo", "mi", "ren", "sto", "vel", "dra", "pin", "gu", "han", "tes", "bor")

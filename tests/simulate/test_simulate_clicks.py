@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.clicks import Cascade, DynamicBayesian, PositionBased
+from bandstand.replay.simulate.experiments import Cascade, DynamicBayesian, PositionBased
 
 MODELS = [PositionBased(), PositionBased(decay=1.0), Cascade(), DynamicBayesian(), DynamicBayesian(perseverance=0.5)]
 ATTRACTION = np.array([0.01, 0.8, 0.3, 0.01, 0.5, 0.8])

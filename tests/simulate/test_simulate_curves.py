@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import StorageError
-from bandstand.replay.simulate.curves import exploration, nicknames, recovery, series
+from bandstand.replay.simulate.evaluate import exploration, nicknames, recovery, series
 from bandstand.replay.simulate.tally import Line, Tally, tally_of
 from bandstand.types import ARMS
 

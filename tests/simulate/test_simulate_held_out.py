@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_world import PLATFORM, tiny_settings
 
-from bandstand.replay.simulate.habits import HABITS, habitual
 from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
+from bandstand.replay.simulate.world import HABITS, habitual
 from bandstand.types import Attribute, Entity
 
 SONG = Entity(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.replay.simulate.describe import exploring_ms
+from bandstand.replay.simulate.costs import cost_of, price, with_modelled_times
 from bandstand.replay.simulate.experiments import SESSION_S, Listeners
 from bandstand.replay.simulate.listener import PLAY_TOLD_S, RETRY_AFTER_S, Draws, pick, visit
-from bandstand.replay.simulate.oracle import cost_of
-from bandstand.replay.simulate.prices import price, with_modelled_times
+from bandstand.replay.simulate.tally import exploring_ms
 from bandstand.types import ARMS, ArmDecision, ArmOutcome, Decision, Impression, Query
 
 NOW = 1_750_000_000.0

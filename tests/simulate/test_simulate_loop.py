@@ -9,9 +9,9 @@ from tiny_world import TINY, tiny_settings
 
 from bandstand.errors import BadInput, Conflict
 from bandstand.replay.evaluate import write_report
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.evaluate import summary
 from bandstand.replay.simulate.experiments import Drift, Listeners
-from bandstand.replay.simulate.result import summary
-from bandstand.replay.simulate.run import simulate
 from bandstand.replay.simulate.tally import Tally
 
 TIMES = ("real_ms", "search_ms")
@@ -109,7 +109,7 @@ def test_batches_that_outlast_the_join_window_are_refused(music, tmp_path):
 
 
 def test_listeners_with_names_and_other_clicks(music, tiny, tmp_path):
-    from bandstand.replay.simulate.clicks import DynamicBayesian
+    from bandstand.replay.simulate.experiments import DynamicBayesian
 
     listeners = Listeners(clicks=DynamicBayesian(), bait=0.5, users=5)
     experiment = tiny(searches=40, listeners=listeners, baits=20)

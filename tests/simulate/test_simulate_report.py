@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bandstand.replay.report.page import render
-from bandstand.replay.simulate.result import summary
+from bandstand.replay.simulate.evaluate import summary
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import pytest
 from tiny_world import PLATFORM, tiny_settings
 
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.curves import satisfaction
-from bandstand.replay.simulate.experiments import Listeners
-from bandstand.replay.simulate.run import simulate
-from bandstand.replay.simulate.script import Script
-from bandstand.replay.simulate.variants import variant
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.evaluate import satisfaction
+from bandstand.replay.simulate.experiments import Listeners, variant
+from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.settings import Settings
 

@@ -9,8 +9,8 @@ from tiny_world import TINY, tiny_settings
 from bandstand.catalog.text import normalize
 from bandstand.errors import StorageError
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
-from bandstand.replay.simulate.run import simulate
-from bandstand.replay.simulate.script import Script
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.retrievers.encoder import HashingEncoder
 

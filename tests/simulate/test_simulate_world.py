@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.clicks import Cascade
-from bandstand.replay.simulate.dataset import Music
-from bandstand.replay.simulate.experiments import EXPERIMENTS, Drift, Listeners, experiment_named
-from bandstand.replay.simulate.typing_slips import misspelt
-from bandstand.replay.simulate.world import World, power_law
+from bandstand.replay.simulate.experiments import EXPERIMENTS, Cascade, Drift, Listeners, experiment_named
+from bandstand.replay.simulate.world import Music, World, misspelt, power_law
 from bandstand.types import Entity
 
 TITLES_ONLY = {"new title": 1.0}

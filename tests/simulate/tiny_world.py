@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bandstand.replay.simulate.experiments import DEFAULT_SHARES, Experiment
-from bandstand.replay.simulate.settings import SimulateSettings
+from bandstand.replay.simulate.experiments import DEFAULT_SHARES, Experiment, SimulateSettings
 
 PLATFORM = (("encoder", "hashing"), ("selfplay_queries", 40))
 TINY = Experiment(

@@ -24,9 +24,8 @@ def selective(
     Raises:
         BadInput: there is no such data set, or a setting cannot be used.
     """
-    from bandstand.replay.selective.curve import parse_target
-    from bandstand.replay.selective.result import evaluate_selective, source_of
-    from bandstand.replay.selective.settings import SelectiveSettings
+    from bandstand.replay.selective.curve import SelectiveSettings, parse_target
+    from bandstand.replay.selective.evaluate import evaluate_selective, source_of
 
     if len(paths) not in {1, 2}:
         raise BadInput("give the folder of spotify_songs, or a data set's name and its folder", field="paths")
@@ -123,7 +122,7 @@ def replay(
         }  # fmt: skip
         _keep(selective(paths, asked, target, options=_options(option), folder=folder), report, result)
         return
-    from bandstand.replay.adapters.registry import adapter_named
+    from bandstand.replay.datasets.registry import adapter_named
     from bandstand.replay.evaluate import evaluate as run
     from bandstand.replay.settings import ReplaySettings
 
@@ -155,9 +154,8 @@ def simulate(
     result: ResultOption = None,
 ) -> None:
     """Let listeners with known wishes meet the live engine, and see what it learns and what that costs."""
-    from bandstand.replay.simulate.experiments import experiment_named
-    from bandstand.replay.simulate.result import simulated
-    from bandstand.replay.simulate.settings import SimulateSettings
+    from bandstand.replay.simulate.evaluate import simulated
+    from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
 
     given = {"limit": limit, "policies": _names(policies)}
     settings = SimulateSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -169,7 +167,7 @@ def simulate(
 
 
 def _compare(paths: list[Path], result: Path | None) -> None:
-    from bandstand.replay.compare import compare
+    from bandstand.replay.evaluate import compare
 
     if len(paths) != 2:
         raise BadInput("give two results: bandstand replay compare a.json b.json", field="paths")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bandstand.bandit.policy import Policy
     from bandstand.dashboard.estimates import Estimates
     from bandstand.replay.ope.diagnostics import Diagnostics
+    from bandstand.replay.ope.feedback import Feedback
     from bandstand.replay.ope.report import EstimateRow, OpeReport
-    from bandstand.replay.ope.rounds import Feedback
 
 
 def estimates(
@@ -35,8 +35,7 @@ def estimates(
 
     from bandstand.dashboard.estimates import write_estimates
     from bandstand.feedback.joined import joined
-    from bandstand.replay.estimates import estimate_all
-    from bandstand.replay.ope.evaluate import OpeSettings
+    from bandstand.replay.ope.evaluate import OpeSettings, estimate_all
 
     with opened_storage(home) as storage, opened_home(storage) as opened:
         window = storage.settings.join_minutes * 60
@@ -98,8 +97,8 @@ def ope(
 ) -> None:
     """Estimate from logged decisions what another policy would have earned, or say why that cannot be known."""
     from bandstand.replay.ope.evaluate import OpeSettings, assess
-    from bandstand.replay.ope.result import result_of
-    from bandstand.replay.version import code_version
+    from bandstand.replay.ope.report import result_of
+    from bandstand.replay.summary import code_version
 
     feedback, dataset, sha256 = _rounds(log, policy, arm, home)
     found = assess(feedback, policy=policy, settings=OpeSettings(seed=seed))

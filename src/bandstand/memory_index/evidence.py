@@ -1,4 +1,4 @@
-"""Writing what people did: what queries led to, what a user chose, how phrases were meant; when a pair becomes shared."""
+"""Writing what people did: what queries led to, what a user chose, how phrases were meant, what becomes shared."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from bandstand.replay.columns_file import stored, written
+from bandstand.replay.rows import stored, written
 from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Matrix, Scores
 

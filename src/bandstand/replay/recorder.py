@@ -10,13 +10,11 @@ import numpy as np
 
 from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.replay.baselines import Baseline, Seen
-from bandstand.replay.behaviour import query_digest
-from bandstand.replay.deepening import ranking_to
-from bandstand.replay.judge import Judge
-from bandstand.replay.player import Played
+from bandstand.replay.contestants import Baseline, Seen
+from bandstand.replay.environment import Stage
+from bandstand.replay.replayer import Played, ranking_to
 from bandstand.replay.rows import Row, RowFile
-from bandstand.replay.stage import Stage
+from bandstand.replay.stream import Judge, query_digest
 from bandstand.types import ARMS, KINDS, LOGGED_DEPTH, Ordinals
 
 _PAGE = 10

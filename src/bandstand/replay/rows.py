@@ -1,15 +1,76 @@
-"""What a replay keeps of each search: one line a search and ranking, on disk, so that a run can be taken up again."""
+"""What a replay keeps of each search: rows and arrays on disk, so that a run can be taken up again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Self
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from bandstand.errors import StorageError
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """The file to write arrays to.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as cause:
+        raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+
+
+@contextmanager
+def stored(path: Path, remedy: str) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file by name; ``remedy`` says what to do about one that is damaged.
+
+    Raises:
+        StorageError: the file is missing, or what is read of it is damaged or absent.
+    """
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError) as cause:
+        raise StorageError(f"{path} cannot be read: {remedy}") from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Columnar:
+    """A dataclass whose fields are arrays of n rows each. ``remedy`` says what to do about a file that is damaged."""
+
+    remedy = "delete it and play again"
+
+    def rows(self, kept: NDArray[np.bool_] | slice) -> Self:
+        """Some of the searches."""
+        return type(self)(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+
+    def save(self, path: Path) -> None:
+        """Write the columns to one file.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with written(path) as file:
+            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote.
+
+        Raises:
+            StorageError: the file is missing or damaged.
+        """
+        with stored(path, cls.remedy) as columns:
+            return cls(**{field.name: columns[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,216 @@
-"""One replay from beginning to end: a home is prepared, copied for each policy, and played, here or on Dask."""
+"""One replay from beginning to end: an environment is prepared, copied for each policy, and played, here or on Dask."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 
 import orjson
 
+from bandstand.catalog.readers.base import Rejected
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.files import write_file
-from bandstand.replay.baselines import baseline, static_baselines
-from bandstand.replay.part import Ended, Part, Told, Watching
+from bandstand.replay.contestants import Baseline, Contestant, baseline, contestant, static_baselines
+from bandstand.replay.environment import Stage, VirtualClock, copy_home, fill
+from bandstand.replay.recorder import Recorder
+from bandstand.replay.replayer import Played, Player, Position
 from bandstand.replay.settings import HIDDEN, ReplaySettings
-from bandstand.replay.start import Rejections, Start
-from bandstand.replay.stream import Dataset
+from bandstand.replay.stream import Ask, Dataset, Deed, Moment, in_order
+from bandstand.settings import Settings, load_settings
+
+_NAMED = 20
+
+_BEFORE_ANY_SEARCH = 5_000
+"""How much behaviour is learned at once where nobody searches in between."""
+
+
+class Rejections:
+    """Rows that could not be used: how many, and the first few by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._reasons = Counter[str]()
+        self._first: dict[str, int] = {}
+
+    def __call__(self, row: Rejected) -> None:
+        """One more."""
+        self.count += 1
+        self._reasons[row.reason] += 1
+        self._first.setdefault(row.reason, row.line)
+
+    def named(self) -> tuple[str, ...]:
+        """The commonest reasons with their number and the first line."""
+        return tuple(
+            f"{n} × {reason} (first: line {self._first[reason]})" for reason, n in self._reasons.most_common(_NAMED)
+        )
+
+    def without(self, rows: Iterator[Moment | Rejected]) -> Iterator[Moment]:
+        """The moments among the rows."""
+        for row in rows:
+            if isinstance(row, Rejected):
+                self(row)
+            else:
+                yield row
+
+
+class Start:
+    """The home that every policy starts with: catalogue, indexes, and what was done before the first search."""
+
+    def __init__(self, dataset: Dataset, settings: ReplaySettings, folder: Path) -> None:
+        self.dataset, self.settings, self.folder = dataset, settings, folder
+        self.home = folder / "home"
+        chosen = {"deadline_ms": 60_000.0, "speculate": False, **dataset.settings, **dict(settings.platform)}
+        self._platform = load_settings(**{**chosen, "home": self.home, "seed": settings.seed})
+        self.refused = 0
+        self.position = Position()
+
+    def platform(self, home: Path) -> Settings:
+        """The platform's settings: the replay's over the protocol's over the environment's where the replay began."""
+        return self._platform.model_copy(update={"home": home})
+
+    def moments(self, rejections: Rejections) -> Iterator[Moment]:
+        """The stream within the bounds of the settings; searches outside are not counted."""
+        settings = self.settings
+        until = float("inf") if settings.until is None else settings.until
+        moments = takewhile(lambda m: m.time < until, rejections.without(in_order(self.dataset.stream())))
+        counted = 0
+        for moment in moments:
+            if isinstance(moment, Ask) and moment.counted:
+                if settings.since is not None and moment.time < settings.since:
+                    yield replace(moment, counted=False)
+                    continue
+                if counted == settings.limit:
+                    return
+                counted += 1
+            yield moment
+
+    def prepare(self, rejections: Rejections) -> None:
+        """Build the home, or take up the one that an earlier run had finished."""
+        done = self.folder / "done.json"
+        if done.exists():
+            state = orjson.loads(done.read_bytes())
+            self.refused, self.position = state["refused"], Position(**state["position"])
+            return
+        shutil.rmtree(self.home, ignore_errors=True)
+        self._build(rejections)
+        self.refused = rejections.count
+        state = {"refused": self.refused, "position": asdict(self.position)}
+        write_file(done, orjson.dumps(state))
+
+    def _build(self, rejections: Rejections) -> None:
+        first = next(self.moments(Rejections()), None)
+        if first is None:
+            raise BadInput(f"{self.dataset.name}: the stream is empty")
+        with Stage(self.platform(self.home), VirtualClock(first.time)) as stage:
+            fill(stage, self.dataset.catalog(), rejections)
+            stage.play_lessons()
+            positions: list[Position] = []
+            settings = replace(self.settings, learn_every=max(self.settings.learn_every, _BEFORE_ANY_SEARCH))
+            player = Player(stage, contestant("all"), settings, checkpoint=positions.append)
+            for moment in takewhile(lambda m: isinstance(m, Deed), self.moments(Rejections())):
+                player.take(moment, lambda _: None)
+            player.catch_up()
+            self.position = positions[-1]
+
+
+Told = Callable[[str, int], None]
+"""Progress: what is being played, and how many searches of it were judged so far."""
+
+Watching = Callable[[Stage, Path], Callable[[Played], None]]
+"""Opens what looks into searches, on a stage, for a policy with this folder."""
+
+_TOLD_EVERY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many searches of a policy were judged in all, the seconds that this took now, and the rows refused."""
+
+    count: int
+    seconds: float
+    rejections: Rejections
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One policy of a replay, which needs nothing of the others: where it starts, and the folder that it plays in.
+
+    ``baselines`` are read off what it finds; what ``watching`` opens sees every search that is played.
+    """
+
+    who: Contestant
+    baselines: tuple[Baseline, ...]
+    start: Start
+    folder: Path
+    watching: Watching
+
+    def play(self, told: Told = lambda *_: None) -> Ended:
+        """Play it from where it stands."""
+        began, rejections = time.perf_counter(), Rejections()
+        count = _play(self, told, rejections)
+        return Ended(count, time.perf_counter() - began, rejections)
+
+
+def _play(part: Part, told: Told, rejections: Rejections) -> int:
+    """How many searches were judged in all."""
+    who, base, folder = part.who, part.start, part.folder
+    state = _State(folder / "state.json")
+    if not state.exists:
+        folder.mkdir(parents=True, exist_ok=True)
+        copy_home(base.home, folder / "home")
+        state.save(base.position, {}, 0)
+    start, before = state.position, state.count
+    with Stage(base.platform(folder / "home"), VirtualClock(start.clock)) as stage:
+        recorder = Recorder(stage, folder, who.name, part.baselines, state.lengths)
+        player = Player(
+            stage,
+            who,
+            base.settings,
+            start=start,
+            checkpoint=lambda position: state.save(position, recorder.flush(), before + recorder.count),
+        )
+        moments = base.moments(rejections)
+        for moment in islice(moments, start.moments):
+            player.recall(moment)
+        player.resume()
+        watch = part.watching(stage, folder)
+
+        def both(played: Played) -> None:
+            recorder(played)
+            watch(played)
+
+        for moment in moments:
+            player.take(moment, both)
+            if isinstance(moment, Ask) and moment.counted and recorder.count % _TOLD_EVERY == 0:
+                told(who.name, before + recorder.count)
+        player.finish()
+        recorder.close()
+    told(who.name, state.count)
+    return state.count
+
+
+class _State:
+    """A policy's position on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.exists = path.exists()
+        self.position, self.lengths, self.count = Position(), dict[str, int](), 0
+        if self.exists:
+            raw = orjson.loads(path.read_bytes())
+            self.position, self.lengths, self.count = Position(**raw["position"]), raw["lengths"], raw["count"]
+
+    def save(self, position: Position, lengths: dict[str, int], count: int) -> None:
+        """Replace what is on disk in one step."""
+        self.position, self.lengths, self.count = position, lengths, count
+        raw = {"position": asdict(position), "lengths": lengths, "count": count}
+        write_file(self._path, orjson.dumps(raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,52 @@
-"""The figures of a replay: tables, intervals, differences, curves, and what could not be told, as plain JSON values."""
+"""The figures of a replay: tables, intervals, differences, curves, and which code made them, as plain JSON values."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.replay.conclusion import question_and_answer, refusals
 from bandstand.replay.intervals import Difference, UserBootstrap, difference, holm, interval
 from bandstand.replay.metrics import MEASURES
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.run import PlayedRun
-from bandstand.replay.segments import FEW, oracle, parts
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
-from bandstand.replay.table import BINS, Table, load_table
-from bandstand.replay.verdict import question_and_answer, refusals
-from bandstand.replay.version import code_version
+from bandstand.replay.table import BINS, FEW, Table, load_table, oracle, parts
 from bandstand.types import ARMS
+
+
+@cache
+def code_version() -> str:
+    """``0.1.0 (source 0123456789ab)``; the same wherever the same files are installed."""
+    try:
+        released = version("bandstand")
+    except PackageNotFoundError:
+        released = "unreleased"
+    return f"{released} (source {_digest(Path(str(files('bandstand'))))})"
+
+
+def _digest(package: Path) -> str:
+    """12 hexadecimal digits of the SHA-256 over the names and contents of all modules."""
+    whole = hashlib.sha256()
+    for folder, _, names in sorted(os.walk(package, followlinks=True)):
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                whole.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()[:12]
+
 
 Json = dict[str, Any]
 

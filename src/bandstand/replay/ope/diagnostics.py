@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandstand.replay.ope.checks import Floats
-from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.estimate import Floats
+from bandstand.replay.ope.feedback import Feedback
 
 _TOP_SHARE = 0.01
 _FALSE_ALARM = 0.001

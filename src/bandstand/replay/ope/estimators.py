@@ -1,19 +1,97 @@
-"""Every estimator that a log allows, tried on it: what each says, and which cannot say anything."""
+"""Every estimator that a log allows, tried on it; how much to clip, switch or shrink is chosen from the log."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bandstand.errors import BadInput
-from bandstand.replay.ope import doubly_robust, factorised, inverse
-from bandstand.replay.ope.checks import Floats
-from bandstand.replay.ope.estimate import Estimate
-from bandstand.replay.ope.rounds import Feedback
-from bandstand.replay.ope.tuning import Candidate, choose_by_slope
+from bandstand.replay.ope import joint_decisions, single_decision
+from bandstand.replay.ope.estimate import Estimate, Floats, share
+from bandstand.replay.ope.feedback import Feedback
+from bandstand.replay.ope.intervals import student_quantile
+
+_SLOPE_CONSTANT = math.sqrt(6.0) - 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """One value of the hyper-parameter, its estimate, and (for `choose_by_mse`) a measure of its bias."""
+
+    parameter: float
+    estimate: Estimate
+    bias: float = 0.0
+
+
+def direct_bias(weights: Floats, changed: Floats, residual: Floats) -> float:
+    """|mean((w - w') (r - q))|: what the changed weights w' miss, all (n,). Su et al. 2020, section 5."""
+    return abs(float(np.mean((weights - changed) * residual)))
+
+
+def bias_bound(weights: Floats, changed: Floats, residual: Floats, *, delta: float = 0.1) -> float:
+    """An upper bound of the bias: direct_bias + sqrt(2 mean(w^2) log(2 / delta) / n) + 2 max(w) log(2 / delta) / 3n.
+
+    Bernstein's inequality with the largest weight of the log as its range, so a guide for choosing and no guarantee.
+    Su et al. 2020, section 5; Wang et al. 2017.
+    """
+    n, log_term = len(weights), math.log(2.0 / share(delta, "delta"))
+    spread = math.sqrt(2.0 * float(np.mean(np.square(weights))) * log_term / n)
+    return direct_bias(weights, changed, residual) + spread + 2.0 * float(weights.max()) * log_term / (3.0 * n)
+
+
+def choose_by_mse(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate of least estimated mean squared error, var(terms) / n + bias^2; the first of equals.
+
+    Raises:
+        BadInput: No candidates.
+    """
+    _some(candidates)
+    return min(candidates, key=mean_squared_error)
+
+
+def mean_squared_error(candidate: Candidate) -> float:
+    """var(terms) / n + bias^2, the variance with divisor n."""
+    return float(np.var(candidate.estimate.terms)) / len(candidate.estimate) + candidate.bias**2
+
+
+def choose_by_slope(candidates: Sequence[Candidate], *, delta: float = 0.1) -> Candidate:
+    """Lepski's principle: the least variable candidate that still agrees with all the more variable ones.
+
+    Going from the widest to the narrowest interval of half-width c (Student's t at level 1 - delta), stop before the
+    first estimate V with |V - V_j| > c + (sqrt(6) - 1) c_j for an earlier j. Assumes that bias grows as variance
+    falls. Su, Srinath & Krishnamurthy 2020 ("Adaptive estimator selection for off-policy evaluation"), as refined by
+    Tucker & Lee 2021.
+
+    Raises:
+        BadInput: No candidates, or a single round, which has no variance.
+    """
+    _some(candidates)
+    n = len(candidates[0].estimate)
+    if n < 2:
+        raise BadInput("one round is too few to compare variances", field="reward")
+    quantile = student_quantile(1.0 - share(delta, "delta"), n)
+    widths = [quantile * float(np.std(candidate.estimate.terms)) / math.sqrt(n - 1) for candidate in candidates]
+    order = sorted(range(len(candidates)), key=lambda at: -widths[at])
+    chosen = order[0]
+    for place, at in enumerate(order):
+        value = candidates[at].estimate.value
+        agrees = all(
+            abs(value - candidates[wider].estimate.value) <= widths[at] + _SLOPE_CONSTANT * widths[wider]
+            for wider in order[:place]
+        )
+        if not agrees:
+            break
+        chosen = at
+    return candidates[chosen]
+
+
+def _some(candidates: Sequence[Candidate]) -> None:
+    if not candidates:
+        raise BadInput("give at least one candidate value", field="candidates")
+
 
 _LIMITS = (1.0, 5.0, 10.0, 50.0, 100.0, math.inf)
 _STRENGTHS = (1.0, 10.0, 100.0, 1000.0, math.inf)
@@ -52,14 +130,16 @@ def preferred(found: Mapping[str, Found]) -> str:
 def _weighing(feedback: Feedback) -> dict[str, Callable[[], Found]]:
     reward, target, logged = _joint(feedback)
     table: dict[str, Callable[[], Found]] = {
-        "ipw": lambda: Found(inverse.ipw(reward, target, logged)),
-        "ipw_clipped": lambda: _tuned(_LIMITS, lambda limit: inverse.ipw(reward, target, logged, limit=limit)),
-        "snipw": lambda: Found(inverse.snipw(reward, target, logged)),
-        "sg_ipw": lambda: _tuned(_MIXINGS, lambda mixing: inverse.sg_ipw(reward, target, logged, mixing=mixing)),
+        "ipw": lambda: Found(single_decision.ipw(reward, target, logged)),
+        "ipw_clipped": lambda: _tuned(_LIMITS, lambda limit: single_decision.ipw(reward, target, logged, limit=limit)),
+        "snipw": lambda: Found(single_decision.snipw(reward, target, logged)),
+        "sg_ipw": lambda: _tuned(
+            _MIXINGS, lambda mixing: single_decision.sg_ipw(reward, target, logged, mixing=mixing)
+        ),
     }
     if np.isin(feedback.target, (0.0, 1.0)).all():
         note = "right only where the logging policy drew uniformly"
-        table["replay_method"] = lambda: Found(inverse.replay_method(reward, target), note=note)
+        table["replay_method"] = lambda: Found(single_decision.replay_method(reward, target), note=note)
     return table
 
 
@@ -67,16 +147,16 @@ def _modelled(feedback: Feedback) -> dict[str, Callable[[], Found]]:
     predicted, direct = feedback.predicted, feedback.direct
     if predicted is None or direct is None:
         return {}
-    table: dict[str, Callable[[], Found]] = {"dm": lambda: Found(doubly_robust.dm(direct[:, 0]), note=_MODEL_ALONE)}
+    table: dict[str, Callable[[], Found]] = {"dm": lambda: Found(single_decision.dm(direct[:, 0]), note=_MODEL_ALONE)}
     if len(feedback.arms) > 1:
         return table
     parts = (*_joint(feedback), predicted[:, 0], direct[:, 0])
     return table | {
-        "dr": lambda: Found(doubly_robust.dr(*parts)),
-        "sndr": lambda: Found(doubly_robust.sndr(*parts)),
-        "switch_dr": lambda: _tuned(_LIMITS, lambda limit: doubly_robust.switch_dr(*parts, limit=limit)),
-        "dr_os": lambda: _tuned(_STRENGTHS, lambda strength: doubly_robust.dr_os(*parts, strength=strength)),
-        "sg_dr": lambda: _tuned(_MIXINGS, lambda mixing: doubly_robust.sg_dr(*parts, mixing=mixing)),
+        "dr": lambda: Found(single_decision.dr(*parts)),
+        "sndr": lambda: Found(single_decision.sndr(*parts)),
+        "switch_dr": lambda: _tuned(_LIMITS, lambda limit: single_decision.switch_dr(*parts, limit=limit)),
+        "dr_os": lambda: _tuned(_STRENGTHS, lambda strength: single_decision.dr_os(*parts, strength=strength)),
+        "sg_dr": lambda: _tuned(_MIXINGS, lambda mixing: single_decision.sg_dr(*parts, mixing=mixing)),
     }
 
 
@@ -86,12 +166,12 @@ def _by_arm(feedback: Feedback) -> dict[str, Callable[[], Found]]:
     parts = (feedback.reward, feedback.target, feedback.logged)
     note = "a cross-check: assumes that the arms' contributions add up and that no arm's chances hang on another's"
     table: dict[str, Callable[[], Found]] = {
-        "control_variate_ips": lambda: Found(factorised.control_variate_ips(*parts)),
-        "independent_arms_ips": lambda: Found(factorised.independent_arms_ips(*parts), note=note),
+        "control_variate_ips": lambda: Found(joint_decisions.control_variate_ips(*parts)),
+        "independent_arms_ips": lambda: Found(joint_decisions.independent_arms_ips(*parts), note=note),
     }
     predicted, direct = feedback.predicted, feedback.direct
     if predicted is not None and direct is not None:
-        table["sequential_dr"] = lambda: Found(factorised.sequential_dr(*parts, predicted, direct))
+        table["sequential_dr"] = lambda: Found(joint_decisions.sequential_dr(*parts, predicted, direct))
     return table
 
 

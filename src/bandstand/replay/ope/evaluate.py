@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from bandstand.bandit.policy import Policy
+from bandstand.dashboard.estimates import Estimates, PolicyEstimate
 from bandstand.errors import BadInput
 from bandstand.feedback.joined import Joined
-from bandstand.replay.ope import factorised
-from bandstand.replay.ope.checks import share
+from bandstand.replay.ope import joint_decisions
 from bandstand.replay.ope.diagnostics import diagnose, largest_weight
-from bandstand.replay.ope.estimate import Estimate
+from bandstand.replay.ope.estimate import Estimate, share
 from bandstand.replay.ope.estimators import Found, all_estimates, preferred
-from bandstand.replay.ope.intervals import Interval, bootstrap, empirical_bernstein
+from bandstand.replay.ope.feedback import Feedback
+from bandstand.replay.ope.intervals import Interval, bootstrap, confidence_sequence, empirical_bernstein
 from bandstand.replay.ope.logs import log_to_feedback
 from bandstand.replay.ope.report import EstimateRow, OpeReport
-from bandstand.replay.ope.reward_model import fit_values
-from bandstand.replay.ope.rounds import Feedback
-from bandstand.replay.ope.sequences import confidence_sequence
+from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.verdict import VerdictSettings, judge
 
 _LOGGED, _GAIN, _COST, _LOGGED_COST = "logged", "gain", "cost_ms", "logged_cost_ms"
@@ -104,7 +103,7 @@ def _beside(feedback: Feedback, answer: Estimate) -> dict[str, Found]:
     }
     if feedback.cost is None:
         return found
-    cost = factorised.per_decision_ips(feedback.cost, feedback.target, feedback.logged)
+    cost = joint_decisions.per_decision_ips(feedback.cost, feedback.target, feedback.logged)
     return found | {_COST: Found(cost), _LOGGED_COST: Found(Estimate.mean(feedback.cost.sum(axis=1)))}
 
 
@@ -149,3 +148,48 @@ def _guaranteed(feedback: Feedback, ipw: Estimate, settings: OpeSettings) -> lis
     if not math.isfinite(bound):
         return [sequence]
     return [empirical_bernstein(ipw.terms, low=0.0, high=bound, level=settings.level), sequence]
+
+
+AS_LOGGED = "as logged"
+
+
+def estimate_all(
+    searches: Iterable[Joined], policies: Mapping[str, Policy], *, now: float, settings: OpeSettings | None = None
+) -> Estimates:
+    """The estimate of each policy on the same searches, and what was earned as logged; each grey where it cannot tell.
+
+    Holds the searches in memory: hand in the newest few thousand.
+    """
+    log = list(searches)
+    found = [_estimate(log, name, policy, settings) for name, policy in policies.items()]
+    logged = next((report for report, _ in found if report is not None), None)
+    rows = [] if logged is None else [_row(AS_LOGGED, logged.logged, ess=None, cost_ms=_value(logged.logged_cost_ms))]
+    return Estimates(time=now, searches=len(log), policies=[*rows, *(row for _, row in found)])
+
+
+def _estimate(
+    log: Iterable[Joined], name: str, policy: Policy, settings: OpeSettings | None
+) -> tuple[OpeReport | None, PolicyEstimate]:
+    try:
+        report = assess(log_to_feedback(log, policy), policy=name, settings=settings)
+    except BadInput as refused:
+        return None, PolicyEstimate(policy=name, reason=str(refused))
+    row = _row(name, report.headline, ess=report.diagnostics.weights.ess, cost_ms=_value(report.cost_ms))
+    return report, replace(row, reason="; ".join(report.verdict.reasons))
+
+
+def _row(name: str, row: EstimateRow, *, ess: float | None, cost_ms: float | None) -> PolicyEstimate:
+    interval = row.interval()
+    return PolicyEstimate(
+        policy=name,
+        value=row.value,
+        low=None if interval is None else interval.low,
+        high=None if interval is None else interval.high,
+        ess=ess,
+        cost_ms=cost_ms,
+        estimator=row.name,
+    )
+
+
+def _value(row: EstimateRow | None) -> float | None:
+    return None if row is None else row.value

@@ -17,9 +17,8 @@ from bandstand.bandit.policy import Policy
 from bandstand.errors import BadInput
 from bandstand.feedback.formats.dsjson import DsDecision
 from bandstand.feedback.joined import Joined
-from bandstand.replay.ope.checks import Floats, Ints, taken
-from bandstand.replay.ope.rounds import Feedback
-from bandstand.replay.ope.spool import BLOCK, ContextSpool, Spool
+from bandstand.replay.ope.estimate import Floats, Ints, taken
+from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Feedback, Spool
 from bandstand.types import ARMS, DEPTHS, ArmDecision
 
 _Distributions = list[tuple[float, ...]]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.replay.ope.diagnostics import Diagnostics
-from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.feedback import Feedback
 
 _RULE_OF_THREE = 3.0
 """What did not happen in n rounds happens in at most 3 / n of them (95 %)."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandstand.replay.ope.checks import Floats
-from bandstand.replay.ope.rounds import Feedback
+from bandstand.replay.ope.estimate import Floats
+from bandstand.replay.ope.feedback import Feedback
 
 CLASSES, ARMS, DEPTHS = 3, 3, 4
 CLASS_SHARE = np.array([0.5, 0.3, 0.2])

@@ -1,17 +1,28 @@
-"""Quality against cost as the thresholds rise, and the thresholds that reach a target."""
+"""Quality against cost as thresholds rise, the thresholds that reach a target, how often decisions were right."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.bandit.cost import EXPENSIVE, modelled_cost
+from bandstand.bandit.gate_training import calibration_error, reliability
 from bandstand.errors import BadInput, NotFound
-from bandstand.replay.selective.audit import Audits
-from bandstand.replay.selective.choice import by_threshold, costs, fixed, reciprocal_ranks
+from bandstand.replay.intervals import UserBootstrap, interval
+from bandstand.replay.selective.audit import (
+    Audits,
+    Plays,
+    by_threshold,
+    costs,
+    fixed,
+    missed_alone,
+    reciprocal_ranks,
+    truth,
+)
 from bandstand.types import DEPTHS
 
 PRICES: tuple[float, ...] = (0.0, *np.geomspace(1e-4, 1.0, 33).tolist())
@@ -93,3 +104,113 @@ def find(points: Sequence[Point], always: float, target: Target) -> Point:
     if best is None:
         raise NotFound(f"no thresholds reach {target.what}={target.share:g} here: give another target")
     return best
+
+
+Json = dict[str, Any]
+
+
+def accuracy(audits: Audits, plays: Plays, bootstrap: UserBootstrap) -> Json:
+    """The share of decisions that played an arm where it helped and left it out where not; all, by arm, by class.
+
+    ``helped_played`` is the share of helpful calls that were made, ``idle_skipped`` that of useless ones not made.
+    """
+    right = plays == truth(audits)
+    everywhere = right.mean(axis=1)
+    return {
+        "all": _bounded(everywhere, bootstrap),
+        "by_arm": {
+            arm: {**_bounded(right[:, at].astype(np.float64), bootstrap), **_kinds(audits, plays, at)}
+            for at, arm in enumerate(EXPENSIVE)
+        },
+        "by_class": {
+            name: {
+                **_bounded(everywhere, bootstrap, audits.classes == name),
+                "by_arm": {arm: float(right[audits.classes == name, at].mean()) for at, arm in enumerate(EXPENSIVE)},
+            }
+            for name in np.unique(audits.classes).tolist()
+        },
+    }
+
+
+def wasted(audits: Audits, bootstrap: UserBootstrap) -> Json:
+    """The share of always-on's expensive calls that did not help: after the cheaper ones that did, and beside all."""
+    ordered, alone = ~truth(audits), ~missed_alone(audits)
+    return {
+        "all": _bounded(ordered.mean(axis=1), bootstrap),
+        "beside_all_others": _bounded(alone.mean(axis=1), bootstrap),
+        "by_arm": {arm: _bounded(ordered[:, at].astype(np.float64), bootstrap) for at, arm in enumerate(EXPENSIVE)},
+    }
+
+
+def calibration(audits: Audits) -> Json:
+    """By arm: the reliability curve of the estimates, and the expected calibration error."""
+    helped, found = truth(audits), {}
+    for at, arm in enumerate(EXPENSIVE):
+        curve = reliability(audits.helps[:, at], helped[:, at])
+        found[arm] = {
+            "ece": calibration_error(curve),
+            "bins": [(each.predicted, each.observed, each.count) for each in curve],
+        }
+    return found
+
+
+def _kinds(audits: Audits, plays: Plays, at: int) -> Json:
+    helped, played = truth(audits)[:, at], plays[:, at]
+    return {
+        "helped": float(helped.mean()),
+        "played": float(played.mean()),
+        "helped_played": float(played[helped].mean()) if helped.any() else None,
+        "idle_skipped": float((~played[~helped]).mean()) if not helped.all() else None,
+    }
+
+
+def _bounded(values: NDArray[np.float64], bootstrap: UserBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+    found = interval(values, bootstrap, rows)
+    return {"value": found.value, "ci95": [found.low, found.high]}
+
+
+NEVER = "-".join(("all", *EXPENSIVE))
+"""The contestant that plays free arms only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectiveSettings:
+    """``policies`` are played, each in a world of its own; the learned ones are looked into.
+
+    Of ``searches`` the last ``held_out`` share is audited: no model was trained on any of them when it decided. In the
+    closed loop the models are trained again every ``retrain_every`` searches. ``ablation_share`` of the searches are
+    recorded with and without each expensive arm; more than in service, since the loop is short. A ``target`` is looked
+    for on one half of the audited searches and reported on the other. ``since`` and ``until`` (unix seconds, the upper
+    bound excluded) are for data sets in time order.
+    """
+
+    policies: tuple[str, ...] = ("selective", "bandit", "all", NEVER)
+    searches: int = 6_000
+    held_out: float = 1 / 3
+    retrain_every: int = 2_000
+    ablation_share: float = 0.1
+    target: Target | None = None
+    since: float | None = None
+    until: float | None = None
+    seed: int = 1
+    bootstrap: int = 1_000
+    platform: tuple[tuple[str, object], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played, by the field's name."""
+        if not 0 < self.held_out < 1:
+            raise BadInput(f"held_out must be in (0, 1), not {self.held_out}", field="held_out")
+        if not 0 < self.ablation_share <= 1:
+            raise BadInput(f"the share recorded must be in (0, 1], not {self.ablation_share}", field="recorded")
+        if not set(self.policies) & {"selective", "bandit"}:
+            raise BadInput("play selective or bandit: fixed policies decide nothing", field="policies")
+
+    @property
+    def first_audited(self) -> int:
+        """The number, from 0, of the first search that is audited."""
+        return self.searches - int(self.held_out * self.searches)
+
+    @property
+    def chosen(self) -> tuple[tuple[str, object], ...]:
+        """The platform's settings for it."""
+        return (("ablation_share", self.ablation_share), *self.platform)

@@ -10,22 +10,19 @@ import numpy as np
 
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput
-from bandstand.replay.judge import Judge
-from bandstand.replay.player import Played
+from bandstand.replay.environment import Stage
 from bandstand.replay.recorder import rows_path
+from bandstand.replay.replayer import Played
 from bandstand.replay.rows import read_rows
 from bandstand.replay.run import play
 from bandstand.replay.selective.audit import Audit, Audits, Floats, audit
-from bandstand.replay.selective.settings import SelectiveSettings
+from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.settings import ReplaySettings
-from bandstand.replay.simulate.dataset import Music
-from bandstand.replay.simulate.experiments import Experiment
+from bandstand.replay.simulate.closed_loop import simulate
+from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
 from bandstand.replay.simulate.loop import Watch
-from bandstand.replay.simulate.run import simulate
-from bandstand.replay.simulate.settings import SimulateSettings
-from bandstand.replay.simulate.world import Need
-from bandstand.replay.stage import Stage
-from bandstand.replay.stream import Dataset
+from bandstand.replay.simulate.world import Music, Need
+from bandstand.replay.stream import Dataset, Judge
 
 Told = Callable[[str, int], None]
 """Progress: what is being played, and how many searches of it were made."""

@@ -1,13 +1,126 @@
-"""The experiments by name: who searches for what, how often, and what changes on the way."""
+"""The experiments by name: who searches for what, on what changing platform, with which model of clicks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.clicks import CLICK_MODELS, ClickModel, DynamicBayesian, PositionBased
+from bandstand.replay.contestants import Contestant, contestant
+from bandstand.settings import Settings, load_settings
+
+Probabilities = NDArray[np.float64]
+"""One probability for each hit of a page, best first, shape (n,)."""
+
+
+class ClickModel(Protocol):
+    """Draws the clicks on one page, and says how likely each was."""
+
+    def clicks(self, attraction: Probabilities, satisfaction: Probabilities, uniforms: Probabilities) -> list[int]:
+        """The clicked places, from 0, in the order of the clicks.
+
+        Args:
+            attraction: P(click | examined) of each hit, (n,).
+            satisfaction: P(the need is met | clicked) of each hit, (n,).
+            uniforms: Uniform numbers in [0, 1), (3, m) with m >= n: for examination, click and satisfaction.
+        """
+
+    def probabilities(self, attraction: Probabilities, satisfaction: Probabilities) -> Probabilities:
+        """P(click) of each hit, (n,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionBased:
+    """Position k is examined with probability k^-``decay``, whatever happens elsewhere; the first click ends it.
+
+    P(click at k) = e_k a_k Π_{j<k} (1 - e_j a_j), e_k = k^-decay. Richardson, Dominowska & Ragno 2007, with the stop
+    at the first click of a known-item search.
+    """
+
+    decay: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.decay < 0:
+            raise BadInput(f"decay must be 0 or more, got {self.decay}", field="decay")
+
+    def clicks(self, attraction: Probabilities, satisfaction: Probabilities, uniforms: Probabilities) -> list[int]:  # noqa: ARG002 - satisfied or not, one click is all
+        """See `ClickModel`."""
+        n = len(attraction)
+        wanted = (uniforms[0, :n] < self._examined(n)) & (uniforms[1, :n] < attraction)
+        return [int(place) for place in np.flatnonzero(wanted)[:1]]
+
+    def probabilities(self, attraction: Probabilities, satisfaction: Probabilities) -> Probabilities:  # noqa: ARG002 - see clicks
+        """See `ClickModel`."""
+        clicked = self._examined(len(attraction)) * attraction
+        return clicked * _before(1.0 - clicked)
+
+    def _examined(self, n: int) -> Probabilities:
+        return np.arange(1, n + 1, dtype=np.float64) ** -self.decay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cascade:
+    """Hits are read from the top until one is clicked.
+
+    P(click at k) = a_k Π_{j<k} (1 - a_j). Craswell, Zoeter, Taylor & Ramsey 2008.
+    """
+
+    def clicks(self, attraction: Probabilities, satisfaction: Probabilities, uniforms: Probabilities) -> list[int]:  # noqa: ARG002 - as above
+        """See `ClickModel`."""
+        return [int(place) for place in np.flatnonzero(uniforms[1, : len(attraction)] < attraction)[:1]]
+
+    def probabilities(self, attraction: Probabilities, satisfaction: Probabilities) -> Probabilities:  # noqa: ARG002 - as above
+        """See `ClickModel`."""
+        return attraction * _before(1.0 - attraction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicBayesian:
+    """Hits are read from the top; a click may satisfy, which ends it; otherwise reading goes on with ``perseverance``.
+
+    P(click at k) = a_k Π_{j<k} γ (1 - a_j s_j). Chapelle & Zhang 2009.
+    """
+
+    perseverance: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.perseverance <= 1:
+            raise BadInput(f"perseverance must be in (0, 1], got {self.perseverance}", field="perseverance")
+
+    def clicks(self, attraction: Probabilities, satisfaction: Probabilities, uniforms: Probabilities) -> list[int]:
+        """See `ClickModel`."""
+        n, clicked = len(attraction), []
+        for place in range(n):
+            if uniforms[1, place] < attraction[place]:
+                clicked.append(place)
+                if uniforms[2, place] < satisfaction[place]:
+                    break
+            if uniforms[0, place] >= self.perseverance:
+                break
+        return clicked
+
+    def probabilities(self, attraction: Probabilities, satisfaction: Probabilities) -> Probabilities:
+        """See `ClickModel`."""
+        return attraction * _before(self.perseverance * (1.0 - attraction * satisfaction))
+
+
+CLICK_MODELS: Mapping[str, ClickModel] = {
+    "position": PositionBased(),
+    "cascade": Cascade(),
+    "dbn": DynamicBayesian(),
+}
+"""By the name under which a simulation can ask for them."""
+
+
+def _before(going_on: Probabilities) -> Probabilities:
+    """The product over all places before each; 1 at the first."""
+    before: Probabilities = np.concatenate([[1.0], np.cumprod(going_on)[:-1]])[: len(going_on)]
+    return before
+
 
 QueryClass = Literal["known-item", "misspelt", "playlist", "nickname", "new title", "new title misspelt", "new release"]
 """`known-item` and `misspelt` repeat titles by a power law; a `new title` is asked once and never again."""
@@ -72,7 +185,7 @@ class Experiment:
     ``titles`` and ``nicknames`` are how many distinct queries of these there are, ``playlists`` how many at most;
     ``new_titles`` are drawn without repetition. ``gap_s`` seconds lie between two sessions: more than one lasts.
     ``baits`` tracks look better than they are. With ``habits``, titles are asked for as in
-    `bandstand.replay.simulate.habits`. ``platform`` are settings that make figures comparable: the prototype
+    `bandstand.replay.simulate.world`. ``platform`` are settings that make figures comparable: the prototype
     had no threshold of users who must agree.
     """
 
@@ -155,3 +268,91 @@ def experiment_named(name: str, *, clicks: str | None = None) -> Experiment:
     if clicks not in CLICK_MODELS:
         raise BadInput(f"unknown click model {clicks!r}: use one of {', '.join(CLICK_MODELS)}", field="clicks")
     return replace(experiment, listeners=replace(experiment.listeners, clicks=CLICK_MODELS[clicks]))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What plays, and in which settings its platform differs from everybody's, by name."""
+
+    contestant: Contestant
+    changes: tuple[tuple[str, str], ...] = ()
+
+    def platform(self, base: Settings, **more: object) -> Settings:
+        """The platform's settings with the changes, and with ``more``.
+
+        Raises:
+            BadInput: a value is none of the setting's.
+        """
+        return load_settings(**{**base.model_dump(), **dict(self.changes), **more})
+
+
+def variant(name: str) -> Variant:
+    """What a name means: a policy (`contestant`), then settings after an ``@`` each.
+
+    Raises:
+        BadInput: there is no such policy or setting.
+    """
+    policy, *changes = name.split("@")
+    return Variant(contestant(policy), tuple(_change(change) for change in changes))
+
+
+def _change(change: str) -> tuple[str, str]:
+    setting, equals, value = change.partition("=")
+    if setting not in Settings.model_fields or setting == "home" or not equals:
+        raise BadInput(f"{change!r} changes no setting of the platform: write name=value", field="policies")
+    return setting, value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSettings:
+    """Frozen settings of one closed loop.
+
+    ``policies``: see `variant`; every one meets the same wishes, in a world of its own.
+    Learning goes on after ``learn_every`` sessions, the ranker is trained again after ``retrain_every`` searches on at
+    most ``train_searches`` of them. Every ``audit_every``-th search is compared with the oracle. ``window`` searches
+    make a point of the series. ``limit`` ends the experiment early. ``platform`` are platform settings
+    (`bandstand.settings.Settings`) over those of the experiment and of the environment.
+    """
+
+    policies: tuple[str, ...] = ("bandit", "all", "hybrid")
+    seed: int = 1
+    limit: int | None = None
+    page: int = 10
+    learn_every: int = 20
+    retrain_every: int = 5_000
+    train_searches: int = 20_000
+    audit_every: int = 50
+    window: int = 5_000
+    bootstrap: int = 1_000
+    start: float = 1_750_000_000.0
+    platform: tuple[tuple[str, object], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played, by the field's name."""
+        if not self.policies:
+            raise BadInput("give at least one policy", field="policies")
+        if len(set(self.policies)) < len(self.policies):
+            raise BadInput("a policy is named twice", field="policies")
+        counts = (
+            "page",
+            "learn_every",
+            "retrain_every",
+            "train_searches",
+            "audit_every",
+            "window",
+            "bootstrap",
+            "limit",
+        )
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
+        self.contestants()
+
+    def contestants(self) -> tuple[Contestant, ...]:
+        """What is played, in order."""
+        return tuple(variant(name).contestant for name in self.policies)
+
+    def searches_of(self, experiment: Experiment) -> int:
+        """How many searches of an experiment are made."""
+        return min(self.limit or experiment.searches, experiment.searches)

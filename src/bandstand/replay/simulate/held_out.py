@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 
 from bandstand.catalog.text import normalize
 from bandstand.memory_index.generator import GENERATOR_FILE, Counted, count_pairs
-from bandstand.replay.clock import VirtualClock
 from bandstand.replay.contestants import contestant
+from bandstand.replay.environment import Stage, VirtualClock
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
-from bandstand.replay.simulate.dataset import Music
-from bandstand.replay.simulate.experiments import Experiment, Shares
+from bandstand.replay.simulate.closed_loop import Told
+from bandstand.replay.simulate.experiments import Experiment, Shares, SimulateSettings
 from bandstand.replay.simulate.loop import Loop
-from bandstand.replay.simulate.scene import Told
-from bandstand.replay.simulate.settings import SimulateSettings
 from bandstand.replay.simulate.tally import Tally, tally_of
-from bandstand.replay.simulate.world import World
-from bandstand.replay.stage import Stage
+from bandstand.replay.simulate.world import Music, World
 from bandstand.settings import load_settings
 from bandstand.types import Entity
 
@@ -52,7 +49,7 @@ class HeldOut:
 def held_out(music: Music, folder: Path, settings: SimulateSettings, told: Told = lambda *_: None) -> HeldOut:
     """Teach a generator with what people typed in one half of the artists; then serve the other half, new, each way.
 
-    No artist is in both halves. Habits (`bandstand.replay.simulate.habits`) are the same in both; slips of the pen are
+    No artist is in both halves. Habits (`bandstand.replay.simulate.world`) are the same in both; slips of the pen are
     drawn anew. The bandit decides, and everything learns as it would.
     """
     known, new = _halves(music, settings.seed)

@@ -1,32 +1,62 @@
-"""The loop: one policy serves, listeners do what they do, and the platform learns from it."""
+"""The loop: one policy serves, listeners do what they do, retrievers may break, and the platform learns from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
 from bandstand.learner.relabelling import Relabelled
-from bandstand.replay.comparisons import compared
 from bandstand.replay.contestants import Contestant
-from bandstand.replay.judge import Judge
+from bandstand.replay.environment import ReplayHome, Stage
+from bandstand.replay.replayer import compared
 from bandstand.replay.rows import Row, RowFile
-from bandstand.replay.simulate.describe import audited, line_of, row_of
-from bandstand.replay.simulate.experiments import Drift
-from bandstand.replay.simulate.faults import FaultyHome
-from bandstand.replay.simulate.listener import RETRY_AFTER_S, pick, visit
-from bandstand.replay.simulate.prices import with_modelled_times
-from bandstand.replay.simulate.script import Script
-from bandstand.replay.simulate.settings import SimulateSettings
-from bandstand.replay.simulate.tally import Line
+from bandstand.replay.simulate.costs import with_modelled_times
+from bandstand.replay.simulate.experiments import Drift, SimulateSettings
+from bandstand.replay.simulate.listener import RETRY_AFTER_S, Script, pick, visit
+from bandstand.replay.simulate.tally import Line, audited, line_of, row_of
 from bandstand.replay.simulate.world import Need, World
-from bandstand.replay.stage import Stage
 from bandstand.replay.stream import Answer as Wanted
-from bandstand.replay.stream import Ask
-from bandstand.types import Event, Impression, Ordinals
+from bandstand.replay.stream import Ask, Judge
+from bandstand.retrievers.base import Retriever
+from bandstand.types import Candidates, Event, Impression, Ordinals, Query
+
+
+class FaultyRetriever:
+    """Another retriever, until it is ``broken``: from then on the right number of the wrong entities."""
+
+    def __init__(self, inner: Retriever) -> None:
+        self._inner = inner
+        self.name = inner.name
+        self.broken = False
+
+    def retrieve(self, query: Query, depth: int) -> Candidates:
+        """See `bandstand.retrievers.base.Retriever`; every ordinal is moved on by a number that the query gives."""
+        found = self._inner.retrieve(query, depth)
+        if not self.broken or not len(found):
+            return found
+        largest = int(found.ordinals.max()) + 1
+        moved = (found.ordinals + crc32(query.normalized.encode("utf-8", "replace")) % largest) % largest
+        return Candidates(retriever=self.name, ordinals=moved.astype(np.int32), scores=found.scores)
+
+
+class FaultyHome(ReplayHome):
+    """A home whose retrievers can be broken one by one."""
+
+    faulty: Mapping[str, FaultyRetriever]
+
+    def break_down(self, arm: str) -> None:
+        """From now on a retriever answers with nonsense."""
+        self.faulty[arm].broken = True
+
+    def _retrievers(self) -> dict[str, Retriever]:
+        self.faulty = {name: FaultyRetriever(each) for name, each in super()._retrievers().items()}
+        return dict(self.faulty)
+
 
 Told = Callable[[int], None]
 """Progress: how many searches were made."""

@@ -1,20 +1,145 @@
-"""The world: what can be asked for, and who asks what when. It knows nothing of the platform that answers."""
+"""The world: tracks and playlists, what can be asked for, who asks what when, and how people type it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.readers.base import Rejected
+from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.catalog.text import normalize, terms
 from bandstand.errors import BadInput
-from bandstand.replay.simulate.dataset import Music
+from bandstand.replay.datasets.base import dump_file
 from bandstand.replay.simulate.experiments import Experiment, QueryClass
-from bandstand.replay.simulate.habits import habitual
-from bandstand.replay.simulate.typing_slips import misspelt
+from bandstand.replay.stream import sha256_of
 from bandstand.types import Entity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Music:
+    """Tracks by order of the file; ``playlists`` maps a name to the ids of the tracks that playlists of that name hold.
+
+    A playlist's name is a query whose answers are its tracks: it is never indexed.
+    """
+
+    name: str
+    sha256: str
+    tracks: tuple[Entity, ...]
+    playlists: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, name: str, sha256: str, entities: Iterable[Entity]) -> Music:
+        """Tracks and playlists among entities; other kinds are left out."""
+        tracks: list[Entity] = []
+        playlists: dict[str, dict[str, None]] = {}
+        for entity in entities:
+            if entity.kind == "track":
+                tracks.append(entity)
+            elif entity.kind == "playlist" and entity.members:
+                playlists.setdefault(entity.title, {}).update(dict.fromkeys(entity.members))
+        if not tracks:
+            raise BadInput(f"{name} holds no track")
+        return cls(
+            name=name,
+            sha256=sha256,
+            tracks=tuple(tracks),
+            playlists={title: tuple(members) for title, members in playlists.items()},
+        )
+
+
+def spotify_songs(path: Path) -> Music:
+    """`spotify_songs` (TidyTuesday 2020-01-21) from its file or the folder that holds it: 28,352 tracks.
+
+    Rows without title or artist are dropped, repeated ids are one track.
+
+    Raises:
+        BadInput: the file is missing or no such file.
+    """
+    path = dump_file(path, "spotify_songs.csv.gz")
+    rows = SpotifyReader().read(path)
+    return Music.of("spotify_songs", sha256_of([path]), (row.entity for row in rows if not isinstance(row, Rejected)))
+
+
+_SMALL = frozenset({"the", "a", "an", "of", "and", "to", "in", "my", "you", "i", "me"})
+
+
+def _title(track: Entity) -> str:
+    return track.title.partition(" (")[0].partition(" - ")[0]
+
+
+def _artist(track: Entity) -> str:
+    return track.artists[0] if track.artists else ""
+
+
+def _by_last_name(track: Entity) -> str:
+    return " ".join([*_title(track).split()[:2], *_artist(track).split()[-1:]])
+
+
+def _last_name_first(track: Entity) -> str:
+    return " ".join([*_artist(track).split()[-1:], *_title(track).split()[:1]])
+
+
+def _telegram(track: Entity) -> str:
+    """Without the small words: "dancing dark springsteen"."""
+    words = [word for word in _title(track).split() if word.lower() not in _SMALL]
+    return " ".join([*words, *_artist(track).split()[-1:]])
+
+
+def _genre(track: Entity) -> str:
+    named = [attribute.value for attribute in track.attributes if attribute.name == "genre"]
+    return " ".join([_artist(track), *named[:1]])
+
+
+HABITS: Mapping[Callable[[Entity], str], float] = {
+    _title: 0.15,
+    lambda track: f"{_title(track)} {_artist(track)}": 0.15,
+    _by_last_name: 0.3,
+    _last_name_first: 0.2,
+    _telegram: 0.15,
+    _genre: 0.05,
+}
+"""Share of each habit. Nearly half of what is typed is a form that no template of the platform has."""
+
+
+def habitual(track: Entity, rng: np.random.Generator) -> str:
+    """What somebody types who wants the track."""
+    habits = list(HABITS)
+    return habits[int(rng.choice(len(habits), p=list(HABITS.values())))](track)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LONG = 9
+"""A word of more letters than this gets two slips."""
+
+
+def misspelt(text: str, rng: np.random.Generator) -> str:
+    """The text with one random edit, two if it is longer than nine letters; never the text itself.
+
+    An edit leaves a letter out, puts one in, puts another in its place, or swaps two neighbours, each equally likely
+    (the four of Damerau 1964).
+    """
+    found = text
+    while found == text:
+        for _ in range(2 if len(text) > LONG else 1):
+            found = _slip(found, rng)
+    return found
+
+
+def _slip(text: str, rng: np.random.Generator) -> str:
+    place, kind, letter = int(rng.integers(max(len(text), 1))), int(rng.integers(4)), _LETTERS[int(rng.integers(26))]
+    head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
+    if kind == 0 and len(text) > 1:
+        return head + tail
+    if kind == 1:
+        return head + letter + here + tail
+    if kind == 2 and tail:
+        return head + tail[0] + here + tail[1:]
+    return head + letter + tail
+
 
 _NICKNAME_WORDS = 3
 _WORD_LETTERS = 3

@@ -1,0 +1,290 @@
+"""The home that a replay searches: the platform's own, by the stream's clock, independent of the machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from bandstand.app.learning import Workshop
+from bandstand.app.searching import Home
+from bandstand.app.storage import Paths, Storage, open_encoder
+from bandstand.app.training import generator_of, judged, new_abstention, renew_generator, renew_reward
+from bandstand.catalog.readers.base import Rejected
+from bandstand.engine.runner import InlineRunner, Runner
+from bandstand.errors import BadInput, NotFound
+from bandstand.feedback.joined import Joined
+from bandstand.feedback.rewards import RateGuard, actor_of
+from bandstand.learner.selfplay import Curriculum, SelfPlay
+from bandstand.learner.train_ranker import TrainingReport, train_ranker
+from bandstand.ranker.train import TrainSettings
+from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
+from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.encoder import Encoder
+from bandstand.settings import Settings
+from bandstand.types import Entity, Event, Impression
+
+
+class ReplayHome(Home):
+    """Arms run one after another in the caller's thread: no deadline can make an answer another one."""
+
+    def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
+        return InlineRunner(retrievers)
+
+
+class HomeFactory(Protocol):
+    """Opens the searching side of a stage: `ReplayHome`, or one with something changed about it."""
+
+    def __call__(self, storage: Storage, *, new_id: Callable[[], str], encoder: Encoder) -> Home:
+        """See `Home`."""
+
+
+class VirtualClock:
+    """Seconds since 1970 of the stream that is played."""
+
+    def __init__(self, start: float) -> None:
+        self._now = start
+
+    def __call__(self) -> float:
+        """The moment that it is."""
+        return self._now
+
+    def move_to(self, now: float) -> None:
+        """Let time pass until ``now``; a moment that has passed already changes nothing."""
+        self._now = max(self._now, now)
+
+    @contextmanager
+    def at(self, moment: float) -> Iterator[None]:
+        """For a block, the time of ``moment``: what happened then is written down later."""
+        now, self._now = self._now, moment
+        try:
+            yield
+        finally:
+            self._now = now
+
+
+_AT_ONCE = int(RateGuard().burst) // 2
+
+UNBIASED = TrainSettings(
+    trees=160,
+    learning_rate=0.07,
+    min_rows_a_leaf=200,
+    l2=5.0,
+    held_out=0.0,
+    masked=0.0,
+    position_bias_regularization=1e6,
+)
+"""For answers that were not chosen from a page: where a hit stood says nothing about why it was chosen. They are rare
+among what is judged, so that a tree must not trust a few rows; and of which retrievers did not play the log is full."""
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """Storage, writing and searching side of one home folder, opened together, with one encoder.
+
+    ``home`` opens the searching side; ``vectors`` are of queries that will be asked.
+
+    Raises:
+        Conflict: somebody else writes to the home.
+        StorageError, ModelError: a part cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: VirtualClock,
+        *,
+        home: HomeFactory = ReplayHome,
+        vectors: QueryVectors | None = None,
+    ) -> None:
+        self.settings, self.clock = settings, clock
+        self._next_id = ""
+        self._asked: dict[str, float] = {}
+        self._lessons: tuple[int, Curriculum | None] = 0, None
+        self.storage = Storage(settings, clock=clock, durable=False)
+        self.workshop = Workshop(self.storage, encoder_of=lambda *of: PreparedEncoder(open_encoder(*of), vectors))
+        self.workshop.prepare()
+        self.home = home(self.storage, new_id=lambda: self._next_id, encoder=self.workshop.encoder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.home.close()
+        self.workshop.close()
+        self.storage.close()
+
+    def name_next(self, query_id: str) -> None:
+        """The id of the next search: decisions depend on it, so that a replay decides alike every time."""
+        self._next_id = query_id
+
+    def release(self, entities: Iterable[Entity]) -> int:
+        """Let entities into the catalogue and make them searchable; returns how many changed."""
+        changed = self.storage.store.upsert(entities)
+        if changed:
+            self.workshop.index()
+            self.home.refresh()
+        return changed
+
+    def log(self, searches: Sequence[Impression], events: Sequence[Event]) -> None:
+        """Log searches and what was done, both in time order, each as of its own time; on disk on return."""
+        log, window = self.storage.log, self.settings.join_minutes * 60
+        self._asked |= {search.query.id: search.query.time for search in searches}
+        closes = {event.query_id: self._asked_at(event.query_id) + window for event in events if event.query_id}
+        for some, done in _blocks(searches, events, closes, window=window):
+            for search in some:
+                with self.clock.at(search.query.time):
+                    log.append_impression(search)
+            for batch in _batches(done):
+                with self.clock.at(batch[-1].time):
+                    log.append_events(batch)
+        log.flush()
+        self._asked = {query: asked for query, asked in self._asked.items() if asked + window > self.clock()}
+
+    def _asked_at(self, query_id: str) -> float:
+        """When a search was asked; those of an earlier run are in the log."""
+        if query_id not in self._asked:
+            try:
+                self._asked[query_id] = self.storage.log.impression(query_id).query.time
+            except NotFound:
+                self._asked[query_id] = float("-inf")
+        return self._asked[query_id]
+
+    def learn(self) -> int:
+        """Learn all that the log holds, let what is due settle, and search with it from now on."""
+        learned = self.workshop.learner.catch_up()
+        self.home.refresh()
+        return learned
+
+    def play_lessons(self) -> None:
+        """Train ranker and bandit on self-play, as `bandstand index` does before any click."""
+        if self.settings.selfplay_queries:
+            self.workshop.train(self.home)
+            self.home.refresh()
+
+    def train(self, *, at_most: int, judged_deep: bool) -> TrainingReport | None:
+        """Train the ranker on the latest searches of the log; None where none of them satisfied anybody."""
+        if not judged_deep:  # judged answers are no behaviour: nothing can be learned from how sessions end
+            renew_reward(self.storage)
+            renew_generator(self.storage)
+        count = self.storage.log.count("impression")
+        searches: Iterator[Joined] = islice(judged(self.storage), max(0, count - at_most), None)
+        if judged_deep:
+            searches = (replace(search, impression=_wholly_shown(search.impression)) for search in searches)
+        settings = UNBIASED if judged_deep else TrainSettings()
+        try:
+            report = train_ranker(
+                self.storage.models,
+                curriculum=self._curriculum(),
+                searches=searches,
+                seed=self.settings.seed,
+                settings=settings,
+            )
+        except BadInput:
+            return None
+        self.storage.models.prune("ranker", self.settings.keep_models)
+        self.home.refresh()
+        lessons = self._curriculum()
+        new_abstention(self.storage, self.home, (*lessons.posed, *lessons.remembered))
+        return report
+
+    def _curriculum(self) -> Curriculum:
+        """Self-play's lessons, posed once for each state of the catalogue: they are what is right without any click."""
+        if not self.settings.selfplay_queries:
+            return Curriculum()
+        seq, lessons = self._lessons
+        if lessons is None or seq != self.home.catalog.seq:
+            play = SelfPlay(
+                engine=self.home.engine,
+                catalog=self.home.catalog,
+                memory=self.home.memory,
+                generator=generator_of(self.storage),
+            )
+            lessons = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
+            self._lessons = self.home.catalog.seq, lessons
+        return lessons
+
+
+def _wholly_shown(impression: Impression) -> Impression:
+    return replace(impression, query=replace(impression.query, offset=0), shown=len(impression.ordinals))
+
+
+def _blocks(
+    searches: Sequence[Impression], events: Sequence[Event], closes: Mapping[str, float], *, window: float
+) -> Iterator[tuple[list[Impression], list[Event]]]:
+    """Stretches of time, in each the searches before what was done: one commit a stretch instead of one a click.
+
+    None is as long as half the window within which clicks count, or goes on until a search whose clicks it holds
+    ``closes`` (by query id): no search falls due before its own clicks are in the log.
+    """
+    timed: list[tuple[float, Impression | Event]] = [(search.query.time, search) for search in searches]
+    timed += [(event.time, event) for event in events]
+    some, done, until = list[Impression](), list[Event](), float("-inf")
+    for time, record in sorted(timed, key=itemgetter(0)):
+        if time >= until:
+            if some or done:
+                yield some, done
+            some, done, until = [], [], time + window / 2
+        if isinstance(record, Impression):
+            some.append(record)
+        else:
+            done.append(record)
+            close = closes.get(record.query_id or "", until)
+            until = min(until, close) if close > time else until
+    yield some, done
+
+
+def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Nobody gets more than `_AT_ONCE` events as of one moment: more would look like a bot's to the learner."""
+    batch: list[Event] = []
+    by_actor = Counter[str]()
+    for event in events:
+        batch.append(event)
+        actor = actor_of(event)
+        by_actor[actor] += 1
+        if by_actor[actor] >= _AT_ONCE:
+            yield batch
+            batch, by_actor = [], Counter()
+    if batch:
+        yield batch
+
+
+def fill(stage: Stage, catalog: Iterable[Entity | Rejected], rejected: Callable[[Rejected], None]) -> int:
+    """Ingest and index a catalogue; returns how many entities there are.
+
+    Raises:
+        BadInput: not one row could be used.
+    """
+
+    def usable() -> Iterable[Entity]:
+        for row in catalog:
+            if isinstance(row, Rejected):
+                rejected(row)
+            else:
+                yield row
+
+    stage.release(usable())
+    if not (count := stage.storage.store.count()):
+        raise BadInput("the data set has no catalogue: not one entity could be read")
+    return count
+
+
+def copy_home(source: Path, target: Path) -> None:
+    """A copy that may learn for itself; the encoder, which nothing changes, is linked."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("encoder", "*.lock", "*.mdb-lock", "lock.mdb"))
+    encoder = Paths(source).encoder
+    if encoder.exists():
+        (target / "encoder").symlink_to(encoder.resolve())

@@ -1,0 +1,228 @@
+"""A closed loop in one call: played, measured like every replay, and with the figures that only it can have."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandstand.replay.run import PlayedRun
+from bandstand.replay.settings import HIDDEN, ReplaySettings
+from bandstand.replay.simulate.closed_loop import Simulated, Told, simulate
+from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
+from bandstand.replay.simulate.tally import Tally
+from bandstand.replay.simulate.world import Music, spotify_songs
+from bandstand.replay.stream import Dataset
+from bandstand.replay.summary import summarize
+from bandstand.types import ARMS
+
+Json = dict[str, Any]
+
+RECOVERED = 0.02
+"""A class counts as recovered when its MRR@10 is no further than this below what it was."""
+
+_ASKS = 20
+_BLOCK = 500
+
+
+def series(tally: Tally, window: int) -> list[Json]:
+    """One point every ``window`` searches, of these searches; a shorter rest makes the last point."""
+    return [
+        {"searches": min(start + window, len(tally)), **_point(tally.rows(slice(start, start + window)))}
+        for start in range(0, len(tally), window)
+    ]
+
+
+def nicknames(tally: Tally) -> Json:
+    """How fast nicknames are learned: MRR@10 of the first, second, ... time that one is asked, over all nicknames.
+
+    ``asks_to_first_place`` is the median number of askings up to the first that shows the right track on top, over the
+    nicknames that got there; ``learned`` is their share of those that were asked at all.
+    """
+    mine = tally.rows(tally.classes == "nickname")
+    asked = _ordinals_of_asks(mine.keys)
+    curve = [float(mine.reciprocal_ranks[asked == ask].mean()) for ask in range(1, _ASKS + 1) if (asked == ask).any()]
+    first = asked[mine.ranks == 1]
+    top = {
+        int(key): int(first[mine.keys[mine.ranks == 1] == key].min()) for key in np.unique(mine.keys[mine.ranks == 1])
+    }
+    nicknames_asked = len(np.unique(mine.keys))
+    return {
+        "asked": nicknames_asked,
+        "learned": len(top) / nicknames_asked if nicknames_asked else None,
+        "asks_to_first_place": float(np.median(list(top.values()))) if top else None,
+        "MRR@10_by_asking": curve,
+    }
+
+
+def satisfaction(tally: Tally, window: int) -> Json:
+    """Share of searches whose first page met the need, of the last ``window`` and by class; how right relabels were.
+
+    ``relabel_precision`` is the share of relabelled searches that wanted what they were credited with, None without
+    any; weighted, by the weight that it taught with.
+    """
+    last = tally.rows(slice(max(len(tally) - window, 0), None))
+    told = tally.relabelled[tally.relabelled != 0]
+    return {
+        "satisfied": _mean(last.satisfied.astype(np.float64)),
+        "satisfied_by_class": {name: _mean(last.satisfied[kept].astype(np.float64)) for name, kept in _by_class(last)},
+        "relabelled": len(told),
+        "relabel_precision": _mean((told > 0).astype(np.float64)),
+        "relabel_precision_weighted": float(told[told > 0].sum() / np.abs(told).sum()) if len(told) else None,
+    }
+
+
+def recovery(tally: Tally, changes_at: int, window: int) -> Json:
+    """By class, and over all: MRR@10 in the ``window`` before a drift, in the worst 500 searches after it, in the last.
+
+    ``last`` is over as many searches as ``before``. ``recovered_after`` is how many searches after the drift the first
+    of two blocks of 500 in a row ends that are both within `RECOVERED` of the earlier quality: one alone may be luck.
+    None where there are none, or where the class is new.
+    """
+    return {
+        name: _recovery(tally.reciprocal_ranks, kept, changes_at, window)
+        for name, kept in (("all", np.ones(len(tally), np.bool_)), *_by_class(tally))
+    }
+
+
+def exploration(tally: Tally) -> Json:
+    """What drawing at random costs a search (expected, modelled milliseconds), and how far the oracle is ahead.
+
+    ``regret`` is in reciprocal rank, milliseconds priced by the platform's cost weight; None where nothing was audited.
+    """
+    audited = ~np.isnan(tally.regret)
+    return {
+        "exploring_ms": _mean(tally.exploring_ms),
+        "audited": int(audited.sum()),
+        "regret": _mean(tally.regret[audited]),
+        "oracle_ms": _mean(tally.oracle_ms[audited]),
+    }
+
+
+def _point(part: Tally) -> Json:
+    return {
+        "MRR@10": _mean(part.reciprocal_ranks),
+        "cost_ms": _mean(part.cost_ms),
+        "real_ms": _mean(part.real_ms),
+        "search_ms": _mean(part.search_ms),
+        **exploration(part),
+        "by_class": {name: _class_point(part.rows(kept)) for name, kept in _by_class(part)},
+    }
+
+
+def _class_point(part: Tally) -> Json:
+    played = (part.depths > 0).mean(axis=0).tolist()
+    return {
+        "searches": len(part),
+        "MRR@10": _mean(part.reciprocal_ranks),
+        "cost_ms": _mean(part.cost_ms),
+        "played": dict(zip(ARMS, played, strict=True)),
+    }
+
+
+def _by_class(part: Tally) -> list[tuple[str, NDArray[np.bool_]]]:
+    return [(name, part.classes == name) for name in np.unique(part.classes).tolist()]
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _ordinals_of_asks(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each search, the how-manieth it is of its query, from 1; (n,)."""
+    order = np.argsort(keys, kind="stable")
+    _, starts = np.unique(keys[order], return_index=True)
+    counted = np.empty(len(keys), np.int64)
+    firsts = np.repeat(starts, np.diff([*starts, len(keys)]))
+    counted[order] = np.arange(len(keys)) - firsts + 1
+    return counted
+
+
+def _recovery(values: NDArray[np.float64], kept: NDArray[np.bool_], changes_at: int, window: int) -> Json:
+    def level(start: int, stop: int) -> float | None:
+        return _mean(values[start:stop][kept[start:stop]])
+
+    before = level(max(changes_at - window, 0), changes_at)
+    starts = range(changes_at, len(values), _BLOCK)
+    blocks = [(at - changes_at + _BLOCK, mean) for at in starts if (mean := level(at, at + _BLOCK)) is not None]
+    back = [at for at, mean in blocks if before is not None and mean >= before - RECOVERED]
+    return {
+        "before": before,
+        "worst": min((mean for _, mean in blocks), default=None),
+        "last": level(max(len(values) - window, changes_at), len(values)),
+        "recovered_after": next((at for at, following in pairwise(back) if following == at + _BLOCK), None),
+    }
+
+
+def simulated(
+    data: Path,
+    experiment: Experiment,
+    settings: SimulateSettings,
+    *,
+    folder: Path | None = None,
+    jobs: int = 1,
+    told: Told = lambda *_: None,
+) -> Json:
+    """Play an experiment in the music of ``data`` and return the summary; ``folder`` keeps homes and figures.
+
+    ``jobs`` policies are played at a time, see `simulate`.
+
+    Raises:
+        BadInput: the data or the settings cannot be used.
+        Conflict: ``folder`` holds another experiment.
+        MissingDependency: bandstand[replay] is not installed.
+    """
+    music = spotify_songs(data)
+    if folder is not None:
+        return summary(music, simulate(music, experiment, settings, folder, jobs=jobs, told=told))
+    with tempfile.TemporaryDirectory(prefix="bandstand-simulate-") as scratch:
+        return summary(music, simulate(music, experiment, settings, Path(scratch), jobs=jobs, told=told))
+
+
+def summary(music: Music, played: Simulated) -> Json:
+    """The summary of a replay (`bandstand.replay.summary.summarize`), and for each policy what it learned and when.
+
+    ``series`` beside the policies is that of the first one. MRR@10 is over all searches, whatever was shown or clicked.
+    ``encode_ms`` is what encoding a query takes here; the real milliseconds beside it were taken with vectors at hand.
+    """
+    experiment, settings = played.experiment, played.settings
+    dataset = Dataset(
+        name=music.name,
+        protocol=f"closed loop: {experiment.name}",
+        sha256=music.sha256,
+        catalog=lambda: music.tracks,
+        stream=lambda: iter(()),
+    )
+    like = ReplaySettings(policies=settings.policies, baselines=(), seed=settings.seed, bootstrap=settings.bootstrap)
+    result = summarize(dataset, like, _as_run(played))
+    platform = played.platform.model_dump(mode="json", exclude=set(HIDDEN))
+    result["settings"] = {"simulation": asdict(settings), "experiment": asdict(experiment), "platform": platform}
+    for name, tally in played.tallies.items():
+        figures = {"series": series(tally, settings.window), "nicknames": nicknames(tally), **exploration(tally)}
+        figures["retried"] = float(tally.retried.mean())
+        figures |= satisfaction(tally, settings.window)
+        if experiment.changes_at is not None and experiment.changes_at < len(tally):
+            figures["recovery"] = recovery(tally, experiment.changes_at, settings.window)
+        result["policies"][name] |= figures
+    result["encode_ms"] = played.encode_ms
+    first = settings.policies[0]
+    result["series"] = [{"policy": first, **point} for point in result["policies"][first]["series"]]
+    return result
+
+
+def _as_run(played: Simulated) -> PlayedRun:
+    return PlayedRun(
+        folder=played.folder,
+        policies=played.settings.policies,
+        baselines=(),
+        statics=(),
+        rejected=0,
+        reasons=(),
+        seconds=played.seconds,
+        platform={},
+    )
