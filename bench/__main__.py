@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.settings import Settings, load_settings
 from bench.catalogue import build, dataset, entities, ingest_figures
@@ -83,7 +83,7 @@ def _system(searches: int, *, rebuild: bool) -> None:
 
 def _searches(settings: Settings, count: int) -> list[Figure]:
     storage = Storage(settings)
-    home = Home(storage)
+    home = SearchingSide(storage)
     try:
         queries = known_items(home, count)
         figures = search_figures(home, queries, "all", AIMS)

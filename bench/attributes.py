@@ -103,7 +103,7 @@ def title_genre(columns: Columns, rng: np.random.Generator) -> Iterator[Asked]:
             yield Asked(
                 group="title + genre",
                 text=f"{columns.titles[ordinal]} {value}",
-                relevant=frozenset(np.flatnonzero(columns.fold_key == columns.fold_key[ordinal]).tolist()),
+                relevant=frozenset(np.flatnonzero(columns.dedupe_key == columns.dedupe_key[ordinal]).tolist()),
                 filters=Filters(values=(("genre", (value,)),)),
             )
 

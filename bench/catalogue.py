@@ -7,8 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.catalog.bundled import load_bundled
 from bandstand.catalog.readers.base import Row
@@ -61,19 +61,19 @@ def build(settings: Settings, found: list[Entity]) -> list[Figure]:
         return []
     shutil.rmtree(settings.home, ignore_errors=True)
     storage = Storage(settings)
-    workshop = Workshop(storage)
+    learning_side = LearningSide(storage)
     try:
         storage.store.upsert(found)
-        workshop.prepare()
+        learning_side.prepare()
         clock = _Laps()
-        workshop.index(told=clock)
-        with_home = Home(storage)
+        learning_side.index(progress=clock)
+        with_home = SearchingSide(storage)
         started = time.perf_counter()
-        workshop.train(with_home)
+        learning_side.train(with_home)
         trained = time.perf_counter() - started
         with_home.close()
     finally:
-        workshop.close()
+        learning_side.close()
         storage.close()
     laps = [
         Figure(name=f"index: {name}", value=len(found) / seconds, unit="/s") for name, seconds in clock.laps().items()

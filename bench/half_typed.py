@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--titles", type=int, default=1_000)
     given = parser.parse_args()
     storage = Storage(load_settings(home=given.home, ablation_share=0.0))
-    home = Home(storage)
+    home = SearchingSide(storage)
     home.freeze()
     halves = half_titles(home, given.titles)
     print("| policy | asked as | n | hit@10 | p50, ms | p95, ms |")
@@ -44,7 +44,7 @@ def main() -> None:
     storage.close()
 
 
-def half_titles(home: Home, count: int) -> list[Half]:
+def half_titles(home: SearchingSide, count: int) -> list[Half]:
     """The beginnings of titles of tracks drawn at random; titles of which that is the whole are left out."""
     columns, rng = home.catalog.columns, np.random.default_rng(SEED)
     tracks = rng.permutation(np.flatnonzero(columns.live & (columns.kind == 0)))
@@ -53,7 +53,7 @@ def half_titles(home: Home, count: int) -> list[Half]:
     return found[:count]
 
 
-def _row(home: Home, halves: Sequence[Half], policy: str, *, preview: bool) -> str:
+def _row(home: SearchingSide, halves: Sequence[Half], policy: str, *, preview: bool) -> str:
     hits, took = [], []
     for text, meant in halves:
         started = perf_counter()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.catalog.columns import Columns
 from bandstand.engine.request import SearchRequest
 from bandstand.learner.selfplay import TARGET_GRADE, SelfPlay
@@ -21,10 +21,10 @@ Values = Mapping[str, NDArray[np.float64]]
 OFF, ON = "as ranked", "mixed"
 
 
-def known(home: Home, count: int, policy: str) -> list[str]:
+def known(home: SearchingSide, count: int, policy: str) -> list[str]:
     """Hit@10 and MRR@10 of titles, and artist and title, clean and misspelt: the same rankings, mixed and not."""
     asked = known_items(home, count)
-    keys = home.catalog.columns.fold_key
+    keys = home.catalog.columns.dedupe_key
     rows = ["| known items | order | n | value | against as ranked |", "| --- | --- | ---: | --- | --- |"]
     ranks: dict[str, list[tuple[float, float]]] = {}
     for name, text, ordinal in asked:
@@ -40,7 +40,7 @@ def known(home: Home, count: int, policy: str) -> list[str]:
     return rows
 
 
-def ambiguous(home: Home, count: int, policy: str, seed: int) -> list[str]:
+def ambiguous(home: SearchingSide, count: int, policy: str, seed: int) -> list[str]:
     """Names that entities of several kinds bear: kinds on the page, and whether each that is meant is there."""
     columns = home.catalog.columns
     named = _shared_names(columns)
@@ -58,18 +58,18 @@ def ambiguous(home: Home, count: int, policy: str, seed: int) -> list[str]:
     return [*rows, "", f"mixing 100 hits takes {_cost():.3f} ms"]
 
 
-def calibration(home: Home, count: int, seed: int) -> list[str]:
+def calibration(home: SearchingSide, count: int, seed: int) -> list[str]:
     """How likely the scores, divided by a temperature, make the kind that was meant, on self-play of another seed."""
     play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
-    lessons = [each for each in play.lessons(count, seed=seed) if (each.grades == TARGET_GRADE).any()]
+    examples = [each for each in play.examples(count, seed=seed) if (each.grades == TARGET_GRADE).any()]
     kinds = home.catalog.columns.kind
-    rows = [f"{len(lessons)} lessons", "", "| temperature | mean log P(kind) |", "| ---: | ---: |"]
+    rows = [f"{len(examples)} lessons", "", "| temperature | mean log P(kind) |", "| ---: | ---: |"]
     for temperature in (0.5, 1.0, 1.5, 2.0):
         logs = []
-        for lesson in lessons:
-            own = kinds[lesson.impression.ordinals]
-            likelihoods = kind_likelihoods(lesson.impression.scores / np.float32(temperature), own)
-            meant = own[lesson.grades == TARGET_GRADE][0]
+        for example in examples:
+            own = kinds[example.impression.ordinals]
+            likelihoods = kind_likelihoods(example.impression.scores / np.float32(temperature), own)
+            meant = own[example.grades == TARGET_GRADE][0]
             logs.append(np.log(max(likelihoods[meant], 1e-12)))
         rows.append(f"| {temperature} | {np.mean(logs):.3f} |")
     return rows
@@ -86,7 +86,7 @@ def _figures(columns: Columns, page: Ordinals, by_kind: Sequence[Ordinals]) -> d
     }
 
 
-def _pages(home: Home, text: str, policy: str) -> dict[str, Ordinals]:
+def _pages(home: SearchingSide, text: str, policy: str) -> dict[str, Ordinals]:
     """One ranking in both orders."""
     head = home.engine.answer(home.engine.query(SearchRequest(query=text)), home.engine.policy(policy)).head
     return {OFF: head.ordinals, ON: head.ordinals[mixed_order(head.scores, home.catalog.columns.kind[head.ordinals])]}

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from bandstand.app.indexing import ClusterIndexes
-from bandstand.app.learning import Workshop
-from bandstand.app.retrieval import open_arms
-from bandstand.app.searching import Home, Understood
+from bandstand.app.learning import LearningSide
+from bandstand.app.retrieval import open_retrievers
+from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Storage, open_encoder
 from bandstand.engine.request import SearchRequest
 from bandstand.opensearch.connection import Cluster
@@ -83,10 +83,10 @@ def fill(storage: Storage, found: list[Entity], vectors: dict[str, Scores]) -> N
     text, dense = ClusterIndexes(storage.cluster, storage.store).followers(encoder)
     for follower in (text, dense):
         timed(f"{follower.name} (bulk)", len(found), lambda follower=follower: followed(storage, follower))
-    workshop = Workshop(storage)
-    workshop.prepare()
-    timed("predicted queries (memory commits)", len(found), workshop.index)
-    workshop.close()
+    learning_side = LearningSide(storage)
+    learning_side.prepare()
+    timed("predicted queries (memory commits)", len(found), learning_side.index)
+    learning_side.close()
 
 
 def followed(storage: Storage, follower: object) -> None:
@@ -103,11 +103,11 @@ def timed(name: str, count: int, work: Callable[[], object]) -> None:
     print(f"| {name} | {count / seconds:,.0f} /s | {seconds:.1f} s |", flush=True)
 
 
-def arm_hits(home: Home, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
+def arm_hits(home: SearchingSide, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
     encoder = open_encoder(storage.settings, storage.paths)
-    arms = open_arms(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
+    arms = open_retrievers(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
     for kind, text, wanted in queries:
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:
@@ -117,7 +117,7 @@ def arm_hits(home: Home, storage: Storage, queries: Sequence[Known]) -> dict[tup
     return found
 
 
-def policy_run(home: Home, queries: Sequence[Known], policy: str, meter: Meter | None) -> dict[str, object]:
+def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter: Meter | None) -> dict[str, object]:
     """Whole searches under a policy: what was found, milliseconds, round trips and the time in them."""
     hits, took, trips, http, arms = defaultdict(list), [], [], [], defaultdict(list)
     failed: list[str] = []
@@ -182,7 +182,7 @@ def compare(plain: Storage, clustered: Storage, count: int) -> None:
     """Print what each arm and each policy finds and takes, on either backend."""
     clustered.models = plain.models
     storages = {"embedded": plain, "opensearch": clustered}
-    homes = {name: Home(storage) for name, storage in storages.items()}
+    homes = {name: SearchingSide(storage) for name, storage in storages.items()}
     meter = Meter(clustered.cluster)
     queries = known_items(homes["embedded"], count)
     print("\n| retriever | queries | embedded hit@10 | OpenSearch hit@10 | difference |")

@@ -35,8 +35,8 @@ def whole(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[st
         if "related" in parts:
             yield related.times(home, count // 4, SEED)
     if "suggest" in parts:
-        with copied(folder) as (home, workshop):
-            yield suggestions.suggestions(home, workshop, count, SEED)
+        with copied(folder) as (home, learning_side):
+            yield suggestions.suggestions(home, learning_side, count, SEED)
 
 
 def hidden(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[str]]:
@@ -50,9 +50,9 @@ def hidden(parts: list[str], count: int, found: list[Entity]) -> Iterator[list[s
             yield related.listed(home, lists, count // 10, SEED)
     if "clicks" in parts:
         visits = Visits()
-        with copied(folder, visits) as (home, workshop):
+        with copied(folder, visits) as (home, learning_side):
             asked = playlists.named(home, lists)
-            yield playlists.clicked(home, workshop, asked, visits, np.random.default_rng(SEED))
+            yield playlists.clicked(home, learning_side, asked, visits, np.random.default_rng(SEED))
 
 
 def _built(name: str, found: list[Entity]) -> Path:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.text import normalize
 from bandstand.engine.request import SearchRequest
@@ -38,7 +38,7 @@ class Named:
     relevant: frozenset[int]
 
 
-def named(home: Home, playlists: Sequence[Entity]) -> list[Named]:
+def named(home: SearchingSide, playlists: Sequence[Entity]) -> list[Named]:
     """Every distinct name with the tracks that the catalogue knows."""
     members: dict[str, set[int]] = {}
     for playlist in playlists:
@@ -47,7 +47,7 @@ def named(home: Home, playlists: Sequence[Entity]) -> list[Named]:
     return [Named(text=text, relevant=frozenset(found)) for text, found in sorted(members.items()) if text and found]
 
 
-def compared(home: Home, asked: Sequence[Named]) -> list[str]:
+def compared(home: SearchingSide, asked: Sequence[Named]) -> list[str]:
     """nDCG@10 and hit@10 of single arms and of the platform, tracks asked for."""
     pages = _pages(home, asked)
     found = {name: _measured(asked, page) for name, page in pages.items()}
@@ -58,7 +58,7 @@ def compared(home: Home, asked: Sequence[Named]) -> list[str]:
 
 
 def clicked(
-    home: Home, workshop: Workshop, asked: Sequence[Named], visits: Visits, rng: np.random.Generator
+    home: SearchingSide, learning_side: LearningSide, asked: Sequence[Named], visits: Visits, rng: np.random.Generator
 ) -> list[str]:
     """The platform before and after listeners searched under half of the names, on these and on the others.
 
@@ -76,10 +76,10 @@ def clicked(
             for user in range(USERS):
                 visits.next()
                 chosen.setdefault(one.text, set()).update(_listen(home, one, f"u{user}-{number}", rng))
-        workshop.learner.catch_up()
+        learning_side.learner.catch_up()
         home.refresh()
     after = _platform(home, searched), _platform(home, others)
-    workshop.train(home)
+    learning_side.train(home)
     trained = _platform(home, searched), _platform(home, others)
     clicks = sum(map(len, chosen.values()))
     rows = [f"{ROUNDS * USERS * len(searched)} searches led to {clicks} different choices", ""]
@@ -102,7 +102,7 @@ def _rows(name: str, asked: Sequence[Named], states: Mapping[str, Found], withou
     return [f"| {name}, {row.removeprefix('| ')}" for row in rows]
 
 
-def _listen(home: Home, one: Named, user: str, rng: np.random.Generator) -> list[int]:
+def _listen(home: SearchingSide, one: Named, user: str, rng: np.random.Generator) -> list[int]:
     """One search and its clicks; what was chosen."""
     request = SearchRequest(query=one.text, kinds=("track",), user_id=user, k=_PAGE)
     result = home.engine.search(request)
@@ -120,7 +120,7 @@ def _listen(home: Home, one: Named, user: str, rng: np.random.Generator) -> list
     return [shown[place] for place in taken]
 
 
-def _pages(home: Home, asked: Sequence[Named]) -> dict[str, Found]:
+def _pages(home: SearchingSide, asked: Sequence[Named]) -> dict[str, Found]:
     engine = home.engine
     policies = [
         fixed("lexical"),
@@ -133,12 +133,12 @@ def _pages(home: Home, asked: Sequence[Named]) -> dict[str, Found]:
     return {policy.name: {one.text: _ranking(home, one, policy) for one in asked} for policy in policies}
 
 
-def _platform(home: Home, asked: Sequence[Named]) -> Found:
+def _platform(home: SearchingSide, asked: Sequence[Named]) -> Found:
     policy = home.engine.policy("all")
     return {one.text: _ranking(home, one, policy) for one in asked}
 
 
-def _ranking(home: Home, one: Named, policy: Policy) -> list[int]:
+def _ranking(home: SearchingSide, one: Named, policy: Policy) -> list[int]:
     query = home.engine.query(SearchRequest(query=one.text, kinds=("track",)))
     ordinals: list[int] = home.engine.answer(query, policy).impression.ordinals.tolist()
     return ordinals

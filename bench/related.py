@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.types import KINDS, Entity
 from bench.attributes import table
 
 K = 10
 
 
-def times(home: Home, count: int, seed: int) -> list[str]:
+def times(home: SearchingSide, count: int, seed: int) -> list[str]:
     """Milliseconds by kind of the entity, each asked once: no sentence was encoded before."""
     rng, columns = np.random.default_rng(seed), home.catalog.columns
     rows = [
@@ -34,7 +34,7 @@ def times(home: Home, count: int, seed: int) -> list[str]:
     return rows
 
 
-def listed(home: Home, playlists: list[Entity], count: int, seed: int) -> list[str]:
+def listed(home: SearchingSide, playlists: list[Entity], count: int, seed: int) -> list[str]:
     """Of ten related tracks, the share that stands in a list with the track; the home must not know the lists."""
     rng, columns = np.random.default_rng(seed), home.catalog.columns
     lists: dict[str, set[str]] = {}

@@ -77,11 +77,11 @@ def first_searches(music: Music, seed: int, *, full: bool) -> str:
 
 def _cells(tally: Tally, learned: Tally) -> list[str]:
     """Each with what the learned reward is ahead."""
-    every, told = np.ones(len(tally), np.bool_), tally.relabelled[tally.relabelled != 0]
+    every, progress = np.ones(len(tally), np.bool_), tally.relabelled[tally.relabelled != 0]
     cells = [_ahead(tally.reciprocal_ranks, learned.reciprocal_ranks, every)]
     groups = (every, tally.classes == "nickname", tally.classes == "misspelt")
     cells += [_ahead(tally.satisfied, learned.satisfied, kept) for kept in groups]
-    return [*cells, f"{(told > 0).sum()} of {len(told)}"]
+    return [*cells, f"{(progress > 0).sum()} of {len(progress)}"]
 
 
 def _ahead(own: ArrayLike, learned: ArrayLike, kept: NDArray[np.bool_]) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.catalog.bundled import load_bundled
 from bandstand.settings import load_settings
@@ -25,7 +25,7 @@ from bench.served import chromium, serving
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLOURS = 256
 LISTENERS = 24
-SETTLE_S, SETTLED_S = 0.5, 8.0
+FINALIZE_S, FINALIZED_S = 0.5, 8.0
 OPERATED = (
     ("dashboard", "#live", "figure img"),
     ("learning", "#learning", "figure img"),
@@ -44,7 +44,9 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(given.home or _built(Path(folder)), settle_seconds=SETTLE_S, join_minutes=SETTLE_S / 30) as address,
+        serving(
+            given.home or _built(Path(folder)), finalize_seconds=FINALIZE_S, join_minutes=FINALIZE_S / 30
+        ) as address,
         chromium() as browser,
     ):
         _take(browser, address)
@@ -77,13 +79,13 @@ def _operate(browser: Browser, address: str) -> None:
     pinned = _call(f"{address}/v1/search", {"query": "kind of blue"})["hits"][1]["entity_id"]
     edit = {"action": "pin", "query": "kind of blue", "entity_id": pinned, "by": "editors", "note": "anniversary"}
     _call(f"{address}/v1/dashboard/edits", edit)
-    time.sleep(SETTLED_S)
+    time.sleep(FINALIZED_S)
     for name, section, drawn in OPERATED:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
         page.goto(f"{address}/dashboard{section}")
         page.locator(drawn).first.wait_for()
         page.wait_for_timeout(500)  # the pictures of the charts are decoded
-        _save(page, name, settled=False)
+        _save(page, name, finalized=False)
 
 
 def _call(url: str, body: object) -> Json:
@@ -105,8 +107,8 @@ def _open(browser: Browser, url: str, *, width: int, height: int, dark: bool = F
     return page
 
 
-def _save(page: Page, name: str, *, settled: bool = True) -> None:
-    if settled:  # the dashboard never is: it looks again and again
+def _save(page: Page, name: str, *, finalized: bool = True) -> None:
+    if finalized:  # the dashboard never is: it looks again and again
         page.wait_for_load_state("networkidle")
     file = IMAGES / f"{name}.png"
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
@@ -119,10 +121,10 @@ def _built(home: Path) -> Path:
     """A home with the bundled catalogue, indexed, with the ranker and the bandit that self-play gives."""
     storage = Storage(load_settings(home=home))
     storage.store.upsert(list(load_bundled()))
-    with closing(storage), closing(Workshop(storage)) as workshop:
-        workshop.index()
-        with closing(Home(storage)) as opened:
-            workshop.train(opened)
+    with closing(storage), closing(LearningSide(storage)) as learning_side:
+        learning_side.index()
+        with closing(SearchingSide(storage)) as opened:
+            learning_side.train(opened)
     return home
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.engine.request import SearchRequest
 from bandstand.learner.selfplay import misspell
 from bandstand.types import Ordinals
@@ -20,7 +20,7 @@ Known = tuple[str, str, int]
 """A class of queries, a query, and the ordinal that it means."""
 
 
-def known_items(home: Home, count: int) -> list[Known]:
+def known_items(home: SearchingSide, count: int) -> list[Known]:
     """Known-item queries in turn: title, title and artist, and both misspelt (1 edit, 2 when longer than 9 letters)."""
     rng = np.random.default_rng(SEED)
     columns = home.catalog.columns
@@ -29,13 +29,13 @@ def known_items(home: Home, count: int) -> list[Known]:
     for number, ordinal in enumerate(rng.choice(tracks, size=min(count, len(tracks)), replace=False).tolist()):
         named = number % 2 == 0
         text = columns.names[ordinal] if named else columns.titles[ordinal]
-        slips = number % 4 >= 2 and len(text) > 3
-        query = misspell(text, 2 if len(text) > 9 else 1, rng) if slips else text
-        found.append((f"{'artist + title' if named else 'title'}, {'misspelt' if slips else 'clean'}", query, ordinal))
+        typos = number % 4 >= 2 and len(text) > 3
+        query = misspell(text, 2 if len(text) > 9 else 1, rng) if typos else text
+        found.append((f"{'artist + title' if named else 'title'}, {'misspelt' if typos else 'clean'}", query, ordinal))
     return found
 
 
-def search_figures(home: Home, queries: Sequence[Known], policy: str, aims: dict[int, float]) -> list[Figure]:
+def search_figures(home: SearchingSide, queries: Sequence[Known], policy: str, aims: dict[int, float]) -> list[Figure]:
     """Times of searches under a policy, by part, and hit@10 by class of query."""
     for _, text, _ in queries[:WARM_UP]:
         home.engine.search(SearchRequest(query=text, policy=policy))
@@ -64,7 +64,7 @@ def search_figures(home: Home, queries: Sequence[Known], policy: str, aims: dict
     return figures
 
 
-def in_first_ten(home: Home, ordinals: Ordinals, meant: int) -> bool:
+def in_first_ten(home: SearchingSide, ordinals: Ordinals, meant: int) -> bool:
     """Whether the recording, whichever release, is among the first ten."""
-    keys = home.catalog.columns.fold_key
+    keys = home.catalog.columns.dedupe_key
     return bool((keys[ordinals[:10]] == keys[meant]).any())

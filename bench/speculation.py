@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
@@ -55,7 +55,7 @@ class _Served:
 
     def __init__(self, storage: Storage, *, speculate: bool) -> None:
         storage.settings = storage.settings.model_copy(update={"speculate": speculate})
-        self.home = Home(storage)
+        self.home = SearchingSide(storage)
         self.home.freeze()
         self._threads = ThreadPoolExecutor(self.home.settings.threads)
 

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.catalog.text import normalize
 from bandstand.learner.selfplay import misspell
 
@@ -20,11 +20,11 @@ Took = tuple[float, float]
 """Milliseconds of CPU and of wall time."""
 
 
-def suggestions(home: Home, workshop: Workshop, count: int, seed: int) -> list[str]:
+def suggestions(home: SearchingSide, learning_side: LearningSide, count: int, seed: int) -> list[str]:
     """Milliseconds by what was typed, and how often what was meant is among eight completions."""
     rng, columns = np.random.default_rng(seed), home.catalog.columns
     tracks = np.flatnonzero(columns.live & (columns.kind == 0))
-    _teach(home, workshop, tracks, rng)
+    _teach(home, learning_side, tracks, rng)
     chances = columns.popularity[tracks] / columns.popularity[tracks].sum()
     names = columns.names[rng.choice(tracks, size=count, p=chances)].tolist()
     rows = [
@@ -35,18 +35,21 @@ def suggestions(home: Home, workshop: Workshop, count: int, seed: int) -> list[s
     ]
     home.suggester.warm()
     everything: list[Took] = []
-    for slip in (False, True):
-        for low, high in LENGTHS[slip:]:
+    for typo in (False, True):
+        for low, high in LENGTHS[typo:]:
             typed = [(name[: int(rng.integers(low, high + 1))], name) for name in names if len(name) >= high]
-            typed = [(misspell(text, 1, rng) if slip else text, name) for text, name in typed]
+            typed = [(misspell(text, 1, rng) if typo else text, name) for text, name in typed]
             took, offered = _timed(home, typed)
             everything += took
-            rows.append(_row(f"{low} to {high}{', one slip' if slip else ''}", took, f"{offered:.2f}"))
+            rows.append(_row(f"{low} to {high}{', one typo' if typo else ''}", took, f"{offered:.2f}"))
     return [*rows, _row("all", everything, "")]
 
 
 def _teach(
-    home: Home, workshop: Workshop, tracks: np.ndarray[tuple[int], np.dtype[np.intp]], rng: np.random.Generator
+    home: SearchingSide,
+    learning_side: LearningSide,
+    tracks: np.ndarray[tuple[int], np.dtype[np.intp]],
+    rng: np.random.Generator,
 ) -> None:
     """Popular queries: beginnings and word orders of names, each by two users; and a history."""
     names, now = home.catalog.columns.names, home.clock()
@@ -58,11 +61,11 @@ def _teach(
                 batch.click(text, ordinal, user=user, now=now)
         for ordinal in rng.choice(tracks, size=_CHOICES, replace=False).tolist():
             batch.choose(_USER, ordinal, normalized=None, strength=1.0, now=now)
-    workshop.learner.catch_up()
+    learning_side.learner.catch_up()
     home.refresh()
 
 
-def _timed(home: Home, typed: list[tuple[str, str]]) -> tuple[list[Took], float]:
+def _timed(home: SearchingSide, typed: list[tuple[str, str]]) -> tuple[list[Took], float]:
     took, offered = [], 0
     for text, name in typed:
         used, started = time.thread_time(), time.perf_counter()

@@ -130,7 +130,7 @@ def spelling(bench: Bench, count: int) -> list[str]:
                 text = str((columns.titles if form == "title" else columns.names)[ordinal])
                 text = text if state == "clean" else misspell(text, 2 if len(text) > 9 else 1, rng)
                 for name, found in _rankings(bench, text).items():
-                    hit = bool((columns.fold_key[found[:10]] == columns.fold_key[ordinal]).any())
+                    hit = bool((columns.dedupe_key[found[:10]] == columns.dedupe_key[ordinal]).any())
                     hits.setdefault(name, []).append(float(hit))
             values = {name: np.array(found) for name, found in hits.items()}
             rows += [f"| {form}, {state} {row}" for row in attributes.table(values, "lexical + trigram")]

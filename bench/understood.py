@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy, Policy
 from bandstand.catalog.bundled import load_bundled
@@ -43,21 +43,21 @@ def fixed(*arms: str) -> FixedPolicy:
 
 
 @contextmanager
-def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
+def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[SearchingSide, LearningSide]]:
     """Both sides of a home, with ids that count: decisions depend on them. No retriever is late on a busy machine."""
     storage = Storage(load_settings(home=folder, deadline_ms=10_000.0), clock=clock, durable=False)
-    workshop, numbers = Workshop(storage), itertools.count()
-    workshop.prepare()
-    home = Home(storage, new_id=lambda: f"b{next(numbers)}", encoder=workshop.encoder)
+    learning_side, numbers = LearningSide(storage), itertools.count()
+    learning_side.prepare()
+    home = SearchingSide(storage, new_id=lambda: f"b{next(numbers)}", encoder=learning_side.encoder)
     try:
-        yield home, workshop
+        yield home, learning_side
     finally:
-        for part in (home, workshop, storage):
+        for part in (home, learning_side, storage):
             part.close()
 
 
 @contextmanager
-def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[Home, Workshop]]:
+def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[SearchingSide, LearningSide]]:
     """A copy of a home, which is taught and thrown away."""
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "home"
@@ -66,7 +66,7 @@ def copied(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[t
             yield both
 
 
-def known(home: Home, count: int) -> list[str]:
+def known(home: SearchingSide, count: int) -> list[str]:
     """Hit@10 of known items, clean and misspelt, with correction and without, and how long a search takes."""
     rng, columns = np.random.default_rng(SEED), home.catalog.columns
     picked = rng.choice(np.flatnonzero(columns.live & (columns.kind == 0)), size=count, replace=False).tolist()
@@ -83,7 +83,7 @@ def known(home: Home, count: int) -> list[str]:
 
 
 def _with_and_without(
-    home: Home, asked: Sequence[tuple[str, int]], policy: Policy, took: dict[str, list[float]]
+    home: SearchingSide, asked: Sequence[tuple[str, int]], policy: Policy, took: dict[str, list[float]]
 ) -> dict[str, Values]:
     """Hits of the same searches with the speller's correction and without."""
     corrected, typed = list[float](), list[float]()
@@ -103,7 +103,7 @@ def _times(took: dict[str, list[float]]) -> list[str]:
     return rows + [f"| {name} | {np.median(ms):.2f} | {np.percentile(ms, 95):.2f} |" for name, ms in took.items()]
 
 
-def facts(home: Home, asked: Sequence[Asked]) -> list[str]:
+def facts(home: SearchingSide, asked: Sequence[Asked]) -> list[str]:
     """nDCG@10 of attribute queries, ranked by the platform, by which arms play."""
     policies = [fixed("lexical"), fixed("structured", "lexical"), fixed("dense"), *_served(home)]
     rows = ["| queries | arms | n | nDCG@10 | against lexical |", "| --- | --- | ---: | --- | --- |"]
@@ -118,13 +118,13 @@ def clicks(folder: Path, asked: Sequence[Asked]) -> list[str]:
     """What is gained when three listeners have each chosen an answer to every second query."""
     seen, unseen = asked[::2], asked[1::2]
     visits = Visits()
-    with copied(folder, visits) as (home, workshop):
+    with copied(folder, visits) as (home, learning_side):
         before = _of_both(home, seen, unseen)
         for one in seen:
             for listener in LISTENERS:
                 visits.next()
                 _choose(home, one, listener)
-        workshop.learner.catch_up()
+        learning_side.learner.catch_up()
         home.refresh()
         after = _of_both(home, seen, unseen)
     rows = ["| queries | state | n | nDCG@10 | against before |", "| --- | --- | ---: | --- | --- |"]
@@ -134,7 +134,7 @@ def clicks(folder: Path, asked: Sequence[Asked]) -> list[str]:
     return rows
 
 
-def _of_both(home: Home, seen: Sequence[Asked], unseen: Sequence[Asked]) -> dict[str, Values]:
+def _of_both(home: SearchingSide, seen: Sequence[Asked], unseen: Sequence[Asked]) -> dict[str, Values]:
     policies = [fixed("structured", "lexical"), home.engine.policy("all")]
     return {
         f"{policy.name}, {'chosen from' if some is seen else 'others'}": _scores(home, some, policy)
@@ -143,7 +143,7 @@ def _of_both(home: Home, seen: Sequence[Asked], unseen: Sequence[Asked]) -> dict
     }
 
 
-def _choose(home: Home, one: Asked, listener: str) -> None:
+def _choose(home: SearchingSide, one: Asked, listener: str) -> None:
     """A listener chooses the first right answer of a page of twenty, if there is one."""
     request = SearchRequest(query=one.text, kinds=("track",), user_id=listener, k=20)
     result = home.engine.search(request)
@@ -157,11 +157,11 @@ def _choose(home: Home, one: Asked, listener: str) -> None:
         home.log.append_events([event])
 
 
-def _served(home: Home) -> list[Policy]:
+def _served(home: SearchingSide) -> list[Policy]:
     return [home.engine.policy("all"), home.engine.policy("bandit")]
 
 
-def _scores(home: Home, asked: Sequence[Asked], policy: Policy) -> Values:
+def _scores(home: SearchingSide, asked: Sequence[Asked], policy: Policy) -> Values:
     def found(one: Asked) -> list[int]:
         query: Query = home.engine.query(SearchRequest(query=one.text, kinds=("track",)))
         ordinals: list[int] = home.engine.answer(query, policy).impression.ordinals[:10].tolist()
@@ -176,7 +176,7 @@ def _built(name: str, found: list[Entity]) -> Path:
     return folder
 
 
-def _facts_of(home: Home, count: int) -> list[Asked]:
+def _facts_of(home: SearchingSide, count: int) -> list[Asked]:
     columns, rng = home.catalog.columns, np.random.default_rng(SEED)
     makers = (attributes.artist_era, attributes.genre_era, attributes.live)
     return [one for make in makers for one in islice(make(columns, rng), count)]
@@ -184,7 +184,7 @@ def _facts_of(home: Home, count: int) -> list[Asked]:
 
 def _languages(_: int) -> list[str]:
     """Language and genre, of which only the bundled catalogue has facts."""
-    with opened(_built("bundled", list(load_bundled()))) as (home, _workshop):
+    with opened(_built("bundled", list(load_bundled()))) as (home, _learning_side):
         return facts(home, list(attributes.language_genre(home.catalog.columns)))
 
 

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     max_queries: int = Field(200_000, ge=1, description="Queries that the memory holds; the least valuable go first")
 
     cost_weight: float = Field(0.01, ge=0, description="Reward that one millisecond of retrieval costs (lambda)")
-    exploration: float = Field(0.02, gt=0, le=1, description="Share of each decision spread evenly over all depths")
+    epsilon: float = Field(0.02, gt=0, le=1, description="Share of each decision spread evenly over all depths")
     ablation_share: float = Field(
         0.02, ge=0, le=1, description="Share of searches whose page is also made with and without each expensive arm"
     )
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         False, description="Begin slow arms that will probably be chosen before the decision is taken"
     )
     join_minutes: float = Field(30.0, gt=0, description="Minutes after a search within which its clicks count for it")
-    settle_seconds: float = Field(
+    finalize_seconds: float = Field(
         60.0, ge=0, description="Seconds after a click at which the bandit learns from the search"
     )
     publish_every: int = Field(200, ge=1, description="Settled searches after which the learner publishes the bandit")

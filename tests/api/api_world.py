@@ -10,8 +10,8 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from bandstand.api.app import create_app
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.catalog.codec import entity_from_json
 from bandstand.settings import Settings
@@ -55,11 +55,11 @@ def build_home(folder: Path) -> None:
     """Catalogue, indexes, and the first ranker and bandit."""
     storage = Storage(settings_of(folder))
     storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
-    workshop = Workshop(storage)
-    workshop.index()
-    home = Home(storage)
-    workshop.train(home)
-    for part in (home, workshop, storage):
+    learning_side = LearningSide(storage)
+    learning_side.index()
+    home = SearchingSide(storage)
+    learning_side.train(home)
+    for part in (home, learning_side, storage):
         part.close()
 
 

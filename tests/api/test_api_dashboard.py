@@ -144,7 +144,7 @@ class TestEdits:
 
 class TestQueries:
     def test_the_table_finds_what_several_users_asked(self, home):
-        with serving(home, settle_seconds=0.0, join_minutes=0.001) as client:
+        with serving(home, finalize_seconds=0.0, join_minutes=0.001) as client:
             for user in ("ann", "bob", "cyd"):
                 found = search(client, "sad tune", user_id=user, policy="all")
                 event = click(found["query_id"], found["hits"][0]["entity_id"], user_id=user)
@@ -209,7 +209,7 @@ class TestModels:
         problem(reader.get("/v1/dashboard/shadow", params={"version": "20000101T000000-000000"}), 404)
 
     def test_what_served_lately_is_listed_by_version(self, home):
-        with serving(home, settle_seconds=0.0, join_minutes=0.001) as client:
+        with serving(home, finalize_seconds=0.0, join_minutes=0.001) as client:
             search(client, "hello")
             eventually(lambda: client.get("/v1/dashboard/served").json()["ranker"])
             (served,) = client.get("/v1/dashboard/served").json()["ranker"]

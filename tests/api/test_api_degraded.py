@@ -9,11 +9,11 @@ import pytest
 
 from bandstand.api.search_routes import check_answered
 from bandstand.errors import Unavailable
-from bandstand.types import ArmOutcome
+from bandstand.types import RetrieverOutcome
 
 
 def result(found, **statuses):
-    outcomes = tuple(ArmOutcome(arm=arm, status=status) for arm, status in statuses.items())
+    outcomes = tuple(RetrieverOutcome(arm=arm, status=status) for arm, status in statuses.items())
     return SimpleNamespace(impression=SimpleNamespace(ordinals=np.arange(found), outcomes=outcomes))
 
 

@@ -128,7 +128,7 @@ class TestFields:
         assert search(reader, "hello", policy=policy)["decision"]["policy"] == policy
 
     def test_the_setting_knows_every_policy(self, reader):
-        assert set(POLICIES) == set(reader.app.state.service.home.brains().policies)
+        assert set(POLICIES) == set(reader.app.state.service.home.serving().policies)
 
     def test_without_a_name_the_setting_decides(self, home):
         with serving(home, default_policy="hybrid") as client:

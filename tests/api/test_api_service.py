@@ -171,7 +171,7 @@ class TestEventLoop:
 
                 return called
 
-        for name in ("store", "log", "memory", "models", "catalog", "brains", "engine"):
+        for name in ("store", "log", "memory", "models", "catalog", "serving", "engine"):
             monkeypatch.setattr(home, name, Spy(name, getattr(home, name)))
         intake = client.app.state.service.intake
         monkeypatch.setattr(intake, "log", Spy("log", intake.log))

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.cost import EXPENSIVE, modelled_cost
-from bandstand.bandit.gate import CALIBRATION, HELPS, TREES, Abstention, free_names, rows_of
+from bandstand.bandit.gate import CALIBRATION, P_USEFUL, TREES, RetrievalGate, free_names, rows_of
 from bandstand.bandit.gate_training import (
     FEWEST,
-    HelpLabel,
     ReliabilityBin,
+    UsefulLabel,
     calibration_error,
     reliability,
-    train_abstention,
+    train_gate,
 )
 from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
@@ -33,18 +33,18 @@ def context(memory_top: float, lexical_top: float):
     return (("bias", 1.0), ("memory_top", memory_top), ("lexical_top", lexical_top), ("count_dense", 2.0))
 
 
-def labels(count: int = 1200, seed: int = 3) -> list[HelpLabel]:
+def labels(count: int = 1200, seed: int = 3) -> list[UsefulLabel]:
     """Trigram helps where lexical is weak, dense where the memory is, rephrase never."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(count):
         memory, lexical = rng.random(2).tolist()
-        helped = dict.fromkeys(EXPENSIVE, False)
-        helped |= {"trigram": lexical < 0.3, "dense": bool(memory < 0.4 and rng.random() < 0.75)}
+        useful = dict.fromkeys(EXPENSIVE, False)
+        useful |= {"trigram": lexical < 0.3, "dense": bool(memory < 0.4 and rng.random() < 0.75)}
         found.append(
-            HelpLabel(
-                context=context(memory, lexical), yields=dict.fromkeys(EXPENSIVE, 0.5),
-                helped=helped, gains={arm: 0.5 * helped[arm] for arm in EXPENSIVE},
+            UsefulLabel(
+                context=context(memory, lexical), hit_rates=dict.fromkeys(EXPENSIVE, 0.5),
+                useful=useful, gains={arm: 0.5 * useful[arm] for arm in EXPENSIVE},
                 group=str(number),
             )
         )  # fmt: skip
@@ -53,7 +53,7 @@ def labels(count: int = 1200, seed: int = 3) -> list[HelpLabel]:
 
 @pytest.fixture(scope="module")
 def trained():
-    return train_abstention(labels(), seed=1)
+    return train_gate(labels(), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def published(trained, tmp_path_factory):
 
 
 def test_it_tells_where_an_arm_helps(published):
-    model = Abstention(published)
-    yields = dict.fromkeys(EXPENSIVE, 0.5)
-    weak, strong = model.helps(context(0.1, 0.1), yields), model.helps(context(0.9, 0.9), yields)
+    model = RetrievalGate(published)
+    hit_rates = dict.fromkeys(EXPENSIVE, 0.5)
+    weak, strong = model.p_useful(context(0.1, 0.1), hit_rates), model.p_useful(context(0.9, 0.9), hit_rates)
     assert (weak["trigram"] > 0.9, weak["dense"] == pytest.approx(0.75, abs=0.12)) == (True, True)
     assert max(strong.values()) < 0.05
     assert weak["rephrase"] < 0.05
@@ -73,9 +73,9 @@ def test_it_tells_where_an_arm_helps(published):
 
 
 def test_before_the_lexical_answer_only_the_memory_speaks(published):
-    model = Abstention(published)
-    yields = dict.fromkeys(EXPENSIVE, 0.5)
-    early = [model.helps(context(0.1, lexical), yields, early=True) for lexical in (0.1, 0.9)]
+    model = RetrievalGate(published)
+    hit_rates = dict.fromkeys(EXPENSIVE, 0.5)
+    early = [model.p_useful(context(0.1, lexical), hit_rates, early=True) for lexical in (0.1, 0.9)]
     assert early[0] == early[1]
     assert early[0]["dense"] > 0.5
     assert early[0]["trigram"] == pytest.approx(0.3, abs=0.1)
@@ -88,11 +88,11 @@ def test_what_was_held_out_is_calibrated(trained):
 
 
 def test_the_same_labels_and_seed_give_the_same_model(trained):
-    assert train_abstention(labels(), seed=1).files() == trained.files()
+    assert train_gate(labels(), seed=1).files() == trained.files()
 
 
 def test_what_expensive_arms_found_is_not_free():
-    assert free_names((*context(0, 0), (HELPS, 0.2), ("arm_cost", 1.0))) == ("bias", "memory_top", "lexical_top")
+    assert free_names((*context(0, 0), (P_USEFUL, 0.2), ("arm_cost", 1.0))) == ("bias", "memory_top", "lexical_top")
     rows = rows_of(context(0.5, 0.25), {"trigram": 0.1}, ("memory_top", "lexical_top", "unknown"), early=True)
     assert rows.shape == (len(EXPENSIVE), 5)
     assert rows[0, 0] == 0.5
@@ -101,11 +101,11 @@ def test_what_expensive_arms_found_is_not_free():
 
 
 @pytest.mark.parametrize(
-    "some", [labels(FEWEST - 1), [replace(each, helped=dict.fromkeys(EXPENSIVE, False)) for each in labels(300)]]
+    "some", [labels(FEWEST - 1), [replace(each, useful=dict.fromkeys(EXPENSIVE, False)) for each in labels(300)]]
 )
 def test_too_little_to_learn_from_is_said(some):
     with pytest.raises(BadInput, match="labelled search"):
-        train_abstention(some)
+        train_gate(some)
 
 
 @pytest.mark.parametrize("file", [TREES, CALIBRATION])
@@ -113,7 +113,7 @@ def test_damage_is_refused(trained, tmp_path, file):
     models = ModelRegistry(tmp_path, lambda: 1.0)
     version = models.publish("abstention", {**trained.files(), file: b"{}"})
     with pytest.raises(ModelError, match="bandstand train"):
-        Abstention(models.get("abstention", version))
+        RetrievalGate(models.get("abstention", version))
 
 
 def test_a_model_that_lacks_an_arm_is_refused(trained, tmp_path):
@@ -122,7 +122,7 @@ def test_a_model_that_lacks_an_arm_is_refused(trained, tmp_path):
     models = ModelRegistry(tmp_path, lambda: 1.0)
     version = models.publish("abstention", {**trained.files(), CALIBRATION: json.dumps(raw).encode()})
     with pytest.raises(ModelError, match="knows nothing of dense"):
-        Abstention(models.get("abstention", version))
+        RetrievalGate(models.get("abstention", version))
 
 
 def test_reliability_by_hand():
@@ -142,17 +142,17 @@ def test_bins_hold_every_prediction_once(pairs):
 
 
 def test_an_arm_plays_from_its_threshold_on():
-    policy = SelectivePolicy(thresholds={"dense": 0.2}, floor=0.04)
-    likely = policy.decide("dense", Context(((HELPS, 0.2),)), 0.5)
-    unlikely = policy.decide("dense", Context(((HELPS, 0.19),)), 0.5)
+    policy = SelectivePolicy(thresholds={"dense": 0.2}, epsilon=0.04)
+    likely = policy.decide("dense", Context(((P_USEFUL, 0.2),)), 0.5)
+    unlikely = policy.decide("dense", Context(((P_USEFUL, 0.19),)), 0.5)
     assert (likely.depth, likely.propensity) == (FULL_DEPTH, pytest.approx(0.97))
     assert (unlikely.depth, unlikely.propensity) == (0, pytest.approx(0.97))
-    assert policy.decide("trigram", Context(((HELPS, 0.0),)), 0.5).depth == FULL_DEPTH
+    assert policy.decide("trigram", Context(((P_USEFUL, 0.0),)), 0.5).depth == FULL_DEPTH
     assert policy.decide("lexical", Context(), 0.5).propensity == 1.0
 
 
 def test_thresholds_are_the_price_over_the_gain(published):
-    worth = thresholds(Abstention(published), price=0.01, cost=lambda arm: modelled_cost(arm, 1))
+    worth = thresholds(RetrievalGate(published), cost_weight=0.01, cost=lambda arm: modelled_cost(arm, 1))
     assert worth["trigram"] == pytest.approx(0.01 * 1.0 / 0.5)
     assert worth["dense"] == pytest.approx(0.01 * 6.3 / 0.5)
 
@@ -167,7 +167,7 @@ def test_thresholds_are_read_as_they_are_set():
 
 def test_the_untrained_bandit_falls_back_on_the_estimate():
     fallback = SelectivePolicy(thresholds={"dense": 0.2})
-    settings = BanditSettings(floor=0.04)
+    settings = BanditSettings(epsilon=0.04)
     policy = BanditPolicy(VwModel().to_bytes(), version="0", settings=settings, fallback=fallback)
-    assert policy.probabilities("dense", Context(((HELPS, 0.1),))) == pytest.approx((0.97, 0.01, 0.01, 0.01))
-    assert policy.probabilities("dense", Context(((HELPS, 0.3),))) == pytest.approx((0.01, 0.01, 0.01, 0.97))
+    assert policy.probabilities("dense", Context(((P_USEFUL, 0.1),))) == pytest.approx((0.97, 0.01, 0.01, 0.01))
+    assert policy.probabilities("dense", Context(((P_USEFUL, 0.3),))) == pytest.approx((0.01, 0.01, 0.01, 0.97))

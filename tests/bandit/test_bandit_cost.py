@@ -41,7 +41,7 @@ def test_the_yield_is_a_share() -> None:
     stats = ArmStats()
     assert stats.past_yield("dense") == 0.5
     for useful in (True, False, False, False):
-        stats.record_yield("dense", useful=useful)
+        stats.record_hit("dense", useful=useful)
     assert stats.past_yield("dense") == 0.25
 
 
@@ -50,7 +50,7 @@ def test_json_round_trip(records: list[tuple[str, int, float, bool]]) -> None:
     stats = ArmStats(window=3)
     for arm, depth, took, useful in records:
         stats.record_cost(arm, depth, took)
-        stats.record_yield(arm, useful=useful)
+        stats.record_hit(arm, useful=useful)
     copy = ArmStats.from_json(stats.to_json())
     assert copy.to_json() == stats.to_json()
     copy.record_cost("dense", 10, 9.0)

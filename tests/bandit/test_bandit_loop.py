@@ -48,7 +48,7 @@ def show(rng: random.Random, *, vague: bool, depth: int) -> RankedHead:
 
 def difference(decision: ArmDecision, head: RankedHead) -> Sequence[DepthLabel]:
     earned = difference_rewards(head, {"dense": decision.depth}, score)["dense"]
-    return depth_labels(decision, earned, price=PRICE, cost=modelled_cost)
+    return depth_labels(decision, earned, cost_weight=PRICE, cost=modelled_cost)
 
 
 def shared_credit(decision: ArmDecision, head: RankedHead) -> Sequence[DepthLabel]:
@@ -57,7 +57,7 @@ def shared_credit(decision: ArmDecision, head: RankedHead) -> Sequence[DepthLabe
     share = float((head.grades * held[:, 1] / held.sum(axis=1)).sum())
     reached = head.ranks("dense")[head.grades > 0]
     credit = [share if (reached <= depth).any() else 0.0 for depth in (0, 10, 50, 200) if depth <= decision.depth]
-    return depth_labels(decision, credit, price=PRICE, cost=modelled_cost)
+    return depth_labels(decision, credit, cost_weight=PRICE, cost=modelled_cost)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def context(make_query: Callable[..., Query], make_candidates: Callable[..., Can
 
 def trained_policy(reward: Rewarder, context: Callable[..., Context], seed: int) -> BanditPolicy:
     rng, model = random.Random(seed), VwModel()
-    settings = BanditSettings(floor=0.02, warmup=600)
+    settings = BanditSettings(epsilon=0.02, warmup=600)
     policy = BanditPolicy(model.to_bytes(), version="0", settings=settings)
     for step in range(1, ROUNDS + 1):
         vague = rng.random() < 0.3

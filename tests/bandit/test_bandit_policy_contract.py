@@ -36,7 +36,7 @@ POLICIES: dict[str, Policy] = {
     "random-always": RandomSubsetPolicy(always=("memory",)),
     "bandit-cold": BanditPolicy(VwModel().to_bytes(), version="0"),
     "bandit-warming": BanditPolicy(trained(), version="1"),
-    "bandit-warm": BanditPolicy(trained(), version="2", settings=BanditSettings(warmup=10, floor=0.1, always=())),
+    "bandit-warm": BanditPolicy(trained(), version="2", settings=BanditSettings(warmup=10, epsilon=0.1, always=())),
     "unfinished": Unfinished(RandomSubsetPolicy()),
 }
 

@@ -22,7 +22,7 @@ from bandstand.bandit.reward import (
 )
 from bandstand.errors import ModelError
 from bandstand.feedback.ablation import Ablation
-from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Impression, Matrix, Query, Scores
+from bandstand.types import DEPTHS, ArmDecision, Decision, Impression, Matrix, Query, RetrieverOutcome, Scores
 
 NAMES = ("lexical.score", "lexical.rr", "dense.score", "dense.rr", "popularity")
 Row = tuple[float | None, int | None, float | None, int | None]
@@ -202,7 +202,7 @@ def test_a_deep_choice_shows_what_a_shallow_one_would_have_shown(rows: list[Row]
 
 def test_depth_labels_by_hand() -> None:
     decision = ArmDecision(arm="dense", depth=50, propensity=0.2, probabilities=(0.4, 0.3, 0.2, 0.1))
-    labels = depth_labels(decision, (0.0, 0.0, 0.5), price=0.01, cost=modelled_cost)
+    labels = depth_labels(decision, (0.0, 0.0, 0.5), cost_weight=0.01, cost=modelled_cost)
     assert [(label.depth_index, label.reward, label.probability) for label in labels] == [
         (0, 0.0, pytest.approx(1.0)),
         (1, pytest.approx(-0.063), pytest.approx(0.6)),
@@ -212,7 +212,7 @@ def test_depth_labels_by_hand() -> None:
 
 def test_a_skipped_arm_teaches_only_that_skipping_is_free() -> None:
     decision = ArmDecision(arm="dense", depth=0, propensity=0.4, probabilities=(0.4, 0.3, 0.2, 0.1))
-    assert depth_labels(decision, (0.0,), price=1.0, cost=modelled_cost) == [
+    assert depth_labels(decision, (0.0,), cost_weight=1.0, cost=modelled_cost) == [
         DepthLabel(arm="dense", depth_index=0, reward=0.0, probability=1.0)
     ]
 
@@ -225,7 +225,7 @@ def test_weighted_labels_are_right_on_average(weights: list[float], differences:
     average = [0.0] * 4
     for index, chance in enumerate(probabilities):
         decision = ArmDecision(arm="trigram", depth=DEPTHS[index], propensity=chance, probabilities=probabilities)
-        for label in depth_labels(decision, truth[: index + 1], price=0.0, cost=modelled_cost):
+        for label in depth_labels(decision, truth[: index + 1], cost_weight=0.0, cost=modelled_cost):
             average[label.depth_index] += chance * label.reward / label.probability
     assert average == pytest.approx(truth, abs=1e-9)
 
@@ -233,7 +233,7 @@ def test_weighted_labels_are_right_on_average(weights: list[float], differences:
 SEEN = (("bias", 1.0),)
 
 
-def impression(*arms: ArmDecision, outcomes: tuple[ArmOutcome, ...] = ()) -> Impression:
+def impression(*arms: ArmDecision, outcomes: tuple[RetrieverOutcome, ...] = ()) -> Impression:
     features = matrix(EXCLUSIVE)
     return Impression(
         query=Query(id="q", text="x", normalized="x"),
@@ -253,7 +253,7 @@ def test_a_search_teaches_about_the_arms_that_were_weighed() -> None:
         ArmDecision(arm="lexical", depth=200),
         ArmDecision(arm="dense", depth=50, propensity=0.5, probabilities=(0.5, 0, 0.5, 0), context=SEEN),
     )
-    labels = impression_labels(logged, {90: 1.0}, SumOfScores(), price=0.0, cost=modelled_cost)
+    labels = impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.0, cost=modelled_cost)
     assert [(label.arm, label.reward, label.probability) for label in labels] == [
         ("dense", 0.0, 1.0),
         ("dense", 0.0, 0.5),
@@ -263,21 +263,23 @@ def test_a_search_teaches_about_the_arms_that_were_weighed() -> None:
 
 def test_a_search_that_pleased_nobody_teaches_what_it_cost() -> None:
     logged = impression(ArmDecision(arm="dense", depth=10, propensity=0.25, probabilities=(0.25,) * 4, context=SEEN))
-    labels = impression_labels(logged, {}, SumOfScores(), price=0.1, cost=modelled_cost)
+    labels = impression_labels(logged, {}, SumOfScores(), cost_weight=0.1, cost=modelled_cost)
     assert [label.reward for label in labels] == pytest.approx([0.0, -0.63])
 
 
 def test_an_arm_that_failed_teaches_nothing() -> None:
     logged = impression(
-        ArmDecision(arm="dense", depth=10, context=SEEN), outcomes=(ArmOutcome(arm="dense", status="failed"),)
+        ArmDecision(arm="dense", depth=10, context=SEEN), outcomes=(RetrieverOutcome(arm="dense", status="failed"),)
     )
-    assert impression_labels(logged, {90: 1.0}, SumOfScores(), price=0.1, cost=modelled_cost) == []
+    assert impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.1, cost=modelled_cost) == []
 
 
 def recorded(pages):
     """Pages of two expensive arms by who played, as letters; ordinals of the impression are their places in "abc"."""
     arms = ("trigram", "dense")
-    return Ablation(query_id="q", arms=arms, pages={frozenset(k): v for k, v in pages.items()}, context=(), yields={})
+    return Ablation(
+        query_id="q", arms=arms, pages={frozenset(k): v for k, v in pages.items()}, context=(), hit_rates={}
+    )
 
 
 def searched(**depths):

@@ -18,10 +18,10 @@ from bandstand.errors import BadInput, ModelError
 from bandstand.types import ARMS, ArmDecision
 
 FEATURES: Features = (("bias", 1.0), ("words", 0.5))
-Lesson = tuple[str, Features, int, float, float]
+SyntheticExample = tuple[str, Features, int, float, float]
 
 
-def lessons(n: int, seed: int) -> list[Lesson]:
+def examples(n: int, seed: int) -> list[SyntheticExample]:
     rng = random.Random(seed)
     return [
         (
@@ -35,18 +35,18 @@ def lessons(n: int, seed: int) -> list[Lesson]:
     ]
 
 
-def teach(model: VwModel, some: list[Lesson]) -> VwModel:
-    for lesson in some:
-        model.learn(*lesson)
+def teach(model: VwModel, some: list[SyntheticExample]) -> VwModel:
+    for example in some:
+        model.learn(*example)
     return model
 
 
 def predictions(model: VwModel) -> list[tuple[float, ...]]:
-    return [model.predict(arm, features) for arm, features, *_ in lessons(100, seed=2)]
+    return [model.predict(arm, features) for arm, features, *_ in examples(100, seed=2)]
 
 
 def test_saving_half_way_changes_nothing() -> None:
-    data = lessons(1000, seed=1)
+    data = examples(1000, seed=1)
     straight = teach(VwModel(), data)
     resumed = teach(VwModel.from_bytes(teach(VwModel(), data[:500]).to_bytes()), data[500:])
     assert predictions(resumed) == predictions(straight)
@@ -55,17 +55,17 @@ def test_saving_half_way_changes_nothing() -> None:
 
 
 def test_a_copy_has_the_same_bytes() -> None:
-    saved = teach(VwModel(), lessons(200, seed=3)).to_bytes()
+    saved = teach(VwModel(), examples(200, seed=3)).to_bytes()
     assert VwModel.from_bytes(saved).to_bytes() == saved
 
 
 def test_the_same_lessons_give_the_same_model() -> None:
-    data = lessons(200, seed=4)
+    data = examples(200, seed=4)
     assert teach(VwModel(), data).to_bytes() == teach(VwModel(), data).to_bytes()
 
 
 def test_predictions_are_a_distribution() -> None:
-    for found in predictions(teach(VwModel(), lessons(300, seed=5))):
+    for found in predictions(teach(VwModel(), examples(300, seed=5))):
         assert len(found) == 4
         assert min(found) >= 0
         assert math.isclose(sum(found), 1.0, abs_tol=1e-5)
@@ -73,9 +73,9 @@ def test_predictions_are_a_distribution() -> None:
 
 def test_predicting_learns_nothing() -> None:
     """Vowpal Wabbit counts what it has seen, so bytes may differ; what is learned before and after may not."""
-    asked, unasked = teach(VwModel(), lessons(50, seed=6)), teach(VwModel(), lessons(50, seed=6))
+    asked, unasked = teach(VwModel(), examples(50, seed=6)), teach(VwModel(), examples(50, seed=6))
     predictions(asked)
-    assert predictions(teach(asked, lessons(50, seed=8))) == predictions(teach(unasked, lessons(50, seed=8)))
+    assert predictions(teach(asked, examples(50, seed=8))) == predictions(teach(unasked, examples(50, seed=8)))
 
 
 def test_depth_zero_is_worth_nothing_by_definition() -> None:
@@ -115,13 +115,13 @@ def test_labels_are_learned_in_the_context_of_their_arm_and_all_with_the_same_we
 def test_what_self_play_poses_is_learned_and_not_counted() -> None:
     decision = ArmDecision(arm="dense", depth=10, context=FEATURES)
     label = DepthLabel(arm="dense", depth_index=1, reward=0.2, probability=1.0)
-    posed, asked = VwModel(), VwModel()
+    sampled, asked = VwModel(), VwModel()
     for _ in range(20):
-        posed.learn_labels([decision], [label], posed=True)
+        sampled.learn_labels([decision], [label], sampled=True)
         asked.learn_labels([decision], [label])
-    assert posed.predict("dense", FEATURES) == asked.predict("dense", FEATURES)
-    assert posed.predict("dense", FEATURES)[1] > 0.9
-    assert (posed.trained, asked.trained) == ({}, {"dense": 20})
+    assert sampled.predict("dense", FEATURES) == asked.predict("dense", FEATURES)
+    assert sampled.predict("dense", FEATURES)[1] > 0.9
+    assert (sampled.trained, asked.trained) == ({}, {"dense": 20})
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_no_features_at_all_still_predict() -> None:
 
 
 def test_every_truncation_is_refused() -> None:
-    saved = teach(VwModel(), lessons(20, seed=7)).to_bytes()
+    saved = teach(VwModel(), examples(20, seed=7)).to_bytes()
     for end in (0, 1, 100, len(saved) // 2, len(saved) - 1):
         with pytest.raises(ModelError, match="damaged"):
             VwModel.from_bytes(saved[:end])

@@ -25,20 +25,20 @@ def model_that_likes(arm: str, depth_index: int, rounds: int) -> bytes:
 
 def test_mixing_by_hand() -> None:
     # 0.1 / 4 + 0.9 (0.5 learned + 0.5 full depth)
-    assert mix((0.4, 0.6, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), confidence=0.5, floor=0.1) == pytest.approx(
+    assert mix((0.4, 0.6, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), confidence=0.5, epsilon=0.1) == pytest.approx(
         (0.205, 0.295, 0.025, 0.475)
     )
 
 
 @given(st.lists(st.floats(0.001, 1), min_size=4, max_size=4), st.floats(0, 1), st.floats(0.001, 1))
-def test_the_mixture_sums_to_one_and_keeps_the_floor(learned: list[float], confidence: float, floor: float) -> None:
-    mixed = mix(learned, (1.0, 0.0, 0.0, 0.0), confidence=confidence, floor=floor)
+def test_the_mixture_sums_to_one_and_keeps_the_floor(learned: list[float], confidence: float, epsilon: float) -> None:
+    mixed = mix(learned, (1.0, 0.0, 0.0, 0.0), confidence=confidence, epsilon=epsilon)
     assert math.isclose(sum(mixed), 1.0, abs_tol=1e-9)
-    assert min(mixed) >= floor / 4 - 1e-12
+    assert min(mixed) >= epsilon / 4 - 1e-12
 
 
 def test_untrained_it_plays_everything_deep_but_for_the_floor() -> None:
-    policy = BanditPolicy(VwModel().to_bytes(), version="0", settings=BanditSettings(floor=0.04))
+    policy = BanditPolicy(VwModel().to_bytes(), version="0", settings=BanditSettings(epsilon=0.04))
     assert policy.probabilities("dense", CONTEXT) == pytest.approx((0.01, 0.01, 0.01, 0.97))
 
 
@@ -62,7 +62,7 @@ def test_another_arm_stays_cautious() -> None:
 @pytest.mark.parametrize("depth_index", [1, 2, 3])
 def test_it_prefers_the_depth_that_earned(depth_index: int) -> None:
     data = model_that_likes("dense", depth_index, 100)
-    policy = BanditPolicy(data, version="1", settings=BanditSettings(warmup=0, floor=0.02))
+    policy = BanditPolicy(data, version="1", settings=BanditSettings(warmup=0, epsilon=0.02))
     assert policy.probabilities("dense", CONTEXT)[depth_index] > 0.9
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_model_is_refused_before_the_first_search() -> None:
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"floor": 0.0}, "floor"), ({"floor": 1.5}, "floor"), ({"warmup": -1}, "warmup"), ({"always": ("x",)}, "arm")],
+    [({"epsilon": 0.0}, "epsilon"), ({"epsilon": 1.5}, "epsilon"), ({"warmup": -1}, "warmup"), ({"always": ("x",)}, "arm")],
 )
 def test_settings_that_cannot_work_are_refused(values: dict[str, float], named: str) -> None:
     with pytest.raises(BadInput) as caught:

@@ -11,7 +11,7 @@ from bandstand.catalog.store import CatalogStore
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Attribute, Entity, Filters
 
-ARRAYS = ("live", "kind", "popularity", "year", "added", "fold_key", "artist_key", "ids", "titles", "names")
+ARRAYS = ("live", "kind", "popularity", "year", "added", "dedupe_key", "artist_key", "ids", "titles", "names")
 JAZZ = Attribute("genre", "Jazz", 0.75)
 
 
@@ -70,7 +70,7 @@ def test_columns_say_what_the_entity_says(store):
         "popularity": "float32",
         "year": "float32",
         "added": "float64",
-        "fold_key": "int64",
+        "dedupe_key": "int64",
         "artist_key": "int64",
         "ids": "object",
         "titles": "object",
@@ -93,8 +93,8 @@ def test_fold_and_artist_keys(store):
         ]
     )
     columns = Catalog(store).columns
-    assert columns.fold_key[0] == columns.fold_key[1]
-    assert len(set(columns.fold_key.tolist())) == 5
+    assert columns.dedupe_key[0] == columns.dedupe_key[1]
+    assert len(set(columns.dedupe_key.tolist())) == 5
     assert [key == columns.artist_key[5] for key in columns.artist_key] == [True, True, True, False, True, True]
 
 

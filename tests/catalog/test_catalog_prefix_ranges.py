@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from bandstand.catalog.prefix import one_slip, under
+from bandstand.catalog.prefix import one_typo, under
 
 TEXTS = sorted(
     ["beatles", "beyonce halo", "bonnie", "halo", "hallelujah", "hello", "help", "help 2024", "宇多田ヒカル"]
@@ -49,7 +49,7 @@ def test_what_begins_as_typed(typed, expected):
     ],
 )
 def test_what_is_one_slip_away(typed, expected):
-    assert picked(one_slip, typed) == expected
+    assert picked(one_typo, typed) == expected
 
 
 @settings(deadline=None)
@@ -57,14 +57,14 @@ def test_what_is_one_slip_away(typed, expected):
 def test_it_is_what_comparing_with_every_text_finds(some, typed):
     texts = sorted(some)
 
-    def slipped(text):
+    def mistyped(text):
         near = [text[:n] for n in range(len(text) + 1) if OSA.distance(text[:n], typed) == 1]
         first = any(one[:1] == typed[0] or one == typed[1:] or one[:2] == typed[1::-1] for one in near)
         return first and not text.startswith(typed)
 
-    assert picked(one_slip, typed, texts) == [text for text in texts if slipped(text)]
+    assert picked(one_typo, typed, texts) == [text for text in texts if mistyped(text)]
 
 
 def test_ranges_are_disjoint_and_ascending():
-    found = one_slip(["aaaa", "aaab", "aaba", "abaa", "baaa"], "aaaaa")
+    found = one_typo(["aaaa", "aaab", "aaba", "abaa", "baaa"], "aaaaa")
     assert all(one.stop < two.start for one, two in itertools.pairwise(found))

@@ -84,7 +84,7 @@ class TestIndex:
         first, again = cli("index", "--json").json(), cli("index", "--json").json()
         assert first["entities"] == 7
         assert first["changes"] > 0
-        assert first["ranker"]["lessons"] > 0
+        assert first["ranker"]["examples"] > 0
         assert again == {"entities": 7, "changes": 0, "ranker": None}
         assert cli("index", "--rebuild", "--json").json()["changes"] > 0
         assert cli("search", "hello", "--json").json()["hits"]

@@ -6,7 +6,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
@@ -28,7 +28,7 @@ def address():
 def rows(home):
     """The feature rows of clicked searches that the home has logged."""
     storage = Storage(load_settings(home=home))
-    searching = Home(storage)
+    searching = SearchingSide(storage)
     found = []
     for number in range(SEARCHES):
         wanted = ("halo", "hurt", "one", "hello")[number % 4]
@@ -59,7 +59,7 @@ def test_two_workers_train_what_one_process_trains(cli, home, rows, address):
     here = cli("train", "ranker", "--json").json()
     there = cli("train", "ranker", "--dask", address, "--json").json()
     assert there["promoted"] is True
-    assert (there["clicked_searches"], there["lessons"]) == (here["clicked_searches"], here["lessons"])
+    assert (there["clicked_searches"], there["examples"]) == (here["clicked_searches"], here["examples"])
     assert there["clicked_searches"] == SEARCHES
     both = [scores(home, each["version"], rows) for each in (here, there)]
     assert np.corrcoef(*both)[0, 1] > 0.9

@@ -8,7 +8,7 @@ from bandstand.errors import Unavailable
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.log import ClusterLog
-from bandstand.types import ArmDecision, ArmOutcome, Decision, Impression, Query
+from bandstand.types import ArmDecision, Decision, Impression, Query, RetrieverOutcome
 
 NOW = 1_750_000_000.0
 
@@ -30,7 +30,7 @@ def search(query_id, *, text="sigur ros", user="u1", time=NOW, ids=("a", "b", "c
                 ),
             ),
         ),
-        outcomes=(ArmOutcome(arm="dense", candidates=n, took_ms=1.5, status="ok"),),
+        outcomes=(RetrieverOutcome(arm="dense", candidates=n, took_ms=1.5, status="ok"),),
         entity_ids=tuple(ids),
         ordinals=np.arange(n, dtype=np.int32),
         scores=np.linspace(1, 0.1, n, dtype=np.float32),
@@ -76,7 +76,7 @@ class Line(Cluster):
 def machine(folder, cluster, *, clock=lambda: NOW):
     """A machine's log, delivered only when the test says so."""
     folder.mkdir(parents=True, exist_ok=True)
-    return ClusterLog(folder / "log.sqlite", cluster, clock=clock, ship=False)
+    return ClusterLog(folder / "log.sqlite", cluster, clock=clock, deliver=False)
 
 
 def followed(log, page=7):

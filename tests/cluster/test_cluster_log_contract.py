@@ -19,18 +19,18 @@ def log(request, tmp_path):
         yield opened
 
 
-def settle(log):
+def finalize(log):
     """Let everything that was appended be readable."""
     log.flush()
     if isinstance(log, ClusterLog):
-        log.ship()
+        log.deliver()
         for part in ("ubi_events", "ubi_queries"):
             log.count()
             documents(log._order._cluster, part)
 
 
 def test_an_empty_log(log):
-    settle(log)
+    finalize(log)
     assert (log.head(), log.count(), log.read(0, 10), log.events_of("q1", limit=3), list(joined(log))) == (
         0,
         0,
@@ -46,9 +46,9 @@ def test_one_order_and_every_id_once(log):
     log.append_impression(search("q1"))
     log.append_impression(search("q1", text="another"))
     assert log.append_events([click("e1"), click("e1"), click("e2")])[:2] == (2, 1)
-    settle(log)
+    finalize(log)
     assert log.append_events([click("e2", object_id="c"), click("q1")])[:2] == (1, 1)
-    settle(log)
+    finalize(log)
     entries = followed(log, page=2)
     assert names(entries) == [("impression", "q1"), ("event", "e1"), ("event", "e2"), ("event", "q1")]
     assert [entry.seq for entry in entries] == sorted({entry.seq for entry in entries})
@@ -63,7 +63,7 @@ def test_reading_by_position_limit_and_kind(log):
     for number in range(12):
         log.append_events([click(f"e{number}")])
         log.append_impression(search(f"q{number}"))
-    settle(log)
+    finalize(log)
     whole = followed(log)
     for place in (0, 5, 23):
         assert names(log.read(whole[place].seq, 4)) == names(whole[place + 1 : place + 5])
@@ -73,7 +73,7 @@ def test_reading_by_position_limit_and_kind(log):
 
 def test_events_of_a_search_in_their_order(log):
     log.append_events([click(f"e{number}", query_id=f"q{number % 2}") for number in range(6)])
-    settle(log)
+    finalize(log)
     assert [event.id for event in log.events_of("q1", limit=2)] == ["e1", "e3"]
     each = log.events_of_each(["q1", "none", "q0"], limit=9)
     assert [[event.id for event in events] for events in each] == [["e1", "e3", "e5"], [], ["e0", "e2", "e4"]]
@@ -82,7 +82,7 @@ def test_events_of_a_search_in_their_order(log):
 def test_what_was_appended_is_reached_by_who_has_read_it(log):
     first = log.append_events([click("e1")]).last_seq
     order = log.append_control("forget_user", {"user_id": "u7"})
-    settle(log)
+    finalize(log)
     other = log.read(0, 2)[1]
     assert log.reached(other.seq, order)
     assert log.reached(other.seq, first)
@@ -98,7 +98,7 @@ def test_a_user_goes_with_unnamed_events_on_own_searches(log):
     log.append_impression(search("theirs", user="u2"))
     log.append_events([click("a", query_id="mine", user=None), click("b", query_id="theirs", user="u1")])
     log.append_events([click("c", query_id="theirs", user=None), click("d", query_id="mine", user="u2")])
-    settle(log)
+    finalize(log)
     assert log.delete_user("u1") == {"impressions": 1, "events": 2}
     assert log.delete_user("u1") == {"impressions": 0, "events": 0}
     assert names(followed(log)) == [("impression", "theirs"), ("event", "c"), ("event", "d")]
@@ -106,7 +106,7 @@ def test_a_user_goes_with_unnamed_events_on_own_searches(log):
 
 def test_old_entries_go(log):
     log.append_events([click("e1")])
-    settle(log)
+    finalize(log)
     assert log.prune(NOW - 1) == 0
     assert log.prune(NOW + 1) == 1
     assert followed(log) == []

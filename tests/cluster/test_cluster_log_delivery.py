@@ -33,7 +33,7 @@ def line(cluster):
 
 
 def test_nothing_was_logged_yet(log):
-    assert (log.ship(), log.head(), log.count(), log.read(0, 10), log.waiting()) == (0, 0, 0, [], 0)
+    assert (log.deliver(), log.head(), log.count(), log.read(0, 10), log.waiting()) == (0, 0, 0, [], 0)
     with pytest.raises(NotFound, match="'q1'"):
         log.impression("q1")
 
@@ -44,7 +44,7 @@ def test_entries_come_in_the_order_of_the_spool_and_whole(log):
     assert (appended.accepted, appended.duplicates) == (2, 1)
     log.append_control("forget_user", {"user_id": "u9"})
     assert (log.waiting(), log.read(0, 10)) == (4, [])
-    assert log.ship() == 4
+    assert log.deliver() == 4
     entries = followed(log)
     assert [entry.seq for entry in entries] == [1, 2, 3, 4]
     assert names(entries)[:3] == [("impression", "q1"), ("event", "e1"), ("event", "e2")]
@@ -58,7 +58,7 @@ def test_entries_come_in_the_order_of_the_spool_and_whole(log):
 def test_documents_carry_the_names_of_ubi(log, cluster):
     log.append_impression(search("q1"))
     log.append_events([click("e1", message="hm", application="app")])
-    log.ship()
+    log.deliver()
     query, event = documents(cluster, "ubi_queries")["q1"], documents(cluster, "ubi_events")["e1"]
     assert (query["user_query"], query["query_response_hit_ids"]) == ("sigur ros", ["a", "b", "c"])
     assert query["query_attributes"]["bandstand"]["arms"][0]["propensity"] == 0.7
@@ -76,7 +76,7 @@ def test_documents_carry_the_names_of_ubi(log, cluster):
 
 def test_each_month_has_an_index_of_its_own(log, cluster):
     log.append_events([click("may", time=NOW - 86_400 * 30), click("june"), click("long ago", time=5.0)])
-    log.ship()
+    log.deliver()
     held = cluster.request("GET", f"/_alias/{cluster.index('ubi_events')}")
     assert sorted(name.rpartition("-")[2] for name in held) == ["2025.05", "2025.06", "older"]
     assert {entry.record.id for entry in followed(log)} == {"may", "june", "long ago"}
@@ -93,7 +93,7 @@ def test_what_a_client_adds_is_never_refused_by_the_mapping(log):
         click("e4", bandstand={"spool": "mine"}, query="x"),
     ]
     log.append_events(odd)
-    assert log.ship() == 4
+    assert log.deliver() == 4
     assert [entry.record for entry in followed(log)] == odd
 
 
@@ -102,7 +102,7 @@ def test_an_id_that_two_machines_accepted_counts_once(tmp_path, cluster):
         one.append_events([click("e1"), click("e2")])
         other.append_events([click("e2"), click("e3"), click("e1")])
         other.append_impression(search("q1"))
-        assert (one.ship(), other.ship()) == (2, 4)
+        assert (one.deliver(), other.deliver()) == (2, 4)
         expected = [("event", "e1"), ("event", "e2"), ("event", "e3"), ("impression", "q1")]
         assert names(followed(one)) == names(followed(other)) == expected
         assert one.impression("q1").query.text == "sigur ros"
@@ -114,7 +114,7 @@ def test_machines_that_deliver_in_turns_share_one_order_without_gaps(tmp_path, c
         for number in range(6):
             log = (one, other)[number % 2]
             log.append_events([click(f"e{number}")])
-            log.ship()
+            log.deliver()
         entries = followed(one, page=4)
         assert [(entry.seq, entry.record.id) for entry in entries] == [(n + 1, f"e{n}") for n in range(6)]
         assert names(followed(other)) == names(entries)
@@ -123,11 +123,11 @@ def test_machines_that_deliver_in_turns_share_one_order_without_gaps(tmp_path, c
 def test_reached_translates_between_the_spool_and_the_order(tmp_path, cluster):
     with machine(tmp_path / "a", cluster) as one, machine(tmp_path / "b", cluster) as other:
         one.append_events([click(f"e{n}") for n in range(5)])
-        one.ship()
+        one.deliver()
         seq = other.append_events([click("mine")]).last_seq
         assert seq == 1
         assert not other.reached(5, seq)
-        other.ship()
+        other.deliver()
         assert not other.reached(5, seq)
         assert other.reached(6, seq)
 
@@ -137,15 +137,15 @@ def test_reached_translates_between_the_spool_and_the_order(tmp_path, cluster):
 def test_a_cut_at_any_step_loses_and_doubles_nothing(tmp_path, line, step, what):
     with machine(tmp_path / "a", line) as log:
         log.append_events([click("e0")])
-        log.ship()
+        log.deliver()
         log.append_impression(search("q1"))
         log.append_events([click("e1"), click("e2")])
         setattr(line, what, step)
         with pytest.raises(Unavailable):
-            log.ship()
+            log.deliver()
         assert log.append_events([click("e3")]).accepted == 1
         setattr(line, what, None)
-        log.ship()
+        log.deliver()
         assert names(followed(log)) == [("event", "e0"), ("impression", "q1"), *(("event", f"e{n}") for n in (1, 2, 3))]
         assert set(documents(line, "ubi_events")) == {"e0", "e1", "e2", "e3"}
 
@@ -159,7 +159,7 @@ def killed_delivering(folder, settings_, steps):
     def deliver():
         log = machine(folder, Line(settings_))
         kill_after(steps, DURABLE)
-        log.ship()
+        log.deliver()
 
     return killed_in_a_fork(deliver)
 
@@ -173,7 +173,7 @@ def test_killed_at_any_moment_every_entry_comes_once(tmp_path, cluster):
         expected |= {("event", f"e{steps}-{n}") for n in range(3)} | {("impression", f"q{steps}")}
         kills += killed_delivering(tmp_path / "a", cluster.settings, steps)
     with machine(tmp_path / "a", cluster) as log:
-        log.ship()
+        log.deliver()
         found = names(followed(log))
     assert kills >= 5
     assert len(found) == len(set(found))
@@ -198,10 +198,10 @@ def test_any_history_of_two_machines_delivers_each_id_once(tmp_path_factory, new
         else:
             lines[at].lose_answer = "-log/_doc" if what == "cut" else None
             with suppress(Unavailable):
-                logs[at].ship()
+                logs[at].deliver()
             lines[at].lose_answer = None
     for log in logs:
-        log.ship()
+        log.deliver()
     found = [entry.record.id for entry in followed(logs[0])]
     assert sorted(found) == sorted(accepted)
     assert [entry.record.id for entry in followed(logs[1], page=3)] == found
@@ -211,27 +211,27 @@ def test_any_history_of_two_machines_delivers_each_id_once(tmp_path_factory, new
 
 def test_a_cluster_that_forgot_part_of_the_log_is_not_written_to(log, cluster):
     log.append_events([click("e1")])
-    log.ship()
+    log.deliver()
     cluster.bulk(cluster.index("log"), [({"delete": {"_id": "1"}}, None)])
     log.append_events([click("e2")])
     with pytest.raises(StorageError, match="holds less of the log than before"):
-        log.ship()
+        log.deliver()
     assert log.waiting() == 1
 
 
 @pytest.mark.parametrize("block", ["index.blocks.read_only_allow_delete", "index.blocks.write"])
 def test_an_index_that_cannot_be_written_is_named_and_what_waits_comes_later_once(log, cluster, block):
     log.append_events([click("e1")])
-    log.ship()
+    log.deliver()
     alias = cluster.index("ubi_events")
     cluster.request("PUT", f"/{alias}/_settings", {block: True})
     log.append_impression(search("q1"))  # goes into another index, which can be written
     assert log.append_events([click("e2")]).accepted == 1
     with pytest.raises(StorageError, match=r"read-only|blocked"):
-        log.ship()
+        log.deliver()
     assert log.waiting() == 2
     cluster.request("PUT", f"/{alias}/_settings", {block: None})
-    log.ship()
+    log.deliver()
     assert names(followed(log)) == [("event", "e1"), ("impression", "q1"), ("event", "e2")]
 
 
@@ -240,7 +240,7 @@ def test_what_waited_is_delivered_by_itself_when_the_line_is_back(tmp_path, line
     delivered = threading.Event()
     with ClusterLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
         log.append_events([click(f"e{n}") for n in range(3)])
-        step = log._shipper.step
+        step = log._relay.step
 
         def watched():
             count = step()
@@ -248,7 +248,7 @@ def test_what_waited_is_delivered_by_itself_when_the_line_is_back(tmp_path, line
                 delivered.set()
             return count
 
-        log._shipper.step = watched
+        log._relay.step = watched
         assert not delivered.is_set()
         line.lose_request = None
         assert delivered.wait(20)
@@ -264,15 +264,15 @@ def test_closing_delivers_what_it_can_and_keeps_the_rest(tmp_path, line):
     line.lose_request = None
     with machine(tmp_path, line) as log:
         assert log.waiting() == 1
-        log.ship()
+        log.deliver()
         assert [entry.record.id for entry in followed(log)] == ["e1", "e2"]
 
 
 def test_of_a_machines_processes_one_delivers(tmp_path, cluster):
     with machine(tmp_path / "a", cluster) as one, machine(tmp_path / "a", cluster) as other:
         one.append_events([click("e1")])
-        assert one.ship() == 1
+        assert one.deliver() == 1
         seq = other.append_events([click("e2")]).last_seq
-        assert other.ship() == 0
-        assert one.ship() == 1
+        assert other.deliver() == 0
+        assert one.deliver() == 1
         assert other.reached(other.head(), seq)

@@ -66,7 +66,7 @@ def delivered(evening, new_cluster, tmp_path, same_keys):
     place = (tmp_path / "a", ends, ",".join(cluster.settings.urls), cluster.settings.prefix)
     with on_the_cluster(*place) as (storage, _):
         storage.store.upsert(list(ENTITIES))
-        storage.log.ship()
+        storage.log.deliver()
     return place
 
 

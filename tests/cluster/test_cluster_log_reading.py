@@ -18,8 +18,8 @@ def fill(log, count=30, user="u1"):
         log.append_impression(search(f"q{number}", user=user if number % 3 else "u2"))
         log.append_events([click(f"e{number}", query_id=f"q{number}", user=None)])
         if number % 4 == 0:
-            log.ship()
-    log.ship()
+            log.deliver()
+    log.deliver()
 
 
 def test_a_follower_may_begin_at_any_position_and_in_any_steps(tmp_path, cluster, log):
@@ -35,7 +35,7 @@ def test_a_follower_may_begin_at_any_position_and_in_any_steps(tmp_path, cluster
 def test_searches_are_joined_with_their_events(log):
     fill(log, count=5)
     log.append_events([click("late", query_id="q1", time=NOW + 5_000), click("more", query_id="q1", time=NOW + 9)])
-    log.ship()
+    log.deliver()
     log.count()
     for part in ("ubi_events", "ubi_queries"):
         documents(log._order._cluster, part)
@@ -47,11 +47,11 @@ def test_searches_are_joined_with_their_events(log):
 def test_a_search_is_found_from_every_machine_at_once(tmp_path, cluster, log):
     log.append_impression(search("q1"))
     assert log.impression("q1").query.text == "sigur ros"
-    log.ship()
+    log.deliver()
     with machine(tmp_path / "b", cluster) as other:
         assert other.impression("q1").query.text == "sigur ros"
     log.append_impression(search("old", time=NOW - 86_400 * 200))
-    log.ship()
+    log.deliver()
     documents(cluster, "ubi_queries")
     with machine(tmp_path / "c", cluster) as other:
         assert other.impression("old").query.id == "old"
@@ -64,15 +64,15 @@ def test_a_user_goes_from_the_cluster_and_from_every_spool(tmp_path, cluster, lo
             here.append_events(
                 [click(f"unnamed-{place}", query_id=f"of-u1-{place}", user=None), click(f"of-u2-{place}", user="u2")]
             )
-            here.ship()
+            here.deliver()
         other.append_events([click("waits", user="u1"), click("stays", user="u2")])  # not delivered yet
         assert log.delete_user("u1") == {"impressions": 2, "events": 2}
         log.append_control("forget_user", {"user_id": "u1"})
-        log.ship()
+        log.deliver()
         order = log.read(0, 100)[-1]
         assert order.record == Control(kind="forget_user", payload={"user_id": "u1"})
         log.drop_control(order.seq)  # the learner has carried it out before the other machine looked
-        other.ship()
+        other.deliver()
         kept = {("event", name) for name in ("of-u2-0", "of-u2-1", "stays")}
         assert set(names(followed(log))) == set(names(followed(other))) == kept
         assert set(documents(cluster, "ubi_events")) == {name for _, name in kept}
@@ -85,17 +85,17 @@ def test_a_user_goes_from_the_cluster_and_from_every_spool(tmp_path, cluster, lo
 
 def test_a_tail_that_was_deleted_does_not_hold_up_what_follows(log):
     log.append_events([click("e1", user="u2"), *(click(f"x{n}", user="u1") for n in range(20))])
-    log.ship()
+    log.deliver()
     log.delete_user("u1")
     assert log.read(1, 5) == log.read(1, 5) == []
     log.append_events([click("e2", user="u2")])
-    log.ship()
+    log.deliver()
     assert [(entry.seq, entry.record.id) for entry in log.read(1, 5)] == [(22, "e2")]
 
 
 def test_a_month_that_was_dropped_leaves_the_rest_readable(log, cluster):
     log.append_events([click("may", time=NOW - 86_400 * 30), click("june")])
-    log.ship()
+    log.deliver()
     cluster.request("DELETE", f"/{cluster.index('ubi_events')}-2025.05")
     assert names(followed(log)) == [("event", "june")]
 
@@ -106,16 +106,16 @@ def test_what_is_older_than_its_retention_goes(tmp_path, cluster):
         log.append_events([click("e1")])
         moment[0] += 1_000
         log.append_events([click("e2")])
-        log.ship()
+        log.deliver()
         assert log.prune(NOW + 500) == 1
         assert names(followed(log)) == [("event", "e2")]
 
 
 def test_delivered_rows_leave_the_spool_and_others_stay(log):
     log.append_events([click(f"e{n}") for n in range(3)])
-    log.ship()
+    log.deliver()
     log.append_events([click("waits")])
-    assert log._spool.clear(NOW + 1) == 3
+    assert log._outbox.clear(NOW + 1) == 3
     assert log.waiting() == 1
-    log.ship()
+    log.deliver()
     assert [entry.record.id for entry in followed(log)] == ["e0", "e1", "e2", "waits"]

@@ -34,7 +34,7 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
     small.play("hello", on=shown)
     small.learn()
     query = home.engine.query(SearchRequest(query=text))
-    record = ablate(home.engine, query, home.catalog.columns, home.brains().scorer)
+    record = ablate(home.engine, query, home.catalog.columns, home.serving().scorer)
     assert set(record.pages) == set(choices(EXPENSIVE))
     for choice, page in record.pages.items():
         assert page == really(home, text, choice)
@@ -42,19 +42,19 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
 
 def test_what_is_known_before_is_the_bandits_own_context(small):
     query = small.home.engine.query(SearchRequest(query="halo"))
-    record = ablate(small.home.engine, query, small.home.catalog.columns, small.home.brains().scorer)
+    record = ablate(small.home.engine, query, small.home.catalog.columns, small.home.serving().scorer)
     context = dict(record.context)
     assert context["memory_known"] in {0.0, 1.0}
     assert context["count_dense"] == 0.0
-    assert set(record.yields) == set(EXPENSIVE)
+    assert set(record.hit_rates) == set(EXPENSIVE)
 
 
 def test_a_recording_keeps_the_name_by_which_it_was_shown(small):
     """Two releases of one recording are one hit; which one stands for it depends on what played."""
     home = small.home
     shown = small.search("halo beyonce", policy="all").impression
-    record = ablate(home.engine, shown.query, home.catalog.columns, home.brains().scorer, shown=shown)
-    keys = home.catalog.columns.fold_key
+    record = ablate(home.engine, shown.query, home.catalog.columns, home.serving().scorer, shown=shown)
+    keys = home.catalog.columns.dedupe_key
     mine = {int(keys[ordinal]): entity for ordinal, entity in zip(shown.ordinals, shown.entity_ids, strict=True)}
     for page in record.pages.values():
         for entity in page:
@@ -73,7 +73,7 @@ def ablator(small, *, share=1.0, load=None, append=None):
     home = small.home
     records = Records(append=append or home.log.append_events, impression=home.log.impression)
     return Ablator(
-        home.engine, home.catalog, home.brains, records,
+        home.engine, home.catalog, home.serving, records,
         load=load or Load(1), clock=small.clock, share=share, seed=1,
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def test_it_records_what_was_answered(small):
     result = small.search("halo")
     worker = ablator(small)
     worker.offer(result.impression)
-    worker.settle()
+    worker.finalize()
     worker.close()
     (record,) = recorded(small, result.impression.query.id)
     assert record.pages[frozenset(EXPENSIVE)][: len(ids(result))]
@@ -99,7 +99,7 @@ def test_what_was_forgotten_meanwhile_is_not_written_again(small):
     small.home.log.delete_user("ana")
     worker = ablator(small)
     worker.offer(result.impression)
-    worker.settle()
+    worker.finalize()
     worker.close()
     assert worker.made == 0
     assert recorded(small, result.impression.query.id) == []
@@ -109,12 +109,12 @@ def test_nothing_is_taken_that_is_not_sampled_and_nothing_after_the_end(small):
     impression = small.search("halo").impression
     worker = ablator(small, share=0.0)
     worker.offer(impression)
-    worker.settle()
+    worker.finalize()
     assert worker.made == 0
     busy = ablator(small)
     busy.close()
     busy.offer(impression)
-    busy.settle()
+    busy.finalize()
     assert busy.made == 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bandstand.bandit.cost import EXPENSIVE, ArmStats
-from bandstand.engine.serving import EARLY_FROM_MS, Brains
+from bandstand.engine.serving import EARLY_FROM_MS, ServingModels
 from bandstand.ranker.scorers import PlainScorer
 
 
@@ -12,41 +12,41 @@ class Estimate:
 
     version = "1"
 
-    def __init__(self, **helps):
-        self._helps, self.asked = {**dict.fromkeys(EXPENSIVE, 0.0), **helps}, []
+    def __init__(self, **p_useful):
+        self._helps, self.asked = {**dict.fromkeys(EXPENSIVE, 0.0), **p_useful}, []
 
-    def helps(self, _context, _yields, *, early=False):
+    def p_useful(self, _context, _yields, *, early=False):
         self.asked.append(early)
         return self._helps
 
 
-def brains(estimate, stats=None):
-    return Brains(
-        scorer=PlainScorer(), policies={}, stats=stats or ArmStats(), bandit_version="1", abstention=estimate,
+def serving(estimate, stats=None):
+    return ServingModels(
+        scorer=PlainScorer(), policies={}, stats=stats or ArmStats(), bandit_version="1", gate=estimate,
         worth=dict.fromkeys(EXPENSIVE, 0.2),
     )  # fmt: skip
 
 
 def test_slow_arms_that_reach_their_threshold_are_begun():
     estimate = Estimate(dense=0.3, rephrase=0.1, trigram=0.9)
-    assert brains(estimate).likely(()) == ["dense"]  # trigram's millisecond is not worth a thread
+    assert serving(estimate).likely(()) == ["dense"]  # trigram's millisecond is not worth a thread
     assert estimate.asked == [True]
 
 
 def test_an_arm_that_computes_in_the_interpreter_is_not_begun_however_slow_it_is():
     stats = ArmStats()
     stats.record_cost("trigram", 200, 10 * EARLY_FROM_MS)
-    assert brains(Estimate(trigram=0.9), stats).likely(()) == []
+    assert serving(Estimate(trigram=0.9), stats).likely(()) == []
 
 
 def test_an_arm_that_is_quicker_than_it_was_modelled_is_not_begun():
     stats, estimate = ArmStats(), Estimate(dense=0.9, rephrase=0.9)
     stats.record_cost("rephrase", 200, EARLY_FROM_MS / 2)
-    assert brains(estimate, stats).likely(()) == ["dense"]
+    assert serving(estimate, stats).likely(()) == ["dense"]
     stats.record_cost("dense", 200, EARLY_FROM_MS / 2)
-    assert brains(estimate, stats).likely(()) == []
+    assert serving(estimate, stats).likely(()) == []
     assert len(estimate.asked) == 1
 
 
 def test_without_an_estimate_nothing_is_begun():
-    assert brains(None).likely(()) == []
+    assert serving(None).likely(()) == []

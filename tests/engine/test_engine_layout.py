@@ -50,7 +50,7 @@ class TestMixing:
         assert list(logged.entity_ids[:10]) == ids(page)
         for row, ordinal in enumerate(logged.ordinals.tolist()):
             assert logged.entity_ids[row] == loving.home.catalog.columns.ids[ordinal]
-        scorer = loving.home.brains().scorer
+        scorer = loving.home.serving().scorer
         assert scorer.score(logged.features) == pytest.approx(logged.scores, abs=1e-5)
 
     def test_pages_go_on_in_the_mixed_order_whatever_their_length(self, loving):

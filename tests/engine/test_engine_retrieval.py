@@ -11,8 +11,8 @@ from small_home import ids, track
 
 from bandstand.bandit.policy import draw
 from bandstand.engine.request import SearchRequest
-from bandstand.engine.retrieval import RESCUE_DEPTH, Retrieval, best_similarity
-from bandstand.engine.runner import ArmRunner, Load
+from bandstand.engine.retrieval import FALLBACK_DEPTH, Retrieval, best_similarity
+from bandstand.engine.runner import Load, RetrieverRunner
 from bandstand.engine.search import Engine
 from bandstand.errors import StorageError
 from bandstand.types import Candidates
@@ -61,12 +61,12 @@ def engine(small):
 
     def make(*replaced, deadline_ms=10_000.0, has_history=lambda _: False):
         found = {**small.home._retrievers(), **{retriever.name: retriever for retriever in replaced}}
-        runners.append(ArmRunner(found))
+        runners.append(RetrieverRunner(found))
         return Engine(
             catalog=small.home.catalog,
             reader=small.home.reader,
             retrieval=Retrieval(runners[-1], has_history=has_history, seed=1, deadline_ms=deadline_ms),
-            brains=small.home.brains,
+            serving=small.home.serving,
             log=small.home.log,
             clock=small.clock,
             new_id=lambda: "q",
@@ -139,7 +139,7 @@ class TestRescue:
         answer = made.answer(made.query(SearchRequest(query="halo")), Sparing("memory"))
         arms = {arm.arm: arm for arm in answer.impression.decision.arms}
         assert (arms["lexical"].depth, arms["lexical"].propensity) == (0, 0.25)
-        assert max(outcome.candidates for outcome in answer.impression.outcomes) <= RESCUE_DEPTH
+        assert max(outcome.candidates for outcome in answer.impression.outcomes) <= FALLBACK_DEPTH
 
     def test_an_arm_that_was_asked_is_not_asked_again(self, engine):
         made = engine(Empty("lexical"), Broken("trigram"))
@@ -198,7 +198,7 @@ def test_searches_side_by_side_while_the_catalogue_changes(small):
         for number in range(12):
             small.storage.store.upsert([track(f"new-{number}", f"{moving} {number}", "Ida")])
             small.storage.store.delete([f"new-{number - 3}"])
-            small.workshop.index()
+            small.learning_side.index()
             small.home.refresh()
         done.set()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import structlog
 
-from bandstand.engine.runner import QUEUED, ArmRunner, InlineRunner
+from bandstand.engine.runner import QUEUED, InlineRunner, RetrieverRunner
 from bandstand.errors import RetrievalError
 from bandstand.types import Candidates, Query
 
@@ -58,7 +58,7 @@ def run():
     made = []
 
     def make(*retrievers, **options):
-        runner = ArmRunner({retriever.name: retriever for retriever in retrievers}, **options)
+        runner = RetrieverRunner({retriever.name: retriever for retriever in retrievers}, **options)
         made.append(runner)
         return runner
 

@@ -107,7 +107,7 @@ class TestExplain:
     @pytest.mark.parametrize("trained", [False, True])
     def test_contributions_and_bias_sum_to_the_score(self, small, trained):
         if trained:
-            small.workshop.train(small.home)
+            small.learning_side.train(small.home)
         result = small.search("happy halo", explain=True, policy="all")
         assert len(result.explanations) == len(result.hits) > 1
         for hit, why in zip(result.hits, result.explanations, strict=True):
@@ -118,7 +118,7 @@ class TestExplain:
 
     def test_when_another_ranker_serves_only_the_features_are_known(self, small):
         first = small.search("halo", policy="all")
-        small.workshop.train(small.home)
+        small.learning_side.train(small.home)
         again = small.search("halo", query_id=first.impression.query.id, explain=True)
         assert again.explanations[0].features["title_exact"] == 1
         assert (again.explanations[0].contributions, again.explanations[0].bias) == ({}, None)
@@ -149,7 +149,7 @@ class TestWhatMayBeFound:
     def test_a_new_entity_is_found_after_index_and_refresh(self, small):
         assert "kid-a" not in ids(small.search("kid a radiohead", policy="all"))
         small.storage.store.upsert([track("kid-a", "Kid A", "Radiohead")])
-        small.workshop.index()
+        small.learning_side.index()
         small.home.refresh()
         for policy in ("lexical", "dense", "memory"):
             assert ids(small.search("kid a radiohead", policy=policy))[0] == "kid-a"
@@ -157,7 +157,7 @@ class TestWhatMayBeFound:
 
     def test_a_changed_entity_is_found_by_its_new_name_only(self, small):
         small.storage.store.upsert([track("hello", "Skyfall", "Adele")])
-        small.workshop.index()
+        small.learning_side.index()
         small.home.refresh()
         assert ids(small.search("skyfall", policy="lexical")) == ["hello"]
         assert "hello" not in ids(small.search("hello", policy="lexical"))

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from bandstand.engine.runner import ArmRunner, Load
+from bandstand.engine.runner import Load, RetrieverRunner
 from bandstand.engine.speculation import Speculation, first
 from bandstand.retrievers.base import check
 from bandstand.types import Candidates, Query
@@ -43,7 +43,7 @@ def arms():
 
 @pytest.fixture
 def runner(arms):
-    made = ArmRunner(arms, threads=1)
+    made = RetrieverRunner(arms, threads=1)
     yield made
     made.close()
 

@@ -8,13 +8,13 @@ import pytest
 from bandstand.feedback.log import Log
 from bandstand.types import (
     ArmDecision,
-    ArmOutcome,
     Correction,
     Decision,
     Event,
     Filters,
     Impression,
     Query,
+    RetrieverOutcome,
     Slot,
 )
 
@@ -56,7 +56,10 @@ def impression(
                 ),
             ),
         ),
-        outcomes=(ArmOutcome(arm="lexical", candidates=3, took_ms=0.25, status="ok"), ArmOutcome(arm="dense")),
+        outcomes=(
+            RetrieverOutcome(arm="lexical", candidates=3, took_ms=0.25, status="ok"),
+            RetrieverOutcome(arm="dense"),
+        ),
         entity_ids=tuple(ids),
         ordinals=np.arange(n, dtype=np.int32),
         scores=np.linspace(1, 0.1, n, dtype=np.float32),

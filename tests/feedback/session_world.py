@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.behaviour import Deed
+from bandstand.feedback.behaviour import Interaction
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.sessions import SessionSearch
 from bandstand.types import Decision, Event, Impression, Query
@@ -28,10 +28,10 @@ def page(name, text="halo", *, after=0.0, session="s", hits=("a", "b", "c"), qua
     )  # fmt: skip
 
 
-def search(*deeds, following=None, **fields):
+def search(*interactions, following=None, **fields):
     """A search of a session with its actions, given as (row, action, seconds after, seconds played)."""
-    made = tuple(Deed(row, action, after, *played) for row, action, after, *played in deeds)
-    return SessionSearch(impression=page("q", **fields), deeds=made, following=following)
+    made = tuple(Interaction(row, action, after, *played) for row, action, after, *played in interactions)
+    return SessionSearch(impression=page("q", **fields), interactions=made, following=following)
 
 
 def event(on, object_id, action="click", *, after=5.0, played=None, number=0):

@@ -10,12 +10,12 @@ from session_world import event, page
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import (
     HIT_FEATURES,
-    MOST_DEEDS,
+    MOST_INTERACTIONS,
     SEARCH_FEATURES,
-    Deed,
-    deed_of,
-    deeds_of,
+    Interaction,
     hit_features,
+    interaction_of,
+    interactions_of,
     search_features,
 )
 
@@ -25,8 +25,13 @@ def named(row, names):
 
 
 def test_a_hit_is_described_by_what_was_done_with_it_and_with_others():
-    deeds = (Deed(1, "click", 4.0), Deed(1, "play", 9.0, 5.0), Deed(0, "click", 11.0), Deed(0, "save", 12.0))
-    found = named(hit_features(page("q"), deeds, [1])[0], HIT_FEATURES)
+    interactions = (
+        Interaction(1, "click", 4.0),
+        Interaction(1, "play", 9.0, 5.0),
+        Interaction(0, "click", 11.0),
+        Interaction(0, "save", 12.0),
+    )
+    found = named(hit_features(page("q"), interactions, [1])[0], HIT_FEATURES)
     assert (found["place"], found["clicks"], found["plays"], found["longest_s"]) == (2, 1, 1, 5)
     assert (found["first_s"], found["order"], found["touched"], found["later"]) == (4, 1, 2, 2)
     assert found["rival_saved"] == 1
@@ -49,20 +54,23 @@ def test_an_empty_page_has_numbers():
 def test_events_come_in_any_order_and_count_by_their_time():
     on = page("q")
     events = [event(on, "b", after=9.0), event(on, "a", after=3.0), event(on, "z"), event(on, "c", "view")]
-    assert [(deed.row, deed.after) for deed in deeds_of(on, events, Attribution())] == [(0, 3.0), (1, 9.0)]
+    assert [(interaction.row, interaction.after) for interaction in interactions_of(on, events, Attribution())] == [
+        (0, 3.0),
+        (1, 9.0),
+    ]
 
 
 @pytest.mark.parametrize(("after", "counts"), [(-30.0, True), (-90.0, False), (1_900.0, False)])
 def test_a_clock_that_runs_backwards_stands_still(after, counts):
-    deeds = deeds_of(page("q"), [event(page("q"), "a", after=after)], Attribution())
-    assert [deed.after for deed in deeds] == ([0.0] if counts else [])
+    interactions = interactions_of(page("q"), [event(page("q"), "a", after=after)], Attribution())
+    assert [interaction.after for interaction in interactions] == ([0.0] if counts else [])
 
 
 def test_a_thousand_clicks_are_fifty():
     on = page("q")
     events = [event(on, "a", number=number, after=number / 100) for number in range(1_000)]
-    assert len(deeds_of(on, events, Attribution())) == MOST_DEEDS
+    assert len(interactions_of(on, events, Attribution())) == MOST_INTERACTIONS
 
 
 def test_an_action_on_no_hit_of_the_search_is_none():
-    assert deed_of(page("q"), event(page("q"), "elsewhere")) is None
+    assert interaction_of(page("q"), event(page("q"), "elsewhere")) is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.errors import StorageError
-from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, helped, ladder
+from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, ladder
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Log
 from bandstand.feedback.ubi_events import parse_events
@@ -34,27 +34,27 @@ def record(**changes):
     [(0, 10, True), (0, 0, False), (1, 0, False), (2, 1, True), (3, 2, False), (10, 5, True), (10, 6, False)],
 )
 def test_helped_is_on_the_page_or_clearly_higher(without, with_it, useful):
-    assert helped(without, with_it) is useful
+    assert useful(without, with_it) is useful
 
 
 def test_of_two_arms_that_find_the_same_the_cheaper_one_helped():
     ranks = {NONE: 0, TRIGRAM: 1, DENSE: 1, BOTH: 1}
     verdicts = ladder(ARMS, ranks.__getitem__)
-    assert (verdicts["trigram"].helped, verdicts["trigram"].gain) == (True, 1.0)
-    assert (verdicts["dense"].helped, verdicts["dense"].gain) == (False, 0.0)
+    assert (verdicts["trigram"].useful, verdicts["trigram"].gain) == (True, 1.0)
+    assert (verdicts["dense"].useful, verdicts["dense"].gain) == (False, 0.0)
 
 
 def test_an_arm_that_did_not_help_is_left_out_when_the_next_is_judged():
     ranks = {NONE: 4, TRIGRAM: 5, DENSE: 2, BOTH: 5}
     verdicts = ladder(ARMS, ranks.__getitem__)
-    assert (verdicts["trigram"].helped, verdicts["trigram"].gain) == (False, pytest.approx(-0.05))
-    assert (verdicts["dense"].helped, verdicts["dense"].gain) == (True, 0.25)
+    assert (verdicts["trigram"].useful, verdicts["trigram"].gain) == (False, pytest.approx(-0.05))
+    assert (verdicts["dense"].useful, verdicts["dense"].gain) == (True, 0.25)
 
 
 def test_the_record_by_hand():
     verdicts = record().verdicts({"b"})
-    assert verdicts["trigram"].helped  # from 2 to 1
-    assert not verdicts["dense"].helped  # beside trigram, b falls to 2
+    assert verdicts["trigram"].useful  # from 2 to 1
+    assert not verdicts["dense"].useful  # beside trigram, b falls to 2
     assert record().rank(BOTH, {"nowhere"}) == 0
 
 

@@ -19,13 +19,13 @@ from bandstand.feedback.codec import (
 )
 from bandstand.types import (
     ArmDecision,
-    ArmOutcome,
     Correction,
     Decision,
     Event,
     Filters,
     Impression,
     Query,
+    RetrieverOutcome,
     Slot,
 )
 
@@ -73,9 +73,9 @@ decisions = st.builds(
         max_size=3,
     ).map(tuple),
 )
-outcomes = st.lists(st.builds(ArmOutcome, arm=text, candidates=st.integers(0, 200), took_ms=finite), max_size=3).map(
-    tuple
-)
+outcomes = st.lists(
+    st.builds(RetrieverOutcome, arm=text, candidates=st.integers(0, 200), took_ms=finite), max_size=3
+).map(tuple)
 
 
 @st.composite

@@ -14,7 +14,7 @@ from session_world import event, joined, listeners, page, search
 
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.behaviour import Deed
+from bandstand.feedback.behaviour import Interaction
 from bandstand.feedback.classifier import Calibration, isotonic, reliability
 from bandstand.feedback.reward_model import RewardModel, by_constants, by_model
 from bandstand.feedback.reward_training import ENOUGH, _hit_row, train_reward
@@ -53,22 +53,22 @@ class TestCalibration:
 class TestTraining:
     def test_it_finds_the_rule(self, trained):
         on = page("q", quality=np.array([0.9, 0.2, 0.2]))
-        fits, does_not = (trained.model.goals(on, (Deed(row, "click", 5.0),))[row] for row in (0, 1))
+        fits, does_not = (trained.model.goals(on, (Interaction(row, "click", 5.0),))[row] for row in (0, 1))
         assert (fits, does_not) == (pytest.approx(0.8, abs=0.1), pytest.approx(0.1, abs=0.07))
 
     def test_a_short_play_is_worth_next_to_nothing_and_a_long_one_what_such_plays_are_worth(self, trained):
-        on, click = page("q", quality=0.9), Deed(0, "click", 5.0)
-        short = trained.model.goals(on, (click, Deed(0, "play", 10.0, 5.0)))[0]
-        long = trained.model.goals(on, (click, Deed(0, "play", 45.0, 40.0)))[0]
+        on, click = page("q", quality=0.9), Interaction(0, "click", 5.0)
+        short = trained.model.goals(on, (click, Interaction(0, "play", 10.0, 5.0)))[0]
+        long = trained.model.goals(on, (click, Interaction(0, "play", 45.0, 40.0)))[0]
         assert short < 0.05
         assert long == trained.model.content > 0.95
-        assert trained.model.satisfied(on, (click, Deed(0, "save", 9.0))) == trained.model.content
-        left = (click, Deed(0, "play", 10.0, 5.0))
+        assert trained.model.satisfied(on, (click, Interaction(0, "save", 9.0))) == trained.model.content
+        left = (click, Interaction(0, "play", 10.0, 5.0))
         assert trained.model.satisfied(on, left) < 0.1 < trained.model.satisfied(on, (click,))
 
     def test_a_skip_takes_a_long_play_back(self, trained):
-        deeds = (Deed(0, "play", 45.0, 40.0), Deed(0, "skip", 50.0))
-        assert trained.model.goals(page("q"), deeds)[0] < trained.model.content
+        interactions = (Interaction(0, "play", 45.0, 40.0), Interaction(0, "skip", 50.0))
+        assert trained.model.goals(page("q"), interactions)[0] < trained.model.content
 
     def test_its_probabilities_can_be_believed(self, trained):
         assert trained.metrics["hit_ece"] < 0.06
@@ -76,7 +76,10 @@ class TestTraining:
         assert trained.metrics["hit_auc"] > 0.85
 
     def test_what_was_done_later_is_no_feature(self):
-        before, after = (Deed(0, "click", 4.0),), (Deed(0, "play", 44.0, 40.0), Deed(1, "save", 60.0))
+        before, after = (
+            (Interaction(0, "click", 4.0),),
+            (Interaction(0, "play", 44.0, 40.0), Interaction(1, "save", 60.0)),
+        )
         rows = [_hit_row(Moment(search(*map(tuple, (*before, *later))), 1, 0, True)) for later in ((), after)]
         assert np.array_equal(*rows, equal_nan=True)
 
@@ -106,8 +109,8 @@ class TestTraining:
 class TestFile:
     def test_it_reads_what_it_wrote(self, trained):
         model = RewardModel.from_bytes(trained.model.to_bytes())
-        deeds = (Deed(0, "click", 5.0), Deed(1, "click", 9.0))
-        assert model.goals(page("q"), deeds) == trained.model.goals(page("q"), deeds)
+        interactions = (Interaction(0, "click", 5.0), Interaction(1, "click", 9.0))
+        assert model.goals(page("q"), interactions) == trained.model.goals(page("q"), interactions)
 
     @pytest.mark.parametrize("raw", [b"", b"{}", b"[1]", b'{"features": "other"}'])
     def test_what_is_none_is_refused(self, raw):
@@ -126,14 +129,14 @@ class TestGrading:
         assert graded == [[0, 0, 0], [1, 0, 0], [3, 0, 0]]
 
     def test_what_is_left_of_a_budget_scales_a_goal(self, trained):
-        on, deed = page("q"), Deed(0, "click", 5.0)
-        half = trained.model.goals(on, (replace_weight(deed, 0.5),))[0]
-        assert half == pytest.approx(trained.model.goals(on, (deed,))[0] / 2)
+        on, interaction = page("q"), Interaction(0, "click", 5.0)
+        half = trained.model.goals(on, (replace_weight(interaction, 0.5),))[0]
+        assert half == pytest.approx(trained.model.goals(on, (interaction,))[0] / 2)
 
     def test_nothing_touched_is_nothing_graded(self, trained):
         assert trained.model.goals(page("q"), ()) == {}
         assert by_model(trained.model)(replace(page("q"), shown=0), (), Attribution()).tolist() == [0, 0, 0]
 
 
-def replace_weight(deed, weight):
-    return deed._replace(weight=weight)
+def replace_weight(interaction, weight):
+    return interaction._replace(weight=weight)

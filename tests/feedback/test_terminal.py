@@ -25,7 +25,11 @@ def test_a_click_and_a_short_play_that_nothing_follows_were_wrong():
 def test_no_moment_holds_the_action_that_labels_it():
     found = list(hit_moments(search(CLICK, SHORT, (1, "click", 12.0), (1, "save", 14.0), LONG)))
     for moment in found:
-        assert not any(is_strong(deed) for deed in moment.search.deeds[: moment.done] if deed.row == moment.row)
+        assert not any(
+            is_strong(interaction)
+            for interaction in moment.search.interactions[: moment.done]
+            if interaction.row == moment.row
+        )
     assert {moment.row for moment in found if moment.label} == {0}  # the last love holds, the save was left for it
 
 

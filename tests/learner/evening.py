@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from small_home import ENTITIES, SmallHome, ids
 
-from bandstand.app.learning import Workshop
+from bandstand.app.learning import LearningSide
 from bandstand.app.storage import Storage
 from bandstand.learner.apply import FORGET_USER
 from bandstand.settings import Settings
@@ -25,7 +25,7 @@ def write_log(folder, searches=150, midway=lambda _: None):
     """
     rng = random.Random(11)
     small = SmallHome(folder)
-    small.workshop.train(small.home)
+    small.learning_side.train(small.home)
     for number in range(searches):
         small.clock.pass_(rng.choice((3.0, 15.0, 70.0, 400.0)))
         user, session = f"u{rng.randrange(6)}" if rng.random() < 0.7 else None, f"s{rng.randrange(9)}"
@@ -58,13 +58,13 @@ def learning(folder, ends, *, batch, **settings):
     """The learner of a home, as of the end of its log."""
     settings = Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY, **settings)
     storage = Storage(settings, clock=lambda: ends)
-    workshop = Workshop(storage)
-    learner = workshop.learner
+    learning_side = LearningSide(storage)
+    learner = learning_side.learner
     learner._settings = replace(learner._settings, batch=batch)
     try:
         yield storage, learner
     finally:
-        workshop.close()
+        learning_side.close()
         storage.close()
 
 

@@ -234,7 +234,7 @@ class TestTime:
         small.learn()
         (entry,) = small.storage.log.read(0, 10)
         event = small.act("hallelujah", on=on)
-        learner = small.workshop.learner
+        learner = small.learning_side.learner
         with small.storage.memory.batch() as batch:  # the two in the other order, into a state that knows neither
             batch.delete(b"open/" + on.impression.query.id.encode())
             learner._learn(batch, [LogEntry(9, "event", NOW, event)], 0.0)
@@ -247,7 +247,7 @@ class TestTime:
 class TestSettling:
     def open_searches(self, small):
         small.storage.log.flush()
-        small.workshop.learner.catch_up()
+        small.learning_side.learner.catch_up()
         with small.storage.memory.batch() as batch:
             return {s.query_id: s for s in map(OpenSearches(batch).get, self.keys(batch))}
 
@@ -263,7 +263,7 @@ class TestSettling:
         name = on.impression.query.id
         assert self.open_searches(small)[name].due == NOW + 20 + 60
         small.clock.pass_(40)
-        assert self.open_searches(small)[name].settled
+        assert self.open_searches(small)[name].finalized
         small.play("halo", on=on)  # too late for the bandit, not for the memory
         assert self.open_searches(small)[name].grades() == {}
         small.clock.pass_(30 * MINUTE)

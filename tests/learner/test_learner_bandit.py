@@ -131,7 +131,7 @@ class TestLearning:
 
 
 class TestPublishing:
-    def settle(self, small, count):
+    def finalize(self, small, count):
         for _ in range(count):
             small.search("halo", policy="random")
         small.clock.pass_(31 * MINUTE)
@@ -147,35 +147,35 @@ class TestPublishing:
         return [version.version for version in small.storage.models.list("bandit")]
 
     def test_it_is_published_every_so_many_settled_searches_and_serves(self, small):
-        self.settle(small, 9)
+        self.finalize(small, 9)
         assert self.versions(small) == []
-        self.settle(small, 1)
+        self.finalize(small, 1)
         assert len(self.versions(small)) == 1
         assert small.search("halo").impression.models["bandit"] == self.versions(small)[0]
 
     def test_a_restart_publishes_nothing_again(self, small):
-        self.settle(small, 14)
+        self.finalize(small, 14)
         small.restart()
-        self.settle(small, 9)
+        self.finalize(small, 9)
         assert len(self.versions(small)) == 1
-        self.settle(small, 1)
+        self.finalize(small, 1)
         assert len(self.versions(small)) == 2
 
     def test_killed_after_learning_and_before_publishing_it_publishes_at_the_next_step(self, small):
-        learner = small.workshop.learner
+        learner = small.learning_side.learner
         publish, learner._publish = learner._publish, lambda: None
-        self.settle(small, 12)
+        self.finalize(small, 12)
         learner._publish = publish
         small.restart()
         small.learn()
         assert len(self.versions(small)) == 1
 
     def test_killed_after_publishing_and_before_it_serves_it_serves_at_the_next_step(self, small):
-        self.settle(small, 10)
+        self.finalize(small, 10)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(small.storage.models, "promote", lambda *_, **__: pytest.fail("killed"))
             with pytest.raises(pytest.fail.Exception, match="killed"):
-                self.settle(small, 10)
+                self.finalize(small, 10)
         first, second = self.versions(small)
         assert small.storage.models.current("bandit").version == first
         small.restart()
@@ -185,7 +185,7 @@ class TestPublishing:
 
     def test_a_restart_leaves_a_version_that_an_operator_promoted(self, small):
         for _ in range(2):
-            self.settle(small, 10)
+            self.finalize(small, 10)
         chosen = self.versions(small)[0]
         small.storage.models.promote("bandit", chosen)
         small.restart()
@@ -193,24 +193,24 @@ class TestPublishing:
         assert small.storage.models.current("bandit").version == chosen
 
     def test_a_damaged_version_does_not_keep_it_from_learning(self, small):
-        self.settle(small, 10)
+        self.finalize(small, 10)
         newest = small.storage.models.list("bandit")[-1]
         (newest.path / next(iter(newest.files))).write_bytes(b"")
         small.restart()
-        self.settle(small, 10)
+        self.finalize(small, 10)
         assert small.storage.models.current("bandit").version == self.versions(small)[-1] > newest.version
 
     def test_old_versions_go(self, small):
         for _ in range(5):
-            self.settle(small, 10)
+            self.finalize(small, 10)
         assert len(self.versions(small)) == 3
 
     def test_a_version_that_an_operator_went_back_to_stays(self, small):
         for _ in range(2):
-            self.settle(small, 10)
+            self.finalize(small, 10)
         back = small.storage.models.rollback("bandit")
         for _ in range(4):
-            self.settle(small, 10)
+            self.finalize(small, 10)
         assert small.search("halo").impression.models["bandit"] == back
         assert back in self.versions(small)
         newest = self.versions(small)[-1]
@@ -219,21 +219,21 @@ class TestPublishing:
         assert small.search("halo").impression.models["bandit"] == newest
 
     def test_a_memory_that_is_begun_anew_publishes_in_its_turn(self, small):
-        self.settle(small, 10)
-        learner = small.workshop.learner
+        self.finalize(small, 10)
+        learner = small.learning_side.learner
         learner._published = 1_000_000  # what the newest version says of a memory that is gone
-        self.settle(small, 10)
+        self.finalize(small, 10)
         assert len(self.versions(small)) > 1
 
 
 def test_teaching_lets_the_learner_have_its_turn(small):
-    learner = small.workshop.learner
+    learner = small.learning_side.learner
     impression = small.search("so what", policy="random").impression
     small.play("so-what", user_id="ann")
     small.storage.log.flush()
     reached = []
 
-    def lessons():
+    def examples():
         for number in range(120):
             if number == 60:
                 thread = threading.Thread(target=learner.step)
@@ -242,7 +242,7 @@ def test_teaching_lets_the_learner_have_its_turn(small):
                 reached.append(small.storage.memory.position())
             yield impression, {small.ordinal("so-what"): 1.0}
 
-    version = learner.teach(lessons())
+    version = learner.teach(examples())
     assert reached == [small.storage.log.head()]
     assert small.storage.models.current("bandit").version == version
     assert small.storage.models.current("bandit").read("model.vw") == small.storage.memory.state(b"bandit/model")
@@ -251,7 +251,7 @@ def test_teaching_lets_the_learner_have_its_turn(small):
 def test_self_play_teaches_the_model_and_does_not_let_it_decide(small):
     searches = [small.search("so what", policy="random").impression for _ in range(20)]
     before = small.home.engine.policy("bandit")
-    small.workshop.learner.teach((impression, {small.ordinal("so-what"): 1.0}) for impression in searches * 20)
+    small.learning_side.learner.teach((impression, {small.ordinal("so-what"): 1.0}) for impression in searches * 20)
     small.home.refresh()
     after = small.home.engine.policy("bandit")
     assert after.version != before.version

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bandstand.bandit.experiment import Split
 from bandstand.learner.apply import FORGET_USER
 from bandstand.learner.experiment import START_EXPERIMENT, STOP_EXPERIMENT, past_experiments, running_experiment
-from bandstand.learner.outcome_metrics import KEPT_MINUTES_S, Ledger, read_ledger
-from bandstand.learner.query_stats import Asked, AskedQueries, asked_queries, asked_query
+from bandstand.learner.outcome_metrics import KEPT_MINUTES_S, OutcomeMetrics, read_outcomes
+from bandstand.learner.query_stats import QueryCounts, QueryStats, read_one_query, read_query_stats
 
 HOUR = 3600.0
 
@@ -34,13 +34,13 @@ def sums(small):
     """Everything in the ledger of a home, added up."""
     small.learn()
     total = {}
-    for _, counts in read_ledger(small.home.memory.scan, since=0.0):
+    for _, counts in read_outcomes(small.home.memory.scan, since=0.0):
         for name, value in counts.items():
             total[name] = total.get(name, 0.0) + value
     return total
 
 
-def settle(small):
+def finalize(small):
     """Let everything that is open settle."""
     small.learn()
     small.clock.pass_(2 * HOUR)
@@ -50,19 +50,19 @@ def settle(small):
 class TestLedger:
     def test_minutes_become_hours_and_hours_end(self):
         state = State()
-        ledger = Ledger(state)
-        ledger.add(7_260.0, {"searches": 1.0})
-        ledger.add(7_300.0, {"searches": 2.0, "clicked": 1.0})
-        ledger.flush()
-        assert list(read_ledger(state.scan, since=0.0)) == [(7_260.0, {"searches": 3.0, "clicked": 1.0})]
-        ledger.housekeep(7_260.0 + KEPT_MINUTES_S + HOUR)
-        ledger.add(7_300.0, {"searches": 1.0})  # a latecomer
-        ledger.flush()
-        assert list(read_ledger(state.scan, since=0.0)) == [
+        metrics = OutcomeMetrics(state)
+        metrics.add(7_260.0, {"searches": 1.0})
+        metrics.add(7_300.0, {"searches": 2.0, "clicked": 1.0})
+        metrics.flush()
+        assert list(read_outcomes(state.scan, since=0.0)) == [(7_260.0, {"searches": 3.0, "clicked": 1.0})]
+        metrics.housekeep(7_260.0 + KEPT_MINUTES_S + HOUR)
+        metrics.add(7_300.0, {"searches": 1.0})  # a latecomer
+        metrics.flush()
+        assert list(read_outcomes(state.scan, since=0.0)) == [
             (7_200.0, {"searches": 3.0, "clicked": 1.0}),
             (7_260.0, {"searches": 1.0}),
         ]
-        ledger.housekeep(7_300.0 + 100 * 86_400.0)
+        metrics.housekeep(7_300.0 + 100 * 86_400.0)
         assert not state.rows
 
     def test_a_search_counts_once_with_what_was_done_on_it(self, small):
@@ -70,7 +70,7 @@ class TestLedger:
         small.play("halo", on=clicked)
         small.act("halo", on=clicked)
         small.search("hurt", user="ann", policy="lexical")
-        settle(small)
+        finalize(small)
         found = sums(small)
         assert (found["searches"], found["clicked"], found["satisfied"]) == (2.0, 1.0, 1.0)
         assert (found["abandoned"], found["reward"], found["weighed"]) == (1.0, 1.0, 1.0)
@@ -83,7 +83,7 @@ class TestLedger:
 
     def test_what_the_bandit_was_about_to_do_is_counted_by_the_kind_of_query(self, small):
         small.search("halo", policy="bandit")
-        settle(small)
+        finalize(small)
         found = sums(small)
         assert found["class/named"] == 1.0
         assert 0.0 <= found.get("chosen/dense/named", 0.0) <= found["asked/dense/named"] == 1.0
@@ -93,17 +93,17 @@ class TestAsked:
     def test_a_text_is_read_by_others_once_enough_users_asked(self, small):
         for user in ("ann", "ann", "bob"):
             small.act("hurt-cash", on=small.search("sad tune", user=user), action="save")
-            settle(small)
+            finalize(small)
             if user == "ann":
-                assert asked_query(small.home.memory.state, "sad tune") is None
-        found = asked_query(small.home.memory.state, "sad tune")
+                assert read_one_query(small.home.memory.state, "sad tune") is None
+        found = read_one_query(small.home.memory.state, "sad tune")
         assert (found.searches, found.clicked, found.satisfied, found.users) == (3, 3, 3, ())
         assert sum(day[0] for day in found.days.values()) == 3
-        assert [one.text for one in asked_queries(small.home.memory.scan)] == ["sad tune"]
+        assert [one.text for one in read_query_stats(small.home.memory.scan)] == ["sad tune"]
 
     def test_what_only_a_forgotten_user_asked_is_gone(self, small):
         small.search("sad tune", user="ann")
-        settle(small)
+        finalize(small)
         assert list(small.home.memory.scan(b"asked/"))
         small.storage.log.append_control(FORGET_USER, {"user_id": "ann"})
         small.learn()
@@ -111,14 +111,14 @@ class TestAsked:
 
     def test_the_longest_not_asked_go_first(self):
         state = State()
-        asked = AskedQueries(state, agree_users=1)
+        asked = QueryCounts(state, agree_users=1)
         for number in range(40):
             asked.add(f"query {number}", "who", clicked=False, satisfied=False, time=float(number))
         assert asked.evict(limit=20) == 21  # down to 95 % of the bound
-        assert {one.text for one in asked_queries(state.scan)} == {f"query {number}" for number in range(21, 40)}
+        assert {one.text for one in read_query_stats(state.scan)} == {f"query {number}" for number in range(21, 40)}
 
     def test_days_are_kept_for_a_while(self):
-        record = Asked()
+        record = QueryStats()
         for day in range(100):
             record = record.with_search(clicked=True, satisfied=False, time=day * 86_400.0)
         assert (record.searches, len(record.days), min(record.days)) == (100, 60, 40)
@@ -162,7 +162,7 @@ class TestExperiment:
         self.start(small)
         self.visitors(small, 4, wins="all")
         small.storage.log.append_control(STOP_EXPERIMENT, {"id": "x"})
-        settle(small)
+        finalize(small)
         assert running_experiment(small.home.memory.state) is None
         assert small.home.assignment("visitor-1") is None
         (past,) = past_experiments(small.home.memory.scan)
@@ -176,5 +176,5 @@ class TestExperiment:
         small.learn()
         assert len(list(small.home.memory.scan(b"experiment/visitor/"))) == 3
         small.storage.log.append_control(FORGET_USER, {"user_id": "visitor-1"})
-        settle(small)
+        finalize(small)
         assert len(list(small.home.memory.scan(b"experiment/visitor/"))) == 2

@@ -103,9 +103,9 @@ def test_however_often_it_is_killed(evening, undisturbed, tmp_path):
         learner.catch_up()
         assert different(undisturbed, state_of(storage)) == []
         newest = storage.models.list("bandit")[-1]
-        assert newest.card.metrics["settled_searches"] > state_settled(undisturbed) - PUBLISH_EVERY
+        assert newest.card.metrics["settled_searches"] > state_finalized(undisturbed) - PUBLISH_EVERY
         assert storage.models.current("bandit").version == newest.version
 
 
-def state_settled(state):
+def state_finalized(state):
     return int(dict(state["state"])[b"bandit/settled"])

@@ -6,7 +6,7 @@ import pytest
 from small_home import MINUTE
 
 from bandstand.errors import NotFound
-from bandstand.learner.apply import FORGET_USER, ORDER
+from bandstand.learner.apply import COMMAND, FORGET_USER
 from bandstand.learner.relabelling import hashed
 
 WHO = "ann-with-a-long-name"
@@ -61,7 +61,7 @@ def test_nothing_of_the_user_is_left(small):
     state = learner_state(small)
     assert not any(hashed(WHO).encode() in key + value for key, value in state.items())
     assert not any(hashed(f"user:{WHO}").encode() in key for key in state)
-    assert ORDER not in state
+    assert COMMAND not in state
     assert files_hold(small, WHO) == []
     # LMDB reuses freed pages without wiping them; what she typed may stand there a while, under no name.
     assert set(files_hold(small, "a very personal query")) <= {"data.mdb"}
@@ -92,7 +92,7 @@ def test_an_order_is_carried_out_although_the_learner_was_killed_in_between(smal
     behave(small)
     small.learn()
     seq = order(small)
-    learner = small.workshop.learner
+    learner = small.learning_side.learner
     carry_out, learner._carry_out = learner._carry_out, lambda: None
     learner.step()  # memory and position are committed, the log's part is not done
     assert (small.storage.memory.position(), small.storage.log.count("control")) == (seq, 1)
@@ -100,7 +100,7 @@ def test_an_order_is_carried_out_although_the_learner_was_killed_in_between(smal
     small.restart()
     small.learn()
     assert small.storage.log.count() == 0
-    assert ORDER not in learner_state(small)
+    assert COMMAND not in learner_state(small)
 
 
 def test_she_may_come_back(small):

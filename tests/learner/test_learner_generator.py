@@ -59,7 +59,7 @@ def test_entities_that_are_gone_are_passed_over(small, monkeypatch):
 def test_new_entities_are_found_by_what_people_would_type(small, generator):
     serving(small, generator)
     small.storage.store.upsert([track("new", "Green Hill Far Away", "Mia Stone")])
-    small.workshop.index()
+    small.learning_side.index()
     rows = small.storage.memory.query_rows("stone green")
     assert [(row.ordinal, row.predicted > 0) for row in rows] == [(small.ordinal("new"), True)]
 
@@ -71,7 +71,7 @@ def test_switched_off_it_predicts_by_templates(small, generator):
     small.reopen()
     assert generator_of(small.storage) is None
     small.storage.store.upsert([track("new", "Green Hill Far Away", "Mia Stone")])
-    small.workshop.index()
+    small.learning_side.index()
     assert small.storage.memory.query_rows("stone green") == ()
 
 
@@ -79,22 +79,22 @@ def test_a_damaged_one_does_not_stop_indexing(small):
     models = small.storage.models
     models.promote("generator", models.publish("generator", {GENERATOR_FILE: b"{}"}))
     small.storage.store.upsert([track("new", "Green Hill Far Away", "Mia Stone")])
-    assert small.workshop.index() > 0
+    assert small.learning_side.index() > 0
 
 
 def test_self_play_poses_what_people_were_seen_to_type(small, generator):
     play = SelfPlay(engine=small.home.engine, catalog=small.home.catalog, memory=small.home.memory, generator=generator)
     rng = np.random.default_rng(1)
     entity = track("new", "Green Hill Far Away", "Mia Stone")
-    meant = [play._posed(entity, rng)[0] for _ in range(400)]
+    meant = [play._sampled(entity, rng)[0] for _ in range(400)]
     assert 0.5 < meant.count("stone green") / 400 < 0.75  # a quarter is posed by templates
-    lessons = list(play.lessons(20, seed=1))
-    assert lessons
-    assert all(lesson.grades.any() for lesson in lessons)
+    examples = list(play.examples(20, seed=1))
+    assert examples
+    assert all(example.grades.any() for example in examples)
 
 
 def test_training_the_models_counts_the_log_again(small, generator):
-    small.workshop.train(small.home)  # nobody has searched: templates
+    small.learning_side.train(small.home)  # nobody has searched: templates
     assert small.storage.models.list("generator") == ()
     assert isinstance(Generator.unseen(), Generator)
     assert len(ENTITIES) == small.storage.store.count()

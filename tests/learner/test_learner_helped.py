@@ -8,14 +8,14 @@ import orjson
 import pytest
 
 from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.gate import Abstention
+from bandstand.bandit.gate import RetrievalGate
 from bandstand.bandit.gate_training import FEWEST
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ablation_event
 from bandstand.feedback.formats.export import export
 from bandstand.feedback.joined import joined
 from bandstand.feedback.labelled import labelled
-from bandstand.learner.gate_labels import lesson_labels, train_helped, with_estimates
+from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
 from bandstand.learner.selfplay import SelfPlay
 
 
@@ -26,7 +26,7 @@ def lived(small):
 
     def search(text, session):
         result = small.search(text, session=session, user="ana")
-        columns, scorer = home.catalog.columns, home.brains().scorer
+        columns, scorer = home.catalog.columns, home.serving().scorer
         record = ablate(home.engine, result.impression.query, columns, scorer, shown=result.impression)
         home.log.append_events([ablation_event(record, result.impression.query, now=small.clock())])
         small.clock.pass_(10)
@@ -65,32 +65,32 @@ def test_the_labels_are_exported(lived):
 
 
 @pytest.fixture
-def lessons(small):
+def examples(small):
     play = SelfPlay(engine=small.home.engine, catalog=small.home.catalog, memory=small.home.memory)
-    return list(play.lessons(FEWEST + 40, seed=2))
+    return list(play.examples(FEWEST + 40, seed=2))
 
 
-def test_self_play_is_labelled_trained_on_and_published(small, lessons):
+def test_self_play_is_labelled_trained_on_and_published(small, examples):
     home = small.home
-    labels = lesson_labels(lessons, home.catalog.columns, home.brains().scorer)
-    assert len(labels) == len(lessons)
-    trained = train_helped(home.models, labels, joined(home.log), seed=1)
+    labels = synthetic_labels(examples, home.catalog.columns, home.serving().scorer)
+    assert len(labels) == len(examples)
+    trained = gate_from_log(home.models, labels, joined(home.log), seed=1)
     assert trained is not None
     home.refresh()
     version = home.models.pointer("abstention").current
-    assert home.brains().abstention.version == version
-    assert home.brains().policies["selective"].version.startswith(version)
-    assert set(home.brains().worth) == set(EXPENSIVE)
-    taught = list(with_estimates(lessons, trained))
+    assert home.serving().gate.version == version
+    assert home.serving().policies["selective"].version.startswith(version)
+    assert set(home.serving().worth) == set(EXPENSIVE)
+    taught = list(with_estimates(examples, trained))
     seen = {arm.arm: dict(arm.context)["helps"] for arm in taught[0].impression.decision.arms}
     assert [seen[arm] for arm in EXPENSIVE] == trained.held_out[0].tolist()
     assert seen["memory"] == 0.0
-    assert Abstention(home.models.get("abstention", version)).names
+    assert RetrievalGate(home.models.get("abstention", version)).names
 
 
-def test_too_little_trains_nothing(small, lessons):
-    labels = lesson_labels(lessons[:20], small.home.catalog.columns, small.home.brains().scorer)
-    assert train_helped(small.home.models, labels, joined(small.home.log), seed=1) is None
+def test_too_little_trains_nothing(small, examples):
+    labels = synthetic_labels(examples[:20], small.home.catalog.columns, small.home.serving().scorer)
+    assert gate_from_log(small.home.models, labels, joined(small.home.log), seed=1) is None
     assert small.home.models.pointer("abstention") is None
 
 

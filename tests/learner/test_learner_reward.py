@@ -9,10 +9,10 @@ import pytest
 from evening import copied, different, learning, state_of, write_log
 from small_home import ids
 
-from bandstand.feedback.behaviour import Deed
+from bandstand.feedback.behaviour import Interaction
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.feedback.reward_training import train_reward
-from bandstand.learner.relabelling import Hunch, Hunches, agreed
+from bandstand.learner.relabelling import WeakLabel, WeakLabels, agreed
 from bandstand.learner.rewards import REWARD_MODEL, order_of
 
 sys.path.append(str(Path(__file__).parents[1] / "feedback"))
@@ -32,7 +32,7 @@ def promoted(models, files):
 
 
 def judging(small):
-    return small.workshop.learner._judge.version
+    return small.learning_side.learner._rewards.version
 
 
 def clicks(small, text):
@@ -75,7 +75,7 @@ class TestPinned:
         small.close()
         (small.settings.home / "models" / "reward" / "CURRENT").unlink()
         small.reopen()
-        small.workshop.learner._load()
+        small.learning_side.learner._load()
         assert judging(small) == version
 
     def test_a_model_that_cannot_be_read_judges_nothing(self, small):
@@ -83,7 +83,7 @@ class TestPinned:
         on = small.search("sad tune", user="ann")
         small.act("hurt-cash", on=on)
         small.learn()
-        assert small.workshop.learner._judge.model is None
+        assert small.learning_side.learner._rewards.model is None
 
 
 @pytest.mark.parametrize("batch", [1, 13])
@@ -98,7 +98,7 @@ def test_the_same_log_in_other_batches_teaches_the_same_when_a_model_begins_to_j
         with learning(copy, ends, batch=size) as (opened, learner):
             opened.log.append_control(REWARD_MODEL, order_of(opened.models.current("reward")))
             learner.catch_up()
-            assert learner._judge.model is not None
+            assert learner._rewards.model is not None
             states.append(state_of(opened))
     assert different(*states) == []
 
@@ -124,10 +124,10 @@ class TestWorth:
         judged.act("halo", on=on)
         judged.act("halo", on=on, action="play", play_seconds=4.0)
         judged.learn()
-        judge = judged.workshop.learner._judge
+        rewards = judged.learning_side.learner._rewards
         row = ids(on).index("halo")
-        deeds = (Deed(row, "click", 0.0), Deed(row, "play", 0.0, 4.0))
-        assert judge.goals(on.impression, deeds)[judged.ordinal("halo")] < 0.1  # the constants say 0.3
+        interactions = (Interaction(row, "click", 0.0), Interaction(row, "play", 0.0, 4.0))
+        assert rewards.goals(on.impression, interactions)[judged.ordinal("halo")] < 0.1  # the constants say 0.3
 
     def test_a_bots_thousand_clicks_stay_within_its_budget(self, judged):
         on = judged.search("halo", user="bot", policy="all")
@@ -146,11 +146,11 @@ class TestWorth:
 
 class TestRelabels:
     @pytest.fixture
-    def told(self, small, files):
+    def progress(self, small, files):
         promoted(small.storage.models, files)
         small.learn()
         heard = []
-        small.workshop.learner.tell_relabelled(heard.append)
+        small.learning_side.learner.tell_relabelled(heard.append)
         return heard
 
     def fail_then_find(self, small, failed, found, entity, user):
@@ -160,56 +160,56 @@ class TestRelabels:
         small.clock.pass_(2_000.0)
         small.learn()
 
-    def test_other_words_for_the_same_are_believed_at_once(self, small, told):
+    def test_other_words_for_the_same_are_believed_at_once(self, small, progress):
         self.fail_then_find(small, "hopipolla sigur ros", "hoppipolla sigur ros", "hoppipolla", "ann")
-        assert [found.normalized for found in told] == ["hopipolla sigur ros"]
-        assert 0.5 <= told[0].weight <= 1
+        assert [found.normalized for found in progress] == ["hopipolla sigur ros"]
+        assert 0.5 <= progress[0].weight <= 1
 
-    def test_nothing_in_common_waits_for_a_second_person(self, small, told):
+    def test_nothing_in_common_waits_for_a_second_person(self, small, progress):
         self.fail_then_find(small, "tiny steps", "hello adele", "hello", "ann")
         self.fail_then_find(small, "tiny steps", "hello adele", "hello", "ann")
-        assert told == []
+        assert progress == []
         self.fail_then_find(small, "tiny steps", "hello adele", "hello", "bob")
-        assert sorted((found.query_id, found.user) for found in told) == [("q1", None), ("q7", "bob")]
-        assert [found.weight for found in told] == pytest.approx([agreed(0.25)] * 2, abs=0.02)
+        assert sorted((found.query_id, found.user) for found in progress) == [("q1", None), ("q7", "bob")]
+        assert [found.weight for found in progress] == pytest.approx([agreed(0.25)] * 2, abs=0.02)
 
-    def test_two_strangers_who_end_elsewhere_teach_nothing(self, small, told):
+    def test_two_strangers_who_end_elsewhere_teach_nothing(self, small, progress):
         self.fail_then_find(small, "tiny steps", "hello adele", "hello", "ann")
         self.fail_then_find(small, "tiny steps", "hurt johnny cash", "hurt-cash", "bob")
-        assert told == []
+        assert progress == []
 
-    def test_it_can_be_switched_off(self, small, told):
+    def test_it_can_be_switched_off(self, small, progress):
         small.close()
         small.settings = small.settings.model_copy(update={"relabel": False})
         small.reopen()
-        small.workshop.learner.tell_relabelled(told.append)
+        small.learning_side.learner.tell_relabelled(progress.append)
         self.fail_then_find(small, "hopipolla sigur ros", "hoppipolla sigur ros", "hoppipolla", "ann")
-        assert told == []
+        assert progress == []
 
 
 class TestHunches:
     @pytest.fixture
     def held(self, small):
         with small.storage.memory.batch() as batch:
-            yield Hunches(batch)
+            yield WeakLabels(batch)
 
     def test_agreement_is_by_naive_bayes(self):
         assert agreed(0.25) == pytest.approx(0.0625 / (0.0625 + 0.5625 * 0.01))
 
     def test_the_second_person_confirms_the_first_and_later_ones_only_themselves(self, held):
-        ann, bob, cyd = (Hunch(who, f"q-{who}", 1.0, 1.0) for who in ("ann", "bob", "cyd"))
-        assert [held.add("x", 1, hunch) for hunch in (ann, ann, bob, cyd)] == [[], [], [ann, bob], [cyd]]
+        ann, bob, cyd = (WeakLabel(who, f"q-{who}", 1.0, 1.0) for who in ("ann", "bob", "cyd"))
+        assert [held.add("x", 1, weak_label) for weak_label in (ann, ann, bob, cyd)] == [[], [], [ann, bob], [cyd]]
 
     def test_who_is_forgotten_confirms_nobody(self, held):
-        ann, bob = (Hunch(who, f"q-{who}", 1.0, 1.0) for who in ("ann", "bob"))
+        ann, bob = (WeakLabel(who, f"q-{who}", 1.0, 1.0) for who in ("ann", "bob"))
         held.add("x", 1, ann)
         held.forget("ann")
         assert held.add("x", 1, bob) == []
 
     def test_what_nobody_comes_to_share_expires(self, held):
-        held.add("x", 1, Hunch("ann", "q", 1.0, 1.0))
+        held.add("x", 1, WeakLabel("ann", "q", 1.0, 1.0))
         held.expire(2.0)
-        assert held.add("x", 1, Hunch("bob", "q", 3.0, 1.0)) == []
+        assert held.add("x", 1, WeakLabel("bob", "q", 3.0, 1.0)) == []
 
 
 def test_a_reward_model_must_be_readable_to_serve(small, files):

@@ -51,8 +51,8 @@ class TestOpenSearches:
         assert graded.graded(1, 0.3, due=70.0).due == 50.0  # the first action sets the moment
 
     def test_a_settled_search_stays_until_its_window_ends(self):
-        settled = search(due=100.0, outcomes={1: (1.0, 0.0)}).graded(1, 1.0, due=50.0).close()
-        assert (settled.settled, settled.due, settled.grades()) == (True, 100.0, {})
+        finalized = search(due=100.0, outcomes={1: (1.0, 0.0)}).graded(1, 1.0, due=50.0).close()
+        assert (finalized.finalized, finalized.due, finalized.grades()) == (True, 100.0, {})
 
     @given(st.lists(st.tuples(st.sampled_from("abcde"), st.floats(0, 100) | st.none()), max_size=30), st.floats(0, 100))
     def test_they_fall_due_in_order_and_once_whatever_was_changed(self, changes, now):
@@ -157,11 +157,11 @@ class TestIndexer:
     def test_indexes_take_turns_until_all_hold_everything(self, store):
         turns = []
         indexes = (Index("text", turns), Index("vectors", turns))
-        told = []
+        progress = []
         indexer = Indexer(store, indexes)
-        assert indexer.step(progress=lambda *line: told.append(line)) == 2 * (2 * BATCH + 1)
+        assert indexer.step(progress=lambda *line: progress.append(line)) == 2 * (2 * BATCH + 1)
         assert turns == ["text", "vectors"] * 3
-        assert told[-1] == ("vectors", store.head(), store.head())
+        assert progress[-1] == ("vectors", store.head(), store.head())
         assert all(len(index.held) == store.count() and index.seq == store.head() for index in indexes)
         assert (indexer.seq, indexer.step()) == (store.head(), 0)
 

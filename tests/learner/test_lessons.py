@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import DamerauLevenshtein
 
 from bandstand.errors import BadInput
-from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, Lesson, distort, misspell, pose, remembered
+from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, SyntheticExample, distort, misspell, remembered, sample
 from bandstand.learner.train_ranker import curriculum_set, train_ranker
 from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
@@ -44,21 +44,21 @@ def test_short_queries_are_posed_as_they_are(seed):
 
 def test_a_third_is_misspelt_and_a_fifth_cut_short():
     rng = np.random.default_rng(5)
-    posed = [distort("hallelujah", rng) for _ in range(2_000)]
-    same = posed.count("hallelujah") / 2_000
-    cut = sum("hallelujah".startswith(text) and text != "hallelujah" for text in posed) / 2_000
+    sampled = [distort("hallelujah", rng) for _ in range(2_000)]
+    same = sampled.count("hallelujah") / 2_000
+    cut = sum("hallelujah".startswith(text) and text != "hallelujah" for text in sampled) / 2_000
     assert same == pytest.approx(0.45, abs=0.05)
     assert cut == pytest.approx(0.2, abs=0.05)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_posed_queries_come_from_what_is_known_of_the_entity(seed):
-    query = pose(SONG, np.random.default_rng(seed))
+    query = sample(SONG, np.random.default_rng(seed))
     known = {"aint", "no", "sunshine", "bill", "withers", "soul", "1971"}
     assert query in dict(predicted_queries(SONG)) or set(query.split()) <= known
 
 
-def lesson(*, candidates: int = 5) -> Lesson:
+def example(*, candidates: int = 5) -> SyntheticExample:
     """The first candidate is right; lexical brings all of them, the memory (predicted) the first two."""
     place = np.arange(candidates)
     features = np.full((candidates, len(NAMES)), np.nan, np.float32)
@@ -78,11 +78,11 @@ def lesson(*, candidates: int = 5) -> Lesson:
         feature_names=NAMES,
         shown=candidates,
     )
-    return Lesson(impression=impression, grades=np.where(place == 0, TARGET_GRADE, 0).astype(np.int32))
+    return SyntheticExample(impression=impression, grades=np.where(place == 0, TARGET_GRADE, 0).astype(np.int32))
 
 
-def copies(count: int, share: float = 1.0) -> list[Lesson]:
-    return list(remembered([lesson()] * count, np.random.default_rng(1), share=share, settings=MemorySettings()))
+def copies(count: int, share: float = 1.0) -> list[SyntheticExample]:
+    return list(remembered([example()] * count, np.random.default_rng(1), share=share, settings=MemorySettings()))
 
 
 def cell(row: np.ndarray, name: str) -> float:
@@ -126,7 +126,7 @@ def test_the_bandit_sees_of_a_remembered_copy_what_the_memory_now_holds():
 
 
 def test_the_original_lesson_is_left_as_it_was():
-    original = lesson()
+    original = example()
     before = original.impression.features.copy()
     list(remembered([original], np.random.default_rng(0), share=1.0, settings=MemorySettings()))
     np.testing.assert_array_equal(before, original.impression.features)
@@ -134,13 +134,13 @@ def test_the_original_lesson_is_left_as_it_was():
 
 
 def test_feedback_is_the_wanted_entity_or_by_half_the_next_best():
-    wanted = lesson()
+    wanted = example()
     assert wanted.feedback() == {0: 1.0}
     assert replace(wanted, grades=np.array([0, 0, 1, 0, 0], np.int32)).feedback() == {2: 0.5}
 
 
 def test_memory_is_hidden_in_most_posed_lessons_but_never_in_remembered_ones():
-    curriculum = Curriculum(posed=(lesson(),) * 200, remembered=tuple(copies(50)))
+    curriculum = Curriculum(sampled=(example(),) * 200, remembered=tuple(copies(50)))
     data = curriculum_set(curriculum, weight=0.5, seed=3)
     known = ~np.isnan(data.features[:, NAMES.index("memory.score")].reshape(-1, 5)).all(axis=1)
     assert known[:200].mean() == pytest.approx(0.4, abs=0.1)

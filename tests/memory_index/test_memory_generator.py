@@ -11,7 +11,7 @@ from bandstand.catalog.text import normalize
 from bandstand.errors import ModelError
 from bandstand.memory_index.generator import Generator, context, count_pairs, explain, wordings
 from bandstand.memory_index.predicted import LONGEST_PHRASE, predicted_queries
-from bandstand.memory_index.typos import SLIPS, Slips, slipped, slips_between
+from bandstand.memory_index.typos import TYPOS, Typos, mistyped, typos_between
 from bandstand.types import Attribute, Entity
 
 SONG = Entity(
@@ -61,16 +61,16 @@ class TestSlips:
             ("ahlo", ["swap"]), ("hlao", ["swap"]),
         ],
     )  # fmt: skip
-    def test_they_are_recognised(self, typed, slips):
-        assert slips_between("halo", typed) == slips
+    def test_they_are_recognised(self, typed, typos):
+        assert typos_between("halo", typed) == typos
 
-    @given(st.text("abcdef ", min_size=2, max_size=20), st.sampled_from(SLIPS), st.integers(0, 2**32))
+    @given(st.text("abcdef ", min_size=2, max_size=20), st.sampled_from(TYPOS), st.integers(0, 2**32))
     def test_a_slip_changes_one_place(self, text, kind, seed):
-        found = slipped(text, kind, np.random.default_rng(seed))
+        found = mistyped(text, kind, np.random.default_rng(seed))
         assert abs(len(found) - len(text)) == {"omit": 1, "double": 1, "insert": 1}.get(kind, 0)
 
     def test_people_who_never_slip_are_not_made_to(self):
-        sure = Slips(numbers={"short": (1.0, 0.0, 0.0), "long": (1.0, 0.0, 0.0)}, cut=(1.0, 0.0))
+        sure = Typos(numbers={"short": (1.0, 0.0, 0.0), "long": (1.0, 0.0, 0.0)}, cut=(1.0, 0.0))
         rng = np.random.default_rng(1)
         assert {sure.typed("hallelujah", rng) for _ in range(50)} == {"hallelujah"}
 
@@ -84,9 +84,9 @@ class TestExplaining:
             ("tom waits rai", "artist+album", (), True),
         ],
     )
-    def test_a_query_is_the_nearest_wording(self, query, form, slips, cut):
+    def test_a_query_is_the_nearest_wording(self, query, form, typos, cut):
         found = explain(query, SONG)
-        assert (found.form, found.slips, found.cut) == (form, slips, cut)
+        assert (found.form, found.typos, found.cut) == (form, typos, cut)
 
     @pytest.mark.parametrize("query", ["that sad one from the film", "zz", ""])
     def test_a_nickname_is_none(self, query):
@@ -115,7 +115,7 @@ class TestCounting:
     def test_it_reads_what_it_wrote(self, counted):
         again = Generator.from_bytes(counted.generator.to_bytes())
         assert again.chances(SONG) == counted.generator.chances(SONG)
-        assert again.slips == counted.generator.slips
+        assert again.typos == counted.generator.typos
 
     @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"format": "other", "slips": {}}'])
     def test_what_is_none_is_refused(self, raw):
@@ -129,7 +129,7 @@ class TestUnseen:
         assert max(chances, key=chances.get) == "purple rain again remastered"
 
     def test_it_poses_alike_with_the_same_seed(self):
-        one, two = (Generator.unseen().pose(SONG, np.random.default_rng(4)) for _ in range(2))
+        one, two = (Generator.unseen().sample(SONG, np.random.default_rng(4)) for _ in range(2))
         assert one == two
         assert one[0] in wordings(SONG).values()
 

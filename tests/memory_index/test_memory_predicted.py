@@ -120,11 +120,11 @@ def test_changed_and_deleted_entities_lose_their_old_predictions(memory, now):
 
 
 def test_progress_is_told(memory):
-    told = []
+    progress = []
     with memory.batch() as batch:
-        assert predict_catalogue(batch, iter(entities(3)), progress=told.append) > 3
+        assert predict_catalogue(batch, iter(entities(3)), progress=progress.append) > 3
         assert predict_catalogue(batch, []) == 0
-    assert told == [3]
+    assert progress == [3]
 
 
 def test_the_follower_remembers_how_far_it_is(memory, now):

@@ -22,7 +22,7 @@ from bandstand.replay.ope.evaluate import OpeSettings, assess, evaluate
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback
 from bandstand.replay.ope.sources import arm_target, obp_to_feedback, read_open_bandit, searches_from_ubi
-from bandstand.types import DEPTHS, ArmDecision, ArmOutcome, Decision, Event, Impression, Query
+from bandstand.types import DEPTHS, ArmDecision, Decision, Event, Impression, Query, RetrieverOutcome
 
 QUICK = OpeSettings(resamples=200)
 FIRST_ARM, SECOND_ARM = "trigram", "dense"
@@ -34,7 +34,7 @@ def search(number: int, arms: tuple[ArmDecision, ...], *, clicked: bool, user: s
     impression = Impression(
         query=query,
         decision=Decision(policy="random", version="1", arms=arms),
-        outcomes=tuple(ArmOutcome(arm=arm.arm, took_ms=0.1 * arm.depth, status="ok") for arm in arms),
+        outcomes=tuple(RetrieverOutcome(arm=arm.arm, took_ms=0.1 * arm.depth, status="ok") for arm in arms),
         entity_ids=tuple("abc"),
         ordinals=np.arange(HITS, dtype=np.int32),
         scores=np.ones(HITS, np.float32),
@@ -175,7 +175,7 @@ def test_a_policy_that_does_what_was_never_done_is_refused(log):
 
 
 def test_the_learned_policy_is_asked(log):
-    bandit = BanditPolicy(VwModel().to_bytes(), version="0", settings=BanditSettings(floor=0.2, always=("lexical",)))
+    bandit = BanditPolicy(VwModel().to_bytes(), version="0", settings=BanditSettings(epsilon=0.2, always=("lexical",)))
     feedback = log_to_feedback(log[:50], bandit)
     assert feedback.target_all[0, 0] == pytest.approx([0.05, 0.05, 0.05, 0.85])
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.ranker.page import fold
+from bandstand.ranker.page import dedupe
 
 ROW = st.tuples(st.sampled_from([0.0, 0.5, 1.0, float("nan")]), st.integers(0, 4))
 
@@ -19,22 +19,22 @@ def arrays(rows):
 def test_the_best_of_each_recording_ties_by_ordinal():
     ordinals = np.array([9, 4, 6, 2], np.int32)
     scores = np.array([0.7, 0.7, 0.9, 0.1], np.float32)
-    assert fold(ordinals, scores, np.array([1, 1, 2, 3])).tolist() == [2, 1, 3]
-    assert fold(ordinals, scores, np.array([1, 2, 3, 3])).tolist() == [2, 1, 0]
+    assert dedupe(ordinals, scores, np.array([1, 1, 2, 3])).tolist() == [2, 1, 3]
+    assert dedupe(ordinals, scores, np.array([1, 2, 3, 3])).tolist() == [2, 1, 0]
 
 
 def test_nothing_folds_to_nothing():
-    assert fold(*arrays([])).tolist() == []
+    assert dedupe(*arrays([])).tolist() == []
 
 
 def test_nan_comes_last():
-    assert fold(*arrays([(float("nan"), 1), (-1e9, 2)])).tolist() == [1, 0]
+    assert dedupe(*arrays([(float("nan"), 1), (-1e9, 2)])).tolist() == [1, 0]
 
 
 @given(st.lists(ROW, max_size=30))
 def test_one_row_a_key_none_better_left_out_and_best_first(rows):
     ordinals, scores, keys = arrays(rows)
-    kept = fold(ordinals, scores, keys).tolist()
+    kept = dedupe(ordinals, scores, keys).tolist()
     assert sorted(keys[kept].tolist()) == sorted(set(keys.tolist()))
 
     def worth(row):

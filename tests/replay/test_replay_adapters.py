@@ -16,7 +16,7 @@ from bandstand.catalog.readers.lastfm import entity_id
 from bandstand.errors import BadInput
 from bandstand.replay.datasets.base import Timed, Zones, month_start, months, next_month, sorted_nearly
 from bandstand.replay.datasets.registry import ADAPTERS, adapter_named
-from bandstand.replay.stream import Ask, Deed, Release, in_order
+from bandstand.replay.stream import Ask, Interaction, Release, in_order
 from bandstand.types import Entity
 
 DATA = Path(os.environ.get("BANDSTAND_DATA", "missing"))
@@ -27,10 +27,10 @@ HOUR = 3_600.0
 
 def parted(dataset):
     """Asks, deeds, releases and rejected rows of a stream, which must be in order."""
-    found = {Ask: [], Deed: [], Release: [], Rejected: []}
+    found = {Ask: [], Interaction: [], Release: [], Rejected: []}
     for moment in in_order(dataset.stream()):
         found[type(moment)].append(moment)
-    return found[Ask], found[Deed], found[Release], found[Rejected]
+    return found[Ask], found[Interaction], found[Release], found[Rejected]
 
 
 # --- lastfm -----------------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def lastfm_adapter(**changes):
 
 
 def test_lastfm_months_become_searches_and_what_is_earlier_deeds(lastfm):
-    asks, deeds, releases, rejected = parted(lastfm_adapter().open(lastfm))
+    asks, interactions, releases, rejected = parted(lastfm_adapter().open(lastfm))
     assert [(ask.user, ask.text, ask.counted) for ask in asks[2:]] == [("u2", "Música ñandú", True)]
     february = {ask.user: ask for ask in asks[:2]}
     assert not february["u1"].counted
@@ -83,7 +83,9 @@ def test_lastfm_months_become_searches_and_what_is_earlier_deeds(lastfm):
     assert february["u1"].known == (entity_id("1"),)
     assert february["u2"].known == ()
     assert all(february["u1"].time < answer.time < month_start((2009, 3)) for answer in february["u1"].answers)
-    assert [(deed.user, deed.entity_id, deed.text) for deed in deeds] == [("u1", entity_id("1"), "pop")]
+    assert [(interaction.user, interaction.entity_id, interaction.text) for interaction in interactions] == [
+        ("u1", entity_id("1"), "pop")
+    ]
     assert [(row.line, row.reason) for row in rejected] == [
         (7, "user_taggedartists.dat: unknown artist or tag"),
         (8, "user_taggedartists.dat: no month since 2002, when Last.fm began"),
@@ -150,12 +152,12 @@ def generic(folder, log, name="log.csv"):
 def test_generic_clicks_within_half_an_hour_are_one_search(tmp_path):
     rows = [(1000, "Rock", "u", "a"), (1100, "rock!", "u", "b"), (1200, "rock", "v", "a"), (4000, "rock", "u", "a")]
     log = "time,query,user,clicked\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows)
-    asks, deeds, _, rejected = parted(generic(tmp_path, log))
+    asks, interactions, _, rejected = parted(generic(tmp_path, log))
     assert [(ask.time, ask.user, [a.entity_id for a in ask.answers]) for ask in asks] == [
         (1000, "u", ["a", "b"]), (1200, "v", ["a"]), (4000, "u", ["a"])
     ]  # fmt: skip
     assert [answer.time for answer in asks[0].answers] == [1000, 1100]
-    assert (deeds, rejected) == ([], [])
+    assert (interactions, rejected) == ([], [])
 
 
 def test_generic_bad_rows_are_named_and_the_others_used(tmp_path):
@@ -182,8 +184,8 @@ def test_generic_bad_rows_are_named_and_the_others_used(tmp_path):
 
 def test_generic_rows_without_a_query_are_behaviour(tmp_path):
     log = "time,query,user,clicked\n1000,,u,a\n1001,rock,u,b\n1002,,u,b\n"
-    asks, deeds, _, _ = parted(generic(tmp_path, log))
-    assert ([ask.time for ask in asks], [deed.time for deed in deeds]) == ([1001], [1000, 1002])
+    asks, interactions, _, _ = parted(generic(tmp_path, log))
+    assert ([ask.time for ask in asks], [interaction.time for interaction in interactions]) == ([1001], [1000, 1002])
 
 
 def test_generic_order_is_mended_within_reason(tmp_path):
@@ -242,12 +244,12 @@ def test_bandstand_log_as_it_is_exported(tmp_path):
     ]
     (tmp_path / "catalog.ndjson").write_text(CATALOG)
     (tmp_path / "log.ndjson").write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in log))
-    asks, deeds, _, rejected = parted(adapter_named("bandstand").open(tmp_path))
+    asks, interactions, _, rejected = parted(adapter_named("bandstand").open(tmp_path))
     assert [(ask.id, ask.user, ask.session, ask.counted) for ask in asks] == [
         ("q1", "u", None, True), ("q2", None, "s", False)
     ]  # fmt: skip
     assert [(answer.entity_id, answer.grade) for answer in asks[0].answers] == [("a", 1), ("b", 2)]
-    assert [deed.entity_id for deed in deeds] == ["b"]
+    assert [interaction.entity_id for interaction in interactions] == ["b"]
     # A click before its search, one after the search's half hour, an id that was there, and a line that is neither.
     assert sorted(row.line for row in rejected) == [6, 7, 9, 10]
 
@@ -363,11 +365,11 @@ def test_unknown_adapters_and_options_are_refused(name, options):
 
 @real
 def test_real_lastfm_counts():
-    asks, deeds, releases, rejected = parted(adapter_named("lastfm", train="2010-01").open(DATA / "lastfm"))
+    asks, interactions, releases, rejected = parted(adapter_named("lastfm", train="2010-01").open(DATA / "lastfm"))
     assert sum(ask.counted for ask in asks) == 5_600  # 800 a month
     assert len(rejected) == 1_301
     assert len(releases) == 7
-    usable = len(deeds) + sum(len(ask.answers) for ask in asks)
+    usable = len(interactions) + sum(len(ask.answers) for ask in asks)
     assert usable + len(rejected) <= 186_479
     assert usable > 145_000
 

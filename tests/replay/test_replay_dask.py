@@ -32,15 +32,15 @@ def rows_of(folder, name):
 
 
 def test_every_policy_gives_the_rows_of_one_process(address, tmp_path, moments):
-    data, settings, told = dataset(moments), quick(policies=POLICIES), []
+    data, settings, progress = dataset(moments), quick(policies=POLICIES), []
     here = play(data, settings, tmp_path / "here")
     there = play_on_dask(
-        data, settings, tmp_path / "there", address, told=lambda name, count: told.append((name, count))
+        data, settings, tmp_path / "there", address, progress=lambda name, count: progress.append((name, count))
     )
     assert here.policies == there.policies
-    assert [name for name, _ in told] == list(there.policies)
+    assert [name for name, _ in progress] == list(there.policies)
     for name in POLICIES:
-        assert len(rows_of(tmp_path / "here", name)) == dict(told)[name] > 0
+        assert len(rows_of(tmp_path / "here", name)) == dict(progress)[name] > 0
         assert rows_of(tmp_path / "here", name) == rows_of(tmp_path / "there", name)
 
 

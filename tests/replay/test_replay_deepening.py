@@ -13,9 +13,9 @@ from bandstand.types import LOGGED_DEPTH, CandidateSet, Decision, Impression, Qu
 M = 400
 
 
-def columns(fold_key=None):
+def columns(dedupe_key=None):
     ids = np.array([f"e{number}" for number in range(M)], object)
-    return SimpleNamespace(fold_key=np.arange(M) if fold_key is None else fold_key, ids=ids)
+    return SimpleNamespace(dedupe_key=np.arange(M) if dedupe_key is None else dedupe_key, ids=ids)
 
 
 def answer(scores=None, query_id="q"):

@@ -18,7 +18,7 @@ from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import read_rows
 from bandstand.replay.run import play
 from bandstand.replay.settings import ReplaySettings
-from bandstand.replay.stream import Answer, Ask, Deed, Release, in_order
+from bandstand.replay.stream import Answer, Ask, Interaction, Release, in_order
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.types import ARMS, Entity
 
@@ -63,16 +63,16 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, mom
     settings = quick(policies=("bandit",), platform=(("publish_every", 5),))
     play(dataset(moments), settings, tmp_path / "whole")
     learned = {"count": 0}
-    learn = part_module.Stage.learn
+    learn = part_module.ReplayEnvironment.learn
 
-    def pulled(stage):
+    def pulled(environment):
         learned["count"] += 1
         if learned["count"] == cut + 2:  # the first two learn what came before the searches
             raise _PulledPlug
-        return learn(stage)
+        return learn(environment)
 
     with monkeypatch.context() as patched:
-        patched.setattr(part_module.Stage, "learn", pulled)
+        patched.setattr(part_module.ReplayEnvironment, "learn", pulled)
         with pytest.raises(_PulledPlug):
             play(dataset(moments), settings, tmp_path / "cut")
     run = play(dataset(moments), settings, tmp_path / "cut")
@@ -215,7 +215,7 @@ def test_settings_that_cannot_be_played_are_refused(changes):
     ("stream", "what"),
     [
         ([], "the stream is empty"),
-        ([Deed(id="d", time=START, entity_id="t1")], "no search to count"),
+        ([Interaction(id="d", time=START, entity_id="t1")], "no search to count"),
         ([Ask(id="q", time=START, text="x", answers=())], "no search to count"),
     ],
 )
@@ -232,7 +232,7 @@ def test_an_empty_catalogue_is_refused(tmp_path, moments):
 @pytest.mark.parametrize(
     ("stream", "what"),
     [
-        ([Deed(id="a", time=2.0, entity_id="x"), Deed(id="b", time=1.0, entity_id="x")], "backwards"),
+        ([Interaction(id="a", time=2.0, entity_id="x"), Interaction(id="b", time=1.0, entity_id="x")], "backwards"),
         ([Ask(id="a", time=1.0, text="x"), Ask(id="a", time=1.0, text="y")], "twice"),
         ([Ask(id="a", time=1.0, text="x", answers=(Answer("t", 1, 0.5),))], "before it was asked"),
     ],
@@ -243,7 +243,7 @@ def test_a_stream_out_of_order_is_refused(stream, what):
 
 
 def test_progress_is_told(tmp_path):
-    told = []
-    play(dataset(list(asks(60))), quick(), tmp_path, told=lambda name, count: told.append((name, count)))
-    assert told == [("all", 50), ("all", 60)]
+    progress = []
+    play(dataset(list(asks(60))), quick(), tmp_path, progress=lambda name, count: progress.append((name, count)))
+    assert progress == [("all", 50), ("all", 60)]
     assert len(entities()) == 40

@@ -86,8 +86,8 @@ def test_clicks_late_in_the_window_count_however_much_is_learned_at_once(tmp_pat
     play(dataset(moments), quick(policies=("lexical",), learn_every=learn_every, judged_deep=False), tmp_path)
     memory = Memory(tmp_path / "policies" / "lexical" / "home" / "memory", settings=MemorySettings(agree_users=1))
     rows = memory.query_rows("night drive")
-    settled = memory.state(b"bandit/settled")
+    finalized = memory.state(b"bandit/settled")
     memory.close()
     assert len(rows) == 1
     assert rows[0].plays == pytest.approx(14, rel=0.01)  # every third of 40; the half-life is 30 days
-    assert 37 <= int(settled) <= 40  # once each; what the last ones led to is not waited for
+    assert 37 <= int(finalized) <= 40  # once each; what the last ones led to is not waited for

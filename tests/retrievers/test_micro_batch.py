@@ -127,8 +127,8 @@ def test_a_cached_vector_that_was_called_off_is_computed_for_who_still_wants_it(
 
 
 def test_a_token_is_of_the_block_that_it_was_given_to():
-    token, told = Cancellation(), []
-    token.on_cancel(lambda: told.append("first"))
+    token, progress = Cancellation(), []
+    token.on_cancel(lambda: progress.append("first"))
     with under(token):
         assert current() is token
         check()
@@ -137,6 +137,6 @@ def test_a_token_is_of_the_block_that_it_was_given_to():
         with pytest.raises(Cancelled):
             check()
     assert current() is None
-    token.on_cancel(lambda: told.append("at once"))
+    token.on_cancel(lambda: progress.append("at once"))
     token.cancel()
-    assert told == ["first", "at once"]
+    assert progress == ["first", "at once"]

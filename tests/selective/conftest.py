@@ -56,14 +56,14 @@ def runs(music, settings, tmp_path_factory):
 def make():
     """Audits of searches whose ranks are given by what played: only these arms make a difference."""
 
-    def audits(*searches, classes=None, helps=None):
+    def audits(*searches, classes=None, p_useful=None):
         ranks = [[each(choice) for choice in CHOICES] for each in searches]
         count = len(searches)
         return Audits(
             users=np.arange(count).astype(np.str_),
             classes=np.array(classes or ["known-item"] * count),
             ranks=np.array(ranks, np.int64).reshape(count, len(CHOICES)),
-            helps=np.array(helps if helps is not None else [[0.5] * len(EXPENSIVE)] * count, np.float64),
+            p_useful=np.array(p_useful if p_useful is not None else [[0.5] * len(EXPENSIVE)] * count, np.float64),
             played=np.zeros((count, len(EXPENSIVE)), np.bool_),
             shown=np.ones(count, np.int64),
             cost_ms=np.ones(count),

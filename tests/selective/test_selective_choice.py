@@ -50,15 +50,15 @@ def test_quality_and_cost_of_a_choice(make):
 
 
 def test_an_arm_plays_where_the_estimate_reaches_its_threshold(make):
-    helps = [[0.1] * len(EXPENSIVE), [0.4] * len(EXPENSIVE)]
-    plays = by_threshold(make(always_first, always_first, helps=helps), dict.fromkeys(EXPENSIVE, 0.4))
+    p_useful = [[0.1] * len(EXPENSIVE), [0.4] * len(EXPENSIVE)]
+    plays = by_threshold(make(always_first, always_first, p_useful=p_useful), dict.fromkeys(EXPENSIVE, 0.4))
     assert plays.all(axis=1).tolist() == [False, True]
 
 
 def curve(make):
     """Two searches need dense and say so, two do not."""
-    helps = [[likely * (arm == "dense") for arm in EXPENSIVE] for likely in (0.9, 0.9, 0.1, 0.1)]
-    audits = make(found_by("dense"), found_by("dense"), always_first, always_first, helps=helps)
+    p_useful = [[likely * (arm == "dense") for arm in EXPENSIVE] for likely in (0.9, 0.9, 0.1, 0.1)]
+    audits = make(found_by("dense"), found_by("dense"), always_first, always_first, p_useful=p_useful)
     return audits, sweep(audits, dict.fromkeys(EXPENSIVE, 0.5), prices=(0.0, 0.03, 1.0))
 
 

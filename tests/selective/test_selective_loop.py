@@ -24,8 +24,8 @@ def test_the_held_out_searches_are_looked_into(runs, settings):
     audits = runs["selective"].audits
     assert len(audits) == len(runs["all"].quality) == 40
     assert runs["all"].audits is None
-    assert not np.isnan(audits.helps).any()
-    assert ((audits.helps >= 0) & (audits.helps <= 1)).all()
+    assert not np.isnan(audits.p_useful).any()
+    assert ((audits.p_useful >= 0) & (audits.p_useful <= 1)).all()
 
 
 def test_a_page_of_every_arm_is_what_the_audit_says(runs):

@@ -9,7 +9,7 @@ from bandstand.replay.simulate.costs import cost_of, price, with_modelled_times
 from bandstand.replay.simulate.experiments import SESSION_S, Listeners
 from bandstand.replay.simulate.listener import PLAY_TOLD_S, RETRY_AFTER_S, Draws, pick, visit
 from bandstand.replay.simulate.tally import exploring_ms
-from bandstand.types import ARMS, ArmDecision, ArmOutcome, Decision, Impression, Query
+from bandstand.types import ARMS, ArmDecision, Decision, Impression, Query, RetrieverOutcome
 
 NOW = 1_750_000_000.0
 
@@ -18,8 +18,8 @@ def page(*entities, arms=()):
     return Impression(
         query=Query(id="q", text="x", normalized="x", session_id="s", time=NOW),
         decision=Decision(policy="all", version="1"),
-        outcomes=tuple(ArmOutcome(arm=arm, status="ok" if arm in arms else "skipped", took_ms=99.0) for arm in ARMS),
-        entity_ids=entities, ordinals=np.arange(len(entities), dtype=np.int32),
+        outcomes=tuple(RetrieverOutcome(arm=arm, status="ok" if arm in arms else "skipped", took_ms=99.0) for arm in
+        ARMS), entity_ids=entities, ordinals=np.arange(len(entities), dtype=np.int32),
         scores=np.zeros(len(entities), np.float32), features=np.zeros((len(entities), 0), np.float32),
         feature_names=(), shown=len(entities),
     )  # fmt: skip

@@ -63,7 +63,7 @@ def test_nobody_does_better_than_the_oracle_by_its_own_account(played):
 
 def test_finished_policies_are_not_played_again(played, music):
     simulated, folder = played
-    again = simulate(music, TINY, simulated.settings, folder, told=lambda *_: pytest.fail("played again"))
+    again = simulate(music, TINY, simulated.settings, folder, progress=lambda *_: pytest.fail("played again"))
     assert same(simulated.tallies["bandit"], again.tallies["bandit"])
 
 

@@ -52,7 +52,7 @@ def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
     assert (on.relabelled > 0).sum() > 0
     assert not on.satisfied[on.ranks == 0].any()
     figures = satisfaction(on, window=150)
-    told = on.relabelled[on.relabelled != 0]
-    assert figures["relabelled"] == len(told)
-    assert figures["relabel_precision"] == pytest.approx(np.mean(told > 0))
+    progress = on.relabelled[on.relabelled != 0]
+    assert figures["relabelled"] == len(progress)
+    assert figures["relabel_precision"] == pytest.approx(np.mean(progress > 0))
     assert satisfaction(off, window=150)["relabel_precision"] is None

@@ -78,12 +78,12 @@ def test_damaged_vectors_are_refused(tmp_path):
 
 
 def test_side_by_side_is_the_same_as_one_after_another(music, tmp_path):
-    told = []
+    progress = []
     settings = tiny_settings(policies=("bandit", "lexical"), limit=40)
     alone = simulate(music, TINY, settings, tmp_path / "alone")
-    both = simulate(music, TINY, settings, tmp_path / "both", jobs=2, told=lambda *step: told.append(step))
+    both = simulate(music, TINY, settings, tmp_path / "both", jobs=2, progress=lambda *step: progress.append(step))
     assert list(both.tallies) == ["bandit", "lexical"]
     for name, tally in alone.tallies.items():
         assert np.array_equal(tally.ranks, both.tallies[name].ranks)
         assert np.array_equal(tally.depths, both.tallies[name].depths)
-    assert {("bandit", 40, 40), ("lexical", 40, 40)} <= set(told)
+    assert {("bandit", 40, 40), ("lexical", 40, 40)} <= set(progress)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.opensearch.log import ClusterLog
@@ -69,13 +69,13 @@ class SmallHome:
         self._ids = itertools.count(1)
         self._open()
         self.storage.store.upsert(entities)
-        self.workshop.index()
-        self.home = Home(self.storage, new_id=lambda: f"q{next(self._ids)}")
+        self.learning_side.index()
+        self.home = SearchingSide(self.storage, new_id=lambda: f"q{next(self._ids)}")
 
     def _open(self) -> None:
         self.storage = Storage(self.settings, clock=self.clock)
-        self.workshop = Workshop(self.storage)
-        self.workshop.prepare()
+        self.learning_side = LearningSide(self.storage)
+        self.learning_side.prepare()
 
     def restart(self) -> None:
         """As a process that ends and starts anew."""
@@ -85,10 +85,10 @@ class SmallHome:
     def reopen(self) -> None:
         """After `close`."""
         self._open()
-        self.home = Home(self.storage, new_id=lambda: f"q{next(self._ids)}")
+        self.home = SearchingSide(self.storage, new_id=lambda: f"q{next(self._ids)}")
 
     def close(self) -> None:
-        for part in (self.home, self.workshop, self.storage):
+        for part in (self.home, self.learning_side, self.storage):
             part.close()
 
     def search(self, text: str, *, user: str | None = None, session: str | None = None, **rest) -> SearchResult:
@@ -112,9 +112,9 @@ class SmallHome:
         """Everything that was logged, visible to the next search."""
         log = self.storage.log
         if isinstance(log, ClusterLog):
-            log.ship()
+            log.deliver()
         log.flush()
-        self.workshop.learner.catch_up()
+        self.learning_side.learner.catch_up()
         self.home.refresh()
 
     def ordinal(self, entity: str) -> int:

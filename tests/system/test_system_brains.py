@@ -9,7 +9,7 @@ import pytest
 import structlog
 from small_home import SmallHome, ids
 
-from bandstand.app.serving import UNTRAINED, BrainsKeeper, promote_model
+from bandstand.app.serving import UNTRAINED, ModelFollower, promote_model
 from bandstand.bandit.vw import BanditSettings
 from bandstand.errors import ModelError, NotFound, StorageError
 from bandstand.models.registry import ModelCard, ModelRegistry
@@ -26,7 +26,7 @@ def trained_folder(tmp_path_factory):
     """A home with two rankers, the second serving, and a bandit; and the names of the two."""
     folder = tmp_path_factory.mktemp("trained") / "home"
     small = SmallHome(folder)
-    versions = [small.workshop.train(small.home).version for _ in range(2)]
+    versions = [small.learning_side.train(small.home).version for _ in range(2)]
     small.close()
     return folder, *versions
 
@@ -49,7 +49,7 @@ def test_trained_promoted_rolled_back_and_pinned(trained):
     assert serving(small)["ranker"] == second
     assert small.storage.models.rollback("ranker") == first
     assert serving(small)["ranker"] == first
-    third = small.workshop.train(small.home)
+    third = small.learning_side.train(small.home)
     assert (third.promoted, serving(small)["ranker"]) == (False, first)
     promote_model(small.storage.models, "ranker", third.version)
     assert serving(small)["ranker"] == third.version
@@ -81,8 +81,8 @@ class TestRefusal:
             version = self.broken(small, how)
             for _ in range(3):
                 assert serving(small)["ranker"] == second
-        assert version in small.home.brains.refused["ranker"]
-        assert reason in small.home.brains.refused["ranker"]
+        assert version in small.home.serving.refused["ranker"]
+        assert reason in small.home.serving.refused["ranker"]
         assert [(entry["event"], entry["model"]) for entry in logs] == [("model_refused", "ranker")]
         assert ids(small.search("hallelujah"))[0] == "hallelujah"
 
@@ -92,14 +92,14 @@ class TestRefusal:
         small.home.refresh()
         small.storage.models.promote("ranker", first)
         assert serving(small)["ranker"] == first
-        assert small.home.brains.refused == {}
+        assert small.home.serving.refused == {}
 
     def test_after_a_restart_with_a_refused_version_the_plain_ranker_serves(self, trained):
         small, _, _ = trained
         self.broken(small, "other features")
         small.restart()
         assert serving(small)["ranker"] == PlainScorer.version
-        assert "ranker" in small.home.brains.refused
+        assert "ranker" in small.home.serving.refused
 
     def test_by_hand_it_is_not_even_promoted(self, trained):
         small, _, second = trained
@@ -114,14 +114,14 @@ class TestRefusal:
 
     def test_a_damaged_bandit_changes_neither_policy_nor_statistics(self, trained):
         small, _, _ = trained
-        before = small.home.brains()
+        before = small.home.serving()
         models = small.storage.models
         good = models.current("bandit").read("model.vw")
         models.promote("bandit", models.publish("bandit", {"model.vw": good, "stats.json": b"{"}))
         small.home.refresh()
-        assert small.home.brains().policies["bandit"] is before.policies["bandit"]
-        assert small.home.brains().stats is before.stats
-        assert "statistics" in small.home.brains.refused["bandit"]
+        assert small.home.serving().policies["bandit"] is before.policies["bandit"]
+        assert small.home.serving().stats is before.stats
+        assert "statistics" in small.home.serving.refused["bandit"]
 
 
 class Flaky(ModelRegistry):
@@ -138,7 +138,7 @@ class Flaky(ModelRegistry):
 def test_a_model_that_could_not_be_read_is_read_later(trained):
     small, first, second = trained
     flaky = Flaky(small.storage.paths.models, small.clock)
-    keeper = BrainsKeeper(flaky, BanditSettings())
+    keeper = ModelFollower(flaky, BanditSettings())
     flaky.promote("ranker", first)
     flaky.failing = True
     assert not keeper.refresh()
@@ -152,6 +152,6 @@ def test_a_model_that_could_not_be_read_is_read_later(trained):
 
 def test_a_search_sees_one_set_of_brains(trained):
     small, _, _ = trained
-    before = small.home.brains()
-    assert before is small.home.brains()
+    before = small.home.serving()
+    assert before is small.home.serving()
     assert np.isfinite(before.scorer.score(np.zeros((1, len(before.scorer.names)), np.float32))).all()

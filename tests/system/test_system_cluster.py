@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from small_home import ENTITIES, SmallHome, ids, track
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import renew_catalogue
 from bandstand.errors import StorageError, Unavailable
 from bandstand.opensearch.connection import ClusterSettings, new_client
@@ -115,8 +115,8 @@ class TestRebuilding:
         searching = threading.Thread(target=search)
         searching.start()
         renew_catalogue(small.settings, clock=small.clock)
-        small.workshop.reset()
-        small.workshop.index()
+        small.learning_side.reset()
+        small.learning_side.index()
         small.home.refresh()
         stop.set()
         searching.join()
@@ -136,7 +136,7 @@ class TestRebuilding:
                 added += small.storage.store.upsert([track(f"new-{added}", f"Song {added}", "Ida")])
         renewed.join()
         assert small.storage.store.count() == len(ENTITIES) + added
-        small.workshop.index()
+        small.learning_side.index()
         small.home.refresh()
         assert small.home.catalog.columns.live.sum() == len(ENTITIES) + added
 
@@ -145,7 +145,7 @@ class TestFailing:
     def test_without_a_cluster_the_memory_still_answers(self, small, unreachable):
         for user in ("ann", "bob"):
             small.act("hurt-cash", on=small.search("my sad song", user=user))
-        small.storage.log.ship()
+        small.storage.log.deliver()
         small.learn()
         small.search("my sad song", policy="all", k=50)  # entities are kept once they were shown
         unreachable()
@@ -178,9 +178,9 @@ class TestFailing:
         assert statuses(result)["dense"] == "ok"
         assert ids(result)
         with pytest.raises(Unavailable, match="bandstand index"):
-            Home(small.storage)
-        small.workshop.reset()
-        small.workshop.index()
+            SearchingSide(small.storage)
+        small.learning_side.reset()
+        small.learning_side.index()
         small.home.refresh()
         assert set(statuses(small.search("halo", policy="all")).values()) == {"ok"}
 
@@ -199,7 +199,7 @@ class TestFailing:
 
     def test_a_slow_node_costs_a_search_no_more_than_its_deadline(self, cluster, tmp_path):
         small = SmallHome(tmp_path / "home", **settings_for(cluster))
-        home = Home(small.storage)
+        home = SearchingSide(small.storage)
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
             home._arms.retrievers["lexical"]._inner._first._deadline_s = 0.05

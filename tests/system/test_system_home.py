@@ -10,8 +10,8 @@ import pytest
 import structlog
 from small_home import ENTITIES, ids, track
 
-from bandstand.app.learning import Stopped, Workshop, repeat, stopper
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide, Stopped, repeat, stopper
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.settings import Settings
@@ -57,7 +57,7 @@ class TestHome:
     def test_without_an_index_it_says_what_to_do(self, tmp_path):
         storage = Storage(settings(tmp_path))
         with pytest.raises(Unavailable, match="bandstand index"):
-            Home(storage)
+            SearchingSide(storage)
         storage.close()
 
     def test_suggestions_are_what_people_asked_then_names_each_once(self, small):
@@ -76,12 +76,12 @@ class TestHome:
 
     def test_it_may_be_refreshed_by_several_threads(self, small):
         small.storage.store.upsert(track(f"n{n}", f"New Song {n}", "Ida") for n in range(50))
-        small.workshop.index()
+        small.learning_side.index()
         for user in ("ann", "bob"):
             for number in range(10):
                 small.act("halo", user_id=user, user_query=f"a query {number}")
         small.storage.log.flush()
-        small.workshop.learner.catch_up()
+        small.learning_side.learner.catch_up()
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda _: small.home.refresh(), range(12)))
         learned = small.home._arms.retrievers["rephrase"]._learned
@@ -100,40 +100,40 @@ class TestHome:
 class TestWorkshop:
     def test_one_process_writes_at_a_time(self, small):
         with pytest.raises(Conflict, match="stop it first"):
-            Workshop(small.storage)
-        small.workshop.close()
-        second = Workshop(small.storage)
+            LearningSide(small.storage)
+        small.learning_side.close()
+        second = LearningSide(small.storage)
         second.close()
-        small.workshop = Workshop(small.storage)
+        small.learning_side = LearningSide(small.storage)
 
     def test_a_workshop_that_could_not_be_opened_holds_no_lock(self, tmp_path):
         storage = Storage(settings(tmp_path))
         storage.paths.text.write_text("not a folder")
         with pytest.raises(StorageError):
-            Workshop(storage)
+            LearningSide(storage)
         storage.paths.text.unlink()
-        Workshop(storage).close()
+        LearningSide(storage).close()
         storage.close()
 
     def test_reset_builds_text_and_vectors_anew(self, small):
         before = ids(small.search("hallelujah", policy="hybrid"))
         small.home.close()
-        small.workshop.reset()
+        small.learning_side.reset()
         assert small.storage.vectors.count() == 0
-        assert small.workshop.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
-        small.home = Home(small.storage)
+        assert small.learning_side.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
+        small.home = SearchingSide(small.storage)
         assert ids(small.search("hallelujah", policy="hybrid")) == before
 
     def test_while_it_runs_clicks_and_entities_are_taken_in_and_it_stops_when_told(self, small):
         stop = threading.Event()
-        runner = threading.Thread(target=small.workshop.run, args=(small.home, stop))
+        runner = threading.Thread(target=small.learning_side.run, args=(small.home, stop))
         runner.start()
         try:
             small.storage.store.upsert([track("kid-a", "Kid A", "Radiohead")])
             event = small.act("halo", on=small.search("halo", user="ann"))
             assert event.object_id == "halo"
             wanted = small.storage.log.head(), small.storage.store.head()
-            assert waited(lambda: (small.storage.memory.position(), small.workshop.indexer.seq) == wanted)
+            assert waited(lambda: (small.storage.memory.position(), small.learning_side.indexer.seq) == wanted)
         finally:
             stop.set()
             runner.join(30)
@@ -146,7 +146,7 @@ class TestWorkshop:
         stop = threading.Event()
         stop.set()
         with pytest.raises(Stopped):
-            small.workshop.train(small.home, told=stopper(stop))
+            small.learning_side.train(small.home, progress=stopper(stop))
         assert small.storage.models.list("ranker") == ()
 
 

@@ -41,7 +41,7 @@ def home(tmp_path_factory, backend):
         publish_every=20,
         **backend,
     )
-    opened.workshop.train(opened.home)
+    opened.learning_side.train(opened.home)
     yield opened
     opened.close()
 
@@ -127,7 +127,7 @@ def test_training_on_what_was_clicked_counts_it(home):
         on = home.search(text, user="ann")
         home.act(ids(on)[1], on=on)
     home.learn()
-    report = home.workshop.train(home.home)
+    report = home.learning_side.train(home.home)
     assert report.promoted
     assert report.clicked_searches >= 3
     home.home.refresh()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths, Storage
 from bandstand.catalog.bundled import load_bundled
 from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
@@ -22,12 +22,12 @@ def paths(tmp_path_factory) -> Paths:
     wanted = {want.entity_id for want in WANTS[:2]}
     tracks = [entity for entity in load_bundled() if entity.kind == "track"]
     storage.store.upsert([*(e for e in tracks if e.id in wanted), *tracks[:60]])
-    workshop = Workshop(storage)
-    workshop.prepare()
-    workshop.index()
-    home = Home(storage)
-    workshop.train(home)
-    for part in (home, workshop, storage):
+    learning_side = LearningSide(storage)
+    learning_side.prepare()
+    learning_side.index()
+    home = SearchingSide(storage)
+    learning_side.train(home)
+    for part in (home, learning_side, storage):
         part.close()
     return storage.paths
 
@@ -49,12 +49,12 @@ def test_every_wanted_entity_is_in_the_bundled_catalogue():
 def test_an_evening_teaches_words_that_no_field_holds(tour):
     lyric = [Want(query="is this the real life", entity_id=WANTS[0].entity_id)]
     before = tour.measure(lyric)
-    told = []
-    searches = tour.evening(lyric, told=lambda *progress: told.append(progress))
+    progress = []
+    searches = tour.evening(lyric, progress=lambda *progress: progress.append(progress))
     after = tour.measure(lyric)
     assert after.mrr == 1.0 >= before.mrr
     assert 12 <= searches <= 24
-    assert told[-1] == ("listening", 12, 12)
+    assert progress[-1] == ("listening", 12, 12)
 
 
 def test_measuring_teaches_nothing(tour):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from web_world import settled, violations
+from web_world import finalized, violations
 
 import bandstand.web
 
@@ -48,7 +48,7 @@ class TestKeyboard:
     def test_everything_works_without_a_mouse(self, open_page):
         page = open_page("/")
         page.keyboard.press("/")
-        with settled(page):
+        with finalized(page):
             page.keyboard.type("hello")
             page.keyboard.press("Enter")
         expect(page.locator(".hit").first).to_be_visible()

@@ -27,7 +27,7 @@ def watched(browser, tmp_path_factory):
     """The address of a server with an hour's worth of searches that have settled, two rankers, and an experiment."""
     folder = tmp_path_factory.mktemp("watched") / "home"
     build_home(folder, trainings=2)
-    with serving(folder, settle_seconds=0.05, join_minutes=0.002) as address:
+    with serving(folder, finalize_seconds=0.05, join_minutes=0.002) as address:
         httpx.post(f"{address}/v1/dashboard/experiments", json={"a": "bandit", "b": "all", "ripens_seconds": 0})
         rng = random.Random(1)
         for number in range(60):

@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from web_world import ARABIC, EVIL, counts, ids, queries_asked, settled, stop_clock, titles, violations, wait_until
+from web_world import ARABIC, EVIL, counts, finalized, ids, queries_asked, stop_clock, titles, violations, wait_until
 
 from bandstand.types import ARMS
 
@@ -14,7 +14,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 
 def type_query(page, text: str) -> None:
-    with settled(page):
+    with finalized(page):
         page.locator("#query").press_sequentially(text, delay=5)
 
 
@@ -53,7 +53,7 @@ class TestFinding:
     def test_suggestions_are_taken_with_a_click(self, open_page):
         page = open_page("/")
         page.locator("#query").press_sequentially("ade")
-        with settled(page):
+        with finalized(page):
             page.locator("#suggestions button", has_text="Adele").first.click()
         expect(page.locator("#query")).to_have_value("Adele")
 
@@ -85,7 +85,7 @@ class TestFinding:
             }
         }""")
         page.clock.run_for(100)
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.clock.run_for(1_000)
         assert answered.value.request.post_data_json["query"] == "halo"
         assert previews == ["h", "halo"]
@@ -100,7 +100,7 @@ class TestFinding:
         expect(page.locator(".hit .title").first).to_have_text("Halo")
         for route in held:
             route.continue_()
-        with settled(page):
+        with finalized(page):
             page.get_by_role("tab", name="Songs").click()
         assert titles(page)[0] == "Halo"
 
@@ -109,21 +109,21 @@ class TestFinding:
         stop_clock(page)
         counted = queries_asked(page, counts)
         page.locator("#query").fill("halo")
-        with settled(page):
+        with finalized(page):
             page.clock.run_for(1_000)
         page.keyboard.press("Enter")
         page.locator("#query").fill("hello")
-        with settled(page):
+        with finalized(page):
             page.keyboard.press("Enter")
         page.clock.run_for(1_000)
-        with settled(page):
+        with finalized(page):
             page.get_by_role("tab", name="Songs").click()
         assert counted == ["halo", "hello", "hello"]
 
     def test_tabs_narrow_to_a_kind(self, open_page):
         page = open_page("/?q=hello+adele")
         expect(page.locator(".hit").first).to_be_visible()
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.get_by_role("tab", name="Artists").click()
         assert answered.value.request.post_data_json["kinds"] == ["artist"]
         expect(page.get_by_role("tab", name="Artists")).to_have_attribute("aria-selected", "true")
@@ -133,7 +133,7 @@ class TestFinding:
     def test_a_page_by_kind_has_a_section_for_each(self, open_page):
         page = open_page("/?q=hello+adele")
         expect(page.locator(".hit").first).to_be_visible()
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.get_by_label("By kind").check()
         sections = answered.value.json()["sections"]
         assert len(sections) > 1
@@ -156,7 +156,7 @@ class TestFinding:
         page.get_by_role("button", name="Show more").click()
         expect(page.locator("#lists h2").last).to_have_text("More")
         assert ids(page)[:10] == first
-        with settled(page):
+        with finalized(page):
             page.get_by_role("tab", name="Songs").click()
         expect(page.locator("#lists section")).to_have_count(0)
         expect(page.get_by_label("By kind")).to_be_disabled()
@@ -175,7 +175,7 @@ class TestFinding:
     def test_the_back_button_walks_through_searches(self, open_page):
         page = open_page("/")
         for text in ("hello", "halo"):
-            with settled(page):
+            with finalized(page):
                 page.locator("#query").fill(text)
                 page.keyboard.press("Enter")
         expect(page.locator(".hit .title").first).to_have_text("Halo")
@@ -198,7 +198,7 @@ class TestFinding:
     def test_nothing_found_says_what_to_do(self, open_page):
         page = open_page("/?q=hello&filter=genre:polka&kind=track")
         expect(page.locator("#notice")).to_contain_text("Nothing found for")
-        with settled(page):
+        with finalized(page):
             page.get_by_role("button", name="Remove the filters").click()
         expect(page.locator(".hit .title").first).to_have_text("Hello")
 
@@ -257,11 +257,11 @@ class TestLearning:
         page = open_page("/?q=halo")
         page.get_by_role("button", name="Anonymous").click()
         page.get_by_label("Name").fill("Ana")
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.get_by_role("button", name="Use this name").click()
         assert answered.value.request.post_data_json["user_id"] == "Ana"
         page.get_by_role("button", name="Ana").click()
-        with page.expect_response("**/v1/users/Ana") as forgotten, settled(page) as answered:
+        with page.expect_response("**/v1/users/Ana") as forgotten, finalized(page) as answered:
             page.get_by_role("button", name="Forget me").click()
         assert forgotten.value.ok
         assert "user_id" not in answered.value.request.post_data_json
@@ -293,11 +293,11 @@ class TestExplaining:
     def test_an_attribute_becomes_a_filter_that_can_be_removed(self, open_page):
         page = open_page("/?q=hello&policy=all")
         page.locator(".hit[data-id=hello-richie] .act-why").click()
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.get_by_role("dialog").get_by_role("button", name="soul").click()
         assert answered.value.request.post_data_json["filters"] == {"genre": ["soul"]}
         expect(page.locator(".hit")).to_have_count(1)
-        with settled(page):
+        with finalized(page):
             page.get_by_role("button", name="Remove the filter genre: soul").click()
         expect(page.locator(".hit[data-id=hello-adele]")).to_be_visible()
 
@@ -406,18 +406,18 @@ class TestFacets:
         page = open_page("/?q=blue+song")
         facet = page.get_by_role("group", name="Narrow down").get_by_role("button", name="blues")
         expect(facet).to_be_visible()
-        with settled(page) as narrowed:
+        with finalized(page) as narrowed:
             facet.click()
         assert narrowed.value.request.post_data_json["filters"] == {"genre": ["blues"]}
         assert "filter=genre" in page.url
         expect(facet).to_have_count(0)
-        with settled(page):
+        with finalized(page):
             page.get_by_role("button", name="Remove the filter genre: blues").click()
         expect(facet).to_be_visible()
 
     def test_a_year_is_a_range_to_the_server(self, open_page):
         page = open_page("/")
-        with settled(page) as answered:
+        with finalized(page) as answered:
             page.goto("/?q=hello&filter=year:1983")
         assert answered.value.request.post_data_json["filters"] == {"year": {"gte": 1983, "lte": 1983}}
         expect(page.locator(".hit .title")).to_have_count(1)

@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from bandstand.api.app import create_app
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.catalog.codec import entity_from_json
 from bandstand.settings import Settings
@@ -55,12 +55,12 @@ def build_home(folder: Path, *, trainings: int = 1) -> None:
     """Catalogue, indexes, and the first rankers and bandit."""
     storage = Storage(settings_of(folder))
     storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
-    workshop = Workshop(storage)
-    workshop.index()
-    home = Home(storage)
+    learning_side = LearningSide(storage)
+    learning_side.index()
+    home = SearchingSide(storage)
     for _ in range(trainings):
-        workshop.train(home)
-    for part in (home, workshop, storage):
+        learning_side.train(home)
+    for part in (home, learning_side, storage):
         part.close()
 
 
@@ -107,7 +107,7 @@ def ids(page) -> list[str]:
     return page.locator("#lists .hit").evaluate_all("rows => rows.map(row => row.dataset.id)")
 
 
-def settled(page):
+def finalized(page):
     """A context in which the next new search that counts is waited for."""
     return page.expect_response(lambda response: counts(response.request))
 

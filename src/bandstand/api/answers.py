@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from bandstand.engine.suggest import SuggestionSource
-from bandstand.types import ArmStatus, Kind
+from bandstand.types import Kind, RetrieverStatus
 
 Nothing = SkipJsonSchema[None]
 """A field of this or another type is left out where there is nothing to say; it is never null."""
@@ -146,7 +146,7 @@ class ModelsAnswer(Answer):
 
     ranker: ModelAnswer
     bandit: ModelAnswer
-    abstention: ModelAnswer
+    gate: ModelAnswer
     reward: ModelAnswer
     generator: ModelAnswer
 
@@ -230,7 +230,7 @@ class HitAnswer(FoundAnswer):
     explain: ExplainAnswer | Nothing = None
 
 
-class ArmAnswer(Answer):
+class RetrieverAnswer(Answer):
     """One retriever: how deep it might go, how probable that choice was, and what came of it."""
 
     arm: str
@@ -238,7 +238,7 @@ class ArmAnswer(Answer):
     propensity: float
     candidates: int
     took_ms: float
-    status: ArmStatus
+    status: RetrieverStatus
     probabilities: list[float] | Nothing = Field(None, description="Of every depth; only with `explain`")
 
 
@@ -247,7 +247,7 @@ class DecisionAnswer(Answer):
 
     policy: str
     version: str
-    arms: list[ArmAnswer]
+    arms: list[RetrieverAnswer]
     experiment: str | Nothing = None
     assigned: float | Nothing = None
 

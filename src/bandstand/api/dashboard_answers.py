@@ -81,7 +81,7 @@ class BeliefAnswer(Answer):
     shared: bool
 
 
-class AskedAnswer(Answer):
+class QueryStatsAnswer(Answer):
     """A query that several users asked: how often, how it went, when last (seconds since 1970), best answers."""
 
     text: str
@@ -92,11 +92,11 @@ class AskedAnswer(Answer):
     top: list[BeliefAnswer]
 
 
-class AskedTableAnswer(Answer):
+class QueryTableAnswer(Answer):
     """A page of the queries, and how many there are."""
 
     total: int
-    queries: list[AskedAnswer]
+    queries: list[QueryStatsAnswer]
 
 
 class EditAnswer(Answer):
@@ -178,7 +178,7 @@ class ExperimentsAnswer(Answer):
 
 
 class ServedAnswer(Answer):
-    """What one version did in the time asked about: searches that settled, and means over them."""
+    """What one version did in the time asked about: searches that finalized, and means over them."""
 
     version: str
     searches: int

@@ -19,7 +19,7 @@ from bandstand.api.dashboard_answers import (
     ShadowAnswer,
 )
 from bandstand.api.routing import ADMIN, JsonAnswer, KeyHeader, RecorderOf, ServiceOf, answered, opens, problems
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths
 from bandstand.dashboard.charts import Chart, Theme, span_of, svg
 from bandstand.dashboard.sections import EXPLAINED, NUMBERS, Sources, charts_of
@@ -71,8 +71,8 @@ async def charts(
     return JsonAnswer({**answer, "charts": await asyncio.to_thread(work)})
 
 
-def _importances(home: Home) -> Mapping[str, float]:
-    scorer = home.brains().scorer
+def _importances(home: SearchingSide) -> Mapping[str, float]:
+    scorer = home.serving().scorer
     return scorer.importances() if isinstance(scorer, LambdaMartScorer) else {}
 
 
@@ -95,7 +95,7 @@ served_router = APIRouter(
 
 @served_router.get("/served", summary="What each version did lately", responses=answered(ModelsServedAnswer))
 async def served(service: ServiceOf, hours: Annotated[int, Query(ge=1, le=2_160)] = 24) -> JsonAnswer:
-    """Settled searches by the version of ranker and bandit that made their pages, and means over them."""
+    """Finalized searches by the version of ranker and bandit that made their pages, and means over them."""
     home = service.home
     found = await asyncio.to_thread(served_versions, home.memory.scan, since=home.clock() - 3_600.0 * hours)
     return JsonAnswer({"hours": hours, **found})

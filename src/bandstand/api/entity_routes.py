@@ -12,7 +12,7 @@ from bandstand.api.answers import BulkAnswer, EntityAnswer
 from bandstand.api.routing import ADMIN, ENTITY, EntityId, JsonAnswer, ServiceOf, answered, problems
 from bandstand.api.schemas import BULK_BODY, ENTITY_BODY
 from bandstand.api.service import Service
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.catalog.codec import entity_from_json, entity_to_json
 from bandstand.engine.answers import Json
 from bandstand.errors import BadInput, NotFound
@@ -75,7 +75,7 @@ async def delete_entity(entity_id: EntityId, service: ServiceOf) -> Response:
     return Response(status_code=204)
 
 
-def _store(home: Home, body: bytes) -> Json:
+def _store(home: SearchingSide, body: bytes) -> Json:
     entities: list[Entity] = []
     rejected: list[Json] = []
     for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):

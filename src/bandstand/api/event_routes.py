@@ -12,17 +12,17 @@ from bandstand.api.answers import EventsAnswer, ForgottenAnswer
 from bandstand.api.routing import ADMIN, USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.engine.answers import Json
 from bandstand.errors import Unavailable
 from bandstand.feedback.log import Log
 from bandstand.feedback.ubi_events import ParsedEvents, parse_events
-from bandstand.learner.apply import FORGET_USER, ORDER
+from bandstand.learner.apply import COMMAND, FORGET_USER
 
 _WAIT_S = 5.0
 
 
-async def give_order(service: Service, kind: str, payload: Mapping[str, Any]) -> bool:
+async def give_command(service: Service, kind: str, payload: Mapping[str, Any]) -> bool:
     """Append a control record; durable when this returns. Whether the learner has carried it out by then.
 
     Raises:
@@ -88,6 +88,6 @@ async def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
     return JsonAnswer({"user_id": user_id, "deleted": deleted})
 
 
-def _carried_out(home: Home, seq: int) -> bool:
+def _carried_out(home: SearchingSide, seq: int) -> bool:
     """Whether the learner has read the order, and owes no order any more: it erases the order itself as the last."""
-    return home.log.reached(home.memory.position(), seq) and home.memory.state(ORDER) is None
+    return home.log.reached(home.memory.position(), seq) and home.memory.state(COMMAND) is None

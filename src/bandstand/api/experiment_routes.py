@@ -12,7 +12,7 @@ from bandstand.api.dashboard_answers import (
     EditedAnswer,
     ExperimentsAnswer,
 )
-from bandstand.api.event_routes import give_order
+from bandstand.api.event_routes import give_command
 from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
 from bandstand.bandit.experiment import Split, Tally
 from bandstand.engine.answers import Json
@@ -75,7 +75,7 @@ async def start_experiment(body: ExperimentBody, service: ServiceOf) -> JsonAnsw
         ripens_s=body.ripens_seconds,
     )
     payload = {name: getattr(split, name) for name in ("id", "a", "b", "share", "alpha", "ripens_s")}
-    done = await give_order(service, START_EXPERIMENT, payload)
+    done = await give_command(service, START_EXPERIMENT, payload)
     return JsonAnswer({"id": split.id, "carried_out": done}, status_code=201)
 
 
@@ -85,7 +85,7 @@ async def stop_experiment(experiment_id: str, service: ServiceOf) -> JsonAnswer:
     running = await asyncio.to_thread(running_experiment, service.home.memory.state)
     if running is None or running.split.id != experiment_id:
         raise NotFound(f"no experiment {experiment_id!r} is running")
-    done = await give_order(service, STOP_EXPERIMENT, {"id": experiment_id})
+    done = await give_command(service, STOP_EXPERIMENT, {"id": experiment_id})
     return JsonAnswer({"id": experiment_id, "carried_out": done})
 
 

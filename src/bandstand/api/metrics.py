@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from bandstand.api.service import Service
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths
 from bandstand.dashboard.live import LAG
 from bandstand.dashboard.minutes import Minutes, Sampler
@@ -92,7 +92,7 @@ class Metrics:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""
         self._http.labels(method, route, str(status)).inc()
 
-    def page(self, home: Home | None) -> bytes:
+    def page(self, home: SearchingSide | None) -> bytes:
         """The current values, in Prometheus' text format."""
         if home is not None:
             self._lag.set(_lag(home))
@@ -120,7 +120,7 @@ class Metrics:
         return registry
 
 
-def _lag(home: Home) -> float:
+def _lag(home: SearchingSide) -> float:
     """Entries between the log's end and the learner; not a number while the cluster that knows is away."""
     try:
         return max(home.log.head() - home.memory.position(), 0)
@@ -168,14 +168,14 @@ class Recorder:
         return self._minutes
 
     def _run(self) -> None:
-        told = ""
+        progress = ""
         while not self._stop.is_set() and self._sampler is None:
             try:
                 self._open()
             except BandstandError as error:
-                if str(error) != told:
+                if str(error) != progress:
                     structlog.get_logger("dashboard").error("recorder_failed", reason=str(error))
-                told = str(error)
+                progress = str(error)
                 self._stop.wait(_RETRY_S)
         if self._sampler is not None:
             self._sampler.run(self._stop)

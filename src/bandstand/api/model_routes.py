@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from bandstand.api.answers import ModelsAnswer, ServingAnswer
 from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.serving import promote_model
 from bandstand.engine.answers import models_json
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"], responses=problems(409,
 async def list_models(service: ServiceOf) -> JsonAnswer:
     """Versions by model, newest first, with which one serves."""
     home = service.home
-    return JsonAnswer(await asyncio.to_thread(models_json, home.models, home.brains.refused))
+    return JsonAnswer(await asyncio.to_thread(models_json, home.models, home.serving.refused))
 
 
 @router.post(
@@ -28,9 +28,9 @@ async def list_models(service: ServiceOf) -> JsonAnswer:
 async def promote_version(name: str, version: str, service: ServiceOf) -> JsonAnswer:
     """Atomic; also lifts the pin that a rollback left. A version that cannot serve is refused, with the reason."""
 
-    def work(home: Home) -> None:
+    def work(home: SearchingSide) -> None:
         promote_model(home.models, name, version)
-        home.brains.refresh()
+        home.serving.refresh()
 
     await asyncio.to_thread(work, service.home)
     return JsonAnswer({"model": name, "current": version, "pinned": False})
@@ -45,9 +45,9 @@ async def promote_version(name: str, version: str, service: ServiceOf) -> JsonAn
 async def rollback_version(name: str, service: ServiceOf) -> JsonAnswer:
     """Goes one step back and pins: nothing newer is promoted until somebody does so."""
 
-    def work(home: Home) -> str:
+    def work(home: SearchingSide) -> str:
         version = home.models.rollback(name)
-        home.brains.refresh()
+        home.serving.refresh()
         return version
 
     return JsonAnswer({"model": name, "current": await asyncio.to_thread(work, service.home), "pinned": True})

@@ -11,20 +11,20 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.api.dashboard_answers import (
-    AskedTableAnswer,
     EditedAnswer,
     EditsAnswer,
     QueryPageAnswer,
+    QueryTableAnswer,
 )
-from bandstand.api.event_routes import give_order
+from bandstand.api.event_routes import give_command
 from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.catalog.text import normalize
 from bandstand.dashboard.query_table import Belief, QueryPage, find_queries, query_page, top_beliefs
 from bandstand.engine.answers import Json
 from bandstand.errors import BadInput, NotFound
 from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
-from bandstand.learner.query_stats import Asked
+from bandstand.learner.query_stats import QueryStats
 from bandstand.memory_index.curation import EditAction, all_edits
 from bandstand.types import timed_id
 
@@ -52,7 +52,7 @@ class EditBody(BaseModel):
     note: Annotated[str, Field(max_length=500)] = ""
 
 
-@router.get("/queries", summary="What was asked", responses=answered(AskedTableAnswer))
+@router.get("/queries", summary="What was asked", responses=answered(QueryTableAnswer))
 async def list_queries(
     service: ServiceOf,
     q: Annotated[str, Query(max_length=MAX_TEXT, description="Words that a query must hold")] = "",
@@ -105,7 +105,7 @@ async def make_edit(body: EditBody, service: ServiceOf) -> JsonAnswer:
     if await asyncio.to_thread(_unknown, home, body.entity_id):
         raise NotFound(f"there is no entity {body.entity_id!r}")
     payload = {**body.model_dump(), "query": query, "id": timed_id(home.clock())}
-    done = await give_order(service, EDIT_MEMORY, payload)
+    done = await give_command(service, EDIT_MEMORY, payload)
     return JsonAnswer({"id": payload["id"], "carried_out": done}, status_code=201)
 
 
@@ -116,21 +116,21 @@ async def undo_edit(edit_id: str, service: ServiceOf) -> JsonAnswer:
     found = next((edit for edit in edits if edit.id == edit_id), None)
     if found is None:
         raise NotFound(f"there is no change {edit_id!r} of the memory")
-    done = await give_order(service, UNDO_EDIT, {"id": edit_id, "query": found.query})
+    done = await give_command(service, UNDO_EDIT, {"id": edit_id, "query": found.query})
     return JsonAnswer({"id": edit_id, "carried_out": done})
 
 
-def _unknown(home: Home, entity_id: str) -> bool:
+def _unknown(home: SearchingSide, entity_id: str) -> bool:
     return int(home.store.ordinals([entity_id])[0]) < 0
 
 
-def _asked_json(asked: Asked, home: Home) -> Json:
+def _asked_json(asked: QueryStats, home: SearchingSide) -> Json:
     top = top_beliefs(home.memory, home.catalog, asked.text, now=home.clock(), k=_TOP)
     return {**_counts(asked), "text": asked.text, "last": asked.last, "top": [_belief_json(belief) for belief in top]}
 
 
 def _page_json(page: QueryPage) -> Json:
-    asked = page.asked or Asked()
+    asked = page.asked or QueryStats()
     return {
         **_counts(asked),
         "text": page.text,
@@ -143,7 +143,7 @@ def _page_json(page: QueryPage) -> Json:
     }
 
 
-def _counts(asked: Asked) -> Json:
+def _counts(asked: QueryStats) -> Json:
     return {"searches": asked.searches, "clicked": asked.clicked, "satisfied": asked.satisfied}
 
 

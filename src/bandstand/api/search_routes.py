@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from bandstand.api.answers import ArmsAnswer, LoggedAnswer, RelatedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
 from bandstand.api.schemas import MAX_ID, SearchBody
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.engine.answers import Json, impression_json, related_json, search_json
 from bandstand.engine.related import MOST
 from bandstand.engine.request import SearchResult
@@ -34,7 +34,7 @@ async def read_related(
 ) -> JsonAnswer:
     """Entities by how sure it is that they go with this one, each with what every source says of it."""
 
-    def work(home: Home) -> JsonAnswer:
+    def work(home: SearchingSide) -> JsonAnswer:
         started = time.perf_counter()
         found = home.relater.related(entity_id, k, kinds=kinds or ())
         took = (time.perf_counter() - started) * 1e3
@@ -43,7 +43,7 @@ async def read_related(
     return await service.search(work)
 
 
-def beside(home: Home, result: SearchResult) -> Json:
+def beside(home: SearchingSide, result: SearchResult) -> Json:
     """What goes with the first hit of a page, without what is on it; nothing where that hit is gone by now."""
     shown = [hit.entity.id for hit in result.hits]
     if not shown:
@@ -61,9 +61,11 @@ retrievers_router = APIRouter(prefix="/v1", tags=["search"])
 @retrievers_router.get("/arms", summary="Retrievers, depths and policies", responses=answered(ArmsAnswer, 503))
 async def list_arms(service: ServiceOf) -> JsonAnswer:
     """What a search may choose from, and what each retriever costs: what a skipped one has saved."""
-    brains = service.home.brains()
-    arms = [{"arm": arm, "cost_ms": brains.stats.cost(arm), "past_yield": brains.stats.past_yield(arm)} for arm in ARMS]
-    policies = list(brains.policies)
+    serving = service.home.serving()
+    arms = [
+        {"arm": arm, "cost_ms": serving.stats.cost(arm), "past_yield": serving.stats.past_yield(arm)} for arm in ARMS
+    ]
+    policies = list(serving.policies)
     return JsonAnswer(
         {"arms": arms, "depths": DEPTHS, "policies": policies, "default_policy": service.settings.default_policy}
     )
@@ -94,7 +96,7 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
     """
     asked = body.to_request(service.settings.default_policy)
 
-    def work(home: Home) -> JsonAnswer:
+    def work(home: SearchingSide) -> JsonAnswer:
         assigned = None if body.policy else home.assignment(actor_of(asked.user_id, asked.session_id))
         request = replace(asked, assignment=assigned)
         result = home.engine.search(request)
@@ -124,7 +126,7 @@ async def suggest(
 ) -> JsonAnswer:
     """What this visitor chose before, past queries of several people, then names in the catalogue by popularity.
 
-    What begins as typed comes first; from four letters on also what is one slip away.
+    What begins as typed comes first; from four letters on also what is one typo away.
     """
     actor = actor_of(user_id, session_id)
     found = await service.search(lambda home: home.suggester.suggest(q, k, user=actor))

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import structlog
 
-from bandstand.app.learning import Workshop, prepare_encoder
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide, prepare_encoder
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Intake, Storage
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.opensearch.connection import Cluster
@@ -38,8 +38,8 @@ class Service:
         self._learn = learn
         self._intake: Intake | None = None
         self._storage: Storage | None = None
-        self._workshop: Workshop | None = None
-        self._home: Home | None = None
+        self._learning_side: LearningSide | None = None
+        self._home: SearchingSide | None = None
         self._loaded = threading.Event()
         self._leading = False
         self._failure = "still loading the catalogue and its indexes"
@@ -49,7 +49,7 @@ class Service:
         self._waiting = 0
 
     @property
-    def home(self) -> Home:
+    def home(self) -> SearchingSide:
         """The opened home.
 
         Raises:
@@ -86,11 +86,11 @@ class Service:
         self._searches.shutdown(wait=True, cancel_futures=True)
         if any(thread.is_alive() for thread in self._threads):
             return  # the process ends without it; files closed under its feet might end it worse
-        for part in (self._home, self._workshop, self._storage, self._intake):
+        for part in (self._home, self._learning_side, self._storage, self._intake):
             if part is not None:
                 part.close()
 
-    async def search(self, work: Callable[[Home], T]) -> T:
+    async def search(self, work: Callable[[SearchingSide], T]) -> T:
         """Run a search off the event loop.
 
         Raises:
@@ -127,29 +127,29 @@ class Service:
                 self._leading = True
                 self._run("leader", partial(self._lead, self._storage, cluster))
         elif self._learn:
-            self._workshop = self._workshop or Workshop(self._storage)
-            self._workshop.prepare()
-        home = Home(self._storage)
+            self._learning_side = self._learning_side or LearningSide(self._storage)
+            self._learning_side.prepare()
+        home = SearchingSide(self._storage)
         home.freeze()
         self._home = home
         self._loaded.set()
         self._run("refresher", self._refresh)
-        if (workshop := self._workshop) is not None:
-            self._run("learner", lambda: workshop.run(home, self._stop))
+        if (learning_side := self._learning_side) is not None:
+            self._run("learner", lambda: learning_side.run(home, self._stop))
 
     def _lead(self, storage: Storage, cluster: Cluster) -> None:
         """Index and learn whenever this machine is the one of the cluster that does."""
 
         def work(ends: threading.Event) -> None:
-            workshop = Workshop(storage)
+            learning_side = LearningSide(storage)
             try:
-                workshop.prepare()
+                learning_side.prepare()
                 while not ends.is_set() and not self._loaded.wait(_RETRY_S):
                     pass  # the home opens once the indices are there, which the line above has seen to
                 if not ends.is_set():
-                    workshop.run(self.home, ends)
+                    learning_side.run(self.home, ends)
             finally:
-                workshop.close()
+                learning_side.close()
 
         lease = Lease(cluster, LEARNER, holder=new_holder(), lasts_s=self.settings.lease_seconds)
         lead(lease, work, self._stop)
@@ -166,16 +166,16 @@ class Service:
 
     def _insist(self, name: str, work: Callable[[], None]) -> None:
         log = structlog.get_logger("service")
-        told = ""
+        progress = ""
         while not self._stop.is_set():
             try:
                 work()
             except Exception as error:  # a thread that died silently would serve stale answers for ever
                 self._failure = str(error) if isinstance(error, BandstandError) else "loading failed: see the log"
-                if str(error) != told:  # the same failure every half second is one piece of news
+                if str(error) != progress:  # the same failure every half second is one piece of news
                     unexpected = None if isinstance(error, BandstandError) else error
                     log.error("thread_failed", thread=name, reason=str(error), exc_info=unexpected)
-                told = str(error)
+                progress = str(error)
                 self._stop.wait(_RETRY_S)
             else:
                 return

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from bandstand.api.answers import SynonymChangesAnswer, SynonymsAnswer
 from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
 from bandstand.api.schemas import MAX_SYNONYM, SynonymBody
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 
 router = APIRouter(prefix="/v1/synonyms", tags=["catalogue"], responses=problems(422, 503))
 
@@ -25,7 +25,7 @@ async def list_synonyms(service: ServiceOf) -> JsonAnswer:
 async def add_synonym(body: SynonymBody, service: ServiceOf) -> JsonAnswer:
     """In use here when this answers, and in other processes within moments; adding it again changes nothing."""
 
-    def work(home: Home) -> list[str]:
+    def work(home: SearchingSide) -> list[str]:
         lines = home.synonyms.add(body.line)
         home.refresh()
         return lines
@@ -40,7 +40,7 @@ async def remove_synonym(
 ) -> JsonAnswer:
     """Out of use here when this answers."""
 
-    def work(home: Home) -> list[str]:
+    def work(home: SearchingSide) -> list[str]:
         lines = home.synonyms.remove(line)
         home.refresh()
         return lines
@@ -60,7 +60,7 @@ async def list_synonym_changes(service: ServiceOf) -> JsonAnswer:
 async def undo_synonym_change(id: str, service: ServiceOf) -> JsonAnswer:  # noqa: A002 - the path's own name
     """Out of use, or in use again, when this answers; undoing twice changes nothing."""
 
-    def work(home: Home) -> list[str]:
+    def work(home: SearchingSide) -> list[str]:
         lines = home.synonyms.undo(id)
         home.refresh()
         return lines

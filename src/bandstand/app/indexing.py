@@ -1,4 +1,4 @@
-"""The indexes that a workshop keeps up with the catalogue: those of the home folder, or those of a cluster."""
+"""The indexes that a learning side keeps up with the catalogue: those of the home folder, or those of a cluster."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class VectorFollower:
 
 
 class Indexes(Protocol):
-    """What searches read and a workshop writes: texts and vectors."""
+    """What searches read and a learning side writes: texts and vectors."""
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
         """Texts and vectors as followers of the catalogue."""
@@ -72,7 +72,7 @@ class Indexes(Protocol):
         ...
 
 
-class HomeIndexes:
+class EmbeddedIndexes:
     """The indexes of a home folder.
 
     Raises:
@@ -128,4 +128,4 @@ class ClusterIndexes:
 
 def open_indexes(storage: Storage) -> Indexes:
     """The indexes that belong to a storage's backend."""
-    return HomeIndexes(storage) if storage.cluster is None else ClusterIndexes(storage.cluster, storage.store)
+    return EmbeddedIndexes(storage) if storage.cluster is None else ClusterIndexes(storage.cluster, storage.store)

@@ -11,23 +11,23 @@ from typing import IO
 import structlog
 
 from bandstand.app.indexing import open_indexes
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths, Storage, open_encoder
-from bandstand.app.training import Told, new_models, prediction_of, weights_of
+from bandstand.app.training import new_models, prediction_of, weights_of
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
 from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
-from bandstand.learner.indexer import Indexer, Progress
+from bandstand.learner.indexer import Indexer
 from bandstand.learner.train_ranker import Train, TrainingReport, train_here
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.encoder_export import export_encoder
 from bandstand.settings import Settings
-from bandstand.types import Scores
+from bandstand.types import Progress, Scores
 
 _AFTER_FAILURE_S = 1.0
 
@@ -58,14 +58,14 @@ def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_
         stop.wait(pause)
 
 
-def stopper(stop: threading.Event) -> Told:
+def stopper(stop: threading.Event) -> Progress:
     """Progress that nobody reads, but that ends the work when it is to stop."""
 
-    def told(job: str, done: int, of: int) -> None:  # noqa: ARG001 - as progress is told
+    def progress(job: str, done: int, of: int) -> None:  # noqa: ARG001 - as progress is told
         if stop.is_set():
             raise Stopped
 
-    return told
+    return progress
 
 
 _POLL_S = 0.05
@@ -74,7 +74,7 @@ EncoderOf = Callable[[Settings, Paths], Encoder]
 """Opens the encoder of a home."""
 
 
-class Workshop:
+class LearningSide:
     """The writing side of a home. Holds its lock; one thread each may `index`, learn and `train`.
 
     ``encoder_of`` opens the encoder, once it was exported.
@@ -99,9 +99,9 @@ class Workshop:
         self._learner: Learner | None = None
         self._scorers: dict[str, ScoreCall] = {}
 
-    def prepare(self, *, told: Told | None = None) -> None:
+    def prepare(self, *, progress: Progress | None = None) -> None:
         """Make ready to index and to learn: the encoder is exported when it is missing (once, some ten seconds)."""
-        prepare_encoder(self.settings, self.paths, told=told)
+        prepare_encoder(self.settings, self.paths, progress=progress)
         encoder = self._encoder = self._encoder_of(self.settings, self.paths)
         self._indexer = self._new_indexer(encoder)
         self._learner = self._new_learner(encoder.encode_query)
@@ -135,22 +135,24 @@ class Workshop:
         assert self._learner is not None
         return self._learner
 
-    def index(self, *, told: Progress | None = None) -> int:
+    def index(self, *, progress: Progress | None = None) -> int:
         """Bring every index to the catalogue's newest state; returns how many changes were applied."""
-        return self.indexer.step(progress=told)
+        return self.indexer.step(progress=progress)
 
-    def train(self, home: Home, *, told: Told | None = None, how: Train = train_here) -> TrainingReport:
+    def train(
+        self, home: SearchingSide, *, progress: Progress | None = None, trainer: Train = train_here
+    ) -> TrainingReport:
         """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too.
 
-        ``how`` says where the ranker is trained.
+        ``trainer`` says where the ranker is trained.
         """
-        report, lessons = new_models(self._storage, home, told=told, how=how)
+        report, examples = new_models(self._storage, home, progress=progress, trainer=trainer)
         if self._storage.models.current("bandit") is None:
-            self.learner.teach((lesson.impression, lesson.feedback()) for lesson in lessons)
+            self.learner.teach((example.impression, example.feedback()) for example in examples)
             home.refresh()
         return report
 
-    def run(self, home: Home, stop: threading.Event) -> None:
+    def run(self, home: SearchingSide, stop: threading.Event) -> None:
         """Index, learn and train until ``stop``: what `serve` runs beside its searches.
 
         Each in a thread of its own: encoding new entities takes seconds and training minutes, while a click is to be
@@ -177,7 +179,7 @@ class Workshop:
         self._indexes.close()
         self._lock.close()
 
-    def _retraining(self, home: Home, stop: threading.Event) -> Callable[[], bool]:
+    def _retraining(self, home: SearchingSide, stop: threading.Event) -> Callable[[], bool]:
         """Train when enough was clicked since the last time; by the schedule, never twice at once."""
         trained_on = self._storage.log.count("event")
 
@@ -185,7 +187,7 @@ class Workshop:
             nonlocal trained_on
             events = self._storage.log.count("event")
             if events - trained_on >= self.settings.retrain_clicks:
-                self.train(home, told=stopper(stop))
+                self.train(home, progress=stopper(stop))
                 trained_on = events
             return False
 
@@ -215,7 +217,7 @@ class Workshop:
                 apply=ApplySettings(
                     agree_users=settings.agree_users,
                     attribution=Attribution(window=settings.join_minutes * 60),
-                    settle_s=settings.settle_seconds,
+                    finalize_s=settings.finalize_seconds,
                     weights=weights_of(settings),
                     relabel=settings.relabel,
                 ),
@@ -235,15 +237,15 @@ class Workshop:
         return self._scorers[version]
 
 
-def prepare_encoder(settings: Settings, paths: Paths, *, told: Told | None = None) -> None:
+def prepare_encoder(settings: Settings, paths: Paths, *, progress: Progress | None = None) -> None:
     """Export the encoder into the home when it is missing there, which takes some ten seconds."""
     if settings.encoder == "hashing" or _exported(settings, paths):
         return
-    if told is not None:
-        told("encoder", 0, 1)
+    if progress is not None:
+        progress("encoder", 0, 1)
     export_encoder(paths.encoder, precision=settings.encoder)
-    if told is not None:
-        told("encoder", 1, 1)
+    if progress is not None:
+        progress("encoder", 1, 1)
 
 
 def _exported(settings: Settings, paths: Paths) -> bool:

@@ -31,7 +31,7 @@ from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
 from bandstand.understanding.understanding import Understanding
 
 
-class Arms(Protocol):
+class RetrieverSet(Protocol):
     """Every retriever of one process, and how far in the catalogue's changes they find entities."""
 
     @property
@@ -53,7 +53,7 @@ class Arms(Protocol):
         ...
 
 
-class HomeArms:
+class EmbeddedRetrievers:
     """The retrievers over a home folder's indexes.
 
     Raises:
@@ -74,21 +74,21 @@ class HomeArms:
 
     @property
     def seq(self) -> int:
-        """See `Arms`."""
+        """See `RetrieverSet`."""
         return min(self._text.seq, self._dense.seq)
 
     def refresh(self) -> None:
-        """See `Arms`."""
+        """See `RetrieverSet`."""
         self._text.refresh()
         self._dense.refresh()
         self._rephrase.refresh()
 
     def close(self) -> None:
-        """See `Arms`."""
+        """See `RetrieverSet`."""
         self._text.close()
 
 
-class ClusterArms:
+class ClusterRetrievers:
     """The retrievers over a cluster's indexes, and over this machine's copy of the memory.
 
     Raises:
@@ -115,11 +115,11 @@ class ClusterArms:
 
     @property
     def seq(self) -> int:
-        """See `Arms`."""
+        """See `RetrieverSet`."""
         return self._seq
 
     def refresh(self) -> None:
-        """See `Arms`."""
+        """See `RetrieverSet`."""
         self._rephrase.refresh()
         self._seq = self._served()
 
@@ -130,11 +130,11 @@ class ClusterArms:
         return min(serving(self._cluster, schema)[1] for schema in self._schemas)
 
 
-def open_arms(storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding) -> Arms:
+def open_retrievers(storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding) -> RetrieverSet:
     """The retrievers that belong to a storage's backend."""
     if storage.cluster is None:
-        return HomeArms(storage, catalog, encoder, understanding)
-    return ClusterArms(storage.cluster, storage, catalog, encoder, understanding)
+        return EmbeddedRetrievers(storage, catalog, encoder, understanding)
+    return ClusterRetrievers(storage.cluster, storage, catalog, encoder, understanding)
 
 
 def _learned(memory: Memory, catalog: Catalog, rephrase: RephraseRetriever) -> tuple[Retriever, ...]:

@@ -7,8 +7,8 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 
-from bandstand.app.retrieval import open_arms
-from bandstand.app.serving import BrainsKeeper
+from bandstand.app.retrieval import open_retrievers
+from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, open_encoder, synonym_file
 from bandstand.bandit.experiment import Assignment, Split
 from bandstand.bandit.selective import SelectiveSettings, parse_thresholds
@@ -18,7 +18,7 @@ from bandstand.engine.ablation import Ablator, OfferingLog, Records
 from bandstand.engine.related import Relater
 from bandstand.engine.request import Reader
 from bandstand.engine.retrieval import Retrieval
-from bandstand.engine.runner import ArmRunner, Load, Runner
+from bandstand.engine.runner import Load, RetrieverRunner, Runner
 from bandstand.engine.search import Engine
 from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import DenyList, Suggester
@@ -52,7 +52,7 @@ class Understood:
             self.speller.learn(text, clicks)
 
 
-class Home:
+class SearchingSide:
     """The searching side of a home: reads everything, writes only the log. Safe for threads and several processes.
 
     ``encoder`` is for who has opened it already; by default the home opens its own.
@@ -75,11 +75,13 @@ class Home:
         self.synonyms = understood.synonyms
         self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
         encoder = encoder or open_encoder(settings, storage.paths)
-        self._arms = open_arms(storage, self.catalog, encoder, understood.understanding)
-        self.brains = BrainsKeeper(
+        self._arms = open_retrievers(storage, self.catalog, encoder, understood.understanding)
+        self.serving = ModelFollower(
             self.models,
-            BanditSettings(floor=settings.exploration),
-            SelectiveSettings(price=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
+            BanditSettings(epsilon=settings.epsilon),
+            SelectiveSettings(
+                cost_weight=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)
+            ),
         )
         self.relater = Relater(self.catalog, self.memory, self._arms.retrievers["dense"], clock=self.clock)
         self._runner = self._running(self._retrievers())
@@ -96,7 +98,7 @@ class Home:
                 deadline_ms=settings.deadline_ms,
                 speculation=self.speculation,
             ),
-            brains=self.brains,
+            serving=self.serving,
             log=OfferingLog(self.log, self._offer),
             clock=self.clock,
             new_id=new_id or (lambda: uuid.uuid4().hex),
@@ -107,7 +109,7 @@ class Home:
         self.ablator = Ablator(
             self.engine,
             self.catalog,
-            self.brains,
+            self.serving,
             Records(append=self.log.append_events, impression=self.log.impression),
             load=load,
             clock=self.clock,
@@ -129,7 +131,7 @@ class Home:
             self._understood.refresh()
             self._arms.refresh()
             self.models.follow()
-            self.brains.refresh()
+            self.serving.refresh()
             running = running_experiment(self.memory.state)
             self._split = running.split if running is not None else None
             self.suggester.refresh()
@@ -162,7 +164,7 @@ class Home:
 
     def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
         """What runs the arms of a search."""
-        return ArmRunner(retrievers, threads=self.settings.threads)
+        return RetrieverRunner(retrievers, threads=self.settings.threads)
 
     def _retrievers(self) -> dict[str, Retriever]:
         """What there is to run, by arm."""

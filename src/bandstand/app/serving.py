@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from bandstand.bandit.cost import ArmStats
-from bandstand.bandit.gate import Abstention
+from bandstand.bandit.gate import RetrievalGate
 from bandstand.bandit.policy import Policy, RandomSubsetPolicy, fixed_policies
 from bandstand.bandit.selective import EXPLORES, SelectivePolicy, SelectiveSettings, thresholds
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
-from bandstand.engine.serving import Brains
+from bandstand.engine.serving import ServingModels
 from bandstand.errors import ModelError, StorageError
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
@@ -40,7 +40,7 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
     if name == "ranker":
         LambdaMartScorer(model)
     elif name == "abstention":
-        Abstention(model)
+        RetrievalGate(model)
     elif name in _LEARNERS:
         _LEARNERS[name](model)
     else:
@@ -49,8 +49,8 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
     models.promote(name, version)
 
 
-class BrainsKeeper:
-    """Holds the `Brains` of this process. A version that cannot be used is refused; what served before serves on.
+class ModelFollower:
+    """The `ServingModels` of this process. A version that cannot be used is refused; what served before serves on.
 
     ``refused`` says by model why the version that should serve does not.
     """
@@ -66,21 +66,21 @@ class BrainsKeeper:
         self._scorer: Scorer = PlainScorer()
         self._bandit, self._bandit_version = VwModel().to_bytes(), UNTRAINED
         self._stats = ArmStats()
-        self._abstention: Abstention | None = None
-        self._brains = self._assembled()
+        self._gate: RetrievalGate | None = None
+        self._serving = self._assembled()
         self.refused: dict[str, str] = {}
         self.refresh()
 
-    def __call__(self) -> Brains:
+    def __call__(self) -> ServingModels:
         """What serves now."""
-        return self._brains
+        return self._serving
 
     def refresh(self) -> bool:
         """Look whether other versions were promoted; returns whether something changed."""
         with self._lock:
             changed = [self._follow(name) for name in MODEL_NAMES]
             if any(changed):
-                self._brains = self._assembled()
+                self._serving = self._assembled()
             return any(changed)
 
     def _follow(self, name: str) -> bool:
@@ -103,7 +103,7 @@ class BrainsKeeper:
         if name == "ranker":
             self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
         elif name == "abstention":
-            self._abstention = None if model is None else Abstention(model)
+            self._gate = None if model is None else RetrievalGate(model)
         elif name in _LEARNERS:
             if model is not None:
                 _LEARNERS[name](model)
@@ -117,7 +117,7 @@ class BrainsKeeper:
             structlog.get_logger("models").error("model_refused", model=name, reason=reason)
         self.refused = {**self.refused, name: reason}
 
-    def _assembled(self) -> Brains:
+    def _assembled(self) -> ServingModels:
         selective = self._selective_policy()
         bandit = BanditPolicy(self._bandit, version=self._bandit_version, settings=self._settings, fallback=selective)
         policies: dict[str, Policy] = {
@@ -126,23 +126,23 @@ class BrainsKeeper:
             **fixed_policies(),
             "random": RandomSubsetPolicy(),
         }
-        return Brains(
+        return ServingModels(
             scorer=self._scorer,
             policies=policies,
             stats=self._stats,
             bandit_version=self._bandit_version,
-            abstention=self._abstention,
+            gate=self._gate,
             worth=selective.thresholds,
         )
 
     def _selective_policy(self) -> SelectivePolicy:
         """Thresholds that were set, else those at which an arm is worth its measured time."""
-        floor = self._settings.floor * EXPLORES
-        if self._abstention is None:
-            return SelectivePolicy(floor=floor)
-        worth = thresholds(self._abstention, price=self._selective.price, cost=self._stats.cost)
+        epsilon = self._settings.epsilon * EXPLORES
+        if self._gate is None:
+            return SelectivePolicy(epsilon=epsilon)
+        worth = thresholds(self._gate, cost_weight=self._selective.cost_weight, cost=self._stats.cost)
         return SelectivePolicy(
             thresholds={**worth, **self._selective.thresholds},
-            floor=floor,
-            version=f"{self._abstention.version}/{self._bandit_version}",
+            epsilon=epsilon,
+            version=f"{self._gate.version}/{self._bandit_version}",
         )

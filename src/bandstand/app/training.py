@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
-from bandstand.bandit.gate_training import TrainedAbstention
+from bandstand.bandit.gate_training import TrainedGate
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.reward_model import MODEL_FILE, Grader, RewardModel, by_constants, by_model
 from bandstand.feedback.rewards import CLICKS_ALONE, DEFAULT_WEIGHTS, RewardWeights
-from bandstand.learner.gate_labels import lesson_labels, train_helped, with_estimates
-from bandstand.learner.selfplay import Lesson, SelfPlay
+from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
+from bandstand.learner.selfplay import SelfPlay, SyntheticExample
 from bandstand.learner.train_models import GeneratorReport, RewardReport, new_generator, new_reward, renewed_reward
 from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.memory_index.predicted import Predict, predicted_queries
 from bandstand.settings import Settings
-from bandstand.types import Entity
+from bandstand.types import Entity, Progress
 
 
 def weights_of(settings: Settings) -> RewardWeights:
@@ -97,17 +97,13 @@ def renew_generator(storage: Storage) -> GeneratorReport | None:
         return None
 
 
-Told = Callable[[str, int, int], None]
-"""Progress of a long job: what is going on, done, of how many."""
-
-
 def new_models(
-    storage: Storage, home: Home, *, told: Told | None = None, how: Train = train_here
-) -> tuple[TrainingReport, Sequence[Lesson]]:
-    """Train ranker and abstention on self-play and on the log, publish, and promote unless an older one is pinned.
+    storage: Storage, home: SearchingSide, *, progress: Progress | None = None, trainer: Train = train_here
+) -> tuple[TrainingReport, Sequence[SyntheticExample]]:
+    """Train ranker and retrieval gate on self-play and on the log, publish, and promote unless an older one is pinned.
 
-    Before that a reward model and a query generator, where the log holds enough. Needs no `Workshop`, so that it works
-    beside the process that has it. The lessons are returned as the bandit would have met them.
+    Before that a reward model and a query generator, where the log holds enough. Needs no `LearningSide`, so that it
+    works beside the process that has it. The synthetic examples are returned as the bandit would have met them.
     """
     settings = storage.settings
     renew_reward(storage)  # first, so that the others are trained on what it says
@@ -115,32 +111,32 @@ def new_models(
     play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory, generator=generator_of(storage))
     count = settings.selfplay_queries
     curriculum = play.curriculum(
-        count, seed=settings.seed, progress=told and (lambda done: told("self-play", done, count))
+        count, seed=settings.seed, progress=progress and (lambda done: progress("self-play", done, count))
     )
     report = train_ranker(
         storage.models,
         curriculum=curriculum,
         searches=judged(storage),
         seed=settings.seed,
-        progress=told and (lambda done, of: told("ranker", done, of)),
-        train=how,
+        progress=progress and (lambda done, of: progress("ranker", done, of)),
+        train=trainer,
     )
     storage.models.prune("ranker", settings.keep_models)
     home.refresh()
-    lessons = (*curriculum.posed, *curriculum.remembered)
-    trained = new_abstention(storage, home, lessons)
-    return report, lessons if trained is None else tuple(with_estimates(lessons, trained))
+    examples = (*curriculum.sampled, *curriculum.remembered)
+    trained = new_gate(storage, home, examples)
+    return report, examples if trained is None else tuple(with_estimates(examples, trained))
 
 
-def new_abstention(storage: Storage, home: Home, lessons: Sequence[Lesson]) -> TrainedAbstention | None:
-    """Train the abstention score on lessons and on the log, publish and promote it; None where that was too little.
+def new_gate(storage: Storage, home: SearchingSide, examples: Sequence[SyntheticExample]) -> TrainedGate | None:
+    """Train the retrieval gate on synthetic examples and the log, publish, promote; None where that was too little.
 
-    The ranker that serves judges the lessons, so it is trained first.
+    The ranker that serves judges the synthetic examples, so it is trained first.
     """
     settings = storage.settings
-    posed = lesson_labels(lessons, home.catalog.columns, home.brains().scorer)
+    sampled = synthetic_labels(examples, home.catalog.columns, home.serving().scorer)
     searches = joined(storage.log, settings.join_minutes * 60)
-    trained = train_helped(storage.models, posed, searches, seed=settings.seed)
+    trained = gate_from_log(storage.models, sampled, searches, seed=settings.seed)
     storage.models.prune("abstention", settings.keep_models)
     home.refresh()
     return trained

@@ -100,7 +100,7 @@ class ContextBuilder:
         lexical_exact: float = 0.0,
         cost_ms: float,
         past_yield: float,
-        helps: float = 0.0,
+        p_useful: float = 0.0,
     ) -> Context:
         """The context of the next arm's decision.
 
@@ -109,7 +109,7 @@ class ContextBuilder:
             lexical_exact: The best text similarity of the lexical head to the query, in [0, 1].
             cost_ms: The arm's measured cost in milliseconds.
             past_yield: The share of searches in which the arm was of use, in [0, 1].
-            helps: P(the arm helps here) where that is estimated, see `bandstand.bandit.gate`.
+            p_useful: p_useful where that is estimated, see `bandstand.bandit.gate`.
         """
         lexical, memory = found.get("lexical"), found.get("memory")
         rows = chain(
@@ -124,7 +124,7 @@ class ContextBuilder:
                 ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
                 ("arm_cost", math.log1p(max(cost_ms, 0.0))),
                 ("arm_yield", past_yield),
-                ("helps", helps),
+                ("helps", p_useful),
             ),
         )
         return Context(self._query + tuple((name, _bounded(value)) for name, value in rows))

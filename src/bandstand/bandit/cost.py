@@ -77,7 +77,7 @@ class ArmStats:
         self._add(f"cost/{arm}", took_ms)
         self._add(f"cost/{arm}/{depth}", took_ms)
 
-    def record_yield(self, arm: str, *, useful: bool) -> None:
+    def record_hit(self, arm: str, *, useful: bool) -> None:
         """An arm played in a search, and one of its candidates was chosen there or not."""
         self._add(f"yield/{arm}", float(useful))
 

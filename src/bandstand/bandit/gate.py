@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 TREES, CALIBRATION = "model.txt", "calibration.json"
 
-HELPS = "helps"
+P_USEFUL = "helps"
 """The context feature that carries the estimate to the arm's own decision."""
 
-_NOT_FREE = frozenset((HELPS, "arm_cost", "arm_yield", "candidates"))
+_NOT_FREE = frozenset((P_USEFUL, "arm_cost", "arm_yield", "candidates"))
 
 Matrix64 = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class Calibration:
     gain: float
 
 
-class Abstention:
+class RetrievalGate:
     """One version of the model; immutable, and safe for threads.
 
     Raises:
@@ -59,15 +59,15 @@ class Abstention:
                 f"abstention {model.version} knows nothing of {', '.join(sorted(missing))}: run `bandstand train`"
             )
 
-    def helps(self, context: Features, yields: Mapping[str, float], *, early: bool = False) -> dict[str, float]:
-        """P(helps) in [0, 1] of each expensive arm: one call of LightGBM, some 0.1 ms.
+    def p_useful(self, context: Features, hit_rates: Mapping[str, float], *, early: bool = False) -> dict[str, float]:
+        """p_useful in [0, 1] of each expensive arm: one call of LightGBM, some 0.1 ms.
 
         Args:
             context: What the first expensive arm's decision sees.
-            yields: Each arm's past yield.
+            hit_rates: Each arm's past yield.
             early: Whether only the query and the memory's answer are known yet.
         """
-        rows = rows_of(context, yields, self.names, early=early)
+        rows = rows_of(context, hit_rates, self.names, early=early)
         raw = np.asarray(self._booster.predict(rows, num_threads=1), np.float64)
         fitted = self.early if early else self.calibrations
         return {arm: calibrated(fitted[arm], score) for arm, score in zip(EXPENSIVE, raw.tolist(), strict=True)}
@@ -77,11 +77,13 @@ class Abstention:
         return self.calibrations[arm].gain
 
 
-def rows_of(context: Features, yields: Mapping[str, float], names: Sequence[str], *, early: bool = False) -> Matrix64:
+def rows_of(
+    context: Features, hit_rates: Mapping[str, float], names: Sequence[str], *, early: bool = False
+) -> Matrix64:
     """The model's input, float64 (len(EXPENSIVE), len(names) + 2): the context, the arm's number, its past yield."""
     known = dict(context)
     shared = [math.nan if early and not at_once(name) else known.get(name, math.nan) for name in names]
-    return np.array([[*shared, number, yields.get(arm, 0.5)] for number, arm in enumerate(EXPENSIVE)], np.float64)
+    return np.array([[*shared, number, hit_rates.get(arm, 0.5)] for number, arm in enumerate(EXPENSIVE)], np.float64)
 
 
 def free_names(context: Features) -> tuple[str, ...]:

@@ -67,22 +67,22 @@ Labels = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HelpLabel:
+class UsefulLabel:
     """One search: what was known before any expensive arm was asked, and by arm whether it helped and the gain.
 
     ``group`` names the query: its searches are never on both sides of a fold. ``weight`` is what it counts.
     """
 
     context: Features
-    yields: dict[str, float]
-    helped: dict[str, bool]
+    hit_rates: dict[str, float]
+    useful: dict[str, bool]
     gains: dict[str, float]
     group: str
     weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedAbstention:
+class TrainedGate:
     """A model ready to be published, with how well it is calibrated on searches that it was not trained on.
 
     ``held_out`` float64 (n, len(EXPENSIVE)) are these probabilities, one row a label.
@@ -104,13 +104,13 @@ class _Data:
     """Rows (n, f), whether the arm helped (n,), weights (n,), arm numbers (n,) and folds (n,)."""
 
     rows: Matrix64
-    helped: Labels
+    useful: Labels
     weights: Matrix64
     arms: NDArray[np.intp]
     folds: NDArray[np.intp]
 
 
-def train_abstention(labels: Sequence[HelpLabel], *, seed: int = 0) -> TrainedAbstention:
+def train_gate(labels: Sequence[UsefulLabel], *, seed: int = 0) -> TrainedGate:
     """Train on labelled searches; the same labels and seed give the same model.
 
     The trees learn each search twice: as it is known when the free arms have answered, and (``early``) when only the
@@ -125,7 +125,7 @@ def train_abstention(labels: Sequence[HelpLabel], *, seed: int = 0) -> TrainedAb
         raise BadInput(f"{len(labels)} labelled searches are too few to learn from: at least {FEWEST} are needed")
     names = free_names(labels[0].context)
     full, early = _data(labels, names, early=False), _data(labels, names, early=True)
-    if full.helped.all() or not full.helped.any():
+    if full.useful.all() or not full.useful.any():
         raise BadInput("no expensive arm helped in any labelled search, or all in each: nothing to tell apart")
     scores, early_scores = np.empty(len(full.rows)), np.empty(len(full.rows))
     for fold in range(_FOLDS):
@@ -137,19 +137,19 @@ def train_abstention(labels: Sequence[HelpLabel], *, seed: int = 0) -> TrainedAb
     fitted = {"full": _calibrations(full, scores, gains), "early": _calibrations(early, early_scores, gains)}
     whole = _boost(full, early, np.ones(len(full.rows), np.bool_), seed)
     raw = {name: {arm: asdict(each) for arm, each in arms.items()} for name, arms in fitted.items()}
-    return TrainedAbstention(
+    return TrainedGate(
         trees=whole.model_to_string().encode(),
         calibration=json.dumps({"names": names, **raw}).encode(),
         **_judged(full, _cross_calibrated(full, scores)),
     )
 
 
-def _data(labels: Sequence[HelpLabel], names: Sequence[str], *, early: bool) -> _Data:
+def _data(labels: Sequence[UsefulLabel], names: Sequence[str], *, early: bool) -> _Data:
     folds = [_fold(label.group) for label in labels]
     count = len(EXPENSIVE)
     return _Data(
-        rows=np.concatenate([rows_of(label.context, label.yields, names, early=early) for label in labels]),
-        helped=np.array([label.helped[arm] for label in labels for arm in EXPENSIVE], np.bool_),
+        rows=np.concatenate([rows_of(label.context, label.hit_rates, names, early=early) for label in labels]),
+        useful=np.array([label.useful[arm] for label in labels for arm in EXPENSIVE], np.bool_),
         weights=np.repeat([label.weight for label in labels], count),
         arms=np.tile(np.arange(count), len(labels)),
         folds=np.repeat(folds, count),
@@ -178,7 +178,7 @@ def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
     }
     data = lightgbm.Dataset(
         np.concatenate([full.rows[kept], early.rows[kept]]),
-        label=np.tile(full.helped[kept], 2).astype(np.float64),
+        label=np.tile(full.useful[kept], 2).astype(np.float64),
         weight=np.tile(full.weights[kept], 2),
         categorical_feature=[full.rows.shape[1] - 2],
         params={"verbose": -1},
@@ -200,7 +200,7 @@ def _isotonic(data: _Data, scores: Matrix64, mine: Labels, gain: float = 0.0) ->
     order = np.argsort(scores[mine], kind="stable")
     weights = data.weights[mine][order]
     shrink = weights.sum() / (weights.sum() + _PRIOR)
-    fitted = shrink * isotonic_regression(data.helped[mine][order].astype(np.float64), sample_weight=weights)
+    fitted = shrink * isotonic_regression(data.useful[mine][order].astype(np.float64), sample_weight=weights)
     ends = np.unique(np.concatenate([np.flatnonzero(np.diff(fitted)), np.flatnonzero(np.diff(fitted)) + 1]))
     places = np.unique(np.concatenate([[0], ends, [len(order) - 1]])).astype(np.intp)
     at = scores[mine][order][places]
@@ -225,20 +225,20 @@ def _judged(data: _Data, probabilities: Matrix64) -> dict[str, Any]:
     curves = {}
     for number, arm in enumerate(EXPENSIVE):
         mine = data.arms == number
-        curves[arm] = reliability(probabilities[mine], data.helped[mine])
+        curves[arm] = reliability(probabilities[mine], data.useful[mine])
         metrics |= {
-            f"{arm}_helped": float(data.helped[mine].mean()),
+            f"{arm}_helped": float(data.useful[mine].mean()),
             f"{arm}_ece": calibration_error(curves[arm]),
-            f"{arm}_brier": float(np.mean((probabilities[mine] - data.helped[mine]) ** 2)),
+            f"{arm}_brier": float(np.mean((probabilities[mine] - data.useful[mine]) ** 2)),
         }
     held_out = probabilities.reshape(-1, len(EXPENSIVE))
     return {"metrics": metrics, "reliability": curves, "held_out": held_out}
 
 
-def _gains(labels: Sequence[HelpLabel]) -> dict[str, float]:
+def _gains(labels: Sequence[UsefulLabel]) -> dict[str, float]:
     """By arm, the mean gain where it helped; 0.5 where it never did."""
     found = {}
     for arm in EXPENSIVE:
-        gains = [label.gains[arm] for label in labels if label.helped[arm]]
+        gains = [label.gains[arm] for label in labels if label.useful[arm]]
         found[arm] = float(np.mean(gains)) if gains else 0.5
     return found

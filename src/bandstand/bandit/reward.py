@@ -149,7 +149,7 @@ def _page_values(head: RankedHead, pages: Sequence[tuple[Matrix, Mask]], score: 
 
 
 def depth_labels(
-    decision: ArmDecision, differences: Sequence[float], *, price: float, cost: CostOf
+    decision: ArmDecision, differences: Sequence[float], *, cost_weight: float, cost: CostOf
 ) -> list[DepthLabel]:
     """What one decision teaches: for each depth d up to the chosen one, D(arm, d) - price * cost(arm, d).
 
@@ -160,7 +160,7 @@ def depth_labels(
     Args:
         decision: The logged choice; a policy that logged no distribution chose with probability 1.
         differences: From `difference_rewards`, for the depths up to the chosen one.
-        price: lambda, the page value that one millisecond must earn.
+        cost_weight: lambda, the page value that one millisecond must earn.
         cost: Milliseconds by arm and depth; depth 0 is free by definition.
     """
     labels = []
@@ -169,7 +169,7 @@ def depth_labels(
         seen = math.fsum(decision.probabilities[index:]) if decision.probabilities else 1.0
         labels.append(
             DepthLabel(
-                arm=decision.arm, depth_index=index, reward=difference - price * spent, probability=min(seen, 1.0)
+                arm=decision.arm, depth_index=index, reward=difference - cost_weight * spent, probability=min(seen, 1.0)
             )
         )
     return labels
@@ -201,7 +201,7 @@ def impression_labels(
     grades: Mapping[int, float],
     score: Scorer,
     *,
-    price: float,
+    cost_weight: float,
     cost: CostOf,
     exact: Mapping[str, float] | None = None,
 ) -> list[DepthLabel]:
@@ -214,7 +214,7 @@ def impression_labels(
         impression: What the search logged.
         grades: How much each ordinal satisfied, in (0, 1]; empty when nothing did.
         score: The ranker that orders the page again.
-        price: As in `depth_labels`.
+        cost_weight: As in `depth_labels`.
         cost: As in `depth_labels`.
         exact: By arm, the difference at the chosen depth, where it is known better than from the logged head.
     """
@@ -223,4 +223,8 @@ def impression_labels(
     head = RankedHead.of(impression, grades)
     differences = difference_rewards(head, {arm.arm: arm.depth for arm in weighed}, score)
     differences |= {arm: (*differences[arm][:-1], gap) for arm, gap in (exact or {}).items() if arm in differences}
-    return [label for arm in weighed for label in depth_labels(arm, differences[arm.arm], price=price, cost=cost)]
+    return [
+        label
+        for arm in weighed
+        for label in depth_labels(arm, differences[arm.arm], cost_weight=cost_weight, cost=cost)
+    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.gate import HELPS, Abstention
+from bandstand.bandit.gate import P_USEFUL, RetrievalGate
 from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
 from bandstand.errors import BadInput
 from bandstand.types import DEPTHS, ArmDecision
@@ -19,21 +19,21 @@ its own draws only keep its log usable for off-policy estimates, and each costs 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectiveSettings:
-    """``price`` is the reciprocal rank that a millisecond must earn; ``thresholds`` are set ones, which come first."""
+    """``cost_weight``: reciprocal rank that a millisecond must earn; ``thresholds``: set ones, which come first."""
 
-    price: float = 0.01
+    cost_weight: float = 0.01
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectivePolicy:
-    """Free arms play always; an expensive one where P(it helps) reaches its threshold, but for a floor of exploration.
+    """Free arms play always; an expensive one where p_useful reaches its threshold, but for a floor of exploration.
 
     An arm without a threshold always plays: before anything is learned, quality comes first.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    floor: float = 0.02
+    epsilon: float = 0.02
     version: str = "untrained"
     name: str = "selective"
     sequential: bool = True
@@ -43,24 +43,24 @@ class SelectivePolicy:
         if known_arm(arm) not in EXPENSIVE:
             return ArmDecision(arm=arm, depth=FULL_DEPTH)
         likely = self.likely(arm, context)
-        shares = tuple(self.floor / len(DEPTHS) + (1 - self.floor) * share for share in likely)
+        shares = tuple(self.epsilon / len(DEPTHS) + (1 - self.epsilon) * share for share in likely)
         return draw(arm, shares, context, u)
 
     def likely(self, arm: str, context: Context) -> tuple[float, ...]:
         """The choice as a distribution over `DEPTHS` without exploration: all on full depth, or all on none."""
-        plays = arm not in self.thresholds or dict(context.features).get(HELPS, 1.0) >= self.thresholds[arm]
+        plays = arm not in self.thresholds or dict(context.features).get(P_USEFUL, 1.0) >= self.thresholds[arm]
         return tuple(float(depth == (FULL_DEPTH if plays else 0)) for depth in DEPTHS)
 
 
-def thresholds(abstention: Abstention, *, price: float, cost: Callable[[str], float]) -> dict[str, float]:
-    """P(helps) from which an arm is worth its time: price · cost / gain, at most 1.
+def thresholds(gate: RetrievalGate, *, cost_weight: float, cost: Callable[[str], float]) -> dict[str, float]:
+    """p_useful from which an arm is worth its time: cost_weight · cost / gain, at most 1.
 
     Args:
-        abstention: Knows by how much the reciprocal rank rises where an arm helps.
-        price: lambda, the reciprocal rank that one millisecond must earn.
+        gate: Knows by how much the reciprocal rank rises where an arm helps.
+        cost_weight: lambda, the reciprocal rank that one millisecond must earn.
         cost: Milliseconds by arm.
     """
-    return {arm: min(1.0, price * cost(arm) / max(abstention.gain(arm), 1e-9)) for arm in EXPENSIVE}
+    return {arm: min(1.0, cost_weight * cost(arm) / max(gate.gain(arm), 1e-9)) for arm in EXPENSIVE}
 
 
 def parse_thresholds(text: str | None) -> dict[str, float]:

@@ -85,11 +85,11 @@ class VwModel:
         self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
 
     def learn_labels(
-        self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel], *, posed: bool = False
+        self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel], *, sampled: bool = False
     ) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
 
-        A ``posed`` search was self-play's: it is learned like any other, and is not counted in `trained`.
+        A ``sampled`` search was self-play's: it is learned like any other, and is not counted in `trained`.
 
         SquareCB asks for plain regression (Foster & Rakhlin 2020): what a depth earned does not depend on how likely it
         was to be seen. Weighted by 1 / probability, a label seen with 0.015 counts 67 times: in the closed loop one
@@ -98,14 +98,21 @@ class VwModel:
         labelled = {label.arm for label in labels}
         lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
         for label in labels:
-            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, posed=posed)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, sampled=sampled)
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
         return [_shared(features), _SKIP, *_actions(known_arm(arm))]
 
     def _learn(
-        self, arm: str, lines: Sequence[str], depth_index: int, cost: float, probability: float, *, posed: bool = False
+        self,
+        arm: str,
+        lines: Sequence[str],
+        depth_index: int,
+        cost: float,
+        probability: float,
+        *,
+        sampled: bool = False,
     ) -> None:
         if not 0 <= depth_index < len(DEPTHS):
             raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
@@ -121,7 +128,7 @@ class VwModel:
             self._workspace.learn(labelled)
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        if not posed:
+        if not sampled:
             self._trained[arm] = self._trained.get(arm, 0) + 1
 
     def to_bytes(self) -> bytes:
@@ -202,20 +209,20 @@ def _actions(arm: str) -> list[str]:
 class BanditSettings:
     """How the bandit explores.
 
-    ``floor`` is the share of decisions that are drawn uniformly, so that every depth has at least
-    ``floor / len(DEPTHS)``. ``warmup`` is after how many labels of an arm, from people's searches, the model alone
+    ``epsilon`` is the share of decisions that are drawn uniformly, so that every depth has at least
+    ``epsilon / len(DEPTHS)``. ``warmup`` is after how many labels of an arm, from people's searches, the model alone
     decides about it. ``always`` are the arms that play at full depth with propensity 1: they are nearly free, and what
     they find is the context of the others (ADR 3).
     """
 
-    floor: float = 0.02
+    epsilon: float = 0.02
     warmup: int = 900
     always: tuple[str, ...] = FREE
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.floor <= 1.0:
+        if not 0.0 < self.epsilon <= 1.0:
             raise BadInput(
-                f"floor must be in (0, 1], got {self.floor}: without it nothing can be learned", field="floor"
+                f"epsilon must be in (0, 1], got {self.epsilon}: without it nothing can be learned", field="epsilon"
             )
         if self.warmup < 0:
             raise BadInput(f"warmup must be 0 or more labels, got {self.warmup}", field="warmup")
@@ -268,7 +275,7 @@ class BanditPolicy:
         confidence = min(1.0, trained / self.settings.warmup) if self.settings.warmup else 1.0
         start = self._fallback.likely(arm, context)
         learned = self._copy().predict(arm, context.features) if confidence else start
-        return mix(learned, start, confidence=confidence, floor=self.settings.floor)
+        return mix(learned, start, confidence=confidence, epsilon=self.settings.epsilon)
 
     def _copy(self) -> VwModel:
         """This thread's own workspace: Vowpal Wabbit's are not thread-safe."""
@@ -278,17 +285,17 @@ class BanditPolicy:
         return copy
 
 
-def mix(learned: Sequence[float], start: Sequence[float], *, confidence: float, floor: float) -> tuple[float, ...]:
-    """P(depth) = floor / n + (1 - floor) (confidence * learned + (1 - confidence) * start), summing to 1.
+def mix(learned: Sequence[float], start: Sequence[float], *, confidence: float, epsilon: float) -> tuple[float, ...]:
+    """P(depth) = epsilon / n + (1 - epsilon) (confidence * learned + (1 - confidence) * start), summing to 1.
 
     Args:
         learned: The model's distribution over the n `DEPTHS`.
         start: What is done before anything is learned, summing to 1.
         confidence: The model's weight against the start, in [0, 1].
-        floor: The share that is spread evenly, in (0, 1].
+        epsilon: The share that is spread evenly, in (0, 1].
     """
     total = sum(learned)
     return tuple(
-        floor / len(DEPTHS) + (1 - floor) * (confidence * share / total + (1 - confidence) * first)
+        epsilon / len(DEPTHS) + (1 - epsilon) * (confidence * share / total + (1 - confidence) * first)
         for share, first in zip(learned, start, strict=True)
     )

@@ -27,7 +27,7 @@ _DTYPES: Mapping[str, type] = {
     "popularity": np.float32,
     "year": np.float32,
     "added": np.float64,
-    "fold_key": np.int64,
+    "dedupe_key": np.int64,
     "artist_key": np.int64,
     "ids": np.object_,
     "titles": np.object_,
@@ -132,7 +132,7 @@ def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float],
     return Posting(merged[order], np.concatenate([old.confidences, np.asarray(confidences, np.float32)])[order])
 
 
-_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "fold_key", "artist_key", "members", "described")
+_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "dedupe_key", "artist_key", "members", "described")
 
 
 def _row(entity: Entity) -> tuple[object, ...]:
@@ -193,7 +193,7 @@ _PAGE = 20_000
 class Columns:
     """One state of the catalogue, every array of shape (n,) over ordinals 0..n-1 and read-only.
 
-    ``kind`` indexes `KINDS`; ``year`` is NaN where unknown; ``added`` is seconds since 1970. ``fold_key`` is equal
+    ``kind`` indexes `KINDS`; ``year`` is NaN where unknown; ``added`` is seconds since 1970. ``dedupe_key`` is equal
     for releases of one recording (kind, folded title, first artist); ``artist_key`` is equal for an artist and what
     is theirs, 0 where there is none. ``members`` are the ids that a playlist or an album holds, None for the rest.
     ``titles`` and ``names`` ("artist artist title") are normalised. Rows that are
@@ -206,7 +206,7 @@ class Columns:
     popularity: Scores
     year: Scores
     added: NDArray[np.float64]
-    fold_key: NDArray[np.int64]
+    dedupe_key: NDArray[np.int64]
     artist_key: NDArray[np.int64]
     ids: NDArray[np.object_]
     titles: NDArray[np.object_]

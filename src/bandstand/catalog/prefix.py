@@ -15,8 +15,8 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.text import normalize, romanize
 from bandstand.types import Entity, Mask, Ordinals
 
-SLIP_FROM = 4
-"""Letters that must have been typed before a slip is allowed for: below, everything would be near everything."""
+TYPO_FROM = 4
+"""Letters that must have been typed before a typo is allowed for: below, everything would be near everything."""
 
 _LAST = "\U0010ffff"
 _LETTERS = 64
@@ -32,28 +32,28 @@ def under(texts: Sequence[str], typed: str) -> list[slice]:
     return [slice(low, high)] if low < high else []
 
 
-def one_slip(texts: Sequence[str], typed: str) -> list[slice]:
+def one_typo(texts: Sequence[str], typed: str) -> list[slice]:
     """The ranges of ``texts``, ascending, of which a beginning is exactly one edit from ``typed``.
 
     A letter too many, one missing, another one, or two swapped (optimal string alignment). The first letter is taken as
-    meant unless it is one too many or swapped; digits never slip: 2024 is not 2025. Texts that begin with ``typed``
+    meant unless it is one too many or swapped; digits never typo: 2024 is not 2025. Texts that begin with ``typed``
     itself are left out. At each letter only those are tried that come next in some text, so that the cost is a few
     bisections a letter, whatever the script.
     """
-    if len(typed) < SLIP_FROM:
+    if len(typed) < TYPO_FROM:
         return []
     found: list[slice] = []
     for at in range(len(typed)):
         low, high = _range(texts, typed[:at], 0, len(texts))
         if low == high:
-            break  # nothing begins so: a slip further on does not help
-        slipped = _variants(texts, typed, at, low, high)
-        found += [slice(*_range(texts, beginning, 0, len(texts))) for beginning in slipped]
+            break  # nothing begins so: a typo further on does not help
+        mistyped = _variants(texts, typed, at, low, high)
+        found += [slice(*_range(texts, beginning, 0, len(texts))) for beginning in mistyped]
     return _without(_merged(found), under(texts, typed))
 
 
 def _variants(texts: Sequence[str], typed: str, at: int, low: int, high: int) -> Iterator[str]:
-    """The beginnings that give ``typed`` by one slip at a letter; texts from ``low`` to ``high`` begin as it does."""
+    """The beginnings that give ``typed`` by one typo at a letter; texts from ``low`` to ``high`` begin as it does."""
     head, letter, tail = typed[:at], typed[at], typed[at + 1 :]
     if not letter.isdigit() and head + tail:
         yield head + tail
@@ -152,7 +152,7 @@ class PrefixIndex:
     def complete(self, prefix: str, k: int = 10, *, ranges: Ranges = under) -> list[tuple[int, str]]:
         """Return at most ``k`` (ordinal, text as written), texts distinct, by popularity; [] for a blank prefix.
 
-        ``ranges`` says which texts count as begun so: those that are `under` the prefix, or `one_slip` from it.
+        ``ranges`` says which texts count as begun so: those that are `under` the prefix, or `one_typo` from it.
         """
         typed = normalize(prefix)
         if not typed or k <= 0:

@@ -81,7 +81,7 @@ _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
 )
 _GLUE_LIMIT = 24
-_ROUNDS = 6  # dropping a mark can make its neighbours compose; two rounds nearly always settle it
+_ROUNDS = 6  # dropping a mark can make its neighbours compose; two rounds nearly always be finalized it
 
 
 def _fold_character(character: str) -> str:

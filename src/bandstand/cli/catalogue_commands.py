@@ -10,18 +10,18 @@ import typer
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
-    Told,
+    ProgressBars,
     opened_home,
+    opened_learning_side,
     opened_storage,
-    opened_workshop,
     out,
     print_json,
+    progress_shown,
     settings_of,
-    telling,
 )
 
 if TYPE_CHECKING:
-    from bandstand.app.learning import Workshop
+    from bandstand.app.learning import LearningSide
     from bandstand.app.storage import Storage
     from bandstand.catalog.ingest import IngestReport
 
@@ -36,8 +36,8 @@ def ingest(
     json: JsonOption = False,
 ) -> None:
     """Read entities into the catalogue. The same file twice changes nothing; interrupted, it continues."""
-    with opened_storage(home) as storage, telling() as told:
-        report = _ingested(storage, path, form, told, needed=not (if_empty and storage.store.count()))
+    with opened_storage(home) as storage, progress_shown() as progress:
+        report = _ingested(storage, path, form, progress, needed=not (if_empty and storage.store.count()))
         rejects = str(storage.paths.rejects) if report.rejected else None
     if json:
         figures = {name: getattr(report, name) for name in ("read", "changed", "rejected", "skipped", "seconds")}
@@ -51,7 +51,9 @@ def ingest(
         raise typer.Exit(1)  # not one usable row: it was another format, or another file, that was meant
 
 
-def _ingested(storage: Storage, path: Path | None, form: str | None, told: Told, *, needed: bool) -> IngestReport:
+def _ingested(
+    storage: Storage, path: Path | None, form: str | None, progress: ProgressBars, *, needed: bool
+) -> IngestReport:
     from bandstand.catalog.bundled import load_bundled
     from bandstand.catalog.ingest import IngestReport
     from bandstand.catalog.ingest import ingest as run
@@ -68,7 +70,7 @@ def _ingested(storage: Storage, path: Path | None, form: str | None, told: Told,
         storage.store,
         rejects=storage.paths.rejects,
         resume=storage.paths.resume,
-        progress=lambda report: told("entities", report.read + report.skipped, None),
+        progress=lambda report: progress("entities", report.read + report.skipped, None),
     )
 
 
@@ -82,15 +84,15 @@ def index(
 
     if rebuild:
         renew_catalogue(settings_of(home))
-    with opened_storage(home) as storage, opened_workshop(storage) as workshop, telling() as told:
+    with opened_storage(home) as storage, opened_learning_side(storage) as learning_side, progress_shown() as progress:
         if rebuild:
-            workshop.reset()
-        workshop.prepare(told=told)
-        changes = workshop.index(told=told)
+            learning_side.reset()
+        learning_side.prepare(progress=progress)
+        changes = learning_side.index(progress=progress)
         answer = {
             "entities": storage.store.count(),
             "changes": changes,
-            "ranker": _first_ranker(storage, workshop, told),
+            "ranker": _first_ranker(storage, learning_side, progress),
         }
     if json:
         print_json(answer)
@@ -99,7 +101,7 @@ def index(
         out.print('Next: bandstand search "…", or bandstand serve' if answer["entities"] else "Next: bandstand ingest")
 
 
-def _first_ranker(storage: Storage, workshop: Workshop, told: Told) -> dict[str, object] | None:
+def _first_ranker(storage: Storage, learning_side: LearningSide, progress: ProgressBars) -> dict[str, object] | None:
     """The first ranker; None where there is one, or where the catalogue is too small to pose questions about."""
     from bandstand.errors import BadInput
 
@@ -107,7 +109,7 @@ def _first_ranker(storage: Storage, workshop: Workshop, told: Told) -> dict[str,
         return None
     try:
         with opened_home(storage) as searching:
-            report = workshop.train(searching, told=told)
+            report = learning_side.train(searching, progress=progress)
     except BadInput:
         return None
-    return {"version": report.version, "lessons": report.lessons, "metrics": report.metrics}
+    return {"version": report.version, "examples": report.examples, "metrics": report.metrics}

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bandstand.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from bandstand.app.learning import Workshop
-    from bandstand.app.searching import Home
+    from bandstand.app.learning import LearningSide
+    from bandstand.app.searching import SearchingSide
     from bandstand.app.storage import Storage
 
 HomeOption = Annotated[
@@ -43,7 +43,7 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n")
 
 
-class Told:
+class ProgressBars:
     """Progress bars by job, on standard error; nothing where that is not a terminal."""
 
     def __init__(self, progress: Progress) -> None:
@@ -58,11 +58,11 @@ class Told:
 
 
 @contextmanager
-def telling() -> Iterator[Told]:
+def progress_shown() -> Iterator[ProgressBars]:
     """Show progress while the block runs."""
     columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        yield Told(progress)
+        yield ProgressBars(progress)
 
 
 def settings_of(home: Path | None) -> Settings:
@@ -83,11 +83,11 @@ def opened_storage(home: Path | None) -> Iterator[Storage]:
 
 
 @contextmanager
-def opened_home(storage: Storage) -> Iterator[Home]:
+def opened_home(storage: Storage) -> Iterator[SearchingSide]:
     """The searching side of a home."""
-    from bandstand.app.searching import Home
+    from bandstand.app.searching import SearchingSide
 
-    home = Home(storage)
+    home = SearchingSide(storage)
     try:
         yield home
     finally:
@@ -95,20 +95,20 @@ def opened_home(storage: Storage) -> Iterator[Home]:
 
 
 @contextmanager
-def opened_workshop(storage: Storage) -> Iterator[Workshop]:
+def opened_learning_side(storage: Storage) -> Iterator[LearningSide]:
     """The writing side of a home.
 
     Raises:
         Conflict: another process has it, here or, of a cluster, anywhere.
     """
-    from bandstand.app.learning import Workshop
+    from bandstand.app.learning import LearningSide
 
     with _leading(storage):
-        workshop = Workshop(storage)
+        learning_side = LearningSide(storage)
         try:
-            yield workshop
+            yield learning_side
         finally:
-            workshop.close()
+            learning_side.close()
 
 
 def _leading(storage: Storage) -> AbstractContextManager[None]:
@@ -121,13 +121,13 @@ def _leading(storage: Storage) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def workshop_if_free(storage: Storage) -> Iterator[Workshop | None]:
+def learning_side_if_free(storage: Storage) -> Iterator[LearningSide | None]:
     """The writing side of a home; None where another process has it, such as a running server."""
     from bandstand.errors import Conflict
 
     with ExitStack() as opened:
         try:
-            workshop = opened.enter_context(opened_workshop(storage))
+            learning_side = opened.enter_context(opened_learning_side(storage))
         except Conflict:
-            workshop = None
-        yield workshop
+            learning_side = None
+        yield learning_side

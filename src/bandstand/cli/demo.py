@@ -13,13 +13,13 @@ from rich.table import Table
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
-    Told,
+    ProgressBars,
     opened_home,
+    opened_learning_side,
     opened_storage,
-    opened_workshop,
     out,
     print_json,
-    telling,
+    progress_shown,
 )
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ def demo(home: HomeOption = None, json: JsonOption = False) -> None:
     from bandstand.cli.tour import WANTS, Tour, copy_home, tour_settings
 
     started = time.time()
-    with telling() as told:
+    with progress_shown() as progress:
         with opened_storage(home) as storage:
-            _prepare(storage, told)
+            _prepare(storage, progress)
             count, settings, paths = storage.store.count(), storage.settings, storage.paths
         with tempfile.TemporaryDirectory(prefix="bandstand-tour-") as scratch:
             copy_home(paths, Path(scratch) / "home")
             tour = Tour(tour_settings(settings, Path(scratch) / "home"), now=started, seed=settings.seed)
             try:
-                searches, tried = _play(tour, told)
+                searches, tried = _play(tour, progress)
             finally:
                 tour.close()
     if json:
@@ -63,30 +63,30 @@ def demo(home: HomeOption = None, json: JsonOption = False) -> None:
     out.print(f"\nYour own: make serve, or bandstand search (the home {settings.home} is as it was before the tour)")
 
 
-def _play(tour: Tour, told: Told) -> tuple[int, tuple[Tried, Tried]]:
+def _play(tour: Tour, progress: ProgressBars) -> tuple[int, tuple[Tried, Tried]]:
     """Measure, let listeners search and play, measure again."""
     from bandstand.cli.tour import WANTS
 
     sets = {"the searches above": WANTS, f"{UNSEEN} titles never searched, half misspelt": tour.titles(UNSEEN)}
     tour.measure(WANTS)  # the first searches of a process are slow ones
     before = [(tour.measure(wants, policy="all"), tour.measure(wants)) for wants in sets.values()]
-    searches = tour.evening(WANTS, told=told)
+    searches = tour.evening(WANTS, progress=progress)
     after = [tour.measure(wants) for wants in sets.values()]
     first, second = (Tried(name, *b, a) for name, b, a in zip(sets, before, after, strict=True))
     return searches, (first, second)
 
 
-def _prepare(storage: Storage, told: Told) -> None:
+def _prepare(storage: Storage, progress: ProgressBars) -> None:
     from bandstand.catalog.bundled import load_bundled
 
     if not storage.store.count():
         storage.store.upsert(load_bundled())
-    with opened_workshop(storage) as workshop:
-        workshop.prepare(told=told)
-        workshop.index(told=told)
+    with opened_learning_side(storage) as learning_side:
+        learning_side.prepare(progress=progress)
+        learning_side.index(progress=progress)
         if storage.models.current("ranker") is None:
             with opened_home(storage) as searching:
-                workshop.train(searching, told=told)
+                learning_side.train(searching, progress=progress)
 
 
 def _show_wants(queries: list[str], tried: Tried) -> None:

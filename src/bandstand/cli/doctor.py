@@ -107,7 +107,7 @@ def _loaded(storage: Storage) -> list[Finding]:
     try:
         with opened_home(storage) as searching:
             current = searching.searchable >= storage.store.head()
-            refused = searching.brains.refused
+            refused = searching.serving.refused
     except BandstandError as error:
         return [_finding("indexes", False, str(error))]
     says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import out, telling
+from bandstand.cli.common import out, progress_shown
 from bandstand.errors import BadInput
 
 
@@ -32,9 +32,12 @@ def selective(
     name = str(paths[0]) if len(paths) == 2 else "spotify"
     chosen = {key: value for key, value in given.items() if value is not None}
     settings = SelectiveSettings(target=None if target is None else parse_target(target), **chosen)
-    with telling() as told:
+    with progress_shown() as progress:
         found = evaluate_selective(
-            source_of(name, paths[-1], options), settings, folder=folder, told=lambda job, done: told(job, done, None)
+            source_of(name, paths[-1], options),
+            settings,
+            folder=folder,
+            progress=lambda job, done: progress(job, done, None),
         )
     _print(found)
     return found
@@ -130,12 +133,12 @@ def replay(
         raise BadInput("give one file or folder", field="paths")
     given = {"since": _unix(since), "until": _unix(until), "limit": limit, "policies": _names(policies)}
     settings = ReplaySettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    with telling() as told:
+    with progress_shown() as progress:
         found = run(
             adapter_named(dataset, **_options(option)).open(paths[0]),
             settings,
             folder=folder,
-            told=lambda job, done: told(job, done, None),
+            progress=lambda job, done: progress(job, done, None),
             dask=dask,
         )
     _finish(found, report, result)
@@ -159,9 +162,9 @@ def simulate(
 
     given = {"limit": limit, "policies": _names(policies)}
     settings = SimulateSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    with telling() as told:
+    with progress_shown() as progress:
         found = simulated(
-            data, experiment_named(experiment, clicks=clicks), settings, folder=folder, jobs=jobs, told=told
+            data, experiment_named(experiment, clicks=clicks), settings, folder=folder, jobs=jobs, progress=progress
         )
     _finish(found, report, result)
 

@@ -10,13 +10,13 @@ import typer
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
+    learning_side_if_free,
     opened_home,
     opened_storage,
     out,
     plain,
     print_json,
-    telling,
-    workshop_if_free,
+    progress_shown,
 )
 from bandstand.errors import BadInput
 
@@ -87,10 +87,10 @@ def _place(search: Impression, hit: str) -> int:
 
 def _learned(storage: Storage) -> bool:
     """Learn what the log holds, unless another process does that."""
-    with workshop_if_free(storage) as workshop:
-        if workshop is None:
+    with learning_side_if_free(storage) as learning_side:
+        if learning_side is None:
             return False
-        workshop.learner.catch_up()
+        learning_side.learner.catch_up()
         return True
 
 
@@ -125,8 +125,8 @@ def ablate(
 
     if not 0 < share <= 1:
         raise BadInput(f"share must be in (0, 1], not {share}", field="share")
-    with opened_storage(home) as storage, opened_home(storage) as searching, telling() as told:
-        columns, scorer = searching.catalog.columns, searching.brains().scorer
+    with opened_storage(home) as storage, opened_home(storage) as searching, progress_shown() as progress:
+        columns, scorer = searching.catalog.columns, searching.serving().scorer
         count = ablate_log(
             storage.log,
             columns,
@@ -134,7 +134,7 @@ def ablate(
             window=storage.settings.join_minutes * 60,
             share=share,
             seed=storage.settings.seed,
-            told=lambda done: told("searches", done, None),
+            progress=lambda done: progress("searches", done, None),
         )
     if json:
         print_json({"recorded": count})

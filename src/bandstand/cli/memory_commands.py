@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_storage, out, plain, print_json, workshop_if_free
+from bandstand.cli.common import HomeOption, JsonOption, learning_side_if_free, opened_storage, out, plain, print_json
 
 if TYPE_CHECKING:
     from bandstand.app.storage import Storage
@@ -104,6 +104,6 @@ def _edit(
 def _order(storage: Storage, kind: str, payload: dict[str, object]) -> None:
     """Log an order, and carry it out here unless a server does."""
     storage.log.append_control(kind, payload)
-    with workshop_if_free(storage) as workshop:
-        if workshop is not None:
-            workshop.learner.catch_up()
+    with learning_side_if_free(storage) as learning_side:
+        if learning_side is not None:
+            learning_side.learner.catch_up()

@@ -12,13 +12,13 @@ from rich.table import Table
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
-    Told,
+    ProgressBars,
+    learning_side_if_free,
     opened_home,
     opened_storage,
     out,
     print_json,
-    telling,
-    workshop_if_free,
+    progress_shown,
 )
 from bandstand.errors import BadInput
 
@@ -60,14 +60,14 @@ def train(
         return
     if model != "ranker":
         raise BadInput(f"{model!r} cannot be trained so; ranker can, reward and generator without Dask", field="model")
-    with opened_storage(home) as storage, telling() as told:
-        report = _trained(storage, told, _training(dask, partitions or storage.paths.training))
+    with opened_storage(home) as storage, progress_shown() as progress:
+        report = _trained(storage, progress, _training(dask, partitions or storage.paths.training))
     if json:
         print_json(
             {
                 "version": report.version,
                 "promoted": report.promoted,
-                "lessons": report.lessons,
+                "examples": report.examples,
                 "clicked_searches": report.clicked_searches,
                 "metrics": report.metrics,
             }
@@ -76,7 +76,7 @@ def train(
         state = "serves now" if report.promoted else "waits: an older version is pinned"
         out.print(f"ranker {report.version} {state}")
         held_out = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
-        out.print(f"{report.lessons} lessons, {report.clicked_searches} clicked searches; held out: {held_out}")
+        out.print(f"{report.examples} synthetic examples, {report.clicked_searches} clicked searches; held out: {held_out}")
 
 
 def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
@@ -100,18 +100,20 @@ def _training(dask: str | None, partitions: Path) -> Train:
     return train_here if dask is None else DaskTraining(dask, partitions)
 
 
-def _trained(storage: Storage, told: Told, how: Train) -> TrainingReport:
+def _trained(storage: Storage, progress: ProgressBars, trainer: Train) -> TrainingReport:
     from bandstand.app.training import new_models
 
-    with workshop_if_free(storage) as workshop:
-        if workshop is None:  # whoever has the home indexes and learns; a ranker is trained from what both can read
+    with learning_side_if_free(storage) as learning_side:
+        if (
+            learning_side is None
+        ):  # whoever has the home indexes and learns; a ranker is trained from what both can read
             with opened_home(storage) as searching:
-                return new_models(storage, searching, told=told, how=how)[0]
-        workshop.prepare(told=told)
-        workshop.index(told=told)
-        workshop.learner.catch_up()
+                return new_models(storage, searching, progress=progress, trainer=trainer)[0]
+        learning_side.prepare(progress=progress)
+        learning_side.index(progress=progress)
+        learning_side.learner.catch_up()
         with opened_home(storage) as searching:
-            return workshop.train(searching, told=told, how=how)
+            return learning_side.train(searching, progress=progress, trainer=trainer)
 
 
 @app.command("list")

@@ -41,7 +41,7 @@ def estimates(
         window = storage.settings.join_minutes * 60
         found = estimate_all(
             joined(storage.log, window, newest=newest),
-            opened.brains().policies,
+            opened.serving().policies,
             now=storage.clock(),
             settings=OpeSettings(seed=seed),
         )

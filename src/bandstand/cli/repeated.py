@@ -58,9 +58,11 @@ class Repeated:
             if self._stop.wait(0.2):
                 process.terminate()
                 break
-        _, told = process.communicate()
+        _, progress = process.communicate()
         if process.returncode and not self._stop.is_set():
-            structlog.get_logger("estimates").error("estimates_failed", reason=told.decode(errors="replace").strip())
+            structlog.get_logger("estimates").error(
+                "estimates_failed", reason=progress.decode(errors="replace").strip()
+            )
 
     def _age_s(self) -> float:
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths, Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.feedback.ubi_events import parse_event
@@ -118,14 +118,14 @@ class Tour:
         self._clock = VirtualClock(now)
         self._random = random.Random(seed)
         self._storage = Storage(settings, clock=self._clock)
-        self._workshop = Workshop(self._storage)
-        self._home = Home(self._storage, new_id=lambda: f"{self._random.getrandbits(128):032x}")
-        self._workshop.prepare()
+        self._learning_side = LearningSide(self._storage)
+        self._home = SearchingSide(self._storage, new_id=lambda: f"{self._random.getrandbits(128):032x}")
+        self._learning_side.prepare()
 
     def close(self) -> None:
         """Close the copy."""
         self._home.close()
-        self._workshop.close()
+        self._learning_side.close()
         self._storage.close()
 
     def measure(self, wants: Sequence[Want], *, policy: str = "bandit") -> Measured:
@@ -137,18 +137,18 @@ class Tour:
             arms=tuple(sum(arm.depth > 0 for arm in impression.decision.arms) for _, impression in answers),
         )
 
-    def evening(self, wants: Sequence[Want], *, told: Callable[[str, int, int], None]) -> int:
+    def evening(self, wants: Sequence[Want], *, progress: Callable[[str, int, int], None]) -> int:
         """Listeners search for what they want, and play it or search on; returns the number of searches."""
         searches, total = 0, ROUNDS * len(wants)
         for number in range(ROUNDS):
             for want in self._random.sample(list(wants), len(wants)):
                 searches += self._listen(want)
-                self._workshop.learner.step()
+                self._learning_side.learner.step()
                 self._home.refresh()
-            told("listening", (number + 1) * len(wants), total)
+            progress("listening", (number + 1) * len(wants), total)
         self._clock.advance(self._storage.settings.join_minutes * 60 + 1)
-        self._workshop.learner.catch_up()
-        self._workshop.learner.publish()
+        self._learning_side.learner.catch_up()
+        self._learning_side.learner.publish()
         self._home.refresh()
         return searches
 
@@ -203,7 +203,7 @@ class Tour:
 
     def _place(self, impression: Impression, entity_id: str) -> int:
         """The position from 1 among the first ten of the wanted recording, any release; 0 when it is not there."""
-        keys = self._home.catalog.columns.fold_key
+        keys = self._home.catalog.columns.dedupe_key
         wanted = keys[self._home.store.ordinals([entity_id])[0]]
         places = np.flatnonzero(keys[impression.ordinals[:10]] == wanted)
         return int(places[0]) + 1 if len(places) else 0

@@ -1,4 +1,4 @@
-"""The charts of what was learned: rewards, choices, calibration, exploration, out of the learner's ledger."""
+"""The charts of what was learned: rewards, choices, calibration, exploration, out of the learner's outcome metrics."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ POSITIONS = Explained(
     kind="bars",
 )
 
-Ledger = Iterable[tuple[float, Counts]]
+OutcomeMetrics = Iterable[tuple[float, Counts]]
 
 
-def learning_charts(ledger: Ledger, span: Span, now: float) -> list[Chart]:
-    """Every chart of the ledger over a span that ends ``now``."""
-    steps = stepped(ledger, span, now)
+def learning_charts(metrics: OutcomeMetrics, span: Span, now: float) -> list[Chart]:
+    """Every chart of the outcome metrics over a span that ends ``now``."""
+    steps = stepped(metrics, span, now)
     whole: Counts = {}
     for counts in steps:
         added(whole, counts)

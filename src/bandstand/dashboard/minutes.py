@@ -169,17 +169,17 @@ class Sampler:
 
     def run(self, stop: threading.Event) -> None:
         """Sample until ``stop``, and once more then; a file that cannot be written is told once and tried again."""
-        told = ""
+        progress = ""
         while True:
             ended = stop.wait(EVERY_S)
             try:
                 self.sample()
                 self._housekeep()
-                told = ""
+                progress = ""
             except BandstandError as error:
-                if str(error) != told:
+                if str(error) != progress:
                     structlog.get_logger("dashboard").error("sampling_failed", reason=str(error))
-                told = str(error)
+                progress = str(error)
             if ended:
                 return
 

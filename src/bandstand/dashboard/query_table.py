@@ -9,12 +9,12 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import normalize
-from bandstand.learner.query_stats import Asked, asked_queries, asked_query
+from bandstand.learner.query_stats import QueryStats, read_one_query, read_query_stats
 from bandstand.memory_index.curation import Edit, edits_of
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import QueryRow
 
-_ORDERS: dict[str, Callable[[Asked], tuple[float, ...]]] = {
+_ORDERS: dict[str, Callable[[QueryStats], tuple[float, ...]]] = {
     "searches": lambda one: (-one.searches, -one.last),
     "success": lambda one: (-one.satisfied / one.searches, -one.searches),
     "failure": lambda one: (one.satisfied - one.searches, -one.last),
@@ -37,15 +37,15 @@ class QueryPage:
     """One query: what was asked, what is believed, what an operator changed. ``asked`` None: by too few to be named."""
 
     text: str
-    asked: Asked | None
+    asked: QueryStats | None
     beliefs: Sequence[Belief]
     edits: Sequence[Edit]
 
 
-def find_queries(memory: Memory, *, words: str, order: str, offset: int, k: int) -> tuple[int, list[Asked]]:
+def find_queries(memory: Memory, *, words: str, order: str, offset: int, k: int) -> tuple[int, list[QueryStats]]:
     """How many queries hold all the ``words``, and ``k`` of them in an order (one of `ORDERS`) from ``offset`` on."""
     wanted = normalize(words).split()
-    found = [one for one in asked_queries(memory.scan) if all(word in one.text for word in wanted)]
+    found = [one for one in read_query_stats(memory.scan) if all(word in one.text for word in wanted)]
     found.sort(key=_ORDERS[order])
     return len(found), found[offset : offset + k]
 
@@ -55,7 +55,7 @@ def query_page(memory: Memory, catalog: Catalog, text: str, *, now: float, k: in
     normalized = normalize(text)
     return QueryPage(
         text=normalized,
-        asked=asked_query(memory.state, normalized),
+        asked=read_one_query(memory.state, normalized),
         beliefs=top_beliefs(memory, catalog, normalized, now=now, k=k),
         edits=edits_of(memory.state, normalized),
     )

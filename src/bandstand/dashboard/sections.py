@@ -19,7 +19,7 @@ from bandstand.dashboard.learning import (
 )
 from bandstand.dashboard.live import LIVE, live_charts
 from bandstand.dashboard.minutes import Minutes
-from bandstand.learner.outcome_metrics import read_ledger
+from bandstand.learner.outcome_metrics import read_outcomes
 
 IMPORTANCE = Explained(
     name="importance",
@@ -109,8 +109,8 @@ def charts_of(section: str, sources: Sources, span: Span, now: float) -> list[Ch
         return live_charts(sources.minutes(), span, now)
     if section == "models":
         return [_importance(sources.importances())]
-    ledger = read_ledger(sources.scan, since=span.starts(now)[0])
-    found = learning_charts(ledger, span, now)
+    metrics = read_outcomes(sources.scan, since=span.starts(now)[0])
+    found = learning_charts(metrics, span, now)
     found.insert(EXPLAINED[section].index(ESTIMATES), estimates_chart(read_estimates(sources.estimates)))
     return found
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.app.searching import Home
+from bandstand.app.searching import SearchingSide
 from bandstand.dashboard.minutes import Counts, added
 from bandstand.feedback.joined import Joined, joined
-from bandstand.learner.outcome_metrics import read_ledger
+from bandstand.learner.outcome_metrics import read_outcomes
 from bandstand.ranker.scorers import LambdaMartScorer, Scorer
 
 _Z = 1.96
@@ -84,14 +84,14 @@ _NEWEST = 4_000
 def served_versions(
     scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]], *, since: float
 ) -> dict[str, list[dict[str, Any]]]:
-    """By model, each version with the number of its settled searches since a time and means over them, newest first."""
+    """By model, each version with its finalized searches since a time and means over them, newest first."""
     whole: Counts = {}
-    for _, counts in read_ledger(scan, since=since):
+    for _, counts in read_outcomes(scan, since=since):
         added(whole, counts)
     return {name: [_served(whole, name, version) for version in _versions(whole, name)] for name in _MODELS}
 
 
-def shadow_of(home: Home, version: str) -> dict[str, Any]:
+def shadow_of(home: SearchingSide, version: str) -> dict[str, Any]:
     """The comparison of a ranker's version with the one that serves, on the log's newest searches.
 
     Raises:
@@ -100,7 +100,7 @@ def shadow_of(home: Home, version: str) -> dict[str, Any]:
     """
     other = LambdaMartScorer(home.models.get("ranker", version))
     window = home.settings.join_minutes * 60
-    return asdict(shadow(joined(home.log, window, newest=_NEWEST), home.brains().scorer, other))
+    return asdict(shadow(joined(home.log, window, newest=_NEWEST), home.serving().scorer, other))
 
 
 def _versions(whole: Counts, name: str) -> list[str]:

@@ -17,11 +17,11 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.engine.runner import Load
 from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer, Engine, ImpressionLog
-from bandstand.engine.serving import Brains
+from bandstand.engine.serving import ServingModels
 from bandstand.errors import BandstandError, NotFound
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.features import limit_arm
-from bandstand.ranker.page import fold
+from bandstand.ranker.page import dedupe
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import ArmDecision, Clock, Decision, Event, Impression, Mask, Matrix, Ordinals, Query
 
@@ -47,9 +47,9 @@ def ablate(engine: Engine, query: Query, columns: Columns, scorer: Scorer, shown
     ranked = subset_pages(whole.features, answer.impression.feature_names, whole.ordinals, columns, scorer)
     named = _named(answer, columns, shown)
     pages = {played: tuple(named(int(ordinal)) for ordinal in ordinals.tolist()) for played, ordinals in ranked.items()}
-    context, yields = seen_before(answer.impression.decision)
+    context, hit_rates = seen_before(answer.impression.decision)
     return Ablation(
-        query_id=query.id, arms=EXPENSIVE, pages=pages, context=context, yields=yields, ranker=scorer.version
+        query_id=query.id, arms=EXPENSIVE, pages=pages, context=context, hit_rates=hit_rates, ranker=scorer.version
     )
 
 
@@ -74,15 +74,15 @@ def subset_pages(
     for played, at in rows.items():
         own, mine = ordinals[at], scores[start : start + len(at)]
         start += len(at)
-        found[played] = own[fold(own, mine, columns.fold_key[own])[:SHOWN]]
+        found[played] = own[dedupe(own, mine, columns.dedupe_key[own])[:SHOWN]]
     return {played: found[played & able] for played in choices(EXPENSIVE)}
 
 
 def seen_before(decision: Decision) -> tuple[tuple[tuple[str, float], ...], Mapping[str, float]]:
     """What the first expensive arm's decision saw, and each expensive arm's past yield."""
     arms: Mapping[str, ArmDecision] = {arm.arm: arm for arm in decision.arms if arm.arm in EXPENSIVE}
-    yields = {name: dict(arm.context).get("arm_yield", 0.5) for name, arm in arms.items()}
-    return (arms[EXPENSIVE[0]].context if EXPENSIVE[0] in arms else ()), yields
+    hit_rates = {name: dict(arm.context).get("arm_yield", 0.5) for name, arm in arms.items()}
+    return (arms[EXPENSIVE[0]].context if EXPENSIVE[0] in arms else ()), hit_rates
 
 
 def _without(features: Matrix, names: tuple[str, ...], played: Played) -> tuple[Matrix, Mask]:
@@ -97,8 +97,8 @@ def _named(answer: Answer, columns: Columns, shown: Impression | None) -> Callab
     """Entity ids of ordinals; a recording that was shown has the id by which it was."""
     page = answer.impression if shown is None else shown
     ordinals = page.ordinals[page.ordinals < columns.n]
-    by_key = dict(zip(columns.fold_key[ordinals].tolist(), columns.ids[ordinals].tolist(), strict=True))
-    return lambda ordinal: str(by_key.get(int(columns.fold_key[ordinal]), columns.ids[ordinal]))
+    by_key = dict(zip(columns.dedupe_key[ordinals].tolist(), columns.ids[ordinals].tolist(), strict=True))
+    return lambda ordinal: str(by_key.get(int(columns.dedupe_key[ordinal]), columns.ids[ordinal]))
 
 
 WAITING = 16
@@ -142,7 +142,7 @@ class Ablator:
         self,
         engine: Engine,
         catalog: Catalog,
-        brains: Callable[[], Brains],
+        serving: Callable[[], ServingModels],
         records: Records,
         *,
         load: Load,
@@ -150,7 +150,7 @@ class Ablator:
         share: float,
         seed: int,
     ) -> None:
-        self._engine, self._catalog, self._brains, self._records = engine, catalog, brains, records
+        self._engine, self._catalog, self._serving, self._records = engine, catalog, serving, records
         self._load, self._clock, self._share, self._seed = load, clock, share, seed
         self._waiting: queue.Queue[Impression | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
@@ -169,7 +169,7 @@ class Ablator:
             return
         self._start()
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Return when everything that was taken is worked off."""
         self._waiting.join()
 
@@ -206,7 +206,7 @@ class Ablator:
             self.dropped += 1
             return
         query, columns = impression.query, self._catalog.columns
-        record = ablate(self._engine, query, columns, self._brains().scorer, shown=impression)
+        record = ablate(self._engine, query, columns, self._serving().scorer, shown=impression)
         self._records.impression(query.id)
         self._records.append([ablation_event(record, query, now=self._clock())])
         self.made += 1

@@ -9,10 +9,10 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog, Columns, attribute_key
 from bandstand.catalog.memberships import Memberships
-from bandstand.engine.runner import ArmCalls
+from bandstand.engine.runner import RetrieverCalls
 from bandstand.errors import BadInput, NotFound
 from bandstand.memory_index.memory import Memory
-from bandstand.ranker.page import fold
+from bandstand.ranker.page import dedupe
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.types import KINDS, Clock, Entity, Kind, Mask, Matrix, Ordinals, Query, Scores
@@ -105,7 +105,7 @@ class Relater:
         self._catalog = catalog
         self._memory = memory
         self._memberships = Memberships(catalog)
-        self._calls = ArmCalls({"dense": dense})
+        self._calls = RetrieverCalls({"dense": dense})
         self._clock = clock
 
     def related(
@@ -124,13 +124,13 @@ class Relater:
         ordinal, entity = self._entity(entity_id)
         columns = self._catalog.columns
         mask = columns.mask(kinds)
-        mask &= columns.fold_key != columns.fold_key[ordinal]
+        mask &= columns.dedupe_key != columns.dedupe_key[ordinal]
         excluded = self._catalog.store.ordinals(list(without))
         mask[excluded[(excluded >= 0) & (excluded < columns.n)]] = False
         ordinals, said = _joined(self._sources(ordinal, entity, columns, kinds), mask)
         scores = 1 - np.prod(1 - said * np.array(list(WEIGHTS.values()), np.float32), axis=1)
         by_popularity = scores + np.float32(1e-6) * columns.popularity[ordinals]
-        rows = fold(ordinals, by_popularity, columns.fold_key[ordinals])[:k]
+        rows = dedupe(ordinals, by_popularity, columns.dedupe_key[ordinals])[:k]
         return [
             RelatedEntity(entity=found, score=float(scores[row]), sources=_named(said[row]))
             for row, found in zip(rows.tolist(), self._catalog.entities(ordinals[rows]), strict=True)

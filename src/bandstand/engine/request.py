@@ -53,7 +53,7 @@ class SearchRequest:
     """One search as asked for. With ``query_id`` it is a further page of that search.
 
     A ``preview`` is answered and not logged: half a word that somebody is still typing is no search to learn from, and
-    no slip to correct. Unless it is to ``correct``, it is answered by what was typed alone.
+    no typo to correct. Unless it is to ``correct``, it is answered by what was typed alone.
     ``facets`` are counted over what was found, on the first page. An ``assignment`` is the policy that an online
     experiment chose for this visitor, in place of ``policy``.
     ``mix`` says whether kinds are mixed by likelihood (None: as the server is set), ``sections`` whether the page is

@@ -14,15 +14,15 @@ from bandstand.bandit.context import Context, ContextBuilder
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
-from bandstand.engine.runner import ArmAnswer, Load, Runner
+from bandstand.engine.runner import Load, RetrieverAnswer, Runner
 from bandstand.engine.sampling import uniform
-from bandstand.engine.serving import Brains
+from bandstand.engine.serving import ServingModels
 from bandstand.engine.speculation import Ahead, Speculation
 from bandstand.errors import BandstandError
-from bandstand.types import ARMS, ArmDecision, ArmOutcome, Candidates, Decision, Query
+from bandstand.types import ARMS, ArmDecision, Candidates, Decision, Query, RetrieverOutcome
 
-RESCUE_ARMS = ("lexical", "trigram")
-RESCUE_DEPTH = 50
+FALLBACK_RETRIEVERS = ("lexical", "trigram")
+FALLBACK_DEPTH = 50
 UNASKED_ARMS = ("personal", "fresh")
 """Arms that find something whatever the query says."""
 _HEAD = 3
@@ -34,10 +34,10 @@ class Retrieved:
     """What the arms of one search decided and found; filled arm by arm."""
 
     decisions: dict[str, ArmDecision] = field(default_factory=dict)
-    outcomes: dict[str, ArmOutcome] = field(default_factory=dict)
+    outcomes: dict[str, RetrieverOutcome] = field(default_factory=dict)
     found: dict[str, Candidates] = field(default_factory=dict)
 
-    def add(self, decision: ArmDecision, answer: ArmAnswer) -> None:
+    def add(self, decision: ArmDecision, answer: RetrieverAnswer) -> None:
         """One more arm."""
         self.decisions[decision.arm] = decision
         self.found[decision.arm], self.outcomes[decision.arm] = answer
@@ -68,7 +68,7 @@ class _Searched(NamedTuple):
     query: Query
     policy: Policy
     columns: Columns
-    brains: Brains
+    serving: ServingModels
 
 
 class Retrieval:
@@ -90,18 +90,18 @@ class Retrieval:
         self._seed = seed
         self._deadline_ms = deadline_ms
 
-    def run(self, query: Query, policy: Policy, columns: Columns, brains: Brains) -> Retrieved:
-        """Every arm's decision and answer; where what a learning policy chose found nothing for the query, a rescue.
+    def run(self, query: Query, policy: Policy, columns: Columns, serving: ServingModels) -> Retrieved:
+        """Every arm's decision and answer; where what a learning policy chose found nothing for the query, a fallback.
 
-        The rescue has a deadline of its own: a late arm must not empty the page.
+        The fallback has a deadline of its own: a late arm must not empty the page.
         """
         deadline = self._runner.deadline(self._deadline_ms)
         if not policy.sequential:
             return self._side_by_side(query, policy, deadline)
         with self._speculation.search(query) as ahead:
-            retrieved = self._one_by_one(_Searched(query, policy, columns, brains), ahead, deadline)
+            retrieved = self._one_by_one(_Searched(query, policy, columns, serving), ahead, deadline)
         if query.normalized and not retrieved.answers:
-            self._rescue(query, retrieved, self._runner.deadline(self._deadline_ms))
+            self._fall_back(query, retrieved, self._runner.deadline(self._deadline_ms))
         return retrieved
 
     def _side_by_side(self, query: Query, policy: Policy, deadline: float) -> Retrieved:
@@ -113,31 +113,35 @@ class Retrieval:
         return retrieved
 
     def _one_by_one(self, searched: _Searched, ahead: Ahead, deadline: float) -> Retrieved:
-        query, policy, columns, brains = searched
-        retrieved, exact, stats = Retrieved(), 0.0, brains.stats
-        helps: Mapping[str, float] | None = None
+        query, policy, columns, serving = searched
+        retrieved, exact, stats = Retrieved(), 0.0, serving.stats
+        p_useful: Mapping[str, float] | None = None
         builder = ContextBuilder(query, has_history=self._knows(query.actor))
         for arm in self._arms:
             build = partial(
                 builder.build, retrieved.found, lexical_exact=exact, cost_ms=stats.cost(arm),
                 past_yield=stats.past_yield(arm),
             )  # fmt: skip
-            if arm in EXPENSIVE and helps is None:  # every free arm has answered
-                helps = brains.helps(build().features)
-            context = build(helps=(helps or {}).get(arm, 0.0))
+            if arm in EXPENSIVE and p_useful is None:  # every free arm has answered
+                p_useful = serving.p_useful(build().features)
+            context = build(p_useful=(p_useful or {}).get(arm, 0.0))
             decision = policy.decide(arm, context, self._uniform(query.id, arm))
             early = ahead.take(arm, decision.depth, deadline)
             retrieved.add(decision, early or self._runner.run(arm, query, decision.depth, deadline))
             if arm == "memory" and self._speculation.possible:
                 known = builder.build(retrieved.found, cost_ms=0.0, past_yield=0.0)
-                ahead.begin(brains.likely(known.features))
+                ahead.begin(serving.likely(known.features))
             if arm == "lexical":
                 exact = best_similarity(query, retrieved.found[arm], columns)
         return retrieved
 
-    def _rescue(self, query: Query, retrieved: Retrieved, deadline: float) -> None:
+    def _fall_back(self, query: Query, retrieved: Retrieved, deadline: float) -> None:
         """Saving never empties a page: ask the robust arms that were not asked."""
-        wanted = {arm: RESCUE_DEPTH for arm in RESCUE_ARMS if arm in self._arms and not retrieved.decisions[arm].depth}
+        wanted = {
+            arm: FALLBACK_DEPTH
+            for arm in FALLBACK_RETRIEVERS
+            if arm in self._arms and not retrieved.decisions[arm].depth
+        }
         for arm, (found, outcome) in self._runner.run_all(wanted, query, deadline).items():
             retrieved.found[arm] = found
             retrieved.outcomes[arm] = replace(outcome, status="rescue") if outcome.status == "ok" else outcome

@@ -16,7 +16,7 @@ import structlog
 
 from bandstand.errors import RetrievalError
 from bandstand.retrievers.base import Cancellation, Retriever, called_off, under
-from bandstand.types import ArmOutcome, ArmStatus, Candidates, Query
+from bandstand.types import Candidates, Query, RetrieverOutcome, RetrieverStatus
 
 
 class Load:
@@ -51,10 +51,10 @@ class Load:
             return self._changed.wait_for(lambda: not self._going, timeout=seconds)
 
 
-ArmAnswer = tuple[Candidates, ArmOutcome]
+RetrieverAnswer = tuple[Candidates, RetrieverOutcome]
 
 
-class ArmCalls:
+class RetrieverCalls:
     """Calls retrievers, times them, and never raises for what they do. Safe for threads."""
 
     def __init__(self, retrievers: Mapping[str, Retriever], *, timer: Callable[[], float] = time.perf_counter) -> None:
@@ -67,7 +67,7 @@ class ArmCalls:
         """The arms that can be called."""
         return tuple(self._retrievers)
 
-    def call(self, arm: str, query: Query, depth: int) -> ArmAnswer:
+    def call(self, arm: str, query: Query, depth: int) -> RetrieverAnswer:
         """Ask one arm for ``depth`` candidates; with depth 0 it is skipped."""
         if not depth:
             return nothing(arm, "skipped")
@@ -81,7 +81,7 @@ class ArmCalls:
             return nothing(arm, "failed", (self.timer() - started) * 1e3)
         self._failing.discard(arm)
         took = max((self.timer() - started) * 1e3 + found.shared_ms, 0.0)
-        return found, ArmOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
+        return found, RetrieverOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
 
     def _report(self, arm: str, error: Exception) -> None:
         """Log the first failure of a series: each is counted anyway. What was not foreseen comes with its traceback."""
@@ -91,9 +91,9 @@ class ArmCalls:
             structlog.get_logger("engine").error("arm_failed", arm=arm, reason=str(error), exc_info=unforeseen)
 
 
-def nothing(arm: str, status: ArmStatus, took_ms: float = 0.0) -> ArmAnswer:
+def nothing(arm: str, status: RetrieverStatus, took_ms: float = 0.0) -> RetrieverAnswer:
     """The answer of an arm that found nothing, because of ``status``."""
-    return Candidates.empty(arm), ArmOutcome(arm=arm, status=status, took_ms=took_ms)
+    return Candidates.empty(arm), RetrieverOutcome(arm=arm, status=status, took_ms=took_ms)
 
 
 INLINE_ARMS = frozenset({"memory", "structured", "alike", "personal", "fresh"})
@@ -113,7 +113,7 @@ class Begun:
     """A run of an arm that was handed to its threads, and what calls it off."""
 
     arm: str
-    future: Future[ArmAnswer]
+    future: Future[RetrieverAnswer]
     started: float
     cancellation: Cancellation = field(default_factory=Cancellation)
 
@@ -133,16 +133,16 @@ class Runner(Protocol):
     def deadline(self, milliseconds: float) -> float:
         """The moment, on this runner's timer, ``milliseconds`` from now."""
 
-    def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:
+    def run(self, arm: str, query: Query, depth: int, deadline: float) -> RetrieverAnswer:
         """One arm's candidates and outcome."""
 
-    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
+    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, RetrieverAnswer]:
         """Several arms; those with depth 0 are skipped. Keys of the answer are those of ``depths``, in their order."""
 
     def begin(self, arm: str, query: Query, depth: int) -> Begun | None:
         """Start an arm that may turn out not to be needed; None where there is no room for it."""
 
-    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:
+    def finish(self, begun: Begun, deadline: float) -> RetrieverAnswer:
         """The answer of an arm that was begun, waited for until the deadline."""
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class InlineRunner:
     """
 
     def __init__(self, retrievers: Mapping[str, Retriever]) -> None:
-        self._calls = ArmCalls(retrievers)
+        self._calls = RetrieverCalls(retrievers)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -167,11 +167,11 @@ class InlineRunner:
         """Never."""
         return float("inf")
 
-    def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:  # noqa: ARG002 - as above
+    def run(self, arm: str, query: Query, depth: int, deadline: float) -> RetrieverAnswer:  # noqa: ARG002 - as above
         """See `Runner`."""
         return self._calls.call(arm, query, depth)
 
-    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
+    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, RetrieverAnswer]:
         """See `Runner`."""
         return {arm: self.run(arm, query, depth, deadline) for arm, depth in depths.items()}
 
@@ -179,7 +179,7 @@ class InlineRunner:
         """Nothing goes side by side here."""
         return None
 
-    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:  # noqa: ARG002 - as above
+    def finish(self, begun: Begun, deadline: float) -> RetrieverAnswer:  # noqa: ARG002 - as above
         """What another runner began."""
         return begun.future.result()
 
@@ -187,7 +187,7 @@ class InlineRunner:
         """Nothing is going."""
 
 
-class ArmRunner:
+class RetrieverRunner:
     """The runner that serves: no search waits longer than its deadline for anything but the cheap arms.
 
     A late arm cannot be killed: it is called off, and ends at its next step if it has one. So each arm that may be slow
@@ -198,7 +198,7 @@ class ArmRunner:
     def __init__(
         self, retrievers: Mapping[str, Retriever], *, threads: int = 4, timer: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._calls = ArmCalls(retrievers, timer=timer)
+        self._calls = RetrieverCalls(retrievers, timer=timer)
         slow = [arm for arm in retrievers if arm not in INLINE_ARMS]
         self._pools = {arm: ThreadPoolExecutor(max_workers=threads, thread_name_prefix=arm) for arm in slow}
         self._places = {arm: BoundedSemaphore(threads * (1 + QUEUED)) for arm in slow}
@@ -213,11 +213,11 @@ class ArmRunner:
         """See `Runner`."""
         return self._timer() + milliseconds / 1e3
 
-    def run(self, arm: str, query: Query, depth: int, deadline: float) -> ArmAnswer:
+    def run(self, arm: str, query: Query, depth: int, deadline: float) -> RetrieverAnswer:
         """See `Runner`."""
         return self.run_all({arm: depth}, query, deadline)[arm]
 
-    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, ArmAnswer]:
+    def run_all(self, depths: Mapping[str, int], query: Query, deadline: float) -> dict[str, RetrieverAnswer]:
         """See `Runner`; the slow arms run side by side.
 
         What has not answered by the deadline is late; after the deadline no slow arm is begun.
@@ -245,7 +245,7 @@ class ArmRunner:
         future.add_done_callback(lambda _: self._places[arm].release())
         return Begun(arm, future, self._timer(), cancellation)
 
-    def finish(self, begun: Begun, deadline: float) -> ArmAnswer:
+    def finish(self, begun: Begun, deadline: float) -> RetrieverAnswer:
         """See `Runner`; what is late is called off."""
         try:
             return begun.future.result(timeout=max(deadline - self._timer(), 0.0))
@@ -261,6 +261,6 @@ class ArmRunner:
                 begun.future.exception(timeout=TURN_S)
         return begun
 
-    def _called(self, cancellation: Cancellation, arm: str, query: Query, depth: int) -> ArmAnswer:
+    def _called(self, cancellation: Cancellation, arm: str, query: Query, depth: int) -> RetrieverAnswer:
         with under(cancellation):
             return self._calls.call(arm, query, depth)

@@ -18,7 +18,7 @@ from bandstand.engine.layout import AS_RANKED, Layout, grouped
 from bandstand.engine.request import Reader, SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.engine.runner import Load
-from bandstand.engine.serving import Brains
+from bandstand.engine.serving import ServingModels
 from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import feature_names
@@ -56,7 +56,7 @@ class Engine:
         catalog: Catalog,
         reader: Reader,
         retrieval: Retrieval,
-        brains: Callable[[], Brains],
+        serving: Callable[[], ServingModels],
         log: ImpressionLog,
         clock: Clock,
         new_id: Callable[[], str],
@@ -67,7 +67,7 @@ class Engine:
         self._catalog = catalog
         self._reader = reader
         self._retrieval = retrieval
-        self._brains = brains
+        self._serving = serving
         self._log = log
         self._clock = clock
         self._new_id = new_id
@@ -100,7 +100,7 @@ class Engine:
         return SearchResult(
             impression=impression,
             hits=hits,
-            explanations=explain(impression, hits, self._brains().scorer) if request.explain else (),
+            explanations=explain(impression, hits, self._serving().scorer) if request.explain else (),
             reading=self._reader.interpret(impression.query.normalized) if request.explain else None,
             facets=counts,
             took_ms=(time.perf_counter() - started) * 1e3,
@@ -144,7 +144,7 @@ class Engine:
         Raises:
             BadInput: there is none.
         """
-        policies = self._brains().policies
+        policies = self._serving().policies
         if name not in policies:
             raise BadInput(f"unknown policy {name!r}: use one of {', '.join(policies)}", field="policy")
         return policies[name]
@@ -154,10 +154,10 @@ class Engine:
     ) -> Answer:
         """Retrieve and rank under a policy; nothing is logged."""
         started = time.perf_counter() if started is None else started
-        columns, brains = self._catalog.columns, self._brains()
-        retrieved = self._retrieval.run(query, policy, columns, brains)
+        columns, serving = self._catalog.columns, self._serving()
+        retrieved = self._retrieval.run(query, policy, columns, serving)
         candidates = union(retrieved.candidates(), ARMS)
-        head = rank(query, candidates, columns, brains.scorer)
+        head = rank(query, candidates, columns, serving.scorer)
         head = layout.applied(head, columns.kind, query, self._curation(query.normalized))
         impression = Impression(
             query=query,
@@ -169,7 +169,7 @@ class Engine:
             features=head.features,
             feature_names=feature_names(ARMS),
             shown=max(min(query.k, len(head.ordinals) - query.offset), 0),
-            models={"ranker": brains.scorer.version, "bandit": brains.bandit_version},
+            models={"ranker": serving.scorer.version, "bandit": serving.bandit_version},
             corrected=retrieved.corrected,
             took_ms=(time.perf_counter() - started) * 1e3,
         )

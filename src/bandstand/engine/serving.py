@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bandstand.bandit.context import Features
 from bandstand.bandit.cost import ENCODING_ARMS, EXPENSIVE, ArmStats
-from bandstand.bandit.gate import Abstention
+from bandstand.bandit.gate import RetrievalGate
 from bandstand.bandit.policy import Policy
 from bandstand.ranker.scorers import Scorer
 
@@ -18,28 +18,28 @@ begun early the median search took 9.1 instead of 7.6 ms, with trigrams alone 7.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brains:
-    """Swapped as a whole when new versions are published; ``abstention`` is None until the first one is.
+class ServingModels:
+    """Swapped as a whole when new versions are published; ``gate`` is None until the first one is.
 
-    ``worth`` is, by expensive arm, P(it helps) from which it is worth its time.
+    ``worth`` is, by expensive arm, p_useful from which it is worth its time.
     """
 
     scorer: Scorer
     policies: Mapping[str, Policy]
     stats: ArmStats
     bandit_version: str
-    abstention: Abstention | None = None
+    gate: RetrievalGate | None = None
     worth: Mapping[str, float] = field(default_factory=dict)
 
-    def helps(self, context: Features, *, early: bool = False) -> Mapping[str, float]:
-        """P(helps) of each expensive arm, see `Abstention.helps`; empty where nothing is known of that."""
-        if self.abstention is None:
+    def p_useful(self, context: Features, *, early: bool = False) -> Mapping[str, float]:
+        """p_useful of each expensive arm, see `RetrievalGate.helps`; empty where nothing is known of that."""
+        if self.gate is None:
             return {}
-        yields = {arm: self.stats.past_yield(arm) for arm in EXPENSIVE}
-        return self.abstention.helps(context, yields, early=early)
+        hit_rates = {arm: self.stats.past_yield(arm) for arm in EXPENSIVE}
+        return self.gate.p_useful(context, hit_rates, early=early)
 
     def likely(self, context: Features) -> list[str]:
         """Arms worth an early start that will probably be chosen, by what is known when the memory has answered."""
         slow = [arm for arm in ENCODING_ARMS if self.stats.cost(arm) >= EARLY_FROM_MS]
-        helps = self.helps(context, early=True) if slow else {}
-        return [arm for arm in slow if helps.get(arm, 0.0) >= self.worth.get(arm, 1.0)]
+        p_useful = self.p_useful(context, early=True) if slow else {}
+        return [arm for arm in slow if p_useful.get(arm, 0.0) >= self.worth.get(arm, 1.0)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.engine.runner import ArmAnswer, Begun, Load, Runner
+from bandstand.engine.runner import Begun, Load, RetrieverAnswer, Runner
 from bandstand.types import Candidates, Query
 
 
@@ -42,7 +42,7 @@ class Ahead:
             begun.future.add_done_callback(lambda _: self._places.release())
             self._begun[arm] = begun
 
-    def take(self, arm: str, depth: int, deadline: float) -> ArmAnswer | None:
+    def take(self, arm: str, depth: int, deadline: float) -> RetrieverAnswer | None:
         """The answer at the depth that was decided, waited for; None where the arm was not begun, or is not wanted."""
         begun = self._begun.pop(arm, None)
         if begun is None:

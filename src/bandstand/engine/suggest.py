@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.prefix import PrefixIndex, Ranges, one_slip, under
+from bandstand.catalog.prefix import PrefixIndex, Ranges, one_typo, under
 from bandstand.catalog.text import normalize, terms
 from bandstand.errors import BadInput, StorageError
 from bandstand.memory_index.memory import Memory
@@ -115,7 +115,7 @@ class Suggestion:
 class Suggester:
     """Completions over a catalogue and a memory. Safe for threads.
 
-    Everything that begins as typed comes before anything that is one slip away, and within either what the user chose
+    Everything that begins as typed comes before anything that is one typo away, and within either what the user chose
     comes before what others asked, and that before other names. A query is only known here once `agree_users` users
     chose the same entity under it: what fewer typed is never shown to anybody. What the deny list holds is left out.
     """
@@ -145,7 +145,7 @@ class Suggester:
         found: dict[str, Suggestion] = {}
         if not typed or k <= 0:
             return []
-        for ranges in (under, one_slip):
+        for ranges in (under, one_typo):
             for item in self._candidates(typed, k + len(found), ranges, user):
                 if not self._denied.denies(item.text):
                     found.setdefault(normalize(item.text), item)

@@ -35,14 +35,14 @@ class Ablation:
     """One search's pages for every choice among the expensive arms.
 
     ``arms`` are these arms, cheapest first. ``pages`` holds entity ids, best first, at most `SHOWN`, by the arms that
-    played. ``context`` is what a decision saw before any of them played, and ``yields`` each arm's past yield then.
+    played. ``context`` is what a decision saw before any of them played, and ``hit_rates`` each arm's past yield then.
     """
 
     query_id: str
     arms: tuple[str, ...]
     pages: Mapping[Played, tuple[str, ...]]
     context: tuple[tuple[str, float], ...]
-    yields: Mapping[str, float]
+    hit_rates: Mapping[str, float]
     ranker: str = ""
 
     def rank(self, played: Played, wanted: Collection[str]) -> int:
@@ -59,11 +59,11 @@ class Ablation:
 class Verdict:
     """Whether an arm helped, and by how much the reciprocal rank rose with it (below 0: it got in the way)."""
 
-    helped: bool
+    useful: bool
     gain: float
 
 
-def helped(without: int, with_it: int) -> bool:
+def useful(without: int, with_it: int) -> bool:
     """Whether what was wanted is on the page, or clearly higher, only with the arm; positions from 1, 0: not shown."""
     return with_it > 0 and (without == 0 or with_it * CLEARLY_HIGHER <= without)
 
@@ -82,9 +82,9 @@ def ladder(arms: Iterable[str], rank: Callable[[Played], int]) -> dict[str, Verd
     kept: Played = frozenset()
     for arm in arms:
         without, with_it = rank(kept), rank(kept | {arm})
-        useful = helped(without, with_it)
-        found[arm] = Verdict(useful, reciprocal(with_it) - reciprocal(without))
-        kept = kept | {arm} if useful else kept
+        better = useful(without, with_it)
+        found[arm] = Verdict(better, reciprocal(with_it) - reciprocal(without))
+        kept = kept | {arm} if better else kept
     return found
 
 
@@ -106,7 +106,7 @@ def ablation_event(ablation: Ablation, query: Query, *, now: float) -> Event:
         "pages": pages,
         "shown": [[sorted(played), pages.index(page)] for played, page in ablation.pages.items()],
         "context": dict(ablation.context),
-        "yields": dict(ablation.yields),
+        "yields": dict(ablation.hit_rates),
         "ranker": ablation.ranker,
     }
     raw = {"action_name": ABLATION, "timestamp": iso(now), "event_attributes": {"bandstand": body}}
@@ -145,6 +145,6 @@ def _parsed(query_id: str, body: Mapping[str, Any]) -> Ablation:
         arms=arms,
         pages=pages,
         context=tuple((str(name), float(value)) for name, value in body["context"].items()),
-        yields={str(arm): float(value) for arm, value in body["yields"].items()},
+        hit_rates={str(arm): float(value) for arm, value in body["yields"].items()},
         ranker=str(body["ranker"]),
     )

@@ -12,7 +12,7 @@ from bandstand.feedback.attribution import Attribution, position_of
 from bandstand.feedback.rewards import LEARNED_ACTIONS, ends_well
 from bandstand.types import Event, Impression, Matrix
 
-MOST_DEEDS = 50
+MOST_INTERACTIONS = 50
 """Actions of one search that are looked at: nobody does more on one page, and a bot's thousand weigh like these."""
 
 LOGGED = (
@@ -44,7 +44,7 @@ SEARCH_FEATURES = (
 the lowest place touched; the best ``name_ratio`` and ``memory.score`` of the page, and words of the query."""
 
 
-class Deed(NamedTuple):
+class Interaction(NamedTuple):
     """One action on a hit: its row in the logged head, seconds since the search, seconds played (NaN: not said).
 
     ``weight`` in [0, 1] is what the actor's budget left of it.
@@ -57,7 +57,7 @@ class Deed(NamedTuple):
     weight: float = 1.0
 
 
-def deed_of(impression: Impression, event: Event, weight: float = 1.0) -> Deed | None:
+def interaction_of(impression: Impression, event: Event, weight: float = 1.0) -> Interaction | None:
     """The event as an action on a hit of this search; None where it teaches nothing or names no hit of it.
 
     A clock that runs backwards counts as one that stands still: no action comes before its search.
@@ -66,39 +66,46 @@ def deed_of(impression: Impression, event: Event, weight: float = 1.0) -> Deed |
     if place is None:
         return None
     after = max(event.time - impression.query.time, 0.0)
-    return Deed(place - 1, event.action, after, math.nan if event.play_seconds is None else event.play_seconds, weight)
+    return Interaction(
+        place - 1, event.action, after, math.nan if event.play_seconds is None else event.play_seconds, weight
+    )
 
 
-def deeds_of(impression: Impression, events: Iterable[Event], attribution: Attribution) -> tuple[Deed, ...]:
-    """What was done on a search by order of time, at most `MOST_DEEDS`."""
-    found = (deed_of(impression, event) for event in events if attribution.in_window(impression, event))
-    deeds = sorted((deed for deed in found if deed is not None), key=lambda deed: (deed.after, deed.row))
-    return tuple(deeds[:MOST_DEEDS])
+def interactions_of(
+    impression: Impression, events: Iterable[Event], attribution: Attribution
+) -> tuple[Interaction, ...]:
+    """What was done on a search by order of time, at most `MOST_INTERACTIONS`."""
+    found = (interaction_of(impression, event) for event in events if attribution.in_window(impression, event))
+    interactions = sorted(
+        (interaction for interaction in found if interaction is not None),
+        key=lambda interaction: (interaction.after, interaction.row),
+    )
+    return tuple(interactions[:MOST_INTERACTIONS])
 
 
-def is_strong(deed: Deed) -> bool:
+def is_strong(interaction: Interaction) -> bool:
     """See `ends_well`."""
-    return ends_well(deed.action, deed.played)
+    return ends_well(interaction.action, interaction.played)
 
 
-def hit_features(impression: Impression, deeds: Sequence[Deed], rows: Sequence[int]) -> Matrix:
+def hit_features(impression: Impression, interactions: Sequence[Interaction], rows: Sequence[int]) -> Matrix:
     """Touched hits by what was done so far, float32 (len(rows), len(HIT_FEATURES)); nothing later is known."""
     found = np.full((len(rows), len(HIT_FEATURES)), np.nan, np.float32)
-    order = list(dict.fromkeys(deed.row for deed in deeds))
+    order = list(dict.fromkeys(interaction.row for interaction in interactions))
     for at, row in enumerate(rows):
-        own = [deed for deed in deeds if deed.row == row]
-        others = [deed for deed in deeds if deed.row != row]
-        last = max((deed.after for deed in own), default=0.0)
+        own = [interaction for interaction in interactions if interaction.row == row]
+        others = [interaction for interaction in interactions if interaction.row != row]
+        last = max((interaction.after for interaction in own), default=0.0)
         found[at, : -len(LOGGED)] = (
             row + 1,
             _count(own, "click"),
             _count(own, "play"),
             _longest(own),
             _count(own, "skip"),
-            min((deed.after for deed in own), default=math.nan),
+            min((interaction.after for interaction in own), default=math.nan),
             order.index(row) + 1 if row in order else math.nan,
             len(order),
-            sum(deed.after > last for deed in others),
+            sum(interaction.after > last for interaction in others),
             _longest(others),
             _count(others, "save"),
         )
@@ -106,21 +113,21 @@ def hit_features(impression: Impression, deeds: Sequence[Deed], rows: Sequence[i
     return found
 
 
-def search_features(impression: Impression, deeds: Sequence[Deed]) -> Matrix:
+def search_features(impression: Impression, interactions: Sequence[Interaction]) -> Matrix:
     """The search by what was done so far, float32 (1, len(SEARCH_FEATURES))."""
     facts = logged_facts(impression)[: max(impression.shown, 1)]
     best = {name: _most(facts[:, LOGGED.index(name)]) for name in ("name_ratio", "memory.score")}
     row = (
         impression.shown,
-        len({deed.row for deed in deeds}),
-        _count(deeds, "click"),
-        _count(deeds, "play"),
-        _longest(deeds),
-        _count(deeds, "save"),
-        _count(deeds, "skip"),
-        min((deed.after for deed in deeds), default=math.nan),
-        max((deed.after for deed in deeds), default=math.nan),
-        max((deed.row + 1 for deed in deeds), default=0),
+        len({interaction.row for interaction in interactions}),
+        _count(interactions, "click"),
+        _count(interactions, "play"),
+        _longest(interactions),
+        _count(interactions, "save"),
+        _count(interactions, "skip"),
+        min((interaction.after for interaction in interactions), default=math.nan),
+        max((interaction.after for interaction in interactions), default=math.nan),
+        max((interaction.row + 1 for interaction in interactions), default=0),
         best["name_ratio"],
         len(impression.query.normalized.split()),
         best["memory.score"],
@@ -138,12 +145,12 @@ def logged_facts(impression: Impression) -> Matrix:
     return found
 
 
-def _count(deeds: Sequence[Deed], action: str) -> int:
-    return sum(deed.action == action for deed in deeds)
+def _count(interactions: Sequence[Interaction], action: str) -> int:
+    return sum(interaction.action == action for interaction in interactions)
 
 
-def _longest(deeds: Sequence[Deed]) -> float:
-    return max((deed.played for deed in deeds if deed.played >= 0), default=math.nan)
+def _longest(interactions: Sequence[Interaction]) -> float:
+    return max((interaction.played for interaction in interactions if interaction.played >= 0), default=math.nan)
 
 
 def _most(values: Matrix) -> float:

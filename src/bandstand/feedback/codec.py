@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from bandstand.errors import BadInput, StorageError
-from bandstand.types import ArmDecision, ArmOutcome, Correction, Decision, Event, Filters, Impression, Query, Slot
+from bandstand.types import ArmDecision, Correction, Decision, Event, Filters, Impression, Query, RetrieverOutcome, Slot
 
 _FRAME = struct.Struct("<2sBBI")
 _COUNTS = struct.Struct("<4I")
@@ -180,7 +180,9 @@ def _impression(body: bytes) -> Impression:
     return Impression(
         query=_query(header),
         decision=_decision(header, contexts.tolist()),
-        outcomes=tuple(ArmOutcome(arm=a, candidates=k, took_ms=ms, status=s) for a, k, ms, s in header["outcomes"]),
+        outcomes=tuple(
+            RetrieverOutcome(arm=a, candidates=k, took_ms=ms, status=s) for a, k, ms, s in header["outcomes"]
+        ),
         entity_ids=tuple(header["entity_ids"]),
         ordinals=ordinals,
         scores=scores,

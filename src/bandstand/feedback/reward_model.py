@@ -14,9 +14,9 @@ from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import (
     HIT_FEATURES,
     SEARCH_FEATURES,
-    Deed,
-    deeds_of,
+    Interaction,
     hit_features,
+    interactions_of,
     is_strong,
     search_features,
 )
@@ -48,30 +48,30 @@ class RewardModel:
     content: float
     intent: Probability | None = None
 
-    def goals(self, impression: Impression, deeds: Sequence[Deed]) -> dict[int, float]:
+    def goals(self, impression: Impression, interactions: Sequence[Interaction]) -> dict[int, float]:
         """P(this was the goal) of every touched row of the head, after these actions.
 
         A hit that was played long or saved is believed by ``content``, unless it was skipped afterwards. Elsewhere
         the model judges by what led there. What is left of an actor's budget scales either.
         """
         weights: dict[int, float] = {}
-        for deed in deeds:
-            weights[deed.row] = max(weights.get(deed.row, 0.0), deed.weight)
+        for interaction in interactions:
+            weights[interaction.row] = max(weights.get(interaction.row, 0.0), interaction.weight)
         if not weights:
             return {}
         rows = list(weights)
-        found = self.hit(hit_features(impression, deeds, rows))
-        strong = {row for row in rows if _holds(deeds, row)}
+        found = self.hit(hit_features(impression, interactions, rows))
+        strong = {row for row in rows if _holds(interactions, row)}
         return {
             row: weights[row] * (self.content if row in strong else float(p))
             for row, p in zip(rows, found, strict=True)
         }
 
-    def satisfied(self, impression: Impression, deeds: Sequence[Deed]) -> float:
+    def satisfied(self, impression: Impression, interactions: Sequence[Interaction]) -> float:
         """P(the search satisfied), after these actions."""
-        if any(_holds(deeds, deed.row) for deed in deeds):
+        if any(_holds(interactions, interaction.row) for interaction in interactions):
             return self.content
-        return float(self.search(search_features(impression, deeds))[0])
+        return float(self.search(search_features(impression, interactions))[0])
 
     def same_intent(self, earlier: Impression, later: Impression) -> float | None:
         """P(both searches are after the same thing); None where that was not learned."""
@@ -110,11 +110,11 @@ class RewardModel:
             raise ModelError("the reward model is damaged; run `bandstand train reward`") from cause
 
 
-def _holds(deeds: Sequence[Deed], row: int) -> bool:
+def _holds(interactions: Sequence[Interaction], row: int) -> bool:
     """Whether the last word on a hit is that it was played long or saved."""
-    own = [deed for deed in deeds if deed.row == row]
-    strong = [at for at, deed in enumerate(own) if is_strong(deed)]
-    return bool(strong) and not any(deed.action == "skip" for deed in own[strong[-1] :])
+    own = [interaction for interaction in interactions if interaction.row == row]
+    strong = [at for at, interaction in enumerate(own) if is_strong(interaction)]
+    return bool(strong) and not any(interaction.action == "skip" for interaction in own[strong[-1] :])
 
 
 Grader = Callable[[Impression, Sequence[Event], Attribution], Scores]
@@ -144,7 +144,7 @@ def by_model(model: RewardModel) -> Grader:
 
     def grades(impression: Impression, events: Sequence[Event], attribution: Attribution) -> Scores:
         found = np.zeros(len(impression.ordinals), np.float32)
-        for row, goal in model.goals(impression, deeds_of(impression, events, attribution)).items():
+        for row, goal in model.goals(impression, interactions_of(impression, events, attribution)).items():
             found[row] = goal if goal >= UNLIKELY else 0.0
         return found
 

@@ -75,7 +75,7 @@ def _retries(session: Sequence[SessionSearch]) -> list[Pair]:
     found = []
     for search in session:
         earlier, later = search.impression, search.following
-        if later is None or any(is_strong(deed) for deed in search.deeds):
+        if later is None or any(is_strong(interaction) for interaction in search.interactions):
             continue
         quick = later.query.time - earlier.query.time <= RETRIED_S
         if quick and later.query.normalized != earlier.query.normalized:
@@ -183,11 +183,11 @@ def _check(moments: Sequence[Moment], what: str) -> None:
 
 def _hit_row(moment: Moment) -> Matrix:
     assert moment.row is not None
-    return hit_features(moment.search.impression, moment.search.deeds[: moment.done], [moment.row])
+    return hit_features(moment.search.impression, moment.search.interactions[: moment.done], [moment.row])
 
 
 def _search_row(moment: Moment) -> Matrix:
-    return search_features(moment.search.impression, moment.search.deeds[: moment.done])
+    return search_features(moment.search.impression, moment.search.interactions[: moment.done])
 
 
 def _fitted(

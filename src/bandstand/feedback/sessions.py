@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
-from bandstand.feedback.behaviour import MOST_DEEDS, Deed, deeds_of, is_strong
+from bandstand.feedback.behaviour import MOST_INTERACTIONS, Interaction, interactions_of, is_strong
 from bandstand.feedback.joined import Joined, slim
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RateGuard, RewardWeights
 from bandstand.types import Impression, Query
@@ -65,7 +65,7 @@ class SessionSearch:
     """One search of a session. ``following`` is the next one within `SAME_SESSION_S`, None where the session ended."""
 
     impression: Impression
-    deeds: tuple[Deed, ...]
+    interactions: tuple[Interaction, ...]
     following: Impression | None = None
 
 
@@ -75,33 +75,33 @@ def sessions(searches: Iterable[Joined]) -> Iterator[tuple[SessionSearch, ...]]:
     Who has neither a session nor a user is taken to search once. A session with more actions or searches a minute than
     `RateGuard` lets one person teach is a bot's and left out.
     """
-    kept = deque(((slim(each.impression), _deeds(each)) for each in searches), maxlen=MOST_SEARCHES)
-    by_session: defaultdict[str, list[tuple[Impression, tuple[Deed, ...]]]] = defaultdict(list)
-    for impression, deeds in kept:
+    kept = deque(((slim(each.impression), _interactions(each)) for each in searches), maxlen=MOST_SEARCHES)
+    by_session: defaultdict[str, list[tuple[Impression, tuple[Interaction, ...]]]] = defaultdict(list)
+    for impression, interactions in kept:
         query = impression.query
-        by_session[query.session_id or query.user_id or f"search:{query.id}"].append((impression, deeds))
+        by_session[query.session_id or query.user_id or f"search:{query.id}"].append((impression, interactions))
     for rows in by_session.values():
         rows.sort(key=lambda row: (row[0].query.time, row[0].query.id))
         if not _flood(rows):
             yield tuple(_linked(rows))
 
 
-def _deeds(search: Joined) -> tuple[Deed, ...]:
-    return deeds_of(search.impression, search.events, search.attribution)
+def _interactions(search: Joined) -> tuple[Interaction, ...]:
+    return interactions_of(search.impression, search.events, search.attribution)
 
 
-def _linked(rows: Sequence[tuple[Impression, tuple[Deed, ...]]]) -> Iterator[SessionSearch]:
-    for at, (impression, deeds) in enumerate(rows):
+def _linked(rows: Sequence[tuple[Impression, tuple[Interaction, ...]]]) -> Iterator[SessionSearch]:
+    for at, (impression, interactions) in enumerate(rows):
         following = rows[at + 1][0] if at + 1 < len(rows) else None
         if following is not None and following.query.time - impression.query.time > SAME_SESSION_S:
             following = None
-        yield SessionSearch(impression=impression, deeds=deeds, following=following)
+        yield SessionSearch(impression=impression, interactions=interactions, following=following)
 
 
-def _flood(rows: Sequence[tuple[Impression, tuple[Deed, ...]]]) -> bool:
+def _flood(rows: Sequence[tuple[Impression, tuple[Interaction, ...]]]) -> bool:
     minutes = (rows[-1][0].query.time - rows[0][0].query.time) / 60 + 1
-    acts = len(rows) + sum(len(deeds) for _, deeds in rows)
-    return acts > _GUARD.burst + _GUARD.per_minute * minutes or any(len(d) == MOST_DEEDS for _, d in rows)
+    acts = len(rows) + sum(len(interactions) for _, interactions in rows)
+    return acts > _GUARD.burst + _GUARD.per_minute * minutes or any(len(d) == MOST_INTERACTIONS for _, d in rows)
 
 
 RETRIED_S = 120.0
@@ -119,13 +119,13 @@ class Moment(NamedTuple):
 
 def hit_moments(search: SessionSearch) -> Iterator[Moment]:
     """A moment after each action, for the hit that it was on, up to the first strong action on that hit."""
-    deeds = search.deeds
+    interactions = search.interactions
     if not _told(search):
         return
-    for done, deed in enumerate(deeds, start=1):
-        if not any(is_strong(other) for other in deeds[:done] if other.row == deed.row):
-            came = any(is_strong(other) for other in deeds[done:] if other.row == deed.row)
-            yield Moment(search, done, deed.row, came and not _in_vain(search, deed.row))
+    for done, interaction in enumerate(interactions, start=1):
+        if not any(is_strong(other) for other in interactions[:done] if other.row == interaction.row):
+            came = any(is_strong(other) for other in interactions[done:] if other.row == interaction.row)
+            yield Moment(search, done, interaction.row, came and not _in_vain(search, interaction.row))
 
 
 def search_moments(search: SessionSearch) -> Iterator[Moment]:
@@ -133,12 +133,12 @@ def search_moments(search: SessionSearch) -> Iterator[Moment]:
 
     Who touches nothing was not satisfied: a title on a page is no music.
     """
-    deeds = search.deeds
-    if deeds and not _told(search):
+    interactions = search.interactions
+    if interactions and not _told(search):
         return
-    satisfied = any(is_strong(deed) and not _in_vain(search, deed.row) for deed in deeds)
-    for done in range(len(deeds) + 1):
-        if any(is_strong(deed) for deed in deeds[:done]):
+    satisfied = any(is_strong(interaction) and not _in_vain(search, interaction.row) for interaction in interactions)
+    for done in range(len(interactions) + 1):
+        if any(is_strong(interaction) for interaction in interactions[:done]):
             return
         yield Moment(search, done, None, satisfied)
 
@@ -147,7 +147,7 @@ def kept(searches: Sequence[SessionSearch]) -> tuple[int, int]:
     """How many hits were played long or saved, and with how many of them the session was content."""
     strong, content = 0, 0
     for search in searches:
-        for row in {deed.row for deed in search.deeds if is_strong(deed)}:
+        for row in {interaction.row for interaction in search.interactions if is_strong(interaction)}:
             strong += 1
             content += not _in_vain(search, row)
     return strong, content
@@ -155,18 +155,24 @@ def kept(searches: Sequence[SessionSearch]) -> tuple[int, int]:
 
 def _told(search: SessionSearch) -> bool:
     """Whether silence means anything: only where somebody reports what became of a click."""
-    return any(deed.action in {"play", "save"} for deed in search.deeds)
+    return any(interaction.action in {"play", "save"} for interaction in search.interactions)
 
 
 def _in_vain(search: SessionSearch, row: int) -> bool:
     """Whether the hit was taken back: skipped afterwards, left for a longer love, or the search worded anew."""
-    at = max(place for place, deed in enumerate(search.deeds) if deed.row == row and is_strong(deed))
-    after = search.deeds[at + 1 :]
-    if any(_takes_back(deed, row) for deed in after):
+    at = max(
+        place
+        for place, interaction in enumerate(search.interactions)
+        if interaction.row == row and is_strong(interaction)
+    )
+    after = search.interactions[at + 1 :]
+    if any(_takes_back(interaction, row) for interaction in after):
         return True
     following = search.following
     return following is not None and is_reformulation(search.impression.query, following.query, RETRIED_S)
 
 
-def _takes_back(deed: Deed, row: int) -> bool:
-    return (deed.row == row and deed.action == "skip") or (deed.row != row and is_strong(deed))
+def _takes_back(interaction: Interaction, row: int) -> bool:
+    return (interaction.row == row and interaction.action == "skip") or (
+        interaction.row != row and is_strong(interaction)
+    )

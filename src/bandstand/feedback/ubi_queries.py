@@ -15,7 +15,7 @@ import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import iso, timestamp
-from bandstand.types import ArmDecision, ArmOutcome, Correction, Decision, Filters, Impression, Query, Slot
+from bandstand.types import ArmDecision, Correction, Decision, Filters, Impression, Query, RetrieverOutcome, Slot
 
 _APPLICATION = "bandstand"
 
@@ -118,7 +118,7 @@ def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own:
             experiment=own.get("experiment", ""),
             assigned=own.get("assigned", 1.0),
         ),
-        outcomes=tuple(ArmOutcome(arm=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]),
+        outcomes=tuple(RetrieverOutcome(arm=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]),
         entity_ids=ids,
         ordinals=np.asarray(own["ordinals"], np.int32),
         scores=np.asarray(own["scores"], np.float32),

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandstand.catalog.text import normalize
 from bandstand.feedback.attribution import related_to
-from bandstand.feedback.behaviour import Deed, deed_of
+from bandstand.feedback.behaviour import Interaction, interaction_of
 from bandstand.feedback.rewards import LEARNED_ACTIONS, actor_of, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
@@ -42,8 +42,8 @@ class Actions:
         impression: Callable[[str | None], Impression | None],
     ) -> None:
         self._batch, self._open, self._sources, self._settings = batch, searches, sources, settings
-        self._judge, self._impression = sources.judge, impression
-        self._relabelling = Relabelling(batch, searches, sources.judge, settings.weights, impression)
+        self._rewards, self._impression = sources.rewards, impression
+        self._relabelling = Relabelling(batch, searches, sources.rewards, settings.weights, impression)
         self._budgets = RateBudgets(batch, settings.guard)
 
     def apply(self, event: Event, now: float) -> None:
@@ -56,32 +56,34 @@ class Actions:
             impression = None
         weight = self._budgets.weight(hashed(_spender(event, impression)), now)
         grade = grade_of(event, self._settings.weights)
-        deed = deed_of(impression, event, weight) if impression is not None and weight else None
+        interaction = interaction_of(impression, event, weight) if impression is not None and weight else None
         trust = 1.0
-        if impression is not None and deed is not None:
-            deeds = self._grade(impression, deed, _Worth(ordinal, grade, weight), now)
-            trust = self._judge.trust(impression, deed, deeds)
+        if impression is not None and interaction is not None:
+            interactions = self._grade(impression, interaction, _Worth(ordinal, grade, weight), now)
+            trust = self._rewards.trust(impression, interaction, interactions)
         if grade * weight * trust > 0:
             # A client's clock may run ahead, which would let everything remembered fade at once.
             worth = _Worth(ordinal, grade, weight, trust)
             self._teach(replace(event, time=min(event.time, now)), worth, impression)
 
-    def _grade(self, impression: Impression, deed: Deed, worth: _Worth, now: float) -> tuple[Deed, ...]:
+    def _grade(
+        self, impression: Impression, interaction: Interaction, worth: _Worth, now: float
+    ) -> tuple[Interaction, ...]:
         """Count an action on a logged hit of a search in its window, also of one whose own entry is yet to come.
 
-        Returns all that was done on the search so far. Once it has settled, grades stay as they are.
+        Returns all that was done on the search so far. Once it has finalized, grades stay as they are.
         """
         query = impression.query
         search = self._open.get(query.id)
         if search is None and now <= query.time + self._settings.attribution.window:
             search = opened(query, now, self._settings)
         if search is None:
-            return (deed,)
-        search = search.acted(deed)
-        if not search.settled and worth.grade:
-            search = search.graded(worth.ordinal, worth.grade * worth.weight, due=now + self._settings.settle_s)
+            return (interaction,)
+        search = search.acted(interaction)
+        if not search.finalized and worth.grade:
+            search = search.graded(worth.ordinal, worth.grade * worth.weight, due=now + self._settings.finalize_s)
         self._open.put(search)
-        return search.deeds
+        return search.interactions
 
     def _teach(self, event: Event, worth: _Worth, impression: Impression | None) -> None:
         """Memory, history and trends learn at once; an event that names no search may still say what was asked.
@@ -107,7 +109,7 @@ class Actions:
 
     def _relabel(self, event: Event, worth: _Worth, impression: Impression) -> None:
         """The failed searches just before a success, for the same thing in other words, led here too."""
-        judged = self._judge.model is not None
+        judged = self._rewards.model is not None
         succeeded = worth.trust >= BELIEVED if judged else worth.grade >= self._settings.weights.success
         if not self._settings.relabel or not succeeded:
             return

@@ -1,4 +1,4 @@
-"""What one log entry changes: memory, personal history, trends, open searches, and, once settled, the bandit."""
+"""What one log entry changes: memory, personal history, trends, open searches, and, once finalized, the bandit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bandstand.learner.edits import MemoryEditor
 from bandstand.learner.experiment import ExperimentKeeper
 from bandstand.learner.gate_labels import Recorded
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
-from bandstand.learner.outcome_metrics import SATISFIED, Ledger, account
-from bandstand.learner.query_stats import AskedQueries
-from bandstand.learner.relabelling import Hunches, Sessions, hashed
+from bandstand.learner.outcome_metrics import SATISFIED, OutcomeMetrics, count_outcome
+from bandstand.learner.query_stats import QueryCounts
+from bandstand.learner.relabelling import Sessions, WeakLabels, hashed
 from bandstand.learner.rewards import REWARD_MODEL, RateBudgets
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
@@ -26,7 +26,7 @@ EXAMINED_WITHOUT_ACTION = 3
 FORGET_USER = "forget_user"
 """Control record: ``{"user_id": ...}``."""
 
-ORDER = b"learner/order"
+COMMAND = b"learner/order"
 """Number of the last control record whose part outside this transaction, in the log, is not carried out yet."""
 
 _CLEANED = b"learner/cleaned"
@@ -41,7 +41,7 @@ _UNSHARED_AFTER_S = 30 * 86_400.0
 class Applier:
     """Applies log entries to one batch, in order. Time is the log's own: the same log always teaches the same.
 
-    Before an entry of time t is applied, every open search that is due by t settles, so that how the log is cut
+    Before an entry of time t is applied, every open search that is due by t is finalized, so that how the log is cut
     into batches makes no difference.
     """
 
@@ -53,19 +53,19 @@ class Applier:
         self._open = OpenSearches(batch)
         self._recorded = Recorded(batch, self._open)
         self._sessions = Sessions(batch)
-        self._judge = sources.judge
+        self._rewards = sources.rewards
         self._actions = Actions(batch, self._open, sources, settings, self._impression)
         self._budgets = RateBudgets(batch, settings.guard)
-        self._ledger = Ledger(batch)
-        self._asked = AskedQueries(batch, agree_users=settings.agree_users)
+        self._metrics = OutcomeMetrics(batch)
+        self._asked = QueryCounts(batch, agree_users=settings.agree_users)
         self._edits = MemoryEditor(batch, sources.ordinals)
-        self._experiment = ExperimentKeeper(batch, window=settings.attribution.window + settings.settle_s)
+        self._experiment = ExperimentKeeper(batch, window=settings.attribution.window + settings.finalize_s)
         self._met: dict[str, Impression] = {}
-        self.settled = 0
+        self.finalized = 0
 
     def apply(self, entry: LogEntry) -> None:
         """One entry of the log."""
-        self.settle(entry.time)
+        self.finalize(entry.time)
         self._housekeep(entry.time)
         record = entry.record
         if isinstance(record, Impression):
@@ -76,15 +76,15 @@ class Applier:
         else:
             self._control(record, entry)
 
-    def settle(self, now: float) -> None:
+    def finalize(self, now: float) -> None:
         """Let every search that is due teach the memory what was seen, and the bandit what the arms earned."""
         while (search := self._open.pop_due(now)) is not None:
             self._experiment.ripen(search.due)
-            impression = None if search.settled else self._impression(search.query_id)
+            impression = None if search.finalized else self._impression(search.query_id)
             if impression is not None:  # else deleted with its user, or past its retention
                 query, seen = impression.query, examined(impression, search.outcomes)
                 self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
-                self._settled(impression, search)
+                self._finalized(impression, search)
             if search.due < search.closes:
                 self._open.put(search.close())
             else:
@@ -94,23 +94,23 @@ class Applier:
 
     def finish(self) -> None:
         """Put what was added up into the transaction."""
-        self._ledger.flush()
+        self._metrics.flush()
 
     @property
     def next_due(self) -> float:
-        """Nothing settles before this moment, unless the log goes on."""
+        """Nothing is finalized before this moment, unless the log goes on."""
         return min(self._open.next_due, self._experiment.next_due)
 
-    def _settled(self, impression: Impression, search: OpenSearch) -> None:
-        """What a settled search teaches the bandit, and adds to the books."""
-        query, grades = impression.query, self._judge.grades(impression, search)
+    def _finalized(self, impression: Impression, search: OpenSearch) -> None:
+        """What a finalized search teaches the bandit, and adds to the books."""
+        query, grades = impression.query, self._rewards.grades(impression, search)
         labels = self._bandit.learn(impression, grades, record=self._recorded.take(query.id))
         reward = max(grades.values(), default=0.0)
-        self._ledger.add(query.time, account(impression, grades, labels, acted=bool(search.outcomes)))
+        self._metrics.add(query.time, count_outcome(impression, grades, labels, acted=bool(search.outcomes)))
         satisfied = reward >= SATISFIED
         self._asked.add(query.normalized, search.who, clicked=reward > 0, satisfied=satisfied, time=query.time)
-        self._experiment.settled(impression, search.who, reward)
-        self.settled += 1
+        self._experiment.finalized(impression, search.who, reward)
+        self.finalized += 1
 
     def _search(self, impression: Impression, now: float) -> None:
         query = impression.query
@@ -120,10 +120,10 @@ class Applier:
         self._bandit.observe_costs(impression)
 
     def _control(self, control: Control, entry: LogEntry) -> None:
-        self._edits.obey(control.kind, control.payload, entry.time)
-        self._experiment.obey(control.kind, control.payload, entry.time)
+        self._edits.handle(control.kind, control.payload, entry.time)
+        self._experiment.handle(control.kind, control.payload, entry.time)
         if control.kind == REWARD_MODEL:
-            self._judge.obey(self._batch, control.payload)
+            self._rewards.handle(self._batch, control.payload)
         user = control.payload.get("user_id")
         if control.kind != FORGET_USER or not isinstance(user, str):
             return
@@ -132,11 +132,11 @@ class Applier:
             self._open.remove(search)
             self._recorded.take(search.query_id)
         self._sessions.forget(hashed(user))
-        Hunches(self._batch).forget(hashed(user))
+        WeakLabels(self._batch).forget(hashed(user))
         self._asked.forget(hashed(user))
         self._experiment.forget(hashed(user))
         self._budgets.forget(hashed(f"user:{user}"))
-        self._batch.put(ORDER, str(entry.seq).encode())
+        self._batch.put(COMMAND, str(entry.seq).encode())
 
     def _housekeep(self, now: float) -> None:
         """Once an hour of the log, bring memory and state down to their bounds."""
@@ -145,9 +145,9 @@ class Applier:
             self._batch.put(_CLEANED, repr(now).encode())
             self._batch.evict()
             self._sessions.expire(now - _FORGOTTEN_AFTER_S)
-            Hunches(self._batch).expire(now - _UNSHARED_AFTER_S)
+            WeakLabels(self._batch).expire(now - _UNSHARED_AFTER_S)
             self._budgets.expire(now - _FORGOTTEN_AFTER_S)
-            self._ledger.housekeep(now)
+            self._metrics.housekeep(now)
             self._asked.evict()
 
     def _impression(self, query_id: str | None) -> Impression | None:

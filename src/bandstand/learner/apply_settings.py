@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.rewards import RateGuard, RewardWeights
 from bandstand.learner.relabelling import Relabelled
-from bandstand.learner.rewards import Judge
+from bandstand.learner.rewards import RewardProvider
 from bandstand.types import Entity, Impression, Ordinals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """Which events count for a search, when it settles (seconds after its first action), and what actions are worth.
+    """Which events count for a search, seconds from its first action to its end, and what actions are worth.
 
     ``weights`` serve until a reward model does; ``relabel`` lets a success answer the failed searches before it.
     ``agree_users`` is how many must have asked a query before its text is everybody's to read.
@@ -22,7 +22,7 @@ class ApplySettings:
 
     agree_users: int = 2
     attribution: Attribution = Attribution()
-    settle_s: float = 60.0
+    finalize_s: float = 60.0
     weights: RewardWeights = RewardWeights()
     guard: RateGuard = RateGuard()
     relabel: bool = True
@@ -32,12 +32,12 @@ class ApplySettings:
 class Sources:
     """What the learner reads beside the log's order: searches by id, and the catalogue.
 
-    ``ordinals`` are those of entity ids (-1: unknown), ``entities`` those of ordinals (None: unknown). ``judge`` is the
-    reward model that the learner's state pins. ``relabelled`` hears of every search that is.
+    ``ordinals`` are those of entity ids (-1: unknown), ``entities`` those of ordinals (None: unknown). ``rewards`` is
+    the reward model that the learner's state pins. ``relabelled`` hears of every search that is.
     """
 
     impression: Callable[[str], Impression]
     ordinals: Callable[[Sequence[str]], Ordinals]
     entities: Callable[[Ordinals], Sequence[Entity | None]]
-    judge: Judge = field(default_factory=Judge)
+    rewards: RewardProvider = field(default_factory=RewardProvider)
     relabelled: Callable[[Relabelled], None] | None = None

@@ -1,4 +1,4 @@
-"""Teaches the bandit from settled searches; its whole state is bytes, kept in the learner's transaction."""
+"""Teaches the bandit from finalized searches; its whole state is bytes, kept in the learner's transaction."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class BanditLearner:
         grades: Mapping[int, float],
         *,
         record: Ablation | None = None,
-        posed: bool = False,
+        sampled: bool = False,
     ) -> list[DepthLabel]:
-        """Learn from a settled search; returns the labels that it gave.
+        """Learn from a finalized search; returns the labels that it gave.
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
-        ``posed`` says that self-play asked, and nobody did.
+        ``sampled`` says that self-play asked, and nobody did.
         A search that was logged with other features than are computed now teaches nothing: no ranker could order its
         page again.
         """
@@ -89,21 +89,21 @@ class BanditLearner:
         score = self._scorer_of(impression.models.get("ranker", ""))
         exact = {} if record is None else recorded_differences(record, impression, grades)
         labels = impression_labels(
-            impression, grades, score, price=self._cost_weight, cost=self._stats.cost, exact=exact
+            impression, grades, score, cost_weight=self._cost_weight, cost=self._stats.cost, exact=exact
         )
-        self._model.learn_labels(impression.decision.arms, labels, posed=posed)
-        self._record_yields(impression, grades)
+        self._model.learn_labels(impression.decision.arms, labels, sampled=sampled)
+        self._record_hits(impression, grades)
         self._changed |= {_MODEL, _STATS} if labels else {_STATS}
         return labels
 
-    def _record_yields(self, impression: Impression, grades: Mapping[int, float]) -> None:
+    def _record_hits(self, impression: Impression, grades: Mapping[int, float]) -> None:
         rows = [row for row, ordinal in enumerate(impression.ordinals.tolist()) if grades.get(ordinal, 0.0) > 0]
         if not rows:
             return
         for outcome in impression.outcomes:
             if outcome.status == "ok":
                 column = impression.features[rows, impression.feature_names.index(outcome.arm + RANK_SUFFIX)]
-                self._stats.record_yield(outcome.arm, useful=bool((~np.isnan(column)).any()))
+                self._stats.record_hit(outcome.arm, useful=bool((~np.isnan(column)).any()))
 
     def _dumped(self, key: bytes) -> bytes:
         return self._model.to_bytes() if key == _MODEL else self._stats.to_json().encode()

@@ -1,7 +1,7 @@
 """Training the ranker on Dask: the log is exported in partitions, and each worker reads its own.
 
 A partition is a small log of its own (`feedback.log`), with the clicked searches that were dealt to it and their
-events: what reads the whole log reads it too. Lessons of self-play lie beside it as rows.
+events: what reads the whole log reads it too. Synthetic examples of self-play lie beside it as rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.log import Log
 from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import (
-    LESSON_WEIGHT,
+    SYNTHETIC_WEIGHT,
     Trained,
     clicked_part,
     clicks_set,
@@ -30,18 +30,18 @@ from bandstand.learner.train_ranker import (
     nothing_to_learn,
 )
 from bandstand.ranker.dask import train_on_dask
-from bandstand.ranker.train import Progress, TrainSettings
+from bandstand.ranker.train import RoundsProgress, TrainSettings
 from bandstand.ranker.training_set import TrainingSet, concatenate, read_set, write_set
 from bandstand.types import ARMS
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A log file, the seconds within which its events join its searches, and a file of lessons where there are any."""
+    """A log file, seconds within which events join its searches, and a file of synthetic examples if there are any."""
 
     log: Path
     window: float
-    lessons: Path | None
+    examples: Path | None
 
     def __call__(self) -> TrainingSet:
         """Read it; on the worker.
@@ -53,8 +53,8 @@ class Partition:
             raise StorageError(f"{self.log} is not there: name a folder that every worker sees with --partitions")
         with closing(_open(self.log)) as log:
             clicks, _ = clicks_set(joined(log, self.window))
-        lessons = None if self.lessons is None else read_set(self.lessons)
-        data = concatenate(clicks, lessons) if clicks is not None and lessons is not None else clicks or lessons
+        examples = None if self.examples is None else read_set(self.examples)
+        data = concatenate(clicks, examples) if clicks is not None and examples is not None else clicks or examples
         if data is None:
             raise nothing_to_learn()
         return data
@@ -88,7 +88,7 @@ class DaskTraining:
         searches: Iterable[Joined],
         seed: int,
         settings: TrainSettings,
-        progress: Progress | None,  # noqa: ARG002 - the workers tell nobody
+        progress: RoundsProgress | None,  # noqa: ARG002 - the workers tell nobody
     ) -> Trained:
         """See `Train`."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -103,12 +103,12 @@ class DaskTraining:
 
 
 def export(searches: Iterable[Joined], curriculum: Curriculum, folder: Path, *, count: int, seed: int) -> Exported:
-    """Deal searches that satisfied somebody, and lessons, out in turns into at most ``count`` partitions.
+    """Deal searches that satisfied somebody, and synthetic examples, out in turns into at most ``count`` partitions.
 
     Holds one search at a time, however long the log is.
 
     Raises:
-        BadInput: there is neither a lesson nor a clicked search.
+        BadInput: there is neither a synthetic example nor a clicked search.
     """
     paths = [folder / f"{number}.sqlite" for number in range(count)]
     clicked, first, last, window = 0, float("inf"), float("-inf"), 0.0
@@ -121,16 +121,16 @@ def export(searches: Iterable[Joined], curriculum: Curriculum, folder: Path, *, 
             log.append_impression(search.impression)
             log.append_events(search.events)
             clicked, first, last = clicked + 1, min(first, when), max(last, when)
-    lessons = _deal_lessons(curriculum, folder, count=count, seed=seed, weight=LESSON_WEIGHT if clicked else 1.0)
-    filled = max(min(clicked, count), len(lessons))
+    examples = _deal_examples(curriculum, folder, count=count, seed=seed, weight=SYNTHETIC_WEIGHT if clicked else 1.0)
+    filled = max(min(clicked, count), len(examples))
     if not filled:
         raise nothing_to_learn()
-    partitions = [Partition(path, window, lessons.get(number)) for number, path in enumerate(paths[:filled])]
+    partitions = [Partition(path, window, examples.get(number)) for number, path in enumerate(paths[:filled])]
     return Exported(tuple(partitions), clicked, (first, last) if clicked else (0.0, 0.0))
 
 
-def _deal_lessons(curriculum: Curriculum, folder: Path, *, count: int, seed: int, weight: float) -> dict[int, Path]:
-    """The files of the lessons by number of the partition; none where there are no lessons."""
+def _deal_examples(curriculum: Curriculum, folder: Path, *, count: int, seed: int, weight: float) -> dict[int, Path]:
+    """The files of the synthetic examples by number of the partition; none where there are no synthetic examples."""
     data = curriculum_set(curriculum, weight=weight, seed=seed)
     if data is None:
         return {}

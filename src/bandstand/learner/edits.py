@@ -25,7 +25,7 @@ class MemoryEditor:
         self._state = state
         self._ordinals = ordinals
 
-    def obey(self, kind: str, payload: Payload, now: float) -> None:
+    def handle(self, kind: str, payload: Payload, now: float) -> None:
         """Carry an order out at ``now``, the log's own time; other orders, and those about nothing known, are not."""
         if kind == EDIT_MEMORY:
             self._edit(payload, now)

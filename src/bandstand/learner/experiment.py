@@ -43,7 +43,7 @@ class ExperimentKeeper:
     """Follows the running experiment. A visitor counts once, with the mean reward of the first ``ripens_s`` seconds.
 
     Searches of one visitor are alike; the test wants values that are not. So one visitor is one value, which is handed
-    to the test when everything of that time has settled: at the end of the window of ``window`` seconds after it.
+    to the test when everything of that time has finalized: at the end of the window of ``window`` seconds after it.
     """
 
     def __init__(self, state: KeyValue, *, window: float) -> None:
@@ -52,7 +52,7 @@ class ExperimentKeeper:
         self._now = running_experiment(state.get)
         self._ripening = [key for key, _ in state.scan(_RIPE)]  # ascending, which is a heap
 
-    def obey(self, kind: str, payload: Mapping[str, Any], now: float) -> None:
+    def handle(self, kind: str, payload: Mapping[str, Any], now: float) -> None:
         """Start or stop, at ``now``; one that starts ends the one before."""
         running = self._now
         if kind == START_EXPERIMENT:
@@ -82,8 +82,8 @@ class ExperimentKeeper:
         """When the next visitor's time is over; infinity where none is waited for."""
         return _moment(self._ripening[0]) if self._ripening else math.inf
 
-    def settled(self, impression: Impression, who: str, reward: float) -> None:
-        """Count a settled search by ``who`` (a hash), if it was part of the running experiment."""
+    def finalized(self, impression: Impression, who: str, reward: float) -> None:
+        """Count a finalized search by ``who`` (a hash), if it was part of the running experiment."""
         running, decision = self._now, impression.decision
         if running is None or decision.experiment != running.split.id or not who:
             return

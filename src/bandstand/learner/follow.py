@@ -12,28 +12,28 @@ import structlog
 
 from bandstand.errors import ModelError
 from bandstand.feedback.log import Control, Log, LogEntry
-from bandstand.learner.apply import FORGET_USER, ORDER, Applier
+from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.relabelling import Relabelled
-from bandstand.learner.rewards import REWARD_MODEL, Judge, order_of
+from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
 from bandstand.memory_index.memory import Memory, MemoryBatch
 from bandstand.models.registry import ModelCard, ModelRegistry, Stamp
 from bandstand.types import Clock, Entity, Impression, Ordinals, Scores
 
-_SETTLED = b"bandit/settled"
-_SETTLED_METRIC = "settled_searches"
+_FINALIZED = b"bandit/settled"
+_FINALIZED_METRIC = "settled_searches"
 _EMBEDDED_AT_ONCE = 16
 _TAUGHT_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerSettings:
-    """How much is learned in one transaction, and how often the bandit is published (settled searches).
+    """How much is learned in one transaction, and how often the bandit is published (finalized searches).
 
     ``latecomers_s``: entries may reach the log so many seconds after the time that they bear. Where the log has
-    ended, searches settle so much later by the clock, so that they settle as they would have, had the log gone on.
-    ``reward_model`` lets the reward model that serves judge what people do; else constants do.
+    ended, searches be finalized so much later by the clock, so that they be finalized as they would have, had the log
+    gone on. ``reward_model`` lets the reward model that serves judge what people do; else constants do.
     """
 
     batch: int = 500
@@ -64,8 +64,8 @@ class Learner:
         self._memory = memory
         self._bandit = bandit
         self._models = models
-        self._judge = Judge()
-        self._sources = Sources(impression=log.impression, ordinals=ordinals, entities=entities, judge=self._judge)
+        self._rewards = RewardProvider()
+        self._sources = Sources(impression=log.impression, ordinals=ordinals, entities=entities, rewards=self._rewards)
         self._settings = settings
         self._encode = encode
         self._clock = clock
@@ -75,20 +75,20 @@ class Learner:
         self._published: int | None = None
         self._pointed: tuple[Stamp | None] | None = None
 
-    def tell_relabelled(self, told: Callable[[Relabelled], None]) -> None:
+    def tell_relabelled(self, progress: Callable[[Relabelled], None]) -> None:
         """Let somebody who knows what was wanted hear of every relabelled search."""
-        self._sources = replace(self._sources, relabelled=told)
+        self._sources = replace(self._sources, relabelled=progress)
 
     def step(self) -> int:
-        """Learn from the next entries of the log, or let due searches settle; returns how many entries were read."""
+        """Learn from the next entries of the log, or finalize due searches; returns how many entries were read."""
         with self._turn:
             self._carry_out()
             self._name_reward()
-            entries = _up_to_order(self._log.read(self._memory.position(), self._settings.batch))
-            settled_by = self._clock() - self._settings.latecomers_s
-            if entries or self._next_due <= settled_by:
+            entries = _up_to_command(self._log.read(self._memory.position(), self._settings.batch))
+            finalized_by = self._clock() - self._settings.latecomers_s
+            if entries or self._next_due <= finalized_by:
                 with self._transaction() as batch:
-                    self._learn(batch, entries, settled_by)
+                    self._learn(batch, entries, finalized_by)
             self._embed()
             if self._unpublished() >= self._settings.publish_every:
                 self._publish()
@@ -103,16 +103,16 @@ class Learner:
                 progress(total)
         return total
 
-    def teach(self, lessons: Iterable[tuple[Impression, Mapping[int, float]]]) -> str:
+    def teach(self, examples: Iterable[tuple[Impression, Mapping[int, float]]]) -> str:
         """Learn from posed searches, whose outcome is known beforehand, publish, and return the version.
 
         Another thread's `step` gets its turn in between.
         """
-        rest = iter(lessons)
+        rest = iter(examples)
         while some := list(islice(rest, _TAUGHT_AT_ONCE)):
             with self._turn, self._transaction():
                 for impression, grades in some:
-                    self._bandit.learn(impression, grades, posed=True)
+                    self._bandit.learn(impression, grades, sampled=True)
         return self.publish()
 
     def publish(self) -> str:
@@ -133,23 +133,23 @@ class Learner:
             self._next_due = 0.0
             raise
 
-    def _learn(self, batch: MemoryBatch, entries: Sequence[LogEntry], settled_by: float) -> None:
+    def _learn(self, batch: MemoryBatch, entries: Sequence[LogEntry], finalized_by: float) -> None:
         applier = Applier(batch, self._bandit, self._sources, self._settings.apply)
         for entry in entries:
             applier.apply(entry)
         if entries:
             batch.set_position(entries[-1].seq)
         else:
-            applier.settle(settled_by)
+            applier.finalize(finalized_by)
         applier.finish()
-        if applier.settled:
-            batch.put(_SETTLED, str(int(batch.get(_SETTLED) or b"0") + applier.settled).encode())
+        if applier.finalized:
+            batch.put(_FINALIZED, str(int(batch.get(_FINALIZED) or b"0") + applier.finalized).encode())
         self._next_due = applier.next_due
 
     def _load(self) -> None:
         if not self._loaded:
             self._bandit.restore(self._memory.state)
-            self._judge.restore(self._memory.state)
+            self._rewards.restore(self._memory.state)
             self._loaded = True
 
     def _name_reward(self) -> None:
@@ -169,7 +169,7 @@ class Learner:
             return
         finally:
             self._pointed = (stamp,)
-        if order["version"] != self._judge.version:
+        if order["version"] != self._rewards.version:
             self._log.append_control(REWARD_MODEL, order)
 
     def _carry_out(self) -> None:
@@ -178,7 +178,7 @@ class Learner:
         The log's entries of a forgotten user are deleted before anything after the order is read: nothing can be
         learned from them again, and an event that refers to them finds nothing.
         """
-        order = int(self._memory.state(ORDER) or b"0")
+        order = int(self._memory.state(COMMAND) or b"0")
         if not order:
             return
         for entry in self._log.read(order - 1, 1):
@@ -186,7 +186,7 @@ class Learner:
                 self._log.delete_user(entry.record.payload["user_id"])
                 self._log.drop_control(order)
         with self._memory.batch() as batch:
-            batch.delete(ORDER)
+            batch.delete(COMMAND)
 
     def _embed(self) -> None:
         """Store vectors of newly shared queries, so that rephrasings find them; outside the learning transaction."""
@@ -196,18 +196,20 @@ class Learner:
                 for normalized, vector in vectors.items():
                     batch.set_vector(normalized, vector)
 
-    def _settled(self) -> int:
-        return int(self._memory.state(_SETTLED) or b"0")
+    def _finalized(self) -> int:
+        return int(self._memory.state(_FINALIZED) or b"0")
 
     def _unpublished(self) -> int:
-        """How many searches have settled since the newest version was published."""
+        """How many searches have finalized since the newest version was published."""
         if self._published is None:
             self._published = self._last_published()
-        settled = self._settled()
-        return settled - self._published if settled >= self._published else settled  # a memory that was begun anew
+        finalized = self._finalized()
+        return (
+            finalized - self._published if finalized >= self._published else finalized
+        )  # a memory that was begun anew
 
     def _last_published(self) -> int:
-        """How many searches had settled then, by the newest version's card. Was the learner killed before it served?
+        """How many searches had finalized then, by the newest version's card. Was the learner killed before it served?
 
         Then it serves from now on.
         """
@@ -216,20 +218,20 @@ class Learner:
             return 0
         with suppress(ModelError):  # a damaged one is left behind by the next that is published
             self._models.promote("bandit", newest[0].version, automatic=True)
-        return int(newest[0].card.metrics.get(_SETTLED_METRIC, 0))
+        return int(newest[0].card.metrics.get(_FINALIZED_METRIC, 0))
 
     def _publish(self) -> str:
         self._load()
-        settled = self._settled()
-        card = ModelCard(metrics={_SETTLED_METRIC: settled})
+        finalized = self._finalized()
+        card = ModelCard(metrics={_FINALIZED_METRIC: finalized})
         version = self._models.publish("bandit", self._bandit.files(), card)
         self._models.promote("bandit", version, automatic=True)
         self._models.prune("bandit", self._settings.keep_models)
-        self._published = settled
+        self._published = finalized
         return version
 
 
-def _up_to_order(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
+def _up_to_command(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
     """The entries up to and with the first order to forget somebody, see `Learner._carry_out`."""
     for count, entry in enumerate(entries, start=1):
         if isinstance(entry.record, Control) and entry.record.kind == FORGET_USER:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.gate import HELPS
-from bandstand.bandit.gate_training import FEWEST, HelpLabel, TrainedAbstention, train_abstention
+from bandstand.bandit.gate import P_USEFUL
+from bandstand.bandit.gate_training import FEWEST, TrainedGate, UsefulLabel, train_gate
 from bandstand.catalog.columns import Columns
 from bandstand.engine.ablation import seen_before, subset_pages
 from bandstand.engine.sampling import sampled
@@ -20,7 +20,7 @@ from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.labelled import labelled
 from bandstand.feedback.log import Log
 from bandstand.learner.open_searches import KeyValue, OpenSearches
-from bandstand.learner.selfplay import Lesson
+from bandstand.learner.selfplay import SyntheticExample
 from bandstand.models.registry import ModelCard, ModelRegistry
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import Event, Impression, Query
@@ -29,7 +29,7 @@ _PREFIX = b"ablation/"
 
 
 class Recorded:
-    """The records of searches that have not settled; one that comes later teaches the bandit nothing more."""
+    """The records of searches that have not finalized; one that comes later teaches the bandit nothing more."""
 
     def __init__(self, state: KeyValue, searches: OpenSearches) -> None:
         self._state = state
@@ -40,14 +40,14 @@ class Recorded:
         if event.action != ABLATION or event.query_id is None:
             return False
         search = self._open.get(event.query_id)
-        if search is not None and not search.settled:
+        if search is not None and not search.finalized:
             # Who searched is not kept: freed pages of the state may hold what was deleted.
             nobodys = replace(event, user_id=None, session_id=None, client_id=None)
             self._state.put(_key(event.query_id), encode_event(nobodys))
         return True
 
     def take(self, query_id: str) -> Ablation | None:
-        """The record of a search that settles, or is forgotten: it is not kept any longer."""
+        """The record of a search that is finalized, or is forgotten: it is not kept any longer."""
         raw = self._state.get(_key(query_id))
         if raw is None:
             return None
@@ -59,68 +59,68 @@ def _key(query_id: str) -> bytes:
     return _PREFIX + query_id.encode()
 
 
-LESSON_WEIGHT = 0.5
-"""What a lesson's label counts beside 1 for one of a real search, once there are enough of these."""
+SYNTHETIC_WEIGHT = 0.5
+"""What a synthetic example's label counts beside 1 for one of a real search, once there are enough of these."""
 
 
-def log_labels(searches: Iterable[Joined]) -> Iterator[HelpLabel]:
+def log_labels(searches: Iterable[Joined]) -> Iterator[UsefulLabel]:
     """`labelled` searches as training labels."""
     for search in labelled(searches):
         record = search.ablation
         if record.arms != EXPENSIVE:
             continue  # recorded when other arms counted as expensive
-        yield _label(record.context, record.yields, search.verdicts(), search.query.normalized, search.weight)
+        yield _label(record.context, record.hit_rates, search.verdicts(), search.query.normalized, search.weight)
 
 
-def lesson_labels(lessons: Iterable[Lesson], columns: Columns, scorer: Scorer) -> list[HelpLabel]:
-    """Labels before any traffic: posed queries whose right answer is known, one for each lesson.
+def synthetic_labels(examples: Iterable[SyntheticExample], columns: Columns, scorer: Scorer) -> list[UsefulLabel]:
+    """Labels before any traffic: posed queries whose right answer is known, one for each synthetic example.
 
     The logged head stands for the whole ranking: what would have moved up from below it is not seen.
     """
     found = []
-    for lesson in lessons:
-        impression = lesson.impression
+    for example in examples:
+        impression = example.impression
         pages = subset_pages(impression.features, impression.feature_names, impression.ordinals, columns, scorer)
-        wanted = set(impression.ordinals[lesson.grades == lesson.grades.max()].tolist())
+        wanted = set(impression.ordinals[example.grades == example.grades.max()].tolist())
 
         def rank(played: Played, pages: Mapping[Played, object] = pages, wanted: set[int] = wanted) -> int:
             hits = np.asarray(pages[played]).tolist()
             return next((place for place, hit in enumerate(hits, start=1) if hit in wanted), 0)
 
-        context, yields = seen_before(impression.decision)
-        found.append(_label(context, yields, ladder(EXPENSIVE, rank), impression.query.normalized, LESSON_WEIGHT))
+        context, hit_rates = seen_before(impression.decision)
+        found.append(_label(context, hit_rates, ladder(EXPENSIVE, rank), impression.query.normalized, SYNTHETIC_WEIGHT))
     return found
 
 
-def with_estimates(lessons: Sequence[Lesson], trained: TrainedAbstention) -> Iterator[Lesson]:
-    """The lessons as the bandit would have met them with estimates: those of models that did not see the lesson.
+def with_estimates(examples: Sequence[SyntheticExample], trained: TrainedGate) -> Iterator[SyntheticExample]:
+    """The examples as the bandit would have met them with estimates: of models that did not see that example.
 
-    ``trained`` must have been trained on the lessons' labels first, in their order.
+    ``trained`` must have been trained on the synthetic examples' labels first, in their order.
     """
-    for lesson, estimates in zip(lessons, trained.held_out.tolist(), strict=False):
-        helps = dict(zip(EXPENSIVE, estimates, strict=True))
-        decision = lesson.impression.decision
+    for example, estimates in zip(examples, trained.held_out.tolist(), strict=False):
+        p_useful = dict(zip(EXPENSIVE, estimates, strict=True))
+        decision = example.impression.decision
         arms = tuple(
             replace(
                 arm,
                 context=tuple(
-                    (name, helps.get(arm.arm, 0.0) if name == HELPS else value) for name, value in arm.context
+                    (name, p_useful.get(arm.arm, 0.0) if name == P_USEFUL else value) for name, value in arm.context
                 ),
             )
             for arm in decision.arms
         )
-        yield replace(lesson, impression=replace(lesson.impression, decision=replace(decision, arms=arms)))
+        yield replace(example, impression=replace(example.impression, decision=replace(decision, arms=arms)))
 
 
-def train_helped(
-    models: ModelRegistry, posed: Sequence[HelpLabel], searches: Iterable[Joined], *, seed: int
-) -> TrainedAbstention | None:
-    """Train on lessons and on the log, publish, and promote unless pinned; None where there is too little to learn."""
+def gate_from_log(
+    models: ModelRegistry, sampled: Sequence[UsefulLabel], searches: Iterable[Joined], *, seed: int
+) -> TrainedGate | None:
+    """Train on synthetic examples and the log, publish, promote unless pinned; None where there is too little."""
     logged = list(log_labels(searches))
     if len(logged) < FEWEST:
-        posed = [replace(label, weight=1.0) for label in posed]
+        sampled = [replace(label, weight=1.0) for label in sampled]
     try:
-        trained = train_abstention([*posed, *logged], seed=seed)
+        trained = train_gate([*sampled, *logged], seed=seed)
     except BadInput:
         return None
     serving = models.pointer("abstention")
@@ -133,15 +133,15 @@ def train_helped(
 
 def _label(
     context: tuple[tuple[str, float], ...],
-    yields: Mapping[str, float],
+    hit_rates: Mapping[str, float],
     verdicts: Mapping[str, Verdict],
     group: str,
     weight: float,
-) -> HelpLabel:
-    return HelpLabel(
+) -> UsefulLabel:
+    return UsefulLabel(
         context=context,
-        yields=dict(yields),
-        helped={arm: verdict.helped for arm, verdict in verdicts.items()},
+        hit_rates=dict(hit_rates),
+        useful={arm: verdict.useful for arm, verdict in verdicts.items()},
         gains={arm: verdict.gain for arm, verdict in verdicts.items()},
         group=group,
         weight=weight,
@@ -159,7 +159,7 @@ def ablate_log(
     window: float,
     share: float,
     seed: int,
-    told: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Record a ``share`` of the logged searches that have no record yet; returns how many were recorded.
 
@@ -174,7 +174,7 @@ def ablate_log(
         if sampled(query.id, share=share, seed=seed):
             batch.append(ablation_event(record(query, impression), query, now=query.time))
             made += 1
-            told(made)
+            progress(made)
         if len(batch) >= _AT_ONCE:
             log.append_events(batch)
             batch = []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from bandstand.catalog.store import Change, Store
+from bandstand.types import Progress
 
 BATCH = 2_000
-
-Progress = Callable[[str, int, int], None]
-"""Called with the index's name, the newest change that it holds, and the newest that there is; may raise to stop."""
 
 
 class Follower(Protocol):

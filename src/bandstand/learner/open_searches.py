@@ -12,7 +12,7 @@ from typing import Protocol
 
 import orjson
 
-from bandstand.feedback.behaviour import MOST_DEEDS, Deed
+from bandstand.feedback.behaviour import MOST_INTERACTIONS, Interaction
 
 _OPEN = b"open/"
 _HEAD = struct.Struct("<dd?")
@@ -38,18 +38,19 @@ class KeyValue(Protocol):
 class OpenSearch:
     """A search whose window has not ended.
 
-    ``who`` is a hash of its actor (empty: nobody's). ``due`` is when it settles, and, once it is ``settled``, when it
-    is forgotten: at the end of its window, ``closes``. ``outcomes`` maps ordinals to the best and the worst grade (0
-    or below) that actions on them had so far. ``deeds`` are these actions and those since it settled, as they came.
+    ``who`` is a hash of its actor (empty: nobody's). ``due`` is when it is finalized, and, once it is ``finalized``,
+    when it is forgotten: at the end of its window, ``closes``. ``outcomes`` maps ordinals to the best and the worst
+    grade (0 or below) that actions on them had so far. ``interactions`` are these actions and those since it
+    finalized, as they came.
     """
 
     query_id: str
     who: str
     due: float
     closes: float
-    settled: bool = False
+    finalized: bool = False
     outcomes: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-    deeds: tuple[Deed, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
 
     def graded(self, ordinal: int, grade: float, *, due: float) -> OpenSearch:
         """With one more action on an entity."""
@@ -62,13 +63,17 @@ class OpenSearch:
         grades = {ordinal: min(best + worst, 1.0) for ordinal, (best, worst) in self.outcomes.items()}
         return {ordinal: grade for ordinal, grade in grades.items() if grade > 0}
 
-    def acted(self, deed: Deed | None) -> OpenSearch:
-        """With what was done; beyond `MOST_DEEDS` nothing is added."""
-        return self if deed is None else replace(self, deeds=(*self.deeds, deed)[:MOST_DEEDS])
+    def acted(self, interaction: Interaction | None) -> OpenSearch:
+        """With what was done; beyond `MOST_INTERACTIONS` nothing is added."""
+        return (
+            self
+            if interaction is None
+            else replace(self, interactions=(*self.interactions, interaction)[:MOST_INTERACTIONS])
+        )
 
     def close(self) -> OpenSearch:
-        """As it stays, settled, until its window ends: what comes later is recognised as too late."""
-        return replace(self, settled=True, due=self.closes, outcomes={})
+        """As it stays, finalized, until its window ends: what comes later is recognised as too late."""
+        return replace(self, finalized=True, due=self.closes, outcomes={})
 
 
 class OpenSearches:
@@ -116,22 +121,25 @@ class OpenSearches:
 
 def _encoded(search: OpenSearch) -> bytes:
     rows = [(ordinal, *outcome) for ordinal, outcome in search.outcomes.items()]
-    deeds = [(*deed[:3], None if math.isnan(deed.played) else deed.played, deed.weight) for deed in search.deeds]
-    return _HEAD.pack(search.due, search.closes, search.settled) + orjson.dumps((search.who, rows, deeds))
+    interactions = [
+        (*interaction[:3], None if math.isnan(interaction.played) else interaction.played, interaction.weight)
+        for interaction in search.interactions
+    ]
+    return _HEAD.pack(search.due, search.closes, search.finalized) + orjson.dumps((search.who, rows, interactions))
 
 
 def _decoded(query_id: str, raw: bytes) -> OpenSearch:
-    due, closes, settled = _HEAD.unpack_from(raw)
-    who, rows, *deeds = orjson.loads(raw[_HEAD.size :])  # earlier versions kept no deeds
+    due, closes, finalized = _HEAD.unpack_from(raw)
+    who, rows, *interactions = orjson.loads(raw[_HEAD.size :])  # earlier versions kept no interactions
     return OpenSearch(
         query_id=query_id,
         who=who,
         due=due,
         closes=closes,
-        settled=settled,
+        finalized=finalized,
         outcomes={row[0]: (row[1], row[2]) for row in rows},
-        deeds=tuple(
-            Deed(row, action, after, math.nan if played is None else played, weight)
-            for row, action, after, played, weight in chain(*deeds)
+        interactions=tuple(
+            Interaction(row, action, after, math.nan if played is None else played, weight)
+            for row, action, after, played, weight in chain(*interactions)
         ),
     )

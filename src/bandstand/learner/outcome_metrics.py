@@ -21,8 +21,8 @@ Counts = dict[str, float]
 _MINUTES, _HOURS = b"ledger/m/", b"ledger/h/"
 
 
-class Ledger:
-    """Adds settled searches up; part of the learner's transaction, so that each search counts exactly once.
+class OutcomeMetrics:
+    """Adds finalized searches up; part of the learner's transaction, so that each search counts exactly once.
 
     Sums are held by minute for two days, then by hour for ninety. Each number is added to the stored sum by itself, so
     that how the log is cut into batches makes no difference, not even in the last digit.
@@ -66,7 +66,7 @@ class Ledger:
         self._state.put(key, orjson.dumps(hour))
 
 
-def read_ledger(
+def read_outcomes(
     scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]], *, since: float
 ) -> Iterator[tuple[float, Counts]]:
     """Sums from a time on, with the moment (seconds since 1970) at which their minute or hour began; oldest first.
@@ -106,7 +106,7 @@ _NAMED = 0.9
 _LONG = 0.75  # the context counts words in quarters: three words
 
 
-def account(
+def count_outcome(
     impression: Impression, grades: Mapping[int, float], labels: Sequence[DepthLabel], *, acted: bool
 ) -> dict[str, float]:
     """Sums by name of one search, all of them additive.

@@ -11,7 +11,7 @@ import orjson
 from bandstand.learner.open_searches import KeyValue
 from bandstand.memory_index.keys import query_key
 
-MAX_ASKED = 20_000
+MAX_QUERIES_COUNTED = 20_000
 KEPT_DAYS = 60
 
 _PREFIX = b"asked/"
@@ -23,7 +23,7 @@ Day = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class QueryStats:
     """One query: its text, how often it was asked, clicked on and satisfied, when last, and the same by day.
 
     ``text`` is empty, and ``users`` holds hashes of who asked, until enough users have; then it is the other way round:
@@ -38,7 +38,7 @@ class Asked:
     last: float = 0.0
     days: dict[int, Day] = field(default_factory=dict)
 
-    def with_search(self, *, clicked: bool, satisfied: bool, time: float) -> Asked:
+    def with_search(self, *, clicked: bool, satisfied: bool, time: float) -> QueryStats:
         """With one more search."""
         day = int(time) // _DAY_S
         searches, clicks, successes = self.days.get(day, (0, 0, 0))
@@ -53,7 +53,7 @@ class Asked:
         )
 
 
-class AskedQueries:
+class QueryCounts:
     """The records within the learner's transaction; ``agree_users`` must have asked before a text is kept."""
 
     def __init__(self, state: KeyValue, *, agree_users: int) -> None:
@@ -61,7 +61,7 @@ class AskedQueries:
         self._agree_users = agree_users
 
     def add(self, normalized: str, who: str, *, clicked: bool, satisfied: bool, time: float) -> None:
-        """Count one settled search by ``who``, a hash, empty for nobody in particular."""
+        """Count one finalized search by ``who``, a hash, empty for nobody in particular."""
         if not normalized:
             return
         key = _PREFIX + query_key(normalized)
@@ -83,7 +83,7 @@ class AskedQueries:
                 else:
                     self._state.delete(key)
 
-    def evict(self, limit: int = MAX_ASKED) -> int:
+    def evict(self, limit: int = MAX_QUERIES_COUNTED) -> int:
         """Bring the records down to a bound, those asked longest ago first; how many went."""
         held = sorted((_loaded(raw).last, key) for key, raw in self._state.scan(_PREFIX))
         surplus = held[: len(held) - int(_LOW_WATER * limit)] if len(held) > limit else []
@@ -92,23 +92,23 @@ class AskedQueries:
         return len(surplus)
 
 
-def asked_queries(scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]]) -> Iterator[Asked]:
+def read_query_stats(scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]]) -> Iterator[QueryStats]:
     """Every query that enough users asked; ``scan`` gives the stored pairs under a prefix, e.g. `Memory.scan`."""
     return (record for _, raw in scan(_PREFIX) if (record := _loaded(raw)).text)
 
 
-def asked_query(get: Callable[[bytes], bytes | None], normalized: str) -> Asked | None:
+def read_one_query(get: Callable[[bytes], bytes | None], normalized: str) -> QueryStats | None:
     """One query's record; None where nobody, or too few users, asked it. ``get`` is e.g. `Memory.state`."""
     record = _loaded(get(_PREFIX + query_key(normalized)))
     return record if record.text else None
 
 
-def _loaded(raw: bytes | None) -> Asked:
+def _loaded(raw: bytes | None) -> QueryStats:
     if not raw:
-        return Asked()
+        return QueryStats()
     text, users, searches, clicked, satisfied, last, days = orjson.loads(raw)
     by_day: dict[int, Day] = {int(day): (asked, clicks, successes) for day, asked, clicks, successes in days}
-    return Asked(
+    return QueryStats(
         text=text,
         users=tuple(users),
         searches=searches,
@@ -119,7 +119,7 @@ def _loaded(raw: bytes | None) -> Asked:
     )
 
 
-def _dumped(record: Asked) -> bytes:
+def _dumped(record: QueryStats) -> bytes:
     days: list[Any] = [(day, *counts) for day, counts in record.days.items()]
     return orjson.dumps(
         (record.text, record.users, record.searches, record.clicked, record.satisfied, record.last, days)

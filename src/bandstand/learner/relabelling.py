@@ -12,7 +12,7 @@ import orjson
 from bandstand.feedback.rewards import RewardWeights
 from bandstand.feedback.sessions import RETRIED_S, follows_quickly, relabel_share
 from bandstand.learner.open_searches import KeyValue, OpenSearches
-from bandstand.learner.rewards import Judge
+from bandstand.learner.rewards import RewardProvider
 from bandstand.types import Impression, Query
 
 _PREFIX = b"session/"
@@ -95,7 +95,7 @@ COINCIDENCE = 0.01
 """P(two unrelated next searches end at the same entity): the share of a very popular one."""
 
 
-class Hunch(NamedTuple):
+class WeakLabel(NamedTuple):
     """One person's evidence: who (a hash), the failed search, when, and the actor's remaining weight."""
 
     who: str
@@ -104,31 +104,31 @@ class Hunch(NamedTuple):
     weight: float
 
 
-class Hunches:
+class WeakLabels:
     """Evidence by (failed query, goal), in the learner's transaction."""
 
     def __init__(self, state: KeyValue) -> None:
         self._state = state
 
-    def add(self, normalized: str, ordinal: int, hunch: Hunch) -> list[Hunch]:
+    def add(self, normalized: str, ordinal: int, weak_label: WeakLabel) -> list[WeakLabel]:
         """One more; returns the evidence that this makes credible: all of it at the second person, then only the new.
 
         The same person again adds nothing.
         """
         key = _label_key(normalized, ordinal)
         held = self._get(key)
-        if any(other.who == hunch.who for other in held) or len(held) >= _MOST_HELD:
+        if any(other.who == weak_label.who for other in held) or len(held) >= _MOST_HELD:
             return []
-        self._keep(key, [*held, hunch])
+        self._keep(key, [*held, weak_label])
         if not held:
             return []
-        return [*held, hunch] if len(held) == 1 else [hunch]
+        return [*held, weak_label] if len(held) == 1 else [weak_label]
 
     def forget(self, who: str) -> None:
         """Drop one person's evidence."""
         for key, raw in self._state.scan(_LABELS_PREFIX):
-            held = [Hunch(*row) for row in orjson.loads(raw)]
-            left = [hunch for hunch in held if hunch.who != who]
+            held = [WeakLabel(*row) for row in orjson.loads(raw)]
+            left = [weak_label for weak_label in held if weak_label.who != who]
             if len(left) < len(held):
                 self._keep(key, left)
 
@@ -138,13 +138,13 @@ class Hunches:
             if all(row[2] < before for row in orjson.loads(raw)):
                 self._state.delete(key)
 
-    def _get(self, key: bytes) -> list[Hunch]:
+    def _get(self, key: bytes) -> list[WeakLabel]:
         raw = self._state.get(key)
-        return [] if raw is None else [Hunch(*row) for row in orjson.loads(raw)]
+        return [] if raw is None else [WeakLabel(*row) for row in orjson.loads(raw)]
 
-    def _keep(self, key: bytes, left: list[Hunch]) -> None:
+    def _keep(self, key: bytes, left: list[WeakLabel]) -> None:
         if left:
-            self._state.put(key, orjson.dumps([tuple(hunch) for hunch in left]))
+            self._state.put(key, orjson.dumps([tuple(weak_label) for weak_label in left]))
         else:
             self._state.delete(key)
 
@@ -188,22 +188,22 @@ class Relabelled(NamedTuple):
 
 
 class Relabelling:
-    """Reads sessions; keeps hunches. By the documented shares until a model judges what is the same intent."""
+    """Reads sessions; keeps weak labels. By the documented shares until a model judges what is the same intent."""
 
     def __init__(
         self,
         state: KeyValue,
         searches: OpenSearches,
-        judge: Judge,
+        rewards: RewardProvider,
         weights: RewardWeights,
         impression: Callable[[str | None], Impression | None],
     ) -> None:
-        self._sessions, self._hunches = Sessions(state), Hunches(state)
-        self._open, self._judge, self._weights, self._impression = searches, judge, weights, impression
+        self._sessions, self._weak_labels = Sessions(state), WeakLabels(state)
+        self._open, self._rewards, self._weights, self._impression = searches, rewards, weights, impression
 
     def of(self, success: Success) -> Iterator[Relabelled]:
         """The failed searches just before a success, newest first; once for each search."""
-        later, confidence, learned = success.impression, success.goal, self._judge.model is not None
+        later, confidence, learned = success.impression, success.goal, self._rewards.model is not None
         for past in self._sessions.satisfied(later.query.session_id, later.query.id):
             earlier = None if past.satisfied else self._impression(past.query_id)
             if earlier is None:
@@ -221,14 +221,16 @@ class Relabelling:
 
     def _share(self, earlier: Impression, later: Impression) -> float | None:
         """P(it failed, and both want the same); None where the chain of attempts ends."""
-        model = self._judge.model
+        model = self._rewards.model
         if model is None:
             return relabel_share(earlier.query, later.query, self._weights) or None
         if not follows_quickly(earlier.query, later.query, RETRIED_S):
             return None
         search = self._open.get(earlier.query.id)
-        deeds = () if search is None else search.deeds
-        failed = 1 - model.satisfied(earlier, deeds) if deeds else 1.0  # who touched nothing and searches on has failed
+        interactions = () if search is None else search.interactions
+        failed = (
+            1 - model.satisfied(earlier, interactions) if interactions else 1.0
+        )  # who touched nothing and searches on has failed
         same = model.same_intent(earlier, later)
         if same is None:
             same = relabel_share(earlier.query, later.query, self._weights)
@@ -237,9 +239,9 @@ class Relabelling:
     def _agreed(self, query: Query, success: Success) -> Iterator[Relabelled]:
         """What two people who failed with the same words and ended at the same entity tell together."""
         who = hashed(query.actor)
-        hunch = Hunch(who, query.id, success.now, success.weight)
+        weak_label = WeakLabel(who, query.id, success.now, success.weight)
         confidence = success.goal * agreed(self._weights.unlike)
-        for each in self._hunches.add(query.normalized, success.ordinal, hunch):
+        for each in self._weak_labels.add(query.normalized, success.ordinal, weak_label):
             user = query.actor if each.who == who else None
             weight = each.weight * confidence
             yield Relabelled(each.query_id, query.normalized, user, success.ordinal, weight)

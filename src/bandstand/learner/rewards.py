@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bandstand.errors import ModelError
-from bandstand.feedback.behaviour import Deed
+from bandstand.feedback.behaviour import Interaction
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.feedback.rewards import Budget, RateGuard
 from bandstand.learner.open_searches import KeyValue, OpenSearch
@@ -27,7 +27,7 @@ registry holds by then."""
 _PINNED = b"reward/pinned"
 
 
-class Judge:
+class RewardProvider:
     """The reward model as the learner's state pins it. Not for several threads."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Judge:
         if pinned != self._pinned:
             self._load(pinned)
 
-    def obey(self, state: KeyValue, payload: Mapping[str, Any]) -> None:
+    def handle(self, state: KeyValue, payload: Mapping[str, Any]) -> None:
         """Judge by the model of a control record from now on."""
         version, model = payload.get("version"), payload.get("model")
         pinned = f"{version}\n{model}".encode() if isinstance(version, str) and isinstance(model, str) else None
@@ -51,28 +51,30 @@ class Judge:
             state.put(_PINNED, pinned)
         self._load(pinned)
 
-    def goals(self, impression: Impression, deeds: tuple[Deed, ...]) -> dict[int, float] | None:
+    def goals(self, impression: Impression, interactions: tuple[Interaction, ...]) -> dict[int, float] | None:
         """P(goal) by ordinal of every touched hit; None where the constants judge."""
         if self.model is None:
             return None
         ordinals = impression.ordinals.tolist()
-        return {ordinals[row]: p for row, p in self.model.goals(impression, deeds).items() if p > 0}
+        return {ordinals[row]: p for row, p in self.model.goals(impression, interactions).items() if p > 0}
 
     def grades(self, impression: Impression, search: OpenSearch) -> Mapping[int, float]:
-        """Satisfaction in (0, 1] by ordinal, of a search that settles."""
-        goals = self.goals(impression, search.deeds)
+        """Satisfaction in (0, 1] by ordinal, of a search that is finalized."""
+        goals = self.goals(impression, search.interactions)
         return search.grades() if goals is None else goals
 
-    def trust(self, impression: Impression, deed: Deed, deeds: tuple[Deed, ...]) -> float:
-        """P(goal) of the hit that an action was on, in the light of all ``deeds`` so far; 1 where the constants judge.
+    def trust(self, impression: Impression, interaction: Interaction, interactions: tuple[Interaction, ...]) -> float:
+        """P(goal) of the hit that an action was on, given all ``interactions`` so far; 1 where the constants judge.
 
         They do so too where nobody's page was acted on: a play from elsewhere says what it says.
         """
         if self.model is None:
             return 1.0
-        goals = self.model.goals(impression, deeds if deed in deeds else (*deeds, deed))
-        most = max(other.weight for other in (*deeds, deed) if other.row == deed.row)
-        return goals[deed.row] / most
+        goals = self.model.goals(
+            impression, interactions if interaction in interactions else (*interactions, interaction)
+        )
+        most = max(other.weight for other in (*interactions, interaction) if other.row == interaction.row)
+        return goals[interaction.row] / most
 
     def _load(self, pinned: bytes | None) -> None:
         self._pinned, self.version, self.model = pinned, None, None

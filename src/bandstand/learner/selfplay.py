@@ -25,14 +25,14 @@ TARGET_GRADE, ALSO_GRADE = 2, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lesson:
+class SyntheticExample:
     """One posed query as it was answered with every retriever; ``grades`` int32 (n,) judge the ranking's head."""
 
     impression: Impression
     grades: NDArray[np.int32]
 
     def feedback(self) -> Mapping[int, float]:
-        """The lesson as the bandit's feedback: the wanted entity satisfies fully; without it, the next best by half."""
+        """The example as feedback to the bandit: the wanted entity satisfies fully, else the next best by half."""
         best = self.impression.ordinals[self.grades == self.grades.max()][:1]
         satisfied = 1.0 if self.grades.max() == TARGET_GRADE else 0.5
         return {int(ordinal): satisfied for ordinal in best}
@@ -40,10 +40,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curriculum:
-    """Lessons as the platform answered them, and copies of some in which the memory already holds clicks."""
+    """Synthetic examples as the platform answered them, and copies of some in which the memory already holds clicks."""
 
-    posed: tuple[Lesson, ...] = ()
-    remembered: tuple[Lesson, ...] = ()
+    sampled: tuple[SyntheticExample, ...] = ()
+    remembered: tuple[SyntheticExample, ...] = ()
 
 
 LIKELY_RIGHT = 0.5
@@ -54,31 +54,31 @@ _MOST_CLICKS = 6
 
 
 def remembered(
-    lessons: Iterable[Lesson], rng: np.random.Generator, *, share: float, settings: MemorySettings
-) -> Iterator[Lesson]:
-    """Copies of a ``share`` of the lessons as they would look after one to six clicks on one candidate.
+    examples: Iterable[SyntheticExample], rng: np.random.Generator, *, share: float, settings: MemorySettings
+) -> Iterator[SyntheticExample]:
+    """Copies of a ``share`` of the synthetic examples as they would look after one to six clicks on one candidate.
 
     The clicked candidate is the right answer. It stands first in the memory with the posterior that those clicks give,
     half of them followed by plays; other candidates keep what was predicted for them, one place further down. What the
     bandit saw of the memory changes accordingly.
     """
-    for lesson in lessons:
+    for example in examples:
         if rng.random() < share:
             right = rng.random() < LIKELY_RIGHT
-            row = int(np.argmax(lesson.grades)) if right else int(rng.integers(0, len(lesson.grades)))
-            yield _copy(lesson, row, rng, settings)
+            row = int(np.argmax(example.grades)) if right else int(rng.integers(0, len(example.grades)))
+            yield _copy(example, row, rng, settings)
 
 
-def _copy(lesson: Lesson, row: int, rng: np.random.Generator, settings: MemorySettings) -> Lesson:
-    impression = lesson.impression
+def _copy(example: SyntheticExample, row: int, rng: np.random.Generator, settings: MemorySettings) -> SyntheticExample:
+    impression = example.impression
     column = {name: place for place, name in enumerate(impression.feature_names)}
     evidence = _evidence(float(impression.features[row, column["memory.predicted"]]), rng, settings)
     features = _behind(impression.features, column["memory.rr"])
     for name, value in evidence.items():
         features[row, column[name]] = value
-    grades = np.zeros_like(lesson.grades)
+    grades = np.zeros_like(example.grades)
     grades[row] = TARGET_GRADE
-    return Lesson(impression=_seen(replace(impression, features=features), evidence), grades=grades)
+    return SyntheticExample(impression=_seen(replace(impression, features=features), evidence), grades=grades)
 
 
 def _behind(features: Matrix, reciprocal_rank: int) -> Matrix:
@@ -125,18 +125,18 @@ def _seen(impression: Impression, evidence: Mapping[str, float]) -> Impression:
 
 
 NAMED_SHARE, PREDICTED_SHARE = 0.4, 0.35
-"""Share of lessons that are posed by title or artist and title, and by any predicted query. The rest are posed in loose
+"""Share of examples asked by title or artist and title, and by any predicted query. The rest are asked in loose
 words: without them the ranker would only know whole names."""
 
 LOOSE = 0.25
-"""Share of lessons that templates pose beside a generator: what nobody has asked for yet must not become unknown."""
+"""Share of examples that templates write beside a generator: what nobody asked for yet must not become unknown."""
 
 REMEMBERED = 0.5
-"""Share of lessons of which a copy with clicks in the memory is added."""
+"""Share of synthetic examples of which a copy with clicks in the memory is added."""
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LONG = 9
-"""From more letters than this on, a misspelt query has two slips."""
+"""From more letters than this on, a misspelt query has two typos."""
 
 
 class SelfPlay:
@@ -152,30 +152,32 @@ class SelfPlay:
         self._memory = memory
 
     def curriculum(self, count: int, *, seed: int, progress: Callable[[int], None] | None = None) -> Curriculum:
-        """`lessons`, and copies of half of them with clicks in the memory."""
-        posed = tuple(self.lessons(count, seed=seed, progress=progress))
-        copies = remembered(posed, np.random.default_rng(seed), share=REMEMBERED, settings=self._memory.settings)
-        return Curriculum(posed=posed, remembered=tuple(copies))
+        """`examples`, and copies of half of them with clicks in the memory."""
+        sampled = tuple(self.examples(count, seed=seed, progress=progress))
+        copies = remembered(sampled, np.random.default_rng(seed), share=REMEMBERED, settings=self._memory.settings)
+        return Curriculum(sampled=sampled, remembered=tuple(copies))
 
-    def lessons(self, count: int, *, seed: int, progress: Callable[[int], None] | None = None) -> Iterator[Lesson]:
-        """At most ``count`` lessons in which something right was found; entities are drawn by popularity."""
+    def examples(
+        self, count: int, *, seed: int, progress: Callable[[int], None] | None = None
+    ) -> Iterator[SyntheticExample]:
+        """At most ``count`` synthetic examples in which something right was found; entities are drawn by popularity."""
         rng = np.random.default_rng(seed)
         teacher = Teacher()
         for number, ordinal in enumerate(self._sample(count, rng).tolist()):
             if progress is not None:
                 progress(number + 1)
             entity = self._catalog.entities(np.array([ordinal], np.int32))[0]
-            phrase, text = self._posed(entity, rng)
+            phrase, text = self._sampled(entity, rng)
             answer = self._engine.answer(self._engine.query(SearchRequest(query=text)), teacher)
             grades = self._grades(answer.impression, phrase, ordinal)
             if grades.any():
-                yield Lesson(impression=answer.impression, grades=grades)
+                yield SyntheticExample(impression=answer.impression, grades=grades)
 
-    def _posed(self, entity: Entity, rng: np.random.Generator) -> tuple[str, str]:
+    def _sampled(self, entity: Entity, rng: np.random.Generator) -> tuple[str, str]:
         """What is meant, and how it is typed; a share of `LOOSE` by the templates."""
         if self._generator is not None and rng.random() >= LOOSE:
-            return self._generator.pose(entity, rng)
-        phrase = pose(entity, rng)
+            return self._generator.sample(entity, rng)
+        phrase = sample(entity, rng)
         return phrase, distort(phrase, rng)
 
     def _sample(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -187,7 +189,7 @@ class SelfPlay:
 
     def _grades(self, impression: Impression, phrase: str, target: int) -> NDArray[np.int32]:
         """By duplicate group: another release of the same recording is as right as the one that was drawn."""
-        keys = self._catalog.columns.fold_key
+        keys = self._catalog.columns.dedupe_key
         also = [row.ordinal for row in self._memory.query_rows(phrase, now=impression.query.time) if row.predicted]
         also = [ordinal for ordinal in also if ordinal < len(keys)]
         found = keys[impression.ordinals]
@@ -217,7 +219,7 @@ def misspell(text: str, edits: int, rng: np.random.Generator) -> str:
     return text
 
 
-def pose(entity: Entity, rng: np.random.Generator) -> str:
+def sample(entity: Entity, rng: np.random.Generator) -> str:
     """A query for the entity: its name, another that was predicted for it, or words that describe it, in any order."""
     draw = rng.random()
     names = [normalize(entity.title), *(normalize(f"{artist} {entity.title}") for artist in entity.artists[:1])]

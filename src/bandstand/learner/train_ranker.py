@@ -1,4 +1,4 @@
-"""The ranker's training data, from lessons and from the log, and the training itself."""
+"""The ranker's training data, from synthetic examples and from the log, and the training itself."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from bandstand.errors import BadInput
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
-from bandstand.learner.selfplay import Curriculum, Lesson
+from bandstand.learner.selfplay import Curriculum, SyntheticExample
 from bandstand.models.registry import ModelRegistry
 from bandstand.ranker.features import feature_names
-from bandstand.ranker.train import Progress, TrainedRanker, TrainSettings, train_lambdamart
+from bandstand.ranker.train import RoundsProgress, TrainedRanker, TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 from bandstand.types import ARMS, LOGGED_DEPTH, Matrix
 
-POSED_POSITION = LOGGED_DEPTH + 1
-"""Lessons were shown to nobody: they share one position of their own, which learns a bias of its own."""
+SAMPLED_POSITION = LOGGED_DEPTH + 1
+"""Synthetic examples were shown to nobody: they share one position of their own, which learns a bias of its own."""
 
-LESSON_WEIGHT = 0.5
-"""What a row of a lesson counts beside 1 for a row of a clicked search, once there are clicks."""
+SYNTHETIC_WEIGHT = 0.5
+"""What a row of a synthetic example counts beside 1 for a row of a clicked search, once there are clicks."""
 
 MEMORY_MASKED = 0.6
-"""Share of lessons in which memory is hidden. It holds the very phrases that lessons are made of, and would
+"""Share of synthetic examples in which memory is hidden. It holds the very phrases that they are made of, and would
 otherwise be the only feature that the model looks at."""
 
 
@@ -41,32 +41,32 @@ class TrainingReport:
 
     version: str
     promoted: bool
-    lessons: int
+    examples: int
     clicked_searches: int
     metrics: dict[str, float]
 
 
-def lessons_set(lessons: Sequence[Lesson], *, weight: float) -> TrainingSet:
-    """Lessons as a training set."""
-    rows = [lesson.grades for lesson in lessons]
+def synthetic_set(examples: Sequence[SyntheticExample], *, weight: float) -> TrainingSet:
+    """Synthetic examples as a training set."""
+    rows = [example.grades for example in examples]
     n = sum(map(len, rows))
     return TrainingSet(
-        features=np.concatenate([lesson.impression.features for lesson in lessons]),
+        features=np.concatenate([example.impression.features for example in examples]),
         names=feature_names(ARMS),
         grades=np.concatenate(rows),
         groups=np.array([len(row) for row in rows], np.int32),
-        positions=np.full(n, POSED_POSITION, np.int32),
+        positions=np.full(n, SAMPLED_POSITION, np.int32),
         weights=np.full(n, weight, np.float32),
     )
 
 
 def curriculum_set(curriculum: Curriculum, *, weight: float, seed: int) -> TrainingSet | None:
-    """All lessons, memory hidden in a share of those that were posed; None where there are none."""
-    if not curriculum.posed:
+    """All synthetic examples, memory hidden in a share of those that were posed; None where there are none."""
+    if not curriculum.sampled:
         return None
     rng = np.random.default_rng(seed)
-    data = mask_arms(lessons_set(curriculum.posed, weight=weight), ("memory",), rng, chance=MEMORY_MASKED)
-    return concatenate(data, lessons_set(curriculum.remembered, weight=weight)) if curriculum.remembered else data
+    data = mask_arms(synthetic_set(curriculum.sampled, weight=weight), ("memory",), rng, chance=MEMORY_MASKED)
+    return concatenate(data, synthetic_set(curriculum.remembered, weight=weight)) if curriculum.remembered else data
 
 
 def clicks_set(searches: Iterable[Joined]) -> tuple[TrainingSet | None, tuple[float, float]]:
@@ -118,21 +118,25 @@ class Trained(NamedTuple):
     span: tuple[float, float]
 
 
-Train = Callable[[Curriculum, Iterable[Joined], int, TrainSettings, Progress | None], Trained]
-"""Trains on lessons and on the log's searches, by a seed; in this process or elsewhere."""
+Train = Callable[[Curriculum, Iterable[Joined], int, TrainSettings, RoundsProgress | None], Trained]
+"""Trains on synthetic examples and on the log's searches, by a seed; in this process or elsewhere."""
 
 
 def train_here(
-    curriculum: Curriculum, searches: Iterable[Joined], seed: int, settings: TrainSettings, progress: Progress | None
+    curriculum: Curriculum,
+    searches: Iterable[Joined],
+    seed: int,
+    settings: TrainSettings,
+    progress: RoundsProgress | None,
 ) -> Trained:
     """A `Train` in this process.
 
     Raises:
-        BadInput: there is neither a lesson nor a clicked search.
+        BadInput: there is neither a synthetic example nor a clicked search.
     """
     clicks, span = clicks_set(searches)
-    posed = curriculum_set(curriculum, weight=1.0 if clicks is None else LESSON_WEIGHT, seed=seed)
-    data = concatenate(clicks, posed) if clicks is not None and posed is not None else clicks or posed
+    sampled = curriculum_set(curriculum, weight=1.0 if clicks is None else SYNTHETIC_WEIGHT, seed=seed)
+    data = concatenate(clicks, sampled) if clicks is not None and sampled is not None else clicks or sampled
     if data is None:
         raise nothing_to_learn()
     ranker = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress)
@@ -140,7 +144,7 @@ def train_here(
 
 
 def nothing_to_learn() -> BadInput:
-    """What is said where there is neither a lesson nor a clicked search."""
+    """What is said where there is neither a synthetic example nor a clicked search."""
     return BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
 
 
@@ -151,13 +155,13 @@ def train_ranker(
     searches: Iterable[Joined],
     seed: int,
     settings: TrainSettings = TrainSettings(),
-    progress: Progress | None = None,
+    progress: RoundsProgress | None = None,
     train: Train = train_here,
 ) -> TrainingReport:
     """Train on everything known, publish, and promote unless an operator pinned the version that serves.
 
     Raises:
-        BadInput: there is neither a lesson nor a clicked search.
+        BadInput: there is neither a synthetic example nor a clicked search.
     """
     ranker, clicked, span = train(curriculum, searches, seed, settings, progress)
     serving = models.current("ranker")
@@ -167,7 +171,7 @@ def train_ranker(
     return TrainingReport(
         version=version,
         promoted=promoted,
-        lessons=len(curriculum.posed),
+        examples=len(curriculum.sampled),
         clicked_searches=clicked,
         metrics=ranker.metrics,
     )

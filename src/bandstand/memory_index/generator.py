@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA
 from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.errors import ModelError
 from bandstand.memory_index.predicted import LONGEST_PHRASE, predicted_queries
-from bandstand.memory_index.typos import MOST_SLIPS, SLIPS, Slips, length_of, slips_between
+from bandstand.memory_index.typos import MOST_TYPOS, TYPOS, Typos, length_of, typos_between
 from bandstand.types import Entity
 
 NAMES = ("title", "folded", "first", "first two", "last", "latin", "alias")
@@ -116,19 +116,19 @@ _PRIOR_OTHER = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """``forms`` counts pairs by context (see `context`) and form; ``slips`` is how they were typed.
+    """``forms`` counts pairs by context (see `context`) and form; ``typos`` is how they were typed.
 
     P(form | entity) is over the forms that the entity has. A narrow context backs off to a wider one, that to what the
     templates suppose: (n(form) + α p_wider(form)) / (n + α).
     """
 
     forms: Mapping[str, Mapping[str, float]]
-    slips: Slips
+    typos: Typos
 
     @classmethod
     def unseen(cls) -> Generator:
         """Before anything was counted: what the templates suppose."""
-        return cls(forms={}, slips=Slips.unseen())
+        return cls(forms={}, typos=Typos.unseen())
 
     def chances(self, entity: Entity) -> dict[str, float]:
         """P(text | entity), summing to 1, of every normalised wording of the entity."""
@@ -142,13 +142,13 @@ class Generator:
             chance = {form: (counts.get(form, 0.0) + _TRUSTED * p) / (seen + _TRUSTED) for form, p in chance.items()}
         return {found[form]: p for form, p in chance.items()}
 
-    def pose(self, entity: Entity, rng: np.random.Generator) -> tuple[str, str]:
+    def sample(self, entity: Entity, rng: np.random.Generator) -> tuple[str, str]:
         """What somebody means who wants the entity, and how they type it; both empty where it has no name."""
         chances = self.chances(entity)
         if not chances:
             return "", ""
         meant = list(chances)[int(rng.choice(len(chances), p=np.array(list(chances.values()))))]
-        return meant, self.slips.typed(meant, rng)
+        return meant, self.typos.typed(meant, rng)
 
     def predicted(self, entity: Entity) -> list[tuple[str, float]]:
         """Queries and scores in (0, 1), best first: those of the templates, and the likely ones that they lack.
@@ -175,11 +175,11 @@ class Generator:
         """
         try:
             values = orjson.loads(raw)
-            slips = values["slips"]
+            typos = values["slips"]
             if values["format"] == FORMAT_HASH:
-                numbers = {length: tuple(counts) for length, counts in slips["numbers"].items()}
-                cut = (float(slips["cut"][0]), float(slips["cut"][1]))
-                return cls(forms=values["forms"], slips=Slips(numbers=numbers, kinds=tuple(slips["kinds"]), cut=cut))
+                numbers = {length: tuple(counts) for length, counts in typos["numbers"].items()}
+                cut = (float(typos["cut"][0]), float(typos["cut"][1]))
+                return cls(forms=values["forms"], typos=Typos(numbers=numbers, kinds=tuple(typos["kinds"]), cut=cut))
         except (ValueError, KeyError, TypeError, IndexError) as cause:
             raise ModelError("the query generator is damaged; run `bandstand train generator`") from cause
         raise ModelError("the query generator is of another version; run `bandstand train generator`")
@@ -195,11 +195,11 @@ _SHORTEST_CUT = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """A query as a wording of the entity: its ``form`` and text, the slips in it, and whether its end is missing."""
+    """A query as a wording of the entity: its ``form`` and text, the typos in it, and whether its end is missing."""
 
     form: str
     text: str
-    slips: tuple[str, ...] = ()
+    typos: tuple[str, ...] = ()
     cut: bool = False
 
 
@@ -213,17 +213,17 @@ class Counted:
 
 
 def explain(normalized: str, entity: Entity) -> Explained | None:
-    """The wording that a query is, but for at most two slips, or the beginning of; None where there is none.
+    """The wording that a query is, but for at most two typos, or the beginning of; None where there is none.
 
     Of several that are as near the plainest counts: `wordings` gives that first.
     """
     found = wordings(entity)
-    form, distance = "", MOST_SLIPS + 1
+    form, distance = "", MOST_TYPOS + 1
     for other, text in found.items():
-        apart = OSA.distance(text, normalized, score_cutoff=MOST_SLIPS)
+        apart = OSA.distance(text, normalized, score_cutoff=MOST_TYPOS)
         form, distance = (other, apart) if apart < distance else (form, distance)
-    if distance <= min(MOST_SLIPS, len(normalized) // 4):
-        return Explained(form=form, text=found[form], slips=tuple(slips_between(found[form], normalized)))
+    if distance <= min(MOST_TYPOS, len(normalized) // 4):
+        return Explained(form=form, text=found[form], typos=tuple(typos_between(found[form], normalized)))
     if len(normalized) >= _SHORTEST_CUT:
         for form, text in found.items():
             if text.startswith(normalized):
@@ -232,11 +232,11 @@ def explain(normalized: str, entity: Entity) -> Explained | None:
 
 
 def count_pairs(pairs: Iterable[tuple[str, Entity]]) -> Counted:
-    """Count normalised queries that led to entities; on top of the prior of `Slips.unseen`."""
+    """Count normalised queries that led to entities; on top of the prior of `Typos.unseen`."""
     forms: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-    slips = Slips.unseen()
-    numbers = {length: list(counts) for length, counts in slips.numbers.items()}
-    kinds, cut, total, unexplained = list(slips.kinds), list(slips.cut), 0, 0
+    typos = Typos.unseen()
+    numbers = {length: list(counts) for length, counts in typos.numbers.items()}
+    kinds, cut, total, unexplained = list(typos.kinds), list(typos.cut), 0, 0
     for normalized, entity in pairs:
         total += 1
         found = explain(normalized, entity)
@@ -246,11 +246,11 @@ def count_pairs(pairs: Iterable[tuple[str, Entity]]) -> Counted:
         for where in context(entity):
             forms[where][found.form] += 1
         cut[found.cut] += 1
-        numbers[length_of(found.text)][min(len(found.slips), MOST_SLIPS)] += 1
-        for slip in found.slips:
-            kinds[SLIPS.index(slip)] += 1
-    counted = Slips(
+        numbers[length_of(found.text)][min(len(found.typos), MOST_TYPOS)] += 1
+        for typo in found.typos:
+            kinds[TYPOS.index(typo)] += 1
+    counted = Typos(
         numbers={length: tuple(counts) for length, counts in numbers.items()}, kinds=tuple(kinds), cut=(cut[0], cut[1])
     )
-    generator = Generator(forms={where: dict(counts) for where, counts in forms.items()}, slips=counted)
+    generator = Generator(forms={where: dict(counts) for where, counts in forms.items()}, typos=counted)
     return Counted(generator=generator, pairs=total, unexplained=unexplained / total if total else 0.0)

@@ -94,7 +94,7 @@ class Tables:
     def flush(self) -> None:
         """Write every change into the transaction."""
         for key in sorted(self.queries.live):
-            self._settle(key, self.queries.live[key])
+            self._finalize(key, self.queries.live[key])
         for table in self._written:
             table.flush()
 
@@ -110,9 +110,9 @@ class Tables:
             for ordinal in record.ordinals[record.states == PENDING]:
                 self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
             record.keep(np.zeros(len(record), np.bool_))
-            self._settle(key, record)
+            self._finalize(key, record)
 
-    def _settle(self, key: bytes, record: QueryRecord) -> None:
+    def _finalize(self, key: bytes, record: QueryRecord) -> None:
         """Bound a record, index what became shared, withdraw what no longer is, remove what says nothing."""
         surplus = record.surplus(self.settings.max_pairs_per_query)
         if surplus.any():

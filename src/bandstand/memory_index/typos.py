@@ -1,4 +1,4 @@
-"""How people mistype: how often, and which of five slips; counted from what they typed for what they meant."""
+"""How people mistype: how often, and which of five typos; counted from what they typed for what they meant."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz.distance import DamerauLevenshtein, Levenshtein
 
-SLIPS = ("omit", "double", "insert", "replace", "swap")
-MOST_SLIPS = 2
+TYPOS = ("omit", "double", "insert", "replace", "swap")
+MOST_TYPOS = 2
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LONG = 9
 _PRIOR = {"short": (70.0, 25.0, 5.0), "long": (65.0, 20.0, 15.0)}
-"""Imagined queries with no, one and two slips, before any were seen."""
+"""Imagined queries with no, one and two typos, before any were seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slips:
-    """Counts: queries by length and number of slips, each with its prior; slips by kind; whole and half-typed ones."""
+class Typos:
+    """Counts: queries by length and number of typos, each with its prior; typos by kind; whole and half-typed ones."""
 
     numbers: dict[str, tuple[float, ...]]
-    kinds: tuple[float, ...] = (1.0,) * len(SLIPS)
+    kinds: tuple[float, ...] = (1.0,) * len(TYPOS)
     cut: tuple[float, float] = (95.0, 5.0)
 
     @classmethod
-    def unseen(cls) -> Slips:
+    def unseen(cls) -> Typos:
         """Before anything was counted."""
         return cls(numbers=dict(_PRIOR))
 
@@ -36,12 +36,12 @@ class Slips:
         numbers = np.array(self.numbers[length_of(text)])
         for _ in range(int(rng.choice(len(numbers), p=numbers / numbers.sum()))):
             kinds = np.array(self.kinds)
-            text = slipped(text, SLIPS[int(rng.choice(len(SLIPS), p=kinds / kinds.sum()))], rng)
+            text = mistyped(text, TYPOS[int(rng.choice(len(TYPOS), p=kinds / kinds.sum()))], rng)
         return text
 
 
-def slipped(text: str, kind: str, rng: np.random.Generator) -> str:
-    """The text with one slip of a kind, at a random place."""
+def mistyped(text: str, kind: str, rng: np.random.Generator) -> str:
+    """The text with one typo of a kind, at a random place."""
     place, letter = int(rng.integers(0, max(len(text) - 1, 1))), _LETTERS[int(rng.integers(0, len(_LETTERS)))]
     head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
     if kind == "omit":
@@ -51,8 +51,8 @@ def slipped(text: str, kind: str, rng: np.random.Generator) -> str:
     return head + {"double": here * 2, "insert": here + letter, "replace": letter}[kind] + tail
 
 
-def slips_between(meant: str, typed: str) -> list[str]:
-    """The slips that lead from one to the other, fewest first of all; a swap is one, not two."""
+def typos_between(meant: str, typed: str) -> list[str]:
+    """The typos that lead from one to the other, fewest first of all; a swap is one, not two."""
     edits = Levenshtein.editops(meant, typed)
     swaps = len(edits) - DamerauLevenshtein.distance(meant, typed)
     found = ["swap"] * swaps
@@ -69,5 +69,5 @@ def slips_between(meant: str, typed: str) -> list[str]:
 
 
 def length_of(text: str) -> str:
-    """``short`` or ``long``: longer ones have more slips."""
+    """``short`` or ``long``: longer ones have more typos."""
     return "long" if len(text) > _LONG else "short"

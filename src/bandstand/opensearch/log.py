@@ -1,4 +1,4 @@
-"""The log of a cluster: written to this machine's spool first, read in the cluster's order."""
+"""The log of a cluster: written to this machine's outbox first, read in the cluster's order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.log_order import Order, Ref
-from bandstand.opensearch.outbox import Spool
-from bandstand.opensearch.relay import FORGOTTEN, Ends, Shipper, ShippingThread, forgotten
+from bandstand.opensearch.outbox import Outbox
+from bandstand.opensearch.relay import FORGOTTEN, Ends, Relay, RelayThread, forgotten
 from bandstand.opensearch.ubi_indices import EVENTS, QUERIES, UbiIndices
 from bandstand.types import Clock, Event, Impression
 
@@ -29,10 +29,10 @@ class _Place(NamedTuple):
 
 
 class ClusterLog(Log):
-    """A `Log` whose file is a spool. What is appended is durable there, whether or not the cluster is up.
+    """A `Log` whose file is a outbox. What is appended is durable there, whether or not the cluster is up.
 
-    ``append_*`` return numbers of the spool; everything that reads (`read`, `head`, ...) speaks of the cluster's order,
-    and `reached` translates. ``ship=False`` leaves delivery to who calls `ship`.
+    ``append_*`` return numbers of the outbox; everything that reads (`read`, `head`, ...) speaks of the cluster's
+    order, and `reached` translates. ``ship=False`` leaves delivery to who calls `deliver`.
 
     Raises:
         Unavailable: every method that reads, while the cluster cannot be reached. `impression` still answers for this
@@ -46,38 +46,38 @@ class ClusterLog(Log):
         *,
         clock: Clock,
         settings: CommitSettings | None = None,
-        ship: bool = True,
+        deliver: bool = True,
     ) -> None:
         super().__init__(path, clock=clock, settings=settings)
-        self._spool = Spool(path, busy_s=self._settings.busy_s)
+        self._outbox = Outbox(path, busy_s=self._settings.busy_s)
         self._indices = UbiIndices(cluster)
         self._order = Order(cluster)
-        self._shipper = Shipper(
-            Ends(spool=self._spool, indices=self._indices, order=self._order, forget=super().delete_user)
+        self._relay = Relay(
+            Ends(outbox=self._outbox, indices=self._indices, order=self._order, forget=super().delete_user)
         )
         self._searches: OrderedDict[str, bytes] = OrderedDict()
         self._deleted_upto: tuple[int, int] = (0, 0)
-        self._thread = ShippingThread(self._shipper, self._spool, clock) if ship else None
+        self._thread = RelayThread(self._relay, self._outbox, clock) if deliver else None
 
-    def ship(self) -> int:
-        """Deliver everything that waits in the spool; how many rows that were.
+    def deliver(self) -> int:
+        """Deliver everything that waits in the outbox; how many rows that were.
 
         Raises:
             Unavailable, StorageError: the cluster did not take it; it still waits.
         """
         self.flush()
         total = 0
-        while self._spool.claim() and (count := self._shipper.step()):
+        while self._outbox.claim() and (count := self._relay.step()):
             total += count
         return total
 
     def waiting(self) -> int:
         """See `Log.waiting`."""
-        return self._spool.waiting()
+        return self._outbox.waiting()
 
     def reached(self, position: int, seq: int) -> bool:
         """See `Log.reached`."""
-        place = self._spool.place(seq)
+        place = self._outbox.place(seq)
         return place is not None and place <= position
 
     def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
@@ -99,7 +99,7 @@ class ClusterLog(Log):
         return found
 
     def impression(self, query_id: str) -> Impression:
-        """See `Log.impression`: from this machine's spool, else from the cluster once it was delivered there."""
+        """See `Log.impression`: from this machine's outbox, else from the cluster once it was delivered there."""
         try:
             return super().impression(query_id)
         except NotFound:
@@ -143,7 +143,7 @@ class ClusterLog(Log):
                 self._order.replace_order(seq, {"payload": {FORGOTTEN: forgotten(str(user))}})
 
     def prune(self, before: float, *, upto: int | None = None, batch: int = 1_000) -> int:  # noqa: ARG002 - see `Log`
-        """Delete what was logged before the time ``before``, in the cluster; the spool clears itself."""
+        """Delete what was logged before the time ``before``, in the cluster; the outbox clears itself."""
         return self._indices.delete_before(before, now=self._clock())
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class ClusterLog(Log):
             if self._thread is not None:
                 self._thread.stop()
         finally:
-            self._spool.close()
+            self._outbox.close()
             super().close()
 
     def _places(self, after: int, kind: EntryKind | None) -> Iterator[_Place]:

@@ -1,7 +1,7 @@
 """The order of the cluster's log: numbered batches, each appended by whoever finds the next number free.
 
-Documents of ``ubi_queries`` and ``ubi_events`` say what happened; a batch says in which order a spool delivered some of
-them. Batch n is created only by who has seen batch n - 1, and only one can create it, so that the batches are one
+Documents of ``ubi_queries`` and ``ubi_events`` say what happened; a batch says in which order a outbox delivered some
+of them. Batch n is created only by who has seen batch n - 1, and only one can create it, so that the batches are one
 sequence without gaps (as in the transaction log of Delta Lake, Armbrust et al., VLDB 2020).
 """
 
@@ -57,11 +57,11 @@ class Tail(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Entries with seqs from ``first``, delivered from what ``spool`` had logged up to its own number ``upto``."""
+    """Entries with seqs from ``first``, delivered from what ``outbox`` had logged up to its own number ``upto``."""
 
     number: int
     first: int
-    spool: str
+    outbox: str
     upto: int
     entries: tuple[Ref, ...]
 
@@ -123,13 +123,13 @@ class Order:
         hits = self._cluster.search(self._index(), body)["hits"]["hits"]
         return [_decoded(hit["_source"]) for hit in hits]
 
-    def append(self, at: Tail, *, spool: str, upto: int, entries: Sequence[Ref]) -> Batch:
+    def append(self, at: Tail, *, outbox: str, upto: int, entries: Sequence[Ref]) -> Batch:
         """Append at least one entry to the sequence that ends at ``at``; durable on return.
 
         Raises:
             Conflict: it does not end there any more.
         """
-        batch = Batch(number=at.number + 1, first=at.last + 1, spool=spool, upto=upto, entries=tuple(entries))
+        batch = Batch(number=at.number + 1, first=at.last + 1, outbox=outbox, upto=upto, entries=tuple(entries))
         self._cluster.put(self._index(), str(batch.number), _encoded(batch), create=True)
         self._remember(batch.tail)
         return batch
@@ -169,7 +169,7 @@ def _encoded(batch: Batch) -> Json:
         "number": batch.number,
         "first": batch.first,
         "last": batch.tail.last,
-        "spool": batch.spool,
+        "spool": batch.outbox,
         "upto": batch.upto,
         "entries": [list(ref) for ref in batch.entries],
     }
@@ -179,7 +179,7 @@ def _decoded(values: Json) -> Batch:
     return Batch(
         number=values["number"],
         first=values["first"],
-        spool=values["spool"],
+        outbox=values["spool"],
         upto=values["upto"],
         entries=tuple(Ref(*entry) for entry in values["entries"]),
     )

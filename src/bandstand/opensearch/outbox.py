@@ -1,4 +1,4 @@
-"""The local log as a spool: which of its rows the cluster has, and which process of this machine delivers the rest."""
+"""The local log as a outbox: which of its rows the cluster has, and which process of this machine delivers the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bandstand.feedback.sqlite import connect, mapped
 from bandstand.opensearch.log_order import Tail
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS spool (name TEXT PRIMARY KEY, value NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (name TEXT PRIMARY KEY, value NOT NULL);
 CREATE TABLE IF NOT EXISTS delivered (upto INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 """
 _SET = "INSERT INTO spool VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -25,7 +25,7 @@ _DELIVERIES = 10_000
 
 
 class Row(NamedTuple):
-    """A logged row: its number in this spool, its kind, when it was logged, and its encoded record."""
+    """A logged row: its number in this outbox, its kind, when it was logged, and its encoded record."""
 
     seq: int
     kind: str
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     payload: bytes
 
 
-class Spool:
+class Outbox:
     """The delivery state of the log in the file ``path``, kept in the same file. Safe for threads and processes.
 
     Raises:

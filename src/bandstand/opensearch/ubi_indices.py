@@ -91,9 +91,9 @@ _TERMS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a record was logged: the spool, its number there, and when (seconds since 1970)."""
+    """Where a record was logged: the outbox, its number there, and when (seconds since 1970)."""
 
-    spool: str
+    outbox: str
     seq: int
     logged: float
 
@@ -151,8 +151,8 @@ class UbiIndices:
         statuses = self._cluster.bulk(self._cluster.index(EVENTS.part), map(_creation, documents))
         return [status != 409 for status in statuses]
 
-    def spools(self, documents: Sequence[Document]) -> list[str | None]:
-        """From which spool the stored documents of these names came; None where there is none (any more)."""
+    def outboxes(self, documents: Sequence[Document]) -> list[str | None]:
+        """From which outbox the stored documents of these names came; None where there is none (any more)."""
         found = self._fetch([(document.index, document.id) for document in documents], "bandstand.spool")
         return [None if source is None else source["bandstand"]["spool"] for source in found]
 
@@ -241,7 +241,7 @@ class UbiIndices:
 
 
 def _own(record: bytes, origin: Origin) -> Json:
-    return {"spool": origin.spool, "seq": origin.seq, "logged": origin.logged, "record": b64encode(record).decode()}
+    return {"spool": origin.outbox, "seq": origin.seq, "logged": origin.logged, "record": b64encode(record).decode()}
 
 
 def _nameable(value: Json, depth: int = 3) -> Json:

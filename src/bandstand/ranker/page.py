@@ -72,19 +72,19 @@ Rows = NDArray[np.intp]
 """Indices into the rows of a candidate set."""
 
 
-def fold(ordinals: Ordinals, scores: Scores, fold_keys: NDArray[np.int64]) -> Rows:
+def dedupe(ordinals: Ordinals, scores: Scores, dedupe_keys: NDArray[np.int64]) -> Rows:
     """The indices of the best row of each duplicate group, best first.
 
     Args:
         ordinals: int32 (m,), which break ties (the lower one, so the older entity, first).
         scores: float32 (m,), higher is better; NaN counts as lowest.
-        fold_keys: int64 (m,), equal for rows that are the same recording (`Columns.fold_key` at ``ordinals``).
+        dedupe_keys: int64 (m,), equal for rows that are the same recording (`Columns.dedupe_key` at ``ordinals``).
 
     Returns:
         Indices (g,) into the rows, g the number of distinct keys.
     """
     order = np.lexsort((ordinals, -scores))
-    _, first = np.unique(fold_keys[order], return_index=True)
+    _, first = np.unique(dedupe_keys[order], return_index=True)
     first.sort()
     return order[first]
 
@@ -187,7 +187,7 @@ def rank(
     candidates = _known(candidates, columns.n)
     features = build_features(query, candidates, columns)
     scores = scorer.score(features)
-    rows = fold(candidates.ordinals, scores, columns.fold_key[candidates.ordinals])[:depth]
+    rows = dedupe(candidates.ordinals, scores, columns.dedupe_key[candidates.ordinals])[:depth]
     return Ranking(
         rows=rows,
         ordinals=candidates.ordinals[rows],

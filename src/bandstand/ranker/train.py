@@ -20,7 +20,7 @@ from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
 
-Progress = Callable[[int, int], None]
+RoundsProgress = Callable[[int, int], None]
 """Called after every tree with trees done and trees at most; may raise to stop the training."""
 
 MIN_HELD_OUT = 50
@@ -91,7 +91,7 @@ def train_lambdamart(
     held_out: TrainingSet | None = None,
     settings: TrainSettings = TrainSettings(),
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: RoundsProgress | None = None,
 ) -> TrainedRanker:
     """Train a ranker; the same data, settings and seed give the same model.
 
@@ -104,7 +104,7 @@ def train_lambdamart(
         held_out: queries to cut the trees by, and for metrics; drawn from ``data`` when not given.
         settings: see `TrainSettings`.
         seed: of the draws and of LightGBM.
-        progress: see `Progress`.
+        progress: see `RoundsProgress`.
 
     Raises:
         BadInput: no query has candidates of different grades, or a grade has no gain.
@@ -161,7 +161,7 @@ def boost(
     settings: TrainSettings,
     seed: int,
     *,
-    progress: Progress | None = None,
+    progress: RoundsProgress | None = None,
     network: Mapping[str, object] | None = None,
 ) -> Booster:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.

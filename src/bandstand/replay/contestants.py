@@ -14,7 +14,7 @@ from bandstand.catalog.columns import Columns
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput
 from bandstand.ranker.features import arm_columns, brought
-from bandstand.ranker.page import fold
+from bandstand.ranker.page import dedupe
 from bandstand.ranker.scorers import Scorer
 from bandstand.retrievers.fusion import rrf
 from bandstand.types import ARMS, LOGGED_DEPTH, Candidates, Matrix, Ordinals, Scores
@@ -186,5 +186,5 @@ def _static(seen: Seen, arms: tuple[str, ...]) -> Ordinals:
         features[:, arm_columns(names, arm)] = np.nan
     kept = np.flatnonzero(brought(features, names))
     ordinals = seen.answer.candidates.ordinals[kept]
-    rows = fold(ordinals, seen.scorer.score(features[kept]), seen.columns.fold_key[ordinals])
+    rows = dedupe(ordinals, seen.scorer.score(features[kept]), seen.columns.dedupe_key[ordinals])
     return ordinals[rows][: seen.depth]

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from bandstand.app.learning import Workshop
-from bandstand.app.searching import Home
+from bandstand.app.learning import LearningSide
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Paths, Storage, open_encoder
-from bandstand.app.training import generator_of, judged, new_abstention, renew_generator, renew_reward
+from bandstand.app.training import generator_of, judged, new_gate, renew_generator, renew_reward
 from bandstand.catalog.readers.base import Rejected
 from bandstand.engine.runner import InlineRunner, Runner
 from bandstand.errors import BadInput, NotFound
@@ -32,18 +32,18 @@ from bandstand.settings import Settings
 from bandstand.types import Entity, Event, Impression
 
 
-class ReplayHome(Home):
+class ReplaySide(SearchingSide):
     """Arms run one after another in the caller's thread: no deadline can make an answer another one."""
 
     def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
         return InlineRunner(retrievers)
 
 
-class HomeFactory(Protocol):
-    """Opens the searching side of a stage: `ReplayHome`, or one with something changed about it."""
+class SideFactory(Protocol):
+    """Opens the searching side of a stage: `ReplaySide`, or one with something changed about it."""
 
-    def __call__(self, storage: Storage, *, new_id: Callable[[], str], encoder: Encoder) -> Home:
-        """See `Home`."""
+    def __call__(self, storage: Storage, *, new_id: Callable[[], str], encoder: Encoder) -> SearchingSide:
+        """See `SearchingSide`."""
 
 
 class VirtualClock:
@@ -85,7 +85,7 @@ UNBIASED = TrainSettings(
 among what is judged, so that a tree must not trust a few rows; and of which retrievers did not play the log is full."""
 
 
-class Stage(AbstractContextManager["Stage"]):
+class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
     """Storage, writing and searching side of one home folder, opened together, with one encoder.
 
     ``home`` opens the searching side; ``vectors`` are of queries that will be asked.
@@ -100,17 +100,19 @@ class Stage(AbstractContextManager["Stage"]):
         settings: Settings,
         clock: VirtualClock,
         *,
-        home: HomeFactory = ReplayHome,
+        home: SideFactory = ReplaySide,
         vectors: QueryVectors | None = None,
     ) -> None:
         self.settings, self.clock = settings, clock
         self._next_id = ""
         self._asked: dict[str, float] = {}
-        self._lessons: tuple[int, Curriculum | None] = 0, None
+        self._examples: tuple[int, Curriculum | None] = 0, None
         self.storage = Storage(settings, clock=clock, durable=False)
-        self.workshop = Workshop(self.storage, encoder_of=lambda *of: PreparedEncoder(open_encoder(*of), vectors))
-        self.workshop.prepare()
-        self.home = home(self.storage, new_id=lambda: self._next_id, encoder=self.workshop.encoder)
+        self.learning_side = LearningSide(
+            self.storage, encoder_of=lambda *of: PreparedEncoder(open_encoder(*of), vectors)
+        )
+        self.learning_side.prepare()
+        self.home = home(self.storage, new_id=lambda: self._next_id, encoder=self.learning_side.encoder)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +125,7 @@ class Stage(AbstractContextManager["Stage"]):
     def close(self) -> None:
         """Close everything."""
         self.home.close()
-        self.workshop.close()
+        self.learning_side.close()
         self.storage.close()
 
     def name_next(self, query_id: str) -> None:
@@ -134,7 +136,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Let entities into the catalogue and make them searchable; returns how many changed."""
         changed = self.storage.store.upsert(entities)
         if changed:
-            self.workshop.index()
+            self.learning_side.index()
             self.home.refresh()
         return changed
 
@@ -163,15 +165,15 @@ class Stage(AbstractContextManager["Stage"]):
         return self._asked[query_id]
 
     def learn(self) -> int:
-        """Learn all that the log holds, let what is due settle, and search with it from now on."""
-        learned = self.workshop.learner.catch_up()
+        """Learn all that the log holds, let what is due be finalized, and search with it from now on."""
+        learned = self.learning_side.learner.catch_up()
         self.home.refresh()
         return learned
 
-    def play_lessons(self) -> None:
+    def play_examples(self) -> None:
         """Train ranker and bandit on self-play, as `bandstand index` does before any click."""
         if self.settings.selfplay_queries:
-            self.workshop.train(self.home)
+            self.learning_side.train(self.home)
             self.home.refresh()
 
     def train(self, *, at_most: int, judged_deep: bool) -> TrainingReport | None:
@@ -196,25 +198,25 @@ class Stage(AbstractContextManager["Stage"]):
             return None
         self.storage.models.prune("ranker", self.settings.keep_models)
         self.home.refresh()
-        lessons = self._curriculum()
-        new_abstention(self.storage, self.home, (*lessons.posed, *lessons.remembered))
+        examples = self._curriculum()
+        new_gate(self.storage, self.home, (*examples.sampled, *examples.remembered))
         return report
 
     def _curriculum(self) -> Curriculum:
-        """Self-play's lessons, posed once for each state of the catalogue: they are what is right without any click."""
+        """Self-play's examples, made once for each state of the catalogue: they are what is right without any click."""
         if not self.settings.selfplay_queries:
             return Curriculum()
-        seq, lessons = self._lessons
-        if lessons is None or seq != self.home.catalog.seq:
+        seq, examples = self._examples
+        if examples is None or seq != self.home.catalog.seq:
             play = SelfPlay(
                 engine=self.home.engine,
                 catalog=self.home.catalog,
                 memory=self.home.memory,
                 generator=generator_of(self.storage),
             )
-            lessons = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
-            self._lessons = self.home.catalog.seq, lessons
-        return lessons
+            examples = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
+            self._examples = self.home.catalog.seq, examples
+        return examples
 
 
 def _wholly_shown(impression: Impression) -> Impression:
@@ -261,7 +263,9 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield batch
 
 
-def fill(stage: Stage, catalog: Iterable[Entity | Rejected], rejected: Callable[[Rejected], None]) -> int:
+def fill(
+    environment: ReplayEnvironment, catalog: Iterable[Entity | Rejected], rejected: Callable[[Rejected], None]
+) -> int:
     """Ingest and index a catalogue; returns how many entities there are.
 
     Raises:
@@ -275,8 +279,8 @@ def fill(stage: Stage, catalog: Iterable[Entity | Rejected], rejected: Callable[
             else:
                 yield row
 
-    stage.release(usable())
-    if not (count := stage.storage.store.count()):
+    environment.release(usable())
+    if not (count := environment.storage.store.count()):
         raise BadInput("the data set has no catalogue: not one entity could be read")
     return count
 

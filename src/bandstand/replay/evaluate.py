@@ -14,7 +14,7 @@ import orjson
 from bandstand.errors import BadInput, StorageError
 from bandstand.replay.intervals import UserBootstrap, difference, holm
 from bandstand.replay.report.page import render
-from bandstand.replay.run import Told, play, play_on_dask
+from bandstand.replay.run import PlayProgress, play, play_on_dask
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import COMPARED, summarize
@@ -27,7 +27,7 @@ def evaluate(
     settings: ReplaySettings,
     *,
     folder: Path | None = None,
-    told: Told = lambda *_: None,
+    progress: PlayProgress = lambda *_: None,
     dask: str | None = None,
 ) -> Json:
     """Play the data set and return the summary; ``folder`` keeps everything, so that an interrupted call can go on.
@@ -42,11 +42,11 @@ def evaluate(
     if dask is not None:
         if folder is None:
             raise BadInput("name a folder that every Dask worker sees: --folder", field="folder")
-        return summarize(dataset, settings, play_on_dask(dataset, settings, folder, dask, told=told))
+        return summarize(dataset, settings, play_on_dask(dataset, settings, folder, dask, progress=progress))
     if folder is not None:
-        return summarize(dataset, settings, play(dataset, settings, folder, told=told))
+        return summarize(dataset, settings, play(dataset, settings, folder, progress=progress))
     with tempfile.TemporaryDirectory(prefix="bandstand-replay-") as scratch:
-        return summarize(dataset, settings, play(dataset, settings, Path(scratch), told=told))
+        return summarize(dataset, settings, play(dataset, settings, Path(scratch), progress=progress))
 
 
 def write_json(result: Json, path: Path) -> None:

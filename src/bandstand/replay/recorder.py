@@ -11,7 +11,7 @@ import numpy as np
 from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.replay.contestants import Baseline, Seen
-from bandstand.replay.environment import Stage
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.replayer import Played, ranking_to
 from bandstand.replay.rows import Row, RowFile
 from bandstand.replay.stream import Judge, query_digest
@@ -24,9 +24,14 @@ class Recorder:
     """Writes a row for each counted search into files of a folder, one file a ranking."""
 
     def __init__(
-        self, stage: Stage, folder: Path, name: str, baselines: Sequence[Baseline], lengths: Mapping[str, int]
+        self,
+        environment: ReplayEnvironment,
+        folder: Path,
+        name: str,
+        baselines: Sequence[Baseline],
+        lengths: Mapping[str, int],
     ) -> None:
-        self._stage, self._name, self._baselines = stage, name, tuple(baselines)
+        self._environment, self._name, self._baselines = environment, name, tuple(baselines)
         names = (name, *(baseline.name for baseline in baselines))
         self._files = {each: RowFile(rows_path(folder, each), length=lengths.get(each, 0)) for each in names}
         self.count = 0
@@ -36,8 +41,8 @@ class Recorder:
         if not played.ask.counted or not played.ask.answers:
             return
         self.count += 1
-        columns = self._stage.home.catalog.columns
-        judge = Judge(played.ask, columns, self._stage.storage.store.ordinals)
+        columns = self._environment.home.catalog.columns
+        judge = Judge(played.ask, columns, self._environment.storage.store.ordinals)
         base = self._described(played, judge)
         self._files[self._name].append(self._own(played, judge, base))
         if self._baselines:
@@ -77,7 +82,7 @@ class Recorder:
         depths = {decision.arm: decision.depth for decision in impression.decision.arms}
         asked = [outcome for outcome in impression.outcomes if outcome.status != "skipped"]
         cost = sum(modelled_cost(outcome.arm, depths[outcome.arm] or FULL_DEPTH) for outcome in asked)
-        columns = self._stage.home.catalog.columns
+        columns = self._environment.home.catalog.columns
         page, candidates = impression.ordinals[:_PAGE], played.answer.candidates.ordinals
         return Row(
             **base,
@@ -101,19 +106,19 @@ class Recorder:
         ]
 
     def _seen(self, played: Played) -> Seen:
-        home, answer = self._stage.home, played.answer
+        home, answer = self._environment.home, played.answer
         columns = home.catalog.columns
         return Seen(
             answer=answer,
             columns=columns,
-            scorer=home.brains().scorer,
+            scorer=home.serving().scorer,
             features=answer.head.whole.features,
             room=len(played.ask.known),
         )
 
     def _kind(self, entity_id: str) -> str:
-        columns = self._stage.home.catalog.columns
-        ordinal = int(self._stage.storage.store.ordinals([entity_id])[0])
+        columns = self._environment.home.catalog.columns
+        ordinal = int(self._environment.storage.store.ordinals([entity_id])[0])
         return KINDS[int(columns.kind[ordinal])] if 0 <= ordinal < columns.n else "unknown"
 
 

@@ -17,9 +17,9 @@ from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer
 from bandstand.errors import RetrievalError
 from bandstand.feedback.ablation import ablation_event
-from bandstand.ranker.page import Rows, fold
+from bandstand.ranker.page import Rows, dedupe
 from bandstand.replay.contestants import Contestant
-from bandstand.replay.environment import Stage
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Ask, Behaviour, Moment, Release
 from bandstand.types import LOGGED_DEPTH, Event, Impression, Ordinals
@@ -31,7 +31,7 @@ HEAD, SAMPLED = 60, 100
 def whole_ranking(answer: Answer, columns: Columns) -> Rows:
     """Rows of ``answer.head.whole``, best first, duplicates folded: the ranking that the logged head is the top of."""
     whole = answer.head.whole
-    return fold(whole.ordinals, whole.scores, columns.fold_key[whole.ordinals])
+    return dedupe(whole.ordinals, whole.scores, columns.dedupe_key[whole.ordinals])
 
 
 def ranking_to(answer: Answer, columns: Columns, depth: int) -> Ordinals:
@@ -51,7 +51,7 @@ def judged(answer: Answer, columns: Columns, right: Ordinals) -> Impression:
     whole, rows = answer.head.whole, whole_ranking(answer, columns)
     kept = np.zeros(len(rows), np.bool_)
     kept[:HEAD] = True
-    kept |= np.isin(columns.fold_key[whole.ordinals[rows]], columns.fold_key[right])
+    kept |= np.isin(columns.dedupe_key[whole.ordinals[rows]], columns.dedupe_key[right])
     rest = np.flatnonzero(~kept)
     rng = np.random.default_rng(crc32(answer.query.id.encode("utf-8", "replace")))
     kept[rng.permutation(rest)[:SAMPLED]] = True
@@ -68,12 +68,12 @@ def judged(answer: Answer, columns: Columns, right: Ordinals) -> Impression:
     )
 
 
-def compared(stage: Stage, contestant: Contestant, answer: Answer) -> tuple[Event, ...]:
+def compared(environment: ReplayEnvironment, contestant: Contestant, answer: Answer) -> tuple[Event, ...]:
     """The record of a search, as of its own time; none where it is not sampled, or where no policy learns from it."""
-    platform, home, query = stage.settings, stage.home, answer.query
+    platform, home, query = environment.settings, environment.home, answer.query
     if contestant.arms is not None or not sampled(query.id, share=platform.ablation_share, seed=platform.seed):
         return ()
-    record = ablate(home.engine, query, home.catalog.columns, home.brains().scorer, shown=answer.impression)
+    record = ablate(home.engine, query, home.catalog.columns, home.serving().scorer, shown=answer.impression)
     return (ablation_event(record, query, now=query.time),)
 
 
@@ -104,7 +104,7 @@ class Position:
     trained_on: int = 0
 
 
-class Player:
+class Replayer:
     """One policy on one stage. Give it the moments of a stream in order with `take`, then `finish`.
 
     What is answered and done is held back until it is learned, all at once: ``checkpoint`` is called with the position
@@ -114,14 +114,14 @@ class Player:
 
     def __init__(
         self,
-        stage: Stage,
+        environment: ReplayEnvironment,
         contestant: Contestant,
         settings: ReplaySettings,
         *,
         start: Position = Position(),
         checkpoint: Callable[[Position], None] = lambda _: None,
     ) -> None:
-        self._stage, self._contestant, self._settings = stage, contestant, settings
+        self._environment, self._contestant, self._settings = environment, contestant, settings
         self._checkpoint, self._moments, self._month = checkpoint, start.moments, start.trained
         self._trained_on = start.trained_on
         self._behaviour = Behaviour()
@@ -137,8 +137,8 @@ class Player:
     def resume(self) -> None:
         """Learn what was logged before the checkpoint."""
         self._behaviour.skip(self._start.events)
-        self._stage.clock.move_to(self._start.clock)
-        self._stage.learn()
+        self._environment.clock.move_to(self._start.clock)
+        self._environment.learn()
 
     def take(self, moment: Moment, watch: Callable[[Played], None]) -> None:
         """The next moment; ``watch`` sees what a search was answered, before anything is learned from it.
@@ -149,7 +149,7 @@ class Player:
         self._let_pass(moment.time)
         if isinstance(moment, Release):
             self.catch_up()
-            self._stage.release(moment.entities)
+            self._environment.release(moment.entities)
         elif isinstance(moment, Ask):
             self._prepare(moment)
             watch(self._answer(moment))
@@ -158,17 +158,17 @@ class Player:
 
     def catch_up(self) -> None:
         """Log what was held back, and learn it."""
-        self._stage.log(self._searches, self._events)
+        self._environment.log(self._searches, self._events)
         self._searches, self._events = [], []
         position = Position(
             moments=self._moments,
             events=self._behaviour.come,
-            clock=self._stage.clock(),
+            clock=self._environment.clock(),
             trained=self._month,
             trained_on=self._trained_on,
         )
         self._checkpoint(position)
-        self._stage.learn()
+        self._environment.learn()
 
     def finish(self) -> None:
         """Learn from what comes after the last moment."""
@@ -178,12 +178,12 @@ class Player:
     def _let_pass(self, time: float) -> None:
         """What was done until now, in order."""
         for event in self._behaviour.until(time):
-            self._stage.clock.move_to(event.time)
+            self._environment.clock.move_to(event.time)
             self._events.append(event)
             if self._held >= self._settings.learn_every:
                 self.catch_up()
         if time < float("inf"):
-            self._stage.clock.move_to(time)
+            self._environment.clock.move_to(time)
 
     @property
     def _held(self) -> int:
@@ -203,25 +203,25 @@ class Player:
 
     def _train(self, *, counted: bool) -> None:
         """A new ranker; before anything is counted, only where there is much more to learn from than last time."""
-        searches = self._stage.storage.log.count("impression")
+        searches = self._environment.storage.log.count("impression")
         if counted or searches >= _MUCH_MORE * self._trained_on:
             self._trained_on = searches
-            self._stage.train(at_most=self._settings.train_searches, judged_deep=self._settings.judged_deep)
+            self._environment.train(at_most=self._settings.train_searches, judged_deep=self._settings.judged_deep)
 
     def _answer(self, ask: Ask) -> Played:
-        engine = self._stage.home.engine
-        self._stage.name_next(ask.id)
+        engine = self._environment.home.engine
+        self._environment.name_next(ask.id)
         request = SearchRequest(query=ask.text, k=self._settings.page, user_id=ask.user, session_id=ask.session)
         answer = engine.answer(engine.query(request), self._contestant.policy(engine.policy))
         _check_arms(ask, answer)
         impression = self._judged(ask, answer) if self._settings.judged_deep else answer.impression
         self._searches.append(with_modelled_cost(impression))
-        self._events.extend(compared(self._stage, self._contestant, answer))
+        self._events.extend(compared(self._environment, self._contestant, answer))
         return Played(ask, answer, *self._behaviour.knows(ask))
 
     def _judged(self, ask: Ask, answer: Answer) -> Impression:
-        columns = self._stage.home.catalog.columns
-        places = self._stage.storage.store.ordinals([each.entity_id for each in ask.answers])
+        columns = self._environment.home.catalog.columns
+        places = self._environment.storage.store.ordinals([each.entity_id for each in ask.answers])
         return judged(answer, columns, places[(places >= 0) & (places < columns.n)])
 
 

@@ -17,11 +17,11 @@ from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.files import write_file
 from bandstand.replay.contestants import Baseline, Contestant, baseline, contestant, static_baselines
-from bandstand.replay.environment import Stage, VirtualClock, copy_home, fill
+from bandstand.replay.environment import ReplayEnvironment, VirtualClock, copy_home, fill
 from bandstand.replay.recorder import Recorder
-from bandstand.replay.replayer import Played, Player, Position
+from bandstand.replay.replayer import Played, Position, Replayer
 from bandstand.replay.settings import HIDDEN, ReplaySettings
-from bandstand.replay.stream import Ask, Dataset, Deed, Moment, in_order
+from bandstand.replay.stream import Ask, Dataset, Interaction, Moment, in_order
 from bandstand.settings import Settings, load_settings
 
 _NAMED = 20
@@ -107,22 +107,22 @@ class Start:
         first = next(self.moments(Rejections()), None)
         if first is None:
             raise BadInput(f"{self.dataset.name}: the stream is empty")
-        with Stage(self.platform(self.home), VirtualClock(first.time)) as stage:
-            fill(stage, self.dataset.catalog(), rejections)
-            stage.play_lessons()
+        with ReplayEnvironment(self.platform(self.home), VirtualClock(first.time)) as environment:
+            fill(environment, self.dataset.catalog(), rejections)
+            environment.play_examples()
             positions: list[Position] = []
             settings = replace(self.settings, learn_every=max(self.settings.learn_every, _BEFORE_ANY_SEARCH))
-            player = Player(stage, contestant("all"), settings, checkpoint=positions.append)
-            for moment in takewhile(lambda m: isinstance(m, Deed), self.moments(Rejections())):
-                player.take(moment, lambda _: None)
-            player.catch_up()
+            replayer = Replayer(environment, contestant("all"), settings, checkpoint=positions.append)
+            for moment in takewhile(lambda m: isinstance(m, Interaction), self.moments(Rejections())):
+                replayer.take(moment, lambda _: None)
+            replayer.catch_up()
             self.position = positions[-1]
 
 
-Told = Callable[[str, int], None]
+PlayProgress = Callable[[str, int], None]
 """Progress: what is being played, and how many searches of it were judged so far."""
 
-Watching = Callable[[Stage, Path], Callable[[Played], None]]
+Watching = Callable[[ReplayEnvironment, Path], Callable[[Played], None]]
 """Opens what looks into searches, on a stage, for a policy with this folder."""
 
 _TOLD_EVERY = 50
@@ -138,7 +138,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PolicyRun:
     """One policy of a replay, which needs nothing of the others: where it starts, and the folder that it plays in.
 
     ``baselines`` are read off what it finds; what ``watching`` opens sees every search that is played.
@@ -150,14 +150,14 @@ class Part:
     folder: Path
     watching: Watching
 
-    def play(self, told: Told = lambda *_: None) -> Ended:
+    def play(self, progress: PlayProgress = lambda *_: None) -> Ended:
         """Play it from where it stands."""
         began, rejections = time.perf_counter(), Rejections()
-        count = _play(self, told, rejections)
+        count = _play(self, progress, rejections)
         return Ended(count, time.perf_counter() - began, rejections)
 
 
-def _play(part: Part, told: Told, rejections: Rejections) -> int:
+def _play(part: PolicyRun, progress: PlayProgress, rejections: Rejections) -> int:
     """How many searches were judged in all."""
     who, base, folder = part.who, part.start, part.folder
     state = _State(folder / "state.json")
@@ -166,10 +166,10 @@ def _play(part: Part, told: Told, rejections: Rejections) -> int:
         copy_home(base.home, folder / "home")
         state.save(base.position, {}, 0)
     start, before = state.position, state.count
-    with Stage(base.platform(folder / "home"), VirtualClock(start.clock)) as stage:
-        recorder = Recorder(stage, folder, who.name, part.baselines, state.lengths)
-        player = Player(
-            stage,
+    with ReplayEnvironment(base.platform(folder / "home"), VirtualClock(start.clock)) as environment:
+        recorder = Recorder(environment, folder, who.name, part.baselines, state.lengths)
+        replayer = Replayer(
+            environment,
             who,
             base.settings,
             start=start,
@@ -177,21 +177,21 @@ def _play(part: Part, told: Told, rejections: Rejections) -> int:
         )
         moments = base.moments(rejections)
         for moment in islice(moments, start.moments):
-            player.recall(moment)
-        player.resume()
-        watch = part.watching(stage, folder)
+            replayer.recall(moment)
+        replayer.resume()
+        watch = part.watching(environment, folder)
 
         def both(played: Played) -> None:
             recorder(played)
             watch(played)
 
         for moment in moments:
-            player.take(moment, both)
+            replayer.take(moment, both)
             if isinstance(moment, Ask) and moment.counted and recorder.count % _TOLD_EVERY == 0:
-                told(who.name, before + recorder.count)
-        player.finish()
+                progress(who.name, before + recorder.count)
+        replayer.finish()
         recorder.close()
-    told(who.name, state.count)
+    progress(who.name, state.count)
     return state.count
 
 
@@ -232,7 +232,7 @@ def play(
     settings: ReplaySettings,
     folder: Path,
     *,
-    told: Told = lambda *_: None,
+    progress: PlayProgress = lambda *_: None,
     watching: Watching = lambda *_: lambda _: None,
 ) -> PlayedRun:
     """Play every policy of ``settings`` over the data set; rows are left in ``folder``.
@@ -246,11 +246,11 @@ def play(
         Conflict: the folder holds another replay.
     """
     prepared = _Prepared(dataset, settings, folder, watching)
-    return prepared.run([part.play(told) for part in prepared.parts])
+    return prepared.run([part.play(progress) for part in prepared.parts])
 
 
 def play_on_dask(
-    dataset: Dataset, settings: ReplaySettings, folder: Path, address: str, *, told: Told = lambda *_: None
+    dataset: Dataset, settings: ReplaySettings, folder: Path, address: str, *, progress: PlayProgress = lambda *_: None
 ) -> PlayedRun:
     """`play` with the policies side by side on the workers of the Dask scheduler at ``address``.
 
@@ -263,8 +263,8 @@ def play_on_dask(
     """
     with DaskWorkers(address) as dask:
         prepared, ended = _Prepared(dataset, settings, folder, lambda *_: lambda _: None), list[Ended]()
-        for part, each in zip(prepared.parts, dask.each(Part.play, prepared.parts), strict=True):
-            told(part.who.name, each.count)
+        for part, each in zip(prepared.parts, dask.each(PolicyRun.play, prepared.parts), strict=True):
+            progress(part.who.name, each.count)
             ended.append(each)
     return prepared.run(ended)
 
@@ -280,7 +280,7 @@ class _Prepared:
         self._statics = static_baselines() if settings.oracle else ()
         extra = (*(baseline(name) for name in settings.baselines), *self._statics)
         self.parts = [
-            Part(who, extra if who.name == "all" else (), start, folder / "policies" / who.name, watching)
+            PolicyRun(who, extra if who.name == "all" else (), start, folder / "policies" / who.name, watching)
             for who in settings.contestants()
         ]
 

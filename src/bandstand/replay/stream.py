@@ -52,7 +52,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class Interaction:
     """Behaviour without a search to judge: somebody chose an entity, perhaps with a query in mind."""
 
     id: str
@@ -72,7 +72,7 @@ class Release:
     entities: tuple[Entity, ...]
 
 
-Moment = Ask | Deed | Release
+Moment = Ask | Interaction | Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,13 @@ class Behaviour:
 
     def expect(self, moment: Moment) -> None:
         """What a moment will lead to."""
-        events = _answers(moment) if isinstance(moment, Ask) else [_deed(moment)] if isinstance(moment, Deed) else ()
+        events = (
+            _answers(moment)
+            if isinstance(moment, Ask)
+            else [_interaction(moment)]
+            if isinstance(moment, Interaction)
+            else ()
+        )
         for event in events:
             heapq.heappush(self._coming, (event.time, self._number, event))
             self._number += 1
@@ -201,16 +207,16 @@ def _answers(ask: Ask) -> list[Event]:
     ]
 
 
-def _deed(deed: Deed) -> Event:
+def _interaction(interaction: Interaction) -> Event:
     return Event(
-        id=deed.id,
-        action=_action(deed.grade),
-        time=deed.time,
-        user_query=deed.text or None,
-        user_id=deed.user,
-        session_id=deed.session,
-        object_id=deed.entity_id,
-        play_seconds=_PLAYED_SECONDS if deed.grade >= PLAY_GRADE else None,
+        id=interaction.id,
+        action=_action(interaction.grade),
+        time=interaction.time,
+        user_query=interaction.text or None,
+        user_id=interaction.user,
+        session_id=interaction.session,
+        object_id=interaction.entity_id,
+        play_seconds=_PLAYED_SECONDS if interaction.grade >= PLAY_GRADE else None,
     )
 
 
@@ -237,7 +243,7 @@ class Judge:
 
     def found(self, ranking: Ordinals) -> list[tuple[int, int]]:
         """(rank from 1, grade) of every answer within `LOGGED_DEPTH`, without what the user is known to have."""
-        keys = self._columns.fold_key[ranking]
+        keys = self._columns.dedupe_key[ranking]
         if len(self._known):
             keys = keys[~np.isin(keys, self._known)]
         keys = keys[:LOGGED_DEPTH]
@@ -253,22 +259,22 @@ class Judge:
     def pooled(self, candidates: Ordinals) -> int:
         """How many answers are among candidates, in any order and at any depth."""
         wanted = np.fromiter(self._wanted, np.int64, len(self._wanted))
-        return int(np.isin(wanted, self._columns.fold_key[candidates]).sum())
+        return int(np.isin(wanted, self._columns.dedupe_key[candidates]).sum())
 
     def right(self, ranking: Ordinals) -> NDArray[np.bool_]:
         """Which of a ranking's hits are answers; bool (n,)."""
         wanted = np.fromiter(self._wanted, np.int64, len(self._wanted))
-        right: NDArray[np.bool_] = np.isin(self._columns.fold_key[ranking], wanted)
+        right: NDArray[np.bool_] = np.isin(self._columns.dedupe_key[ranking], wanted)
         return right
 
     def _best_grades(self, places: Ordinals, answers: Sequence[Answer]) -> dict[int, int]:
         grades: dict[int, int] = {}
         for place, answer in zip(places.tolist(), answers, strict=True):
             if 0 <= place < self._columns.n:
-                key = int(self._columns.fold_key[place])
+                key = int(self._columns.dedupe_key[place])
                 grades[key] = max(grades.get(key, 0), answer.grade)
         return grades
 
     def _keys(self, places: Ordinals) -> NDArray[np.int64]:
-        keys: NDArray[np.int64] = self._columns.fold_key[places[(places >= 0) & (places < self._columns.n)]]
+        keys: NDArray[np.int64] = self._columns.dedupe_key[places[(places >= 0) & (places < self._columns.n)]]
         return keys

@@ -72,15 +72,17 @@ class RephraseRetriever:
         near = [(texts[rows[at]], float(cosines[at])) for at in order if cosines[at] >= settings.minimum_similarity]
         return [(text, cosine) for text, cosine in near if text != normalized][: settings.neighbours]
 
-    def _mixed(self, query: Query, depth: int, told: list[tuple[Rows, float]]) -> Candidates:
+    def _mixed(self, query: Query, depth: int, progress: list[tuple[Rows, float]]) -> Candidates:
         """What the neighbours led to, each with its cosine."""
-        if not told:
+        if not progress:
             return Candidates.empty(self.name)
-        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows, _ in told]), return_inverse=True)
-        cosines = np.repeat(np.array([cosine for _, cosine in told], np.float32), [len(rows) for rows, _ in told])
+        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows, _ in progress]), return_inverse=True)
+        cosines = np.repeat(
+            np.array([cosine for _, cosine in progress], np.float32), [len(rows) for rows, _ in progress]
+        )
         scores, clicks, similarity = np.zeros((3, len(ordinals)), np.float32)
-        np.add.at(scores, at, cosines * np.concatenate([rows.scores for rows, _ in told]))
-        np.add.at(clicks, at, np.concatenate([rows.clicks for rows, _ in told]))
+        np.add.at(scores, at, cosines * np.concatenate([rows.scores for rows, _ in progress]))
+        np.add.at(clicks, at, np.concatenate([rows.clicks for rows, _ in progress]))
         np.maximum.at(similarity, at, cosines)
         return finish(
             self.name,

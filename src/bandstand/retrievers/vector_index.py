@@ -106,7 +106,7 @@ class VectorPart:
             rows, scores = self._nearest(vector, fetch, probes, None)
             good = self.current[rows] & inside(self.ordinals[rows], mask)
             best = scores[good]
-            if fetch == len(self) or _settled(best, depth, scores):
+            if fetch == len(self) or _finalized(best, depth, scores):
                 return self.ordinals[rows[good]], best
         return self._search_kept(vector, depth, probes, self._kept(mask) if keep is None else keep)
 
@@ -119,7 +119,7 @@ class VectorPart:
         fetch = min(depth + _MARGIN, total)
         while fetch > 0:
             rows, scores = self._nearest(vector, fetch, probes, keep)
-            if len(rows) < fetch or fetch == total or _settled(scores, depth, scores):
+            if len(rows) < fetch or fetch == total or _finalized(scores, depth, scores):
                 return self.ordinals[rows], scores
             fetch = min(4 * fetch, total)
         return np.empty(0, np.int32), np.empty(0, np.float32)
@@ -141,7 +141,7 @@ class VectorPart:
         return int(min(self.index.nlist, np.ceil(self.probes / share))) if self.trained else 0
 
 
-def _settled(best: Scores, depth: int, fetched: Scores) -> bool:
+def _finalized(best: Scores, depth: int, fetched: Scores) -> bool:
     """Whether nothing that was not fetched can belong to the ``depth`` best or tie with them."""
     return len(best) >= depth and bool(fetched[-1] < best[depth - 1] - _TIE)
 

@@ -4,7 +4,7 @@ An *ordinal* is the int32 number that the catalogue store gives an entity for li
 retriever as the bandit sees it; a *depth* is how many candidates an arm may bring, 0 meaning that it is skipped.
 """
 
-from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Scores
+from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Progress, Scores
 from bandstand.types.entities import KINDS, Attribute, Entity, Kind
 from bandstand.types.ids import timed_id
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
@@ -14,11 +14,11 @@ from bandstand.types.retrieval import (
     ARMS,
     DEPTHS,
     ArmDecision,
-    ArmOutcome,
-    ArmStatus,
     Candidates,
     CandidateSet,
     Decision,
+    RetrieverOutcome,
+    RetrieverStatus,
 )
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "KINDS",
     "LOGGED_DEPTH",
     "ArmDecision",
-    "ArmOutcome",
-    "ArmStatus",
     "Attribute",
     "CandidateSet",
     "Candidates",
@@ -45,7 +43,10 @@ __all__ = [
     "Mask",
     "Matrix",
     "Ordinals",
+    "Progress",
     "Query",
+    "RetrieverOutcome",
+    "RetrieverStatus",
     "Scores",
     "Slot",
     "Source",

@@ -14,3 +14,6 @@ Mask = NDArray[np.bool_]
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC). Passed in, never read from the system by a part."""
+
+Progress = Callable[[str, int, int], None]
+"""Told while long work goes on: what is being done, how much of it is done, of how much."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bandstand.types.arrays import Matrix, Ordinals, Scores
 from bandstand.types.entities import Entity
 from bandstand.types.queries import Query, actor_of
-from bandstand.types.retrieval import ArmOutcome, Decision
+from bandstand.types.retrieval import Decision, RetrieverOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Impression:
 
     query: Query
     decision: Decision
-    outcomes: tuple[ArmOutcome, ...]
+    outcomes: tuple[RetrieverOutcome, ...]
     entity_ids: tuple[str, ...]
     ordinals: Ordinals
     scores: Scores

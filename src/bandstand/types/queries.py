@@ -63,7 +63,7 @@ class Query:
 
     ``allowed`` is None when every live entity may be returned, else a boolean mask over ordinals, shape
     (n_ordinals,), that already combines kinds, filters and liveness: a retriever returns only ordinals that are
-    inside the mask and True in it. ``literal``: nothing typed is taken for a slip of the keyboard.
+    inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard.
     """
 
     id: str

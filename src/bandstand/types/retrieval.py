@@ -27,8 +27,8 @@ ARMS: tuple[str, ...] = (
 """Every retriever: the order in which decisions are taken and features are laid out. Those that read nothing but this
 process's memory, and the words of the query, come before the expensive ones."""
 
-ArmStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
-"""`rescue`: not chosen, but asked because the chosen ones found nothing for the query."""
+RetrieverStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
+"""`fallback`: not chosen, but asked because the chosen ones found nothing for the query."""
 
 ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
@@ -84,13 +84,13 @@ class ArmDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArmOutcome:
+class RetrieverOutcome:
     """What came of an arm: candidates brought, milliseconds taken, and how it ended."""
 
     arm: str
     candidates: int = 0
     took_ms: float = 0.0
-    status: ArmStatus = "skipped"
+    status: RetrieverStatus = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,14 @@ from bandstand.understanding.records import TEXT, Sense
 from bandstand.understanding.synonyms import EQUAL, Synonyms
 from bandstand.understanding.vocabulary import Vocabulary
 
-SLIP = 0.02
-"""P(one slip of the keyboard), per word."""
+TYPO = 0.02
+"""P(one typo of the keyboard), per word."""
 
 NEAR = 3
 """Near words of a misspelt one that are considered."""
 
 RARE, MUCH = 0.5, 40.0
-"""A known word of less weight than `RARE` may be a slip for one that is `MUCH` times as common."""
+"""A known word of less weight than `RARE` may be a typo for one that is `MUCH` times as common."""
 
 _SPELT = 4
 """Forms of one span that are looked up."""
@@ -61,7 +61,7 @@ def word_variants(word: str, vocabulary: Vocabulary) -> list[Variant]:
         near = [other for other in vocabulary.near(word) if other.weight > MUCH * weight]
         mass = sum(other.weight for other in near) or 1.0
         found += [
-            Variant(other.word, other.edits, SLIP**other.edits * (other.weight / mass) ** 0.5) for other in near[:NEAR]
+            Variant(other.word, other.edits, TYPO**other.edits * (other.weight / mass) ** 0.5) for other in near[:NEAR]
         ]
     return found
 
@@ -75,7 +75,7 @@ def span_variants(
             for chosen in islice(product(*forms[start:end]), _SPELT):
                 yield SpanVariant(start, end, _together(chosen))
         if start + 1 < len(words) and not (known[start] and known[start + 1]):
-            yield SpanVariant(start, start + 2, Variant(words[start] + words[start + 1], 1, SLIP))
+            yield SpanVariant(start, start + 2, Variant(words[start] + words[start + 1], 1, TYPO))
         if not known[start]:
             yield from (SpanVariant(start, start + 1, form) for form in _splits(words[start]))
 
@@ -91,7 +91,7 @@ def _splits(word: str) -> Iterator[Variant]:
     least = 2 if word.isascii() else 1  # a syllable or an ideograph is a word
     if 3 * least <= len(word) <= _SPLIT_UP_TO and not any(map(str.isdigit, word)):
         for place in range(least, len(word) - least + 1):
-            yield Variant(f"{word[:place]} {word[place:]}", 1, SLIP)
+            yield Variant(f"{word[:place]} {word[place:]}", 1, TYPO)
 
 
 _DECADE = re.compile(r"((?:19|20)?)(\d)0s")

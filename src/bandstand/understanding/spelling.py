@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bandstand.types import Correction
 from bandstand.understanding.lexicon import Lexicon
-from bandstand.understanding.senses import MUCH, RARE, SLIP
+from bandstand.understanding.senses import MUCH, RARE, TYPO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,8 @@ class SpellingSettings:
 
     ``replace``: confidence from which the corrected query is answered; below it is only suggested, below ``suggest``
     kept silent. ``context``: how much a word gains that stands with all other words of the query in one entity's
-    names. ``doubt``: weight of the possibility that a word of four letters one slip from a known word is none of the
-    catalogue's; a quarter for every further letter, 256 times for a second slip. ``words`` and ``candidates``: bounds.
+    names. ``doubt``: weight of the possibility that a word of four letters one typo from a known word is none of the
+    catalogue's; a quarter for every further letter, 256 times for a second typo. ``words`` and ``candidates``: bounds.
     """
 
     replace: float = 0.5
@@ -47,8 +47,8 @@ class _Repair(NamedTuple):
 class Speller:
     """Corrects words that nothing in the catalogue holds; a known word is never replaced, at most a hint is given.
 
-    Of the repairs c of an unknown word the one with the largest v_c = weight_c · slip^edits · (1 + context · together)
-    is taken; its confidence is v_c / (Σ v + doubt · 4^(4 edits - letters) · slip^edits). Numbers and words of fewer
+    Of the repairs c of an unknown word the one with the largest v_c = weight_c · typo^edits · (1 + context · together)
+    is taken; its confidence is v_c / (Σ v + doubt · 4^(4 edits - letters) · typo^edits). Numbers and words of fewer
     than four letters are left alone. A query that people have used with success is what they meant.
     """
 
@@ -60,7 +60,7 @@ class Speller:
     def learn(self, normalized: str, clicks: float) -> None:
         """A query led to clicks: it is right as it is, and its words are words. For the thread that refreshes.
 
-        What looks like a slip for a far more common word stays one: people choose from a misspelt query's page too.
+        What looks like a typo for a far more common word stays one: people choose from a misspelt query's page too.
         """
         if normalized in self._learned:
             return
@@ -112,7 +112,7 @@ class Speller:
         if not found:
             return None, 0.0
         value, best = max(found, key=lambda item: (item[0], item[1].words))
-        doubt = self._settings.doubt * 4.0 ** (4 * best.edits - best.length) * SLIP**best.edits
+        doubt = self._settings.doubt * 4.0 ** (4 * best.edits - best.length) * TYPO**best.edits
         typed = self._lexicon.vocabulary.weight(words[at])
         return best, value / (sum(other for other, _ in found) + doubt + typed)
 
@@ -149,4 +149,4 @@ class Speller:
         held, _ = self._lexicon.holding(repair.words[:1])[0]
         held = held[held < len(company)]
         together = float(company[held].max(initial=0)) / others if others else 0.0
-        return repair.weight * SLIP**repair.edits * (1 + self._settings.context * together)
+        return repair.weight * TYPO**repair.edits * (1 + self._settings.context * together)

@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA
 
 PREFIX = 7
 SHORTEST, TWO_EDITS_FROM, LONGEST = 4, 8, 40
-"""Letters of a word from which one and two slips are forgiven, and above which none is."""
+"""Letters of a word from which one and two typos are forgiven, and above which none is."""
 
 _BASE = 0x9E3779B97F4A7C15
 _MOST = 4_096
@@ -23,7 +23,7 @@ Hashes = NDArray[np.uint64]
 
 
 def edits_allowed(word: str) -> int:
-    """How many slips are forgiven: none in a word with digits (2024 is not 2025) or in a very short one."""
+    """How many typos are forgiven: none in a word with digits (2024 is not 2025) or in a very short one."""
     if not SHORTEST <= len(word) <= LONGEST or any(map(str.isdigit, word)):
         return 0
     return 2 if len(word) >= TWO_EDITS_FROM else 1

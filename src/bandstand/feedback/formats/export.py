@@ -39,7 +39,7 @@ def write_ubi(entries: Iterable[LogEntry], out: IO[bytes], *, features: bool = F
     return count
 
 
-def write_helped(searches: Iterable[Joined], out: IO[bytes]) -> int:
+def write_useful(searches: Iterable[Joined], out: IO[bytes]) -> int:
     """One line for each retriever of each recorded search whose want is known; returns how many.
 
     ``gain`` is the rise of the reciprocal rank with the retriever, ``weight`` how sure the want is, in (0, 1].
@@ -51,7 +51,7 @@ def write_helped(searches: Iterable[Joined], out: IO[bytes]) -> int:
                 "query_id": search.query.id,
                 "query": search.query.normalized,
                 "arm": arm,
-                "helped": verdict.helped,
+                "helped": verdict.useful,
                 "gain": verdict.gain,
                 "weight": search.weight,
                 "context": dict(search.ablation.context),
@@ -69,7 +69,7 @@ _WRITERS: dict[str, _Writer] = {
     "qrels": lambda log, window, out: write_qrels(joined(log, window), out),
     "svmlight": lambda log, window, out: write_svmlight(joined(log, window), out),
     "dsjson": lambda log, window, out: write_dsjson(joined(log, window), out),
-    "helped": lambda log, window, out: write_helped(joined(log, window), out),
+    "helped": lambda log, window, out: write_useful(joined(log, window), out),
     "obp": lambda log, window, out: write_obp(joined(log, window), out),
 }
 

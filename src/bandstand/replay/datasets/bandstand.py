@@ -16,7 +16,7 @@ from bandstand.feedback.fields import text
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, grade_of
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.replay.datasets.base import WINDOW, LogFolder, OpenAsks, Timed, Zones, sorted_nearly, stable_hash
-from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Deed, Moment, sha256_of
+from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Interaction, Moment, sha256_of
 from bandstand.types import Event
 
 _DAY = 86_400.0
@@ -72,8 +72,8 @@ def _acted(open_asks: OpenAsks, event: Event, line: int) -> Rejected | None:
         return None
     grade = PLAY_GRADE if worth >= DEFAULT_WEIGHTS.play else 1
     if event.query_id is None:
-        open_asks.deed(
-            Deed(
+        open_asks.interaction(
+            Interaction(
                 id=event.id,
                 time=event.time,
                 entity_id=event.object_id,

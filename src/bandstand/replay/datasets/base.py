@@ -17,7 +17,7 @@ from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.readers.registry import guess_reader
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import timestamp
-from bandstand.replay.stream import Answer, Ask, Dataset, Deed, Moment
+from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment
 from bandstand.types import Entity
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
@@ -240,9 +240,9 @@ class OpenAsks:
         known[answer.entity_id] = answer if first is None else first._replace(grade=max(first.grade, answer.grade))
         self._open[key] = replace(ask, answers=tuple(known.values()))
 
-    def deed(self, deed: Deed) -> None:
+    def interaction(self, interaction: Interaction) -> None:
         """Behaviour without a search."""
-        heapq.heappush(self._later, (deed.time, self._count, deed))
+        heapq.heappush(self._later, (interaction.time, self._count, interaction))
         self._count += 1
 
     def closed(self, now: float = float("inf")) -> Iterator[Moment]:
@@ -251,12 +251,12 @@ class OpenAsks:
             key, ask = next(iter(self._open.items()))
             if ask.time + self.window >= now:
                 break
-            yield from self._deeds(ask.time)
+            yield from self._interactions(ask.time)
             # Without an answer there is nothing to judge by: it is asked, learned from, and left out of the figures.
             yield self._open.pop(key) if ask.answers else replace(self._open.pop(key), counted=False)
         first = next(iter(self._open.values()), None)
-        yield from self._deeds(now if first is None else first.time)
+        yield from self._interactions(now if first is None else first.time)
 
-    def _deeds(self, until: float) -> Iterator[Moment]:
+    def _interactions(self, until: float) -> Iterator[Moment]:
         while self._later and self._later[0][0] <= until:
             yield heapq.heappop(self._later)[2]

@@ -14,7 +14,7 @@ from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import text
 from bandstand.replay.datasets.base import LogFolder, OpenAsks, Timed, Zones, sorted_nearly, stable_hash
-from bandstand.replay.stream import Answer, Ask, Dataset, Deed, Moment, sha256_of
+from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment, sha256_of
 
 REQUIRED = ("time", "query", "user", "clicked")
 _LIMIT = 10_000
@@ -64,8 +64,8 @@ def _stream(folder: LogFolder) -> Iterator[Moment | Rejected]:
         yield from open_asks.closed(item.time)
         click = item.row
         if not click.query:
-            open_asks.deed(
-                Deed(id=click.id, time=item.time, entity_id=click.clicked, grade=click.grade, user=click.user)
+            open_asks.interaction(
+                Interaction(id=click.id, time=item.time, entity_id=click.clicked, grade=click.grade, user=click.user)
             )
             continue
         key = (click.user or click.id, normalize(click.query))

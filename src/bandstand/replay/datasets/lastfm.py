@@ -23,7 +23,7 @@ from bandstand.replay.datasets.base import (
     stable_hash,
     table_file,
 )
-from bandstand.replay.stream import Answer, Ask, Dataset, Deed, Moment, Release, sha256_of
+from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment, Release, sha256_of
 from bandstand.types import Entity
 
 _TAGGING, _TAGS, _ARTISTS, _LISTENING = "user_taggedartists.dat", "tags.dat", "artists.dat", "user_artists.dat"
@@ -82,7 +82,7 @@ class LastfmAdapter:
                 "half_life_days": 365.0,
                 "agree_users": 1,
                 "join_minutes": 46_000.0,
-                "settle_seconds": 2.7e6,
+                "finalize_seconds": 2.7e6,
                 "selfplay_queries": 0,
             },
             leaks="listening counts of 2011, undated" if self.listening else None,
@@ -121,7 +121,7 @@ class LastfmAdapter:
             yield past.ask(month, key, groups[key], counted=counted)
         for number, (time, tagging) in enumerate(timed):
             if (tagging.user, tagging.tag) not in chosen:
-                yield Deed(
+                yield Interaction(
                     id=f"{month[0]}-{month[1]:02}/{number}",
                     time=time,
                     entity_id=entity_id(tagging.artist),
@@ -210,9 +210,9 @@ def _taggings(path: Path) -> Iterator[_Tagging | Rejected]:
             yield _Tagging((int(year), int(month)), user, tags[tag], artist)
 
 
-def _listened(path: Path, time: float) -> Iterator[Deed]:
+def _listened(path: Path, time: float) -> Iterator[Interaction]:
     for line, (user, artist) in _rows(path, _LISTENING, ("userID", "artistID")):
-        yield Deed(id=f"listening/{line}", time=time, entity_id=entity_id(artist), user=user)
+        yield Interaction(id=f"listening/{line}", time=time, entity_id=entity_id(artist), user=user)
 
 
 def _rows(

@@ -12,8 +12,8 @@ from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
 from bandstand.engine.ablation import seen_before, subset_pages
 from bandstand.engine.search import Answer
-from bandstand.feedback.ablation import SHOWN, Played, choices, helped
-from bandstand.replay.environment import Stage
+from bandstand.feedback.ablation import SHOWN, Played, choices, useful
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.rows import Columnar
 from bandstand.replay.simulate.costs import cost_of, played, price
 from bandstand.replay.stream import Judge
@@ -31,7 +31,7 @@ class Audit:
     user: str
     query_class: str
     ranks: tuple[int, ...]
-    helps: tuple[float, ...]
+    p_useful: tuple[float, ...]
     played: tuple[bool, ...]
     shown: int
     cost_ms: float
@@ -41,9 +41,9 @@ class Audit:
 class Audits(Columnar):
     """n searches. ``ranks`` int (n, len(CHOICES)) of the first right hit of each choice's page, 0 where none is shown.
 
-    ``helps`` (n, len(EXPENSIVE)) are the estimates, NaN without a model; ``played`` bool of the same shape is what the
-    policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and ``classes``
-    (n,) are names.
+    ``p_useful`` (n, len(EXPENSIVE)) are the estimates, NaN without a model; ``played`` bool of the same shape is what
+    the policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and
+    ``classes`` (n,) are names.
     """
 
     remedy = "delete the policy's folder and play again"
@@ -51,7 +51,7 @@ class Audits(Columnar):
     users: NDArray[np.str_]
     classes: NDArray[np.str_]
     ranks: NDArray[np.int64]
-    helps: Floats
+    p_useful: Floats
     played: NDArray[np.bool_]
     shown: NDArray[np.int64]
     cost_ms: Floats
@@ -67,28 +67,28 @@ class Audits(Columnar):
             users=np.array([each.user for each in audits], np.str_),
             classes=np.array([each.query_class for each in audits], np.str_),
             ranks=np.array([each.ranks for each in audits], np.int64).reshape(count, len(CHOICES)),
-            helps=np.array([each.helps for each in audits], np.float64).reshape(count, arms),
+            p_useful=np.array([each.p_useful for each in audits], np.float64).reshape(count, arms),
             played=np.array([each.played for each in audits], np.bool_).reshape(count, arms),
             shown=np.array([each.shown for each in audits], np.int64),
             cost_ms=np.array([each.cost_ms for each in audits], np.float64),
         )
 
 
-def audit(stage: Stage, answer: Answer, judge: Judge, *, user: str, query_class: str) -> Audit:
+def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge, *, user: str, query_class: str) -> Audit:
     """Ask every arm once more, after the answer, and see what each choice of expensive ones would have shown."""
-    home = stage.home
-    columns, brains = home.catalog.columns, home.brains()
+    home = environment.home
+    columns, serving = home.catalog.columns, home.serving()
     full = home.engine.answer(replace(answer.query, id=f"{answer.query.id}/audit"), Teacher())
     whole, names = full.head.whole, full.impression.feature_names
-    pages = subset_pages(whole.features, names, whole.ordinals, columns, brains.scorer)
+    pages = subset_pages(whole.features, names, whole.ordinals, columns, serving.scorer)
     context, _ = seen_before(full.impression.decision)
-    helps = brains.helps(context)
+    p_useful = serving.p_useful(context)
     asked = played(answer.impression)
     return Audit(
         user=user,
         query_class=query_class,
         ranks=tuple(_first(judge.right(pages[choice])) for choice in CHOICES),
-        helps=tuple(helps.get(arm, float("nan")) for arm in EXPENSIVE),
+        p_useful=tuple(p_useful.get(arm, float("nan")) for arm in EXPENSIVE),
         played=tuple(arm in asked for arm in EXPENSIVE),
         shown=_first(judge.right(answer.impression.ordinals[:SHOWN])),
         cost_ms=sum(price(asked).values()),
@@ -130,7 +130,7 @@ def fixed(audits: Audits, *, play: bool) -> Plays:
 
 def by_threshold(audits: Audits, thresholds: Mapping[str, float]) -> Plays:
     """Arms whose estimate reaches their threshold."""
-    return audits.helps >= np.array([thresholds[arm] for arm in EXPENSIVE])
+    return audits.p_useful >= np.array([thresholds[arm] for arm in EXPENSIVE])
 
 
 def truth(audits: Audits) -> Plays:
@@ -141,7 +141,7 @@ def truth(audits: Audits) -> Plays:
         with_it[:, arm] = True
         before = audits.ranks[np.arange(len(audits)), numbers(found)]
         after = audits.ranks[np.arange(len(audits)), numbers(with_it)]
-        found[:, arm] = [helped(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+        found[:, arm] = [useful(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
     return found
 
 
@@ -154,7 +154,7 @@ def missed_alone(audits: Audits) -> Plays:
         without = everything.copy()
         without[:, arm] = False
         ranks = audits.ranks[np.arange(len(audits)), numbers(without)]
-        found[:, arm] = [helped(*pair) for pair in zip(ranks.tolist(), full.tolist(), strict=True)]
+        found[:, arm] = [useful(*pair) for pair in zip(ranks.tolist(), full.tolist(), strict=True)]
     return found
 
 

@@ -69,7 +69,7 @@ def sweep(audits: Audits, gains: Mapping[str, float], prices: Sequence[float] = 
     always = float(costs(fixed(audits, play=True)).mean())
     points = []
     for each in prices:
-        worth = worth_at(each, gains)
+        worth = thresholds_at(each, gains)
         plays = by_threshold(audits, worth)
         spent = float(costs(plays).mean())
         points.append(
@@ -84,8 +84,8 @@ def sweep(audits: Audits, gains: Mapping[str, float], prices: Sequence[float] = 
     return points
 
 
-def worth_at(each: float, gains: Mapping[str, float]) -> dict[str, float]:
-    """By arm, P(helps) from which it is worth its modelled time at a price a millisecond; at most 1."""
+def thresholds_at(each: float, gains: Mapping[str, float]) -> dict[str, float]:
+    """By arm, p_useful from which it is worth its modelled time at a price a millisecond; at most 1."""
     return {arm: min(1.0, each * modelled_cost(arm, DEPTHS[-1]) / gains[arm]) for arm in EXPENSIVE}
 
 
@@ -144,9 +144,9 @@ def wasted(audits: Audits, bootstrap: UserBootstrap) -> Json:
 
 def calibration(audits: Audits) -> Json:
     """By arm: the reliability curve of the estimates, and the expected calibration error."""
-    helped, found = truth(audits), {}
+    useful, found = truth(audits), {}
     for at, arm in enumerate(EXPENSIVE):
-        curve = reliability(audits.helps[:, at], helped[:, at])
+        curve = reliability(audits.p_useful[:, at], useful[:, at])
         found[arm] = {
             "ece": calibration_error(curve),
             "bins": [(each.predicted, each.observed, each.count) for each in curve],
@@ -155,12 +155,12 @@ def calibration(audits: Audits) -> Json:
 
 
 def _kinds(audits: Audits, plays: Plays, at: int) -> Json:
-    helped, played = truth(audits)[:, at], plays[:, at]
+    useful, played = truth(audits)[:, at], plays[:, at]
     return {
-        "helped": float(helped.mean()),
+        "helped": float(useful.mean()),
         "played": float(played.mean()),
-        "helped_played": float(played[helped].mean()) if helped.any() else None,
-        "idle_skipped": float((~played[~helped]).mean()) if not helped.all() else None,
+        "helped_played": float(played[useful].mean()) if useful.any() else None,
+        "idle_skipped": float((~played[~useful]).mean()) if not useful.all() else None,
     }
 
 

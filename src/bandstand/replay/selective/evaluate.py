@@ -16,6 +16,7 @@ from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, FREE, MODELLED_MS
 from bandstand.errors import BadInput
 from bandstand.replay.datasets.registry import adapter_named
 from bandstand.replay.intervals import UserBootstrap, difference, interval
+from bandstand.replay.run import PlayProgress
 from bandstand.replay.selective.audit import (
     Audits,
     Floats,
@@ -27,7 +28,7 @@ from bandstand.replay.selective.audit import (
     truth,
 )
 from bandstand.replay.selective.curve import SelectiveSettings, accuracy, calibration, find, sweep, wasted
-from bandstand.replay.selective.play import Run, Told, closed_loop, stream
+from bandstand.replay.selective.play import Run, closed_loop, stream
 from bandstand.replay.simulate.experiments import experiment_named
 from bandstand.replay.simulate.world import spotify_songs
 from bandstand.replay.summary import code_version
@@ -42,7 +43,7 @@ class Source:
     name: str
     protocol: str
     sha256: str
-    play: Callable[[SelectiveSettings, Path, Told], Mapping[str, Run]]
+    play: Callable[[SelectiveSettings, Path, PlayProgress], Mapping[str, Run]]
 
 
 def source_of(name: str, path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Source:
@@ -66,7 +67,7 @@ def source_of(name: str, path: Path, options: Mapping[str, str] = MappingProxyTy
 
 
 def evaluate_selective(
-    source: Source, settings: SelectiveSettings, *, folder: Path | None = None, told: Told = lambda *_: None
+    source: Source, settings: SelectiveSettings, *, folder: Path | None = None, progress: PlayProgress = lambda *_: None
 ) -> Json:
     """Play, and return the figures; ``folder`` keeps homes and audits.
 
@@ -75,9 +76,9 @@ def evaluate_selective(
         NotFound: the target cannot be reached.
     """
     if folder is not None:
-        return summary(source, source.play(settings, folder, told), settings)
+        return summary(source, source.play(settings, folder, progress), settings)
     with tempfile.TemporaryDirectory(prefix="bandstand-selective-") as scratch:
-        return summary(source, source.play(settings, Path(scratch), told), settings)
+        return summary(source, source.play(settings, Path(scratch), progress), settings)
 
 
 def summary(source: Source, runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:
@@ -162,7 +163,7 @@ def _looked_into(audits: Audits, settings: SelectiveSettings) -> Json:
         "decisions": {"as decided": accuracy(audits, audits.played, bootstrap)},
         "wasted": wasted(audits, bootstrap),
     }
-    if not np.isnan(audits.helps).any():
+    if not np.isnan(audits.p_useful).any():
         found |= _estimated(audits, settings, bootstrap)
     return found
 
@@ -204,12 +205,12 @@ def _target(audits: Audits, settings: SelectiveSettings, gains: Mapping[str, flo
 
 def _gains(audits: Audits) -> dict[str, float]:
     """By arm, the mean rise of the reciprocal rank where it helped; 0.5 where it never did."""
-    helped, found = truth(audits), {}
+    useful, found = truth(audits), {}
     for at, arm in enumerate(EXPENSIVE):
-        with_it = helped.copy()
+        with_it = useful.copy()
         with_it[:, at:] = False
         before = reciprocal_ranks(audits, with_it)
-        with_it[:, at] = helped[:, at]
-        rise = (reciprocal_ranks(audits, with_it) - before)[helped[:, at]]
+        with_it[:, at] = useful[:, at]
+        rise = (reciprocal_ranks(audits, with_it) - before)[useful[:, at]]
         found[arm] = float(rise.mean()) if len(rise) else 0.5
     return found

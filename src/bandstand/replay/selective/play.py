@@ -10,11 +10,11 @@ import numpy as np
 
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput
-from bandstand.replay.environment import Stage
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.replayer import Played
 from bandstand.replay.rows import read_rows
-from bandstand.replay.run import play
+from bandstand.replay.run import PlayProgress, play
 from bandstand.replay.selective.audit import Audit, Audits, Floats, audit
 from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.settings import ReplaySettings
@@ -23,9 +23,6 @@ from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
 from bandstand.replay.simulate.loop import Watch
 from bandstand.replay.simulate.world import Music, Need
 from bandstand.replay.stream import Dataset, Judge
-
-Told = Callable[[str, int], None]
-"""Progress: what is being played, and how many searches of it were made."""
 
 _FILE = "audits.npz"
 _LOOKED_INTO = ("selective", "bandit")
@@ -56,7 +53,7 @@ class _Auditor:
 
 
 def closed_loop(
-    music: Music, experiment: Experiment, settings: SelectiveSettings, folder: Path, told: Told
+    music: Music, experiment: Experiment, settings: SelectiveSettings, folder: Path, progress: PlayProgress
 ) -> dict[str, Run]:
     """Play the policies in the simulated world; see `bandstand.replay.simulate`.
 
@@ -76,19 +73,19 @@ def closed_loop(
         platform=settings.chosen,
     )
 
-    def watching(stage: Stage, here: Path) -> Watch:
+    def watching(environment: ReplayEnvironment, here: Path) -> Watch:
         auditor = _Auditor(here / _FILE)
 
         def watch(number: int, answer: Answer, judge: Judge, need: Need) -> None:
             if here.name in _LOOKED_INTO and number >= settings.first_audited:
-                auditor.add(audit(stage, answer, judge, user=str(number), query_class=need.query_class))
+                auditor.add(audit(environment, answer, judge, user=str(number), query_class=need.query_class))
             if number == settings.searches - 1:
                 auditor.save()
 
         return watch
 
     played = simulate(
-        music, experiment, simulation, folder, told=lambda name, done, _: told(name, done), watching=watching
+        music, experiment, simulation, folder, progress=lambda name, done, _: progress(name, done), watching=watching
     )
     last = slice(settings.first_audited, settings.searches)
     return {
@@ -102,7 +99,7 @@ def closed_loop(
     }
 
 
-def stream(dataset: Dataset, settings: SelectiveSettings, folder: Path, told: Told) -> dict[str, Run]:
+def stream(dataset: Dataset, settings: SelectiveSettings, folder: Path, progress: PlayProgress) -> dict[str, Run]:
     """Play the policies over a data set in time order; see `bandstand.replay.run`."""
     replay = ReplaySettings(
         policies=settings.policies,
@@ -115,7 +112,7 @@ def stream(dataset: Dataset, settings: SelectiveSettings, folder: Path, told: To
         platform=settings.chosen,
     )
 
-    def watching(stage: Stage, here: Path) -> Callable[[Played], None]:
+    def watching(environment: ReplayEnvironment, here: Path) -> Callable[[Played], None]:
         auditor, counted = _Auditor(here / _FILE), 0
 
         def watch(played: Played) -> None:
@@ -124,15 +121,15 @@ def stream(dataset: Dataset, settings: SelectiveSettings, folder: Path, told: To
                 return
             counted += 1
             if here.name in _LOOKED_INTO:
-                judge = Judge(played.ask, stage.home.catalog.columns, stage.storage.store.ordinals)
+                judge = Judge(played.ask, environment.home.catalog.columns, environment.storage.store.ordinals)
                 seen = "seen query" if played.seen_query else "unseen query"
                 user = played.ask.user or played.ask.id
-                auditor.add(audit(stage, played.answer, judge, user=user, query_class=seen))
+                auditor.add(audit(environment, played.answer, judge, user=user, query_class=seen))
                 auditor.save()
 
         return watch
 
-    play(dataset, replay, folder, told=told, watching=watching)
+    play(dataset, replay, folder, progress=progress, watching=watching)
     return {name: _streamed(folder, name) for name in settings.policies}
 
 

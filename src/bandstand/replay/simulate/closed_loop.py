@@ -19,26 +19,24 @@ import orjson
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.files import write_file
-from bandstand.replay.environment import Stage, VirtualClock, copy_home
+from bandstand.replay.environment import ReplayEnvironment, VirtualClock, copy_home
 from bandstand.replay.query_vectors import QueryVectors
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings, variant
 from bandstand.replay.simulate.listener import Script
-from bandstand.replay.simulate.loop import FaultyHome, Loop, Watch
+from bandstand.replay.simulate.loop import FaultySide, Loop, Watch
 from bandstand.replay.simulate.tally import Tally, tally_of
 from bandstand.replay.simulate.world import Music, World
 from bandstand.settings import Settings, load_settings
+from bandstand.types import Progress
 
-Told = Callable[[str, int, int], None]
-"""Progress: what is being played, how many searches were made, of how many."""
-
-Watching = Callable[[Stage, Path], Watch]
+Watching = Callable[[ReplayEnvironment, Path], Watch]
 """Opens a `Watch` on a stage, for a policy with this folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class LoopEnvironment:
     """A world, the platform's settings in it, and the folder where homes and figures lie."""
 
     world: World
@@ -55,7 +53,7 @@ class Scene:
     def _queries(self) -> Path:
         return self.folder / "base" / "queries.npz"
 
-    def prepare(self, told: Told) -> QueryVectors:
+    def prepare(self, progress: Progress) -> QueryVectors:
         """Make the home that every policy starts with: catalogue, indexes, and what the platform taught itself.
 
         Returns:
@@ -65,18 +63,20 @@ class Scene:
         done = base / "done"
         if not done.exists():
             shutil.rmtree(base, ignore_errors=True)
-            told("base", 0, 1)
-            with Stage(self.platform, VirtualClock(self.settings.start)) as stage:
-                stage.release(self.world.released)
-                stage.play_lessons()
+            progress("base", 0, 1)
+            with ReplayEnvironment(self.platform, VirtualClock(self.settings.start)) as environment:
+                environment.release(self.world.released)
+                environment.play_examples()
                 scripts = (Script.of(self.world, number, seed=self.settings.seed) for number in range(self.searches))
                 typed = (normalize(text) for script in scripts for text in script.texts)
-                QueryVectors.of(typed, stage.workshop.encoder).save(self._queries)
+                QueryVectors.of(typed, environment.learning_side.encoder).save(self._queries)
             write_file(done, b"")
-            told("base", 1, 1)
+            progress("base", 1, 1)
         return QueryVectors.load(self._queries)
 
-    def play(self, name: str, told: Told, watching: Watching = lambda *_: lambda *_: None) -> tuple[Tally, float]:
+    def play(
+        self, name: str, progress: Progress, watching: Watching = lambda *_: lambda *_: None
+    ) -> tuple[Tally, float]:
         """Play one policy, and say how many seconds that took; what was played to its end before is read.
 
         ``watching`` makes, of the stage and the policy's folder, what sees every search that is played.
@@ -91,18 +91,21 @@ class Scene:
         own = played.platform(self.platform, home=here / "home")
         vectors = QueryVectors.load(self._queries)
         rows = RowFile(rows_path(here, name), length=0)
-        with Stage(own, VirtualClock(self.settings.start), home=FaultyHome, vectors=vectors) as stage, _settled(stage):
-            loop = Loop(stage, self.world, played.contestant, self.settings, watch=watching(stage, here))
-            tally = tally_of(loop.play(rows, lambda done: told(name, done, self.searches)))
+        with (
+            ReplayEnvironment(own, VirtualClock(self.settings.start), home=FaultySide, vectors=vectors) as environment,
+            _finalized(environment),
+        ):
+            loop = Loop(environment, self.world, played.contestant, self.settings, watch=watching(environment, here))
+            tally = tally_of(loop.play(rows, lambda done: progress(name, done, self.searches)))
         rows.close()
         tally.save(path)
         return tally, time.perf_counter() - started
 
 
 @contextmanager
-def _settled(stage: Stage) -> Iterator[None]:
+def _finalized(environment: ReplayEnvironment) -> Iterator[None]:
     """What is loaded by now stays to the end: the garbage collector need not look through it again and again."""
-    stage.home.freeze()
+    environment.home.freeze()
     try:
         yield
     finally:
@@ -125,22 +128,24 @@ class _Teller:
         self.messages.put((name, done, of))
 
 
-def play_side_by_side(scene: Scene, names: Sequence[str], *, jobs: int, told: Told) -> dict[str, tuple[Tally, float]]:
-    """As `Scene.play` of each, ``jobs`` at a time; processes are started afresh, so that none inherits a lock."""
+def play_side_by_side(
+    environment: LoopEnvironment, names: Sequence[str], *, jobs: int, progress: Progress
+) -> dict[str, tuple[Tally, float]]:
+    """As `LoopEnvironment.play` of each, ``jobs`` at a time, in fresh processes, so that none inherits a lock."""
     fresh = multiprocessing.get_context("spawn")
     with fresh.Manager() as manager, ProcessPoolExecutor(min(jobs, len(names)), mp_context=fresh) as pool:
         messages: Queue[Message] = manager.Queue()
-        played = {name: pool.submit(scene.play, name, _Teller(messages)) for name in names}
-        _pass_on(messages, list(played.values()), told)
+        played = {name: pool.submit(environment.play, name, _Teller(messages)) for name in names}
+        _pass_on(messages, list(played.values()), progress)
         return {name: future.result() for name, future in played.items()}
 
 
-def _pass_on(messages: Queue[Message], running: Sequence[Future[T]], told: Told) -> None:
+def _pass_on(messages: Queue[Message], running: Sequence[Future[T]], progress: Progress) -> None:
     """Tell what comes, until all have ended or one has failed."""
     while True:
         ended = wait(running, timeout=0)
         try:
-            told(*messages.get(timeout=_LISTEN_S))
+            progress(*messages.get(timeout=_LISTEN_S))
         except Empty:
             if not ended.not_done or any(future.exception() for future in ended.done):
                 return
@@ -170,14 +175,14 @@ def simulate(
     folder: Path,
     *,
     jobs: int = 1,
-    told: Told = lambda *_: None,
+    progress: Progress = lambda *_: None,
     watching: Watching | None = None,
 ) -> Simulated:
     """Play every policy of ``settings`` in a home of its own; homes and tallies are left in ``folder``.
 
     Cut off, the same call goes on with the policies that were being played, from their first search. ``jobs`` is how
-    many are played at a time; more than one needs a main module that may be imported. ``watching`` (`Scene.play`) sees
-    every search, and is for one at a time.
+    many are played at a time; more than one needs a main module that may be imported. ``watching``
+    (`LoopEnvironment.play`) sees every search, and is for one at a time.
 
     Raises:
         BadInput: the experiment and the platform's settings do not fit together.
@@ -189,12 +194,12 @@ def simulate(
     _check(experiment, settings, platform)
     _claim(folder, music, experiment, settings)
     world = World(music, experiment, seed=settings.seed)
-    scene = Scene(world=world, platform=platform, settings=settings, folder=folder)
-    vectors, names = scene.prepare(told), settings.policies
+    environment = LoopEnvironment(world=world, platform=platform, settings=settings, folder=folder)
+    vectors, names = environment.prepare(progress), settings.policies
     if jobs == 1 or len(names) == 1 or watching is not None:
-        played = {name: scene.play(name, told, watching or (lambda *_: lambda *_: None)) for name in names}
+        played = {name: environment.play(name, progress, watching or (lambda *_: lambda *_: None)) for name in names}
     else:
-        played = play_side_by_side(scene, names, jobs=jobs, told=told)
+        played = play_side_by_side(environment, names, jobs=jobs, progress=progress)
     return Simulated(
         folder=folder,
         experiment=experiment,
@@ -212,7 +217,7 @@ def _platform(experiment: Experiment, settings: SimulateSettings, home: Path) ->
 
 
 def _check(experiment: Experiment, settings: SimulateSettings, platform: Settings) -> None:
-    """A search must not settle before what was done with it is read."""
+    """A search must not be finalized before what was done with it is read."""
     if settings.learn_every * experiment.gap_s >= platform.join_minutes * 60:
         most = int(platform.join_minutes * 60 / experiment.gap_s) - 1
         raise BadInput(f"learn_every must be at most {most}, or join_minutes larger", field="learn_every")

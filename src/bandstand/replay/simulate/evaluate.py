@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from bandstand.replay.run import PlayedRun
 from bandstand.replay.settings import HIDDEN, ReplaySettings
-from bandstand.replay.simulate.closed_loop import Simulated, Told, simulate
+from bandstand.replay.simulate.closed_loop import Simulated, simulate
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
 from bandstand.replay.simulate.tally import Tally
 from bandstand.replay.simulate.world import Music, spotify_songs
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import summarize
-from bandstand.types import ARMS
+from bandstand.types import ARMS, Progress
 
 Json = dict[str, Any]
 
@@ -67,13 +67,15 @@ def satisfaction(tally: Tally, window: int) -> Json:
     any; weighted, by the weight that it taught with.
     """
     last = tally.rows(slice(max(len(tally) - window, 0), None))
-    told = tally.relabelled[tally.relabelled != 0]
+    progress = tally.relabelled[tally.relabelled != 0]
     return {
         "satisfied": _mean(last.satisfied.astype(np.float64)),
         "satisfied_by_class": {name: _mean(last.satisfied[kept].astype(np.float64)) for name, kept in _by_class(last)},
-        "relabelled": len(told),
-        "relabel_precision": _mean((told > 0).astype(np.float64)),
-        "relabel_precision_weighted": float(told[told > 0].sum() / np.abs(told).sum()) if len(told) else None,
+        "relabelled": len(progress),
+        "relabel_precision": _mean((progress > 0).astype(np.float64)),
+        "relabel_precision_weighted": float(progress[progress > 0].sum() / np.abs(progress).sum())
+        if len(progress)
+        else None,
     }
 
 
@@ -166,7 +168,7 @@ def simulated(
     *,
     folder: Path | None = None,
     jobs: int = 1,
-    told: Told = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> Json:
     """Play an experiment in the music of ``data`` and return the summary; ``folder`` keeps homes and figures.
 
@@ -179,9 +181,9 @@ def simulated(
     """
     music = spotify_songs(data)
     if folder is not None:
-        return summary(music, simulate(music, experiment, settings, folder, jobs=jobs, told=told))
+        return summary(music, simulate(music, experiment, settings, folder, jobs=jobs, progress=progress))
     with tempfile.TemporaryDirectory(prefix="bandstand-simulate-") as scratch:
-        return summary(music, simulate(music, experiment, settings, Path(scratch), jobs=jobs, told=told))
+        return summary(music, simulate(music, experiment, settings, Path(scratch), jobs=jobs, progress=progress))
 
 
 def summary(music: Music, played: Simulated) -> Json:

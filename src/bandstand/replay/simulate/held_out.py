@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from bandstand.catalog.text import normalize
 from bandstand.memory_index.generator import GENERATOR_FILE, Counted, count_pairs
 from bandstand.replay.contestants import contestant
-from bandstand.replay.environment import Stage, VirtualClock
+from bandstand.replay.environment import ReplayEnvironment, VirtualClock
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
-from bandstand.replay.simulate.closed_loop import Told
 from bandstand.replay.simulate.experiments import Experiment, Shares, SimulateSettings
 from bandstand.replay.simulate.loop import Loop
 from bandstand.replay.simulate.tally import Tally, tally_of
 from bandstand.replay.simulate.world import Music, World
 from bandstand.settings import load_settings
-from bandstand.types import Entity
+from bandstand.types import Entity, Progress
 
 PREPARED: Mapping[str, Mapping[str, object]] = {
     "no self-play": {"selfplay_queries": 0, "generator": False},
@@ -46,17 +45,19 @@ class HeldOut:
     taught: Counted
 
 
-def held_out(music: Music, folder: Path, settings: SimulateSettings, told: Told = lambda *_: None) -> HeldOut:
+def held_out(music: Music, folder: Path, settings: SimulateSettings, progress: Progress = lambda *_: None) -> HeldOut:
     """Teach a generator with what people typed in one half of the artists; then serve the other half, new, each way.
 
-    No artist is in both halves. Habits (`bandstand.replay.simulate.world`) are the same in both; slips of the pen are
+    No artist is in both halves. Habits (`bandstand.replay.simulate.world`) are the same in both; typos of the pen are
     drawn anew. The bandit decides, and everything learns as it would.
     """
     known, new = _halves(music, settings.seed)
     taught = count_pairs(_typed(known, settings.seed + 1_000))
     world = World(new, _experiment(new, settings.limit or FIRST), seed=settings.seed)
-    scene = HeldOutScene(world=world, settings=settings, folder=folder, generator=taught.generator.to_bytes())
-    return HeldOut(tallies={name: scene.play(name, told) for name in PREPARED}, taught=taught)
+    environment = HeldOutEnvironment(
+        world=world, settings=settings, folder=folder, generator=taught.generator.to_bytes()
+    )
+    return HeldOut(tallies={name: environment.play(name, progress) for name in PREPARED}, taught=taught)
 
 
 def _halves(music: Music, seed: int) -> tuple[Music, Music]:
@@ -92,7 +93,7 @@ def _typed(music: Music, seed: int, pairs: int = 4_000) -> list[tuple[str, Entit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOutScene:
+class HeldOutEnvironment:
     """The new half of the artists, before anybody has searched it, and the generator from the other half."""
 
     world: World
@@ -100,7 +101,7 @@ class HeldOutScene:
     folder: Path
     generator: bytes
 
-    def play(self, prepared: str, told: Told) -> Tally:
+    def play(self, prepared: str, progress: Progress) -> Tally:
         """Prepare a home in one way (`PREPARED`) and make the first searches; what was played before is read."""
         here = self.folder / prepared.replace(" ", "-")
         if (here / "tally.npz").exists():
@@ -109,14 +110,14 @@ class HeldOutScene:
         common = {"home": here / "home", "seed": self.settings.seed, "deadline_ms": 60_000.0, "agree_users": 1}
         platform = load_settings(**{**common, **dict(self.settings.platform), **PREPARED[prepared]})
         rows = RowFile(rows_path(here, "bandit"), length=0)
-        with Stage(platform, VirtualClock(self.settings.start)) as stage:
-            models = stage.storage.models
+        with ReplayEnvironment(platform, VirtualClock(self.settings.start)) as environment:
+            models = environment.storage.models
             models.promote("generator", models.publish("generator", {GENERATOR_FILE: self.generator}))
-            stage.release(self.world.released)
-            stage.play_lessons()
-            loop = Loop(stage, self.world, contestant("bandit"), self.settings)
+            environment.release(self.world.released)
+            environment.play_examples()
+            loop = Loop(environment, self.world, contestant("bandit"), self.settings)
             searches = self.world.experiment.searches
-            tally = tally_of(loop.play(rows, lambda done: told(prepared, done, searches)))
+            tally = tally_of(loop.play(rows, lambda done: progress(prepared, done, searches)))
         rows.close()
         tally.save(here / "tally.npz")
         return tally

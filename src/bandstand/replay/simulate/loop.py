@@ -12,7 +12,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
 from bandstand.learner.relabelling import Relabelled
 from bandstand.replay.contestants import Contestant
-from bandstand.replay.environment import ReplayHome, Stage
+from bandstand.replay.environment import ReplayEnvironment, ReplaySide
 from bandstand.replay.replayer import compared
 from bandstand.replay.rows import Row, RowFile
 from bandstand.replay.simulate.costs import with_modelled_times
@@ -44,7 +44,7 @@ class FaultyRetriever:
         return Candidates(retriever=self.name, ordinals=moved.astype(np.int32), scores=found.scores)
 
 
-class FaultyHome(ReplayHome):
+class FaultySide(ReplaySide):
     """A home whose retrievers can be broken one by one."""
 
     faulty: Mapping[str, FaultyRetriever]
@@ -58,7 +58,7 @@ class FaultyHome(ReplayHome):
         return dict(self.faulty)
 
 
-Told = Callable[[int], None]
+SearchesProgress = Callable[[int], None]
 """Progress: how many searches were made."""
 
 Watch = Callable[[int, Answer, Judge, Need], None]
@@ -70,23 +70,23 @@ class Loop:
 
     def __init__(
         self,
-        stage: Stage,
+        environment: ReplayEnvironment,
         world: World,
         contestant: Contestant,
         settings: SimulateSettings,
         *,
         watch: Watch = lambda *_: None,
     ) -> None:
-        self._stage, self._world, self._contestant, self._settings = stage, world, contestant, settings
+        self._environment, self._world, self._contestant, self._settings = environment, world, contestant, settings
         self._watch = watch
         self._searches: list[Impression] = []
         self._events: list[Event] = []
         self._known: dict[str, int] = {}
         self._length = settings.searches_of(world.experiment)
         self._relabels = np.zeros(self._length)
-        stage.workshop.learner.tell_relabelled(self._relabelled)
+        environment.learning_side.learner.tell_relabelled(self._relabelled)
 
-    def play(self, rows: RowFile, told: Told) -> list[Line]:
+    def play(self, rows: RowFile, progress: SearchesProgress) -> list[Line]:
         """Make every search of the world, or as many as the settings allow; what came of each.
 
         The rows are those that every replay writes.
@@ -94,21 +94,23 @@ class Loop:
         experiment, settings = self._world.experiment, self._settings
         lines = []
         for number in range(self._length):
-            self._stage.clock.move_to(settings.start + number * experiment.gap_s)
+            self._environment.clock.move_to(settings.start + number * experiment.gap_s)
             if experiment.drift is not None and number == experiment.changes_at:
                 self._learn()
                 self._change(experiment.drift)
             if number and number % settings.retrain_every == 0:
                 self._learn()
-                self._stage.train(at_most=settings.train_searches, judged_deep=False)
+                self._environment.train(at_most=settings.train_searches, judged_deep=False)
             row, line = self._session(number)
             rows.append(row)
             lines.append(line)
             if (number + 1) % settings.learn_every == 0:
                 self._learn()
-                told(number + 1)
+                progress(number + 1)
         self._learn()
-        return [replace(line, relabelled=told) for line, told in zip(lines, self._relabels.tolist(), strict=True)]
+        return [
+            replace(line, relabelled=progress) for line, progress in zip(lines, self._relabels.tolist(), strict=True)
+        ]
 
     def _relabelled(self, found: Relabelled) -> None:
         """A search that failed was credited with an entity: its weight, below 0 where nobody wanted that."""
@@ -116,7 +118,7 @@ class Loop:
         if found.query_id.endswith("b"):  # a second try has no line of its own
             return
         wanted = self._ordinals(self._world.need(number).wanted)
-        keys = self._stage.home.catalog.columns.fold_key
+        keys = self._environment.home.catalog.columns.dedupe_key
         right = keys[found.ordinal] in keys[wanted[wanted >= 0]]
         self._relabels[number] = found.weight if right else -found.weight
 
@@ -128,14 +130,14 @@ class Loop:
         judge = self._judge(answer, need)
         right = judge.right(answer.impression.ordinals)
         self._watch(number, answer, judge, need)
-        self._events.extend(compared(self._stage, self._contestant, answer))
+        self._events.extend(compared(self._environment, self._contestant, answer))
         done = visit(listeners, answer.impression, right, self._world.baits, script.draws)
         self._log(answer.impression, done.events)
         row = row_of(answer, need, judge, self._labels(number, need))
-        audit = audited(self._stage, answer, row, judge) if number % self._settings.audit_every == 0 else None
+        audit = audited(self._environment, answer, row, judge) if number % self._settings.audit_every == 0 else None
         retried = script.again is not None and not done.satisfied
         if script.again is not None and retried:
-            self._stage.clock.move_to(answer.query.time + RETRY_AFTER_S)
+            self._environment.clock.move_to(answer.query.time + RETRY_AFTER_S)
             again = self._search(f"{number}b", script.again.text, session=session, user=script.user)
             wanted = self._judge(again, script.again).right(again.impression.ordinals)
             self._log(again.impression, pick(again.impression, wanted).events)
@@ -143,8 +145,8 @@ class Loop:
         return row, replace(line, satisfied=done.satisfied)
 
     def _search(self, query_id: str, text: str, *, session: str, user: str | None) -> Answer:
-        engine = self._stage.home.engine
-        self._stage.name_next(query_id)
+        engine = self._environment.home.engine
+        self._environment.name_next(query_id)
         request = SearchRequest(query=text, k=self._settings.page, user_id=user, session_id=session)
         return engine.answer(engine.query(request), self._contestant.policy(engine.policy))
 
@@ -154,15 +156,15 @@ class Loop:
 
     def _learn(self) -> None:
         """Everything that was done so far, visible to the next search."""
-        self._stage.log(self._searches, self._events)
+        self._environment.log(self._searches, self._events)
         self._searches, self._events = [], []
-        self._stage.learn()
+        self._environment.learn()
 
     def _change(self, drift: Drift) -> None:
         if drift.releases:
-            self._stage.release(self._world.held_back)
-        home = self._stage.home
-        if drift.broken is not None and isinstance(home, FaultyHome):
+            self._environment.release(self._world.held_back)
+        home = self._environment.home
+        if drift.broken is not None and isinstance(home, FaultySide):
             home.break_down(drift.broken)
 
     def _judge(self, answer: Answer, need: Need) -> Judge:
@@ -170,12 +172,12 @@ class Loop:
         query = answer.query
         answers = tuple(Wanted(track, 1, query.time) for track in need.wanted)
         ask = Ask(id=query.id, time=query.time, text=query.text, answers=answers)
-        return Judge(ask, self._stage.home.catalog.columns, self._ordinals)
+        return Judge(ask, self._environment.home.catalog.columns, self._ordinals)
 
     def _ordinals(self, entity_ids: Sequence[str]) -> Ordinals:
         """Ordinals of entity ids, -1 for those that are not released yet; an ordinal is for life."""
         if unknown := [entity_id for entity_id in entity_ids if entity_id not in self._known]:
-            found = self._stage.storage.store.ordinals(unknown).tolist()
+            found = self._environment.storage.store.ordinals(unknown).tolist()
             self._known |= {entity_id: at for entity_id, at in zip(unknown, found, strict=True) if at >= 0}
         return np.array([self._known.get(entity_id, -1) for entity_id in entity_ids], np.int32)
 

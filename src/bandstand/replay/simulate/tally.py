@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bandstand.bandit.cost import modelled_cost
 from bandstand.engine.search import Answer
-from bandstand.replay.environment import Stage
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.rows import Columnar, Row
 from bandstand.replay.simulate.costs import Oracle, played, price
 from bandstand.replay.simulate.world import Need
@@ -138,15 +138,15 @@ def line_of(answer: Answer, need: Need, row: Row, *, audit: tuple[float, float] 
     )
 
 
-def audited(stage: Stage, answer: Answer, row: Row, judge: Judge) -> tuple[float, float]:
+def audited(environment: ReplayEnvironment, answer: Answer, row: Row, judge: Judge) -> tuple[float, float]:
     """How far the search stayed behind the oracle, in reciprocal rank, and what the oracle would have spent, ms.
 
     Its milliseconds cost both what they cost the bandit. The oracle looks at the logged head alone: where the search
     did better than that, it stayed behind by nothing.
     """
-    weight = stage.settings.cost_weight
-    oracle = Oracle(stage.home.engine, replace(answer.query, id=f"{answer.query.id}/audit"), judge)
-    utility, spent = oracle.best(stage.home.brains().scorer, weight=weight)
+    weight = environment.settings.cost_weight
+    oracle = Oracle(environment.home.engine, replace(answer.query, id=f"{answer.query.id}/audit"), judge)
+    utility, spent = oracle.best(environment.home.serving().scorer, weight=weight)
     own = max((1 / rank for rank, _ in row.found if rank <= _PAGE), default=0.0) - weight * row.cost_ms
     return max(utility - own, 0.0), spent
 

@@ -113,7 +113,7 @@ def habitual(track: Entity, rng: np.random.Generator) -> str:
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONG = 9
-"""A word of more letters than this gets two slips."""
+"""A word of more letters than this gets two typos."""
 
 
 def misspelt(text: str, rng: np.random.Generator) -> str:
@@ -125,11 +125,11 @@ def misspelt(text: str, rng: np.random.Generator) -> str:
     found = text
     while found == text:
         for _ in range(2 if len(text) > LONG else 1):
-            found = _slip(found, rng)
+            found = _typo(found, rng)
     return found
 
 
-def _slip(text: str, rng: np.random.Generator) -> str:
+def _typo(text: str, rng: np.random.Generator) -> str:
     place, kind, letter = int(rng.integers(max(len(text), 1))), int(rng.integers(4)), _LETTERS[int(rng.integers(26))]
     head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
     if kind == 0 and len(text) > 1:
