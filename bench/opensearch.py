@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bandstand.app.encoders import open_encoder
 from bandstand.app.indexing import ClusterIndexes
 from bandstand.app.learning import LearningSide
 from bandstand.app.retrieval import open_retrievers
 from bandstand.app.searching import SearchingSide, Understood
-from bandstand.app.storage import Storage, open_encoder
+from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.opensearch.connection import Cluster
 from bandstand.retrievers.sentence import entity_sentence

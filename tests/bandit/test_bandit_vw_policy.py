@@ -86,7 +86,12 @@ def test_a_damaged_model_is_refused_before_the_first_search() -> None:
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"epsilon": 0.0}, "epsilon"), ({"epsilon": 1.5}, "epsilon"), ({"warmup": -1}, "warmup"), ({"always": ("x",)}, "arm")],
+    [
+        ({"epsilon": 0.0}, "epsilon"),
+        ({"epsilon": 1.5}, "epsilon"),
+        ({"warmup": -1}, "warmup"),
+        ({"always": ("x",)}, "arm"),
+    ],
 )
 def test_settings_that_cannot_work_are_refused(values: dict[str, float], named: str) -> None:
     with pytest.raises(BadInput) as caught:

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import structlog
 
-from bandstand.app.learning import LearningSide, prepare_encoder
+from bandstand.app.encoders import prepare_encoder
+from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Intake, Storage
 from bandstand.errors import BandstandError, Unavailable

@@ -10,9 +10,10 @@ from typing import IO
 
 import structlog
 
+from bandstand.app.encoders import open_encoder, prepare_encoder
 from bandstand.app.indexing import open_indexes
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage, open_encoder
+from bandstand.app.storage import Paths, Storage
 from bandstand.app.training import new_models, prediction_of, weights_of
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
@@ -25,7 +26,6 @@ from bandstand.learner.train_ranker import Train, TrainingReport, train_here
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
-from bandstand.retrievers.encoder_export import export_encoder
 from bandstand.settings import Settings
 from bandstand.types import Progress, Scores
 
@@ -235,25 +235,6 @@ class LearningSide:
                 scorer = PlainScorer().score
             self._scorers = {**dict(list(self._scorers.items())[-3:]), version: scorer}
         return self._scorers[version]
-
-
-def prepare_encoder(settings: Settings, paths: Paths, *, progress: Progress | None = None) -> None:
-    """Export the encoder into the home when it is missing there, which takes some ten seconds."""
-    if settings.encoder == "hashing" or _exported(settings, paths):
-        return
-    if progress is not None:
-        progress("encoder", 0, 1)
-    export_encoder(paths.encoder, precision=settings.encoder)
-    if progress is not None:
-        progress("encoder", 1, 1)
-
-
-def _exported(settings: Settings, paths: Paths) -> bool:
-    try:
-        open_encoder(settings, paths)
-    except ModelError:
-        return False
-    return True
 
 
 def _locked(paths: Paths) -> IO[str]:

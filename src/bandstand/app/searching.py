@@ -7,9 +7,10 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 
+from bandstand.app.encoders import open_encoder
 from bandstand.app.retrieval import open_retrievers
 from bandstand.app.serving import ModelFollower
-from bandstand.app.storage import Storage, open_encoder, synonym_file
+from bandstand.app.storage import Storage, synonym_file
 from bandstand.bandit.experiment import Assignment, Split
 from bandstand.bandit.selective import SelectiveSettings, parse_thresholds
 from bandstand.bandit.vw import BanditSettings

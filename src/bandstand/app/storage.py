@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -22,15 +21,10 @@ from bandstand.opensearch.connection import Cluster, ClusterSettings
 from bandstand.opensearch.log import ClusterLog
 from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
 from bandstand.opensearch.models import ClusterModels
-from bandstand.retrievers.encoder import Encoder, HashingEncoder, OnnxEncoder
 from bandstand.retrievers.vector_store import VectorStore
 from bandstand.settings import Settings
 from bandstand.types import Clock
 from bandstand.understanding.synonym_file import SynonymFile
-
-_LANES = min(2, os.cpu_count() or 1)
-"""Encodings that run side by side. On two free cores two lanes encode 1,220 queries a second of eight callers, one lane
-830, and every call by itself 920 (`python -m bench.encoding`)."""
 
 
 class Paths:
@@ -82,17 +76,6 @@ def memory_settings(settings: Settings) -> MemorySettings:
 def synonym_file(settings: Settings) -> SynonymFile:
     """The operator's synonyms: those of the home, or the file that the settings name."""
     return SynonymFile(settings.synonyms or Paths(settings.home).synonyms)
-
-
-def open_encoder(settings: Settings, paths: Paths) -> Encoder:
-    """The encoder that the settings name, exported before by `bandstand index`.
-
-    Raises:
-        ModelError: it was not exported yet, or is damaged.
-    """
-    if settings.encoder == "hashing":
-        return HashingEncoder()
-    return OnnxEncoder(paths.encoder, lanes=_LANES)
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:

@@ -76,7 +76,9 @@ def train(
         state = "serves now" if report.promoted else "waits: an older version is pinned"
         out.print(f"ranker {report.version} {state}")
         held_out = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
-        out.print(f"{report.examples} synthetic examples, {report.clicked_searches} clicked searches; held out: {held_out}")
+        out.print(
+            f"{report.examples} synthetic examples, {report.clicked_searches} clicked searches; held out: {held_out}"
+        )
 
 
 def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from bandstand.app.encoders import open_encoder
 from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage, open_encoder
+from bandstand.app.storage import Paths, Storage
 from bandstand.app.training import generator_of, judged, new_gate, renew_generator, renew_reward
 from bandstand.catalog.readers.base import Rejected
 from bandstand.engine.runner import InlineRunner, Runner
