@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from small_home import ids
+import structlog
+from small_home import ids, track
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
@@ -34,7 +35,7 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
     small.play("hello", on=shown)
     small.learn()
     query = home.engine.query(SearchRequest(query=text))
-    record = ablate(home.engine, query, home.catalog.columns, home.serving().scorer)
+    record = ablate(home.engine, query)
     assert set(record.pages) == set(choices(EXPENSIVE))
     for choice, page in record.pages.items():
         assert page == really(home, text, choice)
@@ -42,7 +43,7 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
 
 def test_what_is_known_before_is_the_bandits_own_context(small):
     query = small.home.engine.query(SearchRequest(query="halo"))
-    record = ablate(small.home.engine, query, small.home.catalog.columns, small.home.serving().scorer)
+    record = ablate(small.home.engine, query)
     context = dict(record.context)
     assert context["memory_known"] in {0.0, 1.0}
     assert context["count_dense"] == 0.0
@@ -53,7 +54,7 @@ def test_a_recording_keeps_the_name_by_which_it_was_shown(small):
     """Two releases of one recording are one hit; which one stands for it depends on what played."""
     home = small.home
     shown = small.search("halo beyonce", policy="all").impression
-    record = ablate(home.engine, shown.query, home.catalog.columns, home.serving().scorer, shown=shown)
+    record = ablate(home.engine, shown.query, shown=shown)
     keys = home.catalog.columns.dedupe_key
     mine = {int(keys[ordinal]): entity for ordinal, entity in zip(shown.ordinals, shown.entity_ids, strict=True)}
     for page in record.pages.values():
@@ -69,13 +70,10 @@ def test_a_share_is_drawn_by_the_id():
     assert 0.0 <= uniform(1, "\ud800") < 1.0
 
 
-def ablator(small, *, share=1.0, load=None, append=None):
+def ablator(small, *, share=1.0, load=None, append=None, engine=None):
     home = small.home
     records = Records(append=append or home.log.append_events, impression=home.log.impression)
-    return Ablator(
-        home.engine, home.catalog, home.serving, records,
-        load=load or Load(1), clock=small.clock, share=share, seed=1,
-    )  # fmt: skip
+    return Ablator(engine or home.engine, records, load=load or Load(1), clock=small.clock, share=share, seed=1)
 
 
 def recorded(small, query_id):
@@ -86,7 +84,7 @@ def test_it_records_what_was_answered(small):
     result = small.search("halo")
     worker = ablator(small)
     worker.offer(result.impression)
-    worker.finalize()
+    worker.wait()
     worker.close()
     (record,) = recorded(small, result.impression.query.id)
     assert record.pages[frozenset(EXPENSIVE)][: len(ids(result))]
@@ -99,7 +97,7 @@ def test_what_was_forgotten_meanwhile_is_not_written_again(small):
     small.home.log.delete_user("ana")
     worker = ablator(small)
     worker.offer(result.impression)
-    worker.finalize()
+    worker.wait()
     worker.close()
     assert worker.made == 0
     assert recorded(small, result.impression.query.id) == []
@@ -109,13 +107,53 @@ def test_nothing_is_taken_that_is_not_sampled_and_nothing_after_the_end(small):
     impression = small.search("halo").impression
     worker = ablator(small, share=0.0)
     worker.offer(impression)
-    worker.finalize()
+    worker.wait()
     assert worker.made == 0
     busy = ablator(small)
     busy.close()
     busy.offer(impression)
-    busy.finalize()
+    busy.wait()
     assert busy.made == 0
+
+
+def test_an_unforeseen_error_costs_one_record_and_not_the_thread(small):
+    """Whatever goes wrong with one search, those after it are recorded."""
+    results = [small.search(text) for text in ("halo", "one")]
+    failures = iter([KeyError("no such column")])
+
+    def append(events):
+        for failure in failures:
+            raise failure
+        small.home.log.append_events(events)
+
+    worker = ablator(small, append=append)
+    with structlog.testing.capture_logs() as logs:
+        for result in results:
+            worker.offer(result.impression)
+            worker.wait()
+    worker.close()
+    assert [len(recorded(small, result.impression.query.id)) for result in results] == [0, 1]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("not_recorded", "error")]
+
+
+def test_an_entity_that_arrives_between_page_and_record_is_in_the_record(small):
+    """The second answer sees a newer catalogue than the first: its pages are made with the catalogue that it saw."""
+    result = small.search("halo")
+    answer = small.home.engine.answer
+
+    class Engine:
+        def answer(self, query, policy):
+            small.storage.store.upsert([track("halo-live", "Halo", "Beyoncé", year=2009, album="Live")])
+            small.learning_side.index()
+            small.home.refresh()
+            return answer(query, policy)
+
+    worker = ablator(small, engine=Engine())
+    worker.offer(result.impression)
+    worker.wait()
+    worker.close()
+    (record,) = recorded(small, result.impression.query.id)
+    assert any("halo" in entity for entity in record.pages[frozenset(EXPENSIVE)])
 
 
 def test_a_full_queue_drops_and_never_waits(small):

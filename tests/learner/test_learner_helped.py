@@ -26,8 +26,7 @@ def lived(small):
 
     def search(text, session):
         result = small.search(text, session=session, user="ana")
-        columns, scorer = home.catalog.columns, home.serving().scorer
-        record = ablate(home.engine, result.impression.query, columns, scorer, shown=result.impression)
+        record = ablate(home.engine, result.impression.query, shown=result.impression)
         home.log.append_events([ablation_event(record, result.impression.query, now=small.clock())])
         small.clock.pass_(10)
         return result

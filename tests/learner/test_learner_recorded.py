@@ -17,7 +17,7 @@ def searched(small):
     home = small.home
     result = small.search("hello", user="ana", session="s", policy="bandit")
     query = result.impression.query
-    record = ablate(home.engine, query, home.catalog.columns, home.serving().scorer, shown=result.impression)
+    record = ablate(home.engine, query, shown=result.impression)
     event = ablation_event(record, query, now=small.clock())
     home.log.append_events([event])
     return result, event

@@ -109,8 +109,6 @@ class SearchingSide:
         )
         self.ablator = Ablator(
             self.engine,
-            self.catalog,
-            self.serving,
             Records(append=self.log.append_events, impression=self.log.impression),
             load=load,
             clock=self.clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,11 +127,10 @@ def ablate(
     if not 0 < share <= 1:
         raise BadInput(f"share must be in (0, 1], not {share}", field="share")
     with opened_storage(home) as storage, opened_home(storage) as searching, progress_shown() as progress:
-        columns, scorer = searching.catalog.columns, searching.serving().scorer
         count = ablate_log(
             storage.log,
-            columns,
-            lambda query, shown: with_and_without(searching.engine, query, columns, scorer, shown),
+            searching.catalog.columns,
+            partial(with_and_without, searching.engine),
             window=storage.settings.join_minutes * 60,
             share=share,
             seed=storage.settings.seed,

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
-from bandstand.catalog.columns import Catalog, Columns
+from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
 from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer, Engine, ImpressionLog
-from bandstand.engine.serving import ServingModels
 from bandstand.errors import BandstandError, NotFound
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.features import limit_arm
@@ -28,7 +27,7 @@ from bandstand.types import ArmDecision, Clock, Decision, Event, Impression, Mas
 _SUFFIX = "/ablation"
 
 
-def ablate(engine: Engine, query: Query, columns: Columns, scorer: Scorer, shown: Impression | None = None) -> Ablation:
+def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Ablation:
     """Ask every arm, and rank what each choice of expensive arms would have brought.
 
     Exact up to the retrievers' own state: no feature depends on which other arms played, and all candidates are ranked
@@ -37,19 +36,22 @@ def ablate(engine: Engine, query: Query, columns: Columns, scorer: Scorer, shown
     Args:
         engine: Answers with all arms; nothing is logged.
         query: What was asked.
-        columns: Of the catalogue, at least as new as the answer.
-        scorer: The ranker of every page.
         shown: The page that the person saw: its recordings keep the ids that they have there, since two releases of
             one recording are one hit, and either may stand for it.
     """
     answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
-    whole = answer.head.whole
-    ranked = subset_pages(whole.features, answer.impression.feature_names, whole.ordinals, columns, scorer)
+    columns, whole = answer.columns, answer.head.whole
+    ranked = subset_pages(whole.features, answer.impression.feature_names, whole.ordinals, columns, answer.scorer)
     named = _named(answer, columns, shown)
     pages = {played: tuple(named(int(ordinal)) for ordinal in ordinals.tolist()) for played, ordinals in ranked.items()}
     context, hit_rates = seen_before(answer.impression.decision)
     return Ablation(
-        query_id=query.id, arms=EXPENSIVE, pages=pages, context=context, hit_rates=hit_rates, ranker=scorer.version
+        query_id=query.id,
+        arms=EXPENSIVE,
+        pages=pages,
+        context=context,
+        hit_rates=hit_rates,
+        ranker=answer.scorer.version,
     )
 
 
@@ -138,11 +140,9 @@ class Ablator:
     ``made`` and ``dropped`` count. Safe for threads; `close` waits for the one in hand and drops the rest.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it ties together
+    def __init__(
         self,
         engine: Engine,
-        catalog: Catalog,
-        serving: Callable[[], ServingModels],
         records: Records,
         *,
         load: Load,
@@ -150,7 +150,7 @@ class Ablator:
         share: float,
         seed: int,
     ) -> None:
-        self._engine, self._catalog, self._serving, self._records = engine, catalog, serving, records
+        self._engine, self._records = engine, records
         self._load, self._clock, self._share, self._seed = load, clock, share, seed
         self._waiting: queue.Queue[Impression | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
@@ -169,7 +169,7 @@ class Ablator:
             return
         self._start()
 
-    def finalize(self) -> None:
+    def wait(self) -> None:
         """Return when everything that was taken is worked off."""
         self._waiting.join()
 
@@ -196,8 +196,9 @@ class Ablator:
                 self._record(impression)
             except NotFound:
                 pass  # deleted meanwhile, with its user: nothing of it may be written again
-            except BandstandError as error:
-                structlog.get_logger("ablator").error("not_recorded", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - one that ended the thread would cost all later records
+                unforeseen = None if isinstance(error, BandstandError) else error
+                structlog.get_logger("ablator").error("not_recorded", reason=str(error), exc_info=unforeseen)
             finally:
                 self._waiting.task_done()
 
@@ -205,8 +206,8 @@ class Ablator:
         if not self._load.until_idle(PATIENCE_S):
             self.dropped += 1
             return
-        query, columns = impression.query, self._catalog.columns
-        record = ablate(self._engine, query, columns, self._serving().scorer, shown=impression)
+        query = impression.query
+        record = ablate(self._engine, query, shown=impression)
         self._records.impression(query.id)
         self._records.append([ablation_event(record, query, now=self._clock())])
         self.made += 1

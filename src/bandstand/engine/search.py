@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from bandstand.bandit.policy import Policy, Unfinished
-from bandstand.catalog.columns import Catalog
+from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.answers import explain
 from bandstand.engine.layout import AS_RANKED, Layout, grouped
@@ -23,6 +23,7 @@ from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.page import Ranking, rank, union
+from bandstand.ranker.scorers import Scorer
 from bandstand.types import ARMS, CandidateSet, Clock, Hit, Impression, Query, Source
 
 
@@ -38,13 +39,18 @@ class ImpressionLog(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
-    """A ranked query before it becomes a page: also what self-play and replay work with."""
+    """A ranked query before it becomes a page: also what self-play and replay work with.
+
+    ``columns`` and ``scorer`` are the catalogue snapshot and the ranker that made it; newer ones may serve by now.
+    """
 
     query: Query
     retrieved: Retrieved
     candidates: CandidateSet
     head: Ranking
     impression: Impression
+    columns: Columns
+    scorer: Scorer
 
 
 class Engine:
@@ -173,7 +179,15 @@ class Engine:
             corrected=retrieved.corrected,
             took_ms=(time.perf_counter() - started) * 1e3,
         )
-        return Answer(query=query, retrieved=retrieved, candidates=candidates, head=head, impression=impression)
+        return Answer(
+            query=query,
+            retrieved=retrieved,
+            candidates=candidates,
+            head=head,
+            impression=impression,
+            columns=columns,
+            scorer=serving.scorer,
+        )
 
     def _hits(self, impression: Impression, offset: int, k: int) -> tuple[Hit, ...]:
         """The page without what was deleted since it was ranked; the other hits keep their positions."""

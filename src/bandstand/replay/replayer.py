@@ -73,7 +73,7 @@ def compared(environment: ReplayEnvironment, contestant: Contestant, answer: Ans
     platform, home, query = environment.settings, environment.home, answer.query
     if contestant.arms is not None or not sampled(query.id, share=platform.ablation_share, seed=platform.seed):
         return ()
-    record = ablate(home.engine, query, home.catalog.columns, home.serving().scorer, shown=answer.impression)
+    record = ablate(home.engine, query, shown=answer.impression)
     return (ablation_event(record, query, now=query.time),)
 
 
