@@ -150,7 +150,7 @@ def test_a_cut_at_any_step_loses_and_doubles_nothing(tmp_path, line, step, what)
         assert set(documents(line, "ubi_events")) == {"e0", "e1", "e2", "e3"}
 
 
-DURABLE = ("feedback/shipper.py", "feedback/spool.py", "feedback/order.py", "feedback/ubi_index.py")
+DURABLE = ("opensearch/relay.py", "opensearch/outbox.py", "opensearch/log_order.py", "opensearch/ubi_indices.py")
 
 
 def killed_delivering(folder, settings_, steps):

@@ -17,9 +17,8 @@ from kill_points import kill_after, killed_in_a_fork  # noqa: E402
 from small_home import ENTITIES  # noqa: E402
 
 DURABLE = (
-    "learner/follow.py", "memory_index/opensearch_environment.py", "memory_index/opensearch_journal.py",
-    "memory_index/environment.py", "bandstand/models.py", "bandstand/published.py", "bandstand/durable.py",
-    "feedback/opensearch_log.py", "feedback/order.py",
+    "learner/follow.py", "memory_index/environment.py", "models/registry.py", "bandstand/files.py",
+    "opensearch/memory.py", "opensearch/models.py", "opensearch/log.py", "opensearch/log_order.py",
 )  # fmt: skip
 
 

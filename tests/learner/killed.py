@@ -21,7 +21,7 @@ from evening import learning  # noqa: E402
 from kill_points import kill_after  # noqa: E402
 
 DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
-           "bandstand/models.py", "bandstand/durable.py", "feedback/log.py")  # fmt: skip
+           "models/registry.py", "bandstand/files.py", "feedback/log.py")  # fmt: skip
 
 
 def learn(home: Path, ends: float, count: int) -> None:

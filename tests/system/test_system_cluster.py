@@ -37,7 +37,7 @@ def asked(small):
     paths, send = [], small.storage.cluster.request
 
     def noted(method, path, *words, **named):
-        if threading.current_thread().name != "bandstand-shipper":  # not what the log delivers meanwhile
+        if threading.current_thread().name != "bandstand-relay":  # not what the log delivers meanwhile
             paths.append(path)
         return send(method, path, *words, **named)
 

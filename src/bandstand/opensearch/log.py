@@ -29,7 +29,7 @@ class _Place(NamedTuple):
 
 
 class ClusterLog(Log):
-    """A `Log` whose file is a outbox. What is appended is durable there, whether or not the cluster is up.
+    """A `Log` whose file is an outbox. What is appended is durable there, whether or not the cluster is up.
 
     ``append_*`` return numbers of the outbox; everything that reads (`read`, `head`, ...) speaks of the cluster's
     order, and `reached` translates. ``ship=False`` leaves delivery to who calls `deliver`.
@@ -127,7 +127,7 @@ class ClusterLog(Log):
         return sum(self._indices.count(schema, now=self._clock()) for schema in schemas)
 
     def delete_user(self, user_id: str) -> dict[str, int]:
-        """See `Log.delete_user`: here and in the cluster; spools of other machines follow when they read the order."""
+        """See `Log.delete_user`: here and in the cluster; other machines follow when they read the order."""
         here = super().delete_user(user_id)
         searches, events = self._indices.delete_user(user_id, now=self._clock())
         return {

@@ -1,6 +1,6 @@
 """The order of the cluster's log: numbered batches, each appended by whoever finds the next number free.
 
-Documents of ``ubi_queries`` and ``ubi_events`` say what happened; a batch says in which order a outbox delivered some
+Documents of ``ubi_queries`` and ``ubi_events`` say what happened; a batch says in which order an outbox delivered some
 of them. Batch n is created only by who has seen batch n - 1, and only one can create it, so that the batches are one
 sequence without gaps (as in the transaction log of Delta Lake, Armbrust et al., VLDB 2020).
 """

@@ -1,4 +1,4 @@
-"""The local log as a outbox: which of its rows the cluster has, and which process of this machine delivers the rest."""
+"""The local log as an outbox: which of its rows the cluster has, and which process of the machine delivers the rest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from bandstand.errors import StorageError
 from bandstand.feedback.sqlite import connect, mapped
 from bandstand.opensearch.log_order import Tail
 
+# The table is called spool for the sake of files that were written before the class had its name.
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS outbox (name TEXT PRIMARY KEY, value NOT NULL);
+CREATE TABLE IF NOT EXISTS spool (name TEXT PRIMARY KEY, value NOT NULL);
 CREATE TABLE IF NOT EXISTS delivered (upto INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 """
 _SET = "INSERT INTO spool VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"

@@ -1,4 +1,4 @@
-"""Delivers a outbox to the cluster: at least once onto the wire, exactly once into the log's order."""
+"""Delivers an outbox to the cluster: at least once onto the wire, exactly once into the log's order."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 ROWS_AT_ONCE = 500
 FORGOTTEN = "forgotten"
-"""In an order that was carried out, the user's name gives way to a hash under this key, by which spools that were away
-still recognise whom to forget."""
+"""In an order that was carried out, the user's name gives way to a hash under this key, by which a machine that was
+away still recognises whom to forget."""
 
 _USER = "user_id"
 _POLL_S = 0.1
@@ -34,7 +34,7 @@ _CLEARED_EVERY = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
-    """What a shipper stands between: this machine's outbox, and the cluster's indices and order.
+    """What a relay stands between: this machine's outbox, and the cluster's indices and order.
 
     ``forget`` deletes a user's rows from the local log.
     """
@@ -147,7 +147,7 @@ class RelayThread:
         self._relay, self._outbox, self._clock = relay, outbox, clock
         self._stop = threading.Event()
         self._told = ""
-        self._thread = threading.Thread(target=self._run, name="bandstand-shipper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="bandstand-relay", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -172,13 +172,11 @@ class RelayThread:
                 pass
         except BandstandError as error:
             if str(error) != self._told:  # the same failure twice a second is one piece of news
-                structlog.get_logger("shipper").error(
-                    "not_delivered", reason=str(error), waiting=self._outbox.waiting()
-                )
+                structlog.get_logger("relay").error("not_delivered", reason=str(error), waiting=self._outbox.waiting())
             self._told = str(error)
             longest = _LONGEST_PAUSE_S if isinstance(error, Unavailable) else 2 * _LONGEST_PAUSE_S
             return min(2 * pause, longest)
         if self._told:
-            structlog.get_logger("shipper").info("delivers_again")
+            structlog.get_logger("relay").info("delivers_again")
         self._told = ""
         return _POLL_S
