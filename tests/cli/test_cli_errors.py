@@ -66,7 +66,7 @@ class TestUsage:
         assert (ended.err + ended.out).strip()
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("PORT", "many"), ("EXPLORATION", "0"), ("ENCODER", "huge"), ("SEED", "-1")]
+        ("name", "value"), [("PORT", "many"), ("EPSILON", "0"), ("ENCODER", "huge"), ("SEED", "-1")]
     )
     def test_a_bad_setting_exits_2_and_is_named(self, cli, monkeypatch, name, value):
         monkeypatch.setenv(f"BANDSTAND_{name}", value)

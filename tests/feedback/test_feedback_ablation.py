@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.errors import StorageError
-from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, ladder
+from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, ladder, useful
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Log
 from bandstand.feedback.ubi_events import parse_events
@@ -24,17 +24,17 @@ def record(**changes):
     pages = {NONE: ("a", "b"), TRIGRAM: ("b", "a"), DENSE: ("a", "c"), BOTH: ("c", "b", "a")}
     values = {
         "query_id": "q1", "arms": ARMS, "pages": pages, "context": (("bias", 1.0), ("lexical_top", 0.25)),
-        "yields": {"trigram": 0.5, "dense": 0.1}, "ranker": "v1",
+        "hit_rates": {"trigram": 0.5, "dense": 0.1}, "ranker": "v1",
     }  # fmt: skip
     return Ablation(**{**values, **changes})
 
 
 @pytest.mark.parametrize(
-    ("without", "with_it", "useful"),
+    ("without", "with_it", "expected"),
     [(0, 10, True), (0, 0, False), (1, 0, False), (2, 1, True), (3, 2, False), (10, 5, True), (10, 6, False)],
 )
-def test_helped_is_on_the_page_or_clearly_higher(without, with_it, useful):
-    assert useful(without, with_it) is useful
+def test_useful_is_on_the_page_or_clearly_higher(without, with_it, expected):
+    assert useful(without, with_it) is expected
 
 
 def test_of_two_arms_that_find_the_same_the_cheaper_one_helped():

@@ -55,7 +55,7 @@ class TestWordings:
 
 class TestSlips:
     @pytest.mark.parametrize(
-        ("typed", "slips"),
+        ("typed", "typos"),
         [
             ("halo", []), ("hlo", ["omit"]), ("haalo", ["double"]), ("haxlo", ["insert"]), ("hako", ["replace"]),
             ("ahlo", ["swap"]), ("hlao", ["swap"]),
@@ -77,7 +77,7 @@ class TestSlips:
 
 class TestExplaining:
     @pytest.mark.parametrize(
-        ("query", "form", "slips", "cut"),
+        ("query", "form", "typos", "cut"),
         [
             ("purple rain tom waits", "first two+artist", (), False),
             ("purple rian again remastered", "title", ("swap",), False),

@@ -164,7 +164,7 @@ class Generator:
 
     def to_bytes(self) -> bytes:
         """The model in one file."""
-        return orjson.dumps({"format": FORMAT_HASH, **asdict(self)})
+        return orjson.dumps({"format": FORMAT_HASH, "forms": self.forms, "slips": asdict(self.typos)})
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Generator:
