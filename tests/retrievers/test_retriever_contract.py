@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from factories import RETRIEVER_FACTORIES
 
-from bandstand.types import ARM_COLUMNS, KINDS, Candidates, Filters
+from bandstand.types import KINDS, Candidates, Filters
 
 DEPTHS = (1, 2, 3, 10, 200)
 SYNTAX = "+-&|!(){}[]^\"~*?:\\/'<>=@#$%,;._`"
@@ -77,7 +77,7 @@ def test_candidates_are_well_formed(retriever, shared_world, ask, text):
 @pytest.mark.parametrize("text", TEXTS)
 def test_columns_are_those_of_the_arm(retriever, ask, text):
     found = retriever.retrieve(ask(text), 10)
-    assert set(found.columns) <= set(ARM_COLUMNS.get(retriever.name, ()))
+    assert set(found.columns) <= set(retriever.spec.columns)
     for values in found.columns.values():
         assert values.dtype == np.float32
         assert values.shape == found.ordinals.shape

@@ -15,11 +15,12 @@ from bandstand.opensearch.connection import Cluster, Json, hits_of
 from bandstand.opensearch.first_round import Asked, FirstRound, ranked, scored
 from bandstand.opensearch.text_index import LONGEST_TERM, POPULARITY, conditions
 from bandstand.opensearch.vector_index import VECTOR
-from bandstand.retrievers.base import check, finish, inside, permitted
+from bandstand.retrievers.base import Retriever, check, finish, inside, permitted
+from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import Encoder
-from bandstand.retrievers.lexical import LexicalSettings
+from bandstand.retrievers.lexical import LexicalRetriever, LexicalSettings
 from bandstand.retrievers.text_index import ALIAS_GRAMS, EXACT, GRAMS, grams
-from bandstand.retrievers.trigram import TrigramSettings, raise_aliased, similarities
+from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings, raise_aliased, similarities
 from bandstand.types import DEPTHS, Candidates, Query, Scores
 
 NAME = "lexical"
@@ -53,10 +54,10 @@ def _best_field(word: str, settings: LexicalSettings) -> Json:
     return {"dis_max": {"queries": fields, "tie_breaker": settings.spread}}
 
 
-class OpenSearchLexical:
+class OpenSearchLexical(Retriever):
     """See `LexicalRetriever`; never more than the largest of `DEPTHS` candidates."""
 
-    name = NAME
+    spec = LexicalRetriever.spec
 
     def __init__(self, first: FirstRound, catalog: Catalog) -> None:
         self._first = first
@@ -92,10 +93,10 @@ def _any_of(field: str, found: list[str], query: Query) -> Json:
     return {"bool": {"should": parts, "filter": conditions(query), "minimum_should_match": 1}}
 
 
-class OpenSearchTrigram:
+class OpenSearchTrigram(Retriever):
     """See `TrigramRetriever`; the head that similarity orders is the cluster's."""
 
-    name = "trigram"
+    spec = TrigramRetriever.spec
 
     def __init__(self, first: FirstRound, catalog: Catalog, settings: TrigramSettings) -> None:
         self._first = first
@@ -155,13 +156,13 @@ EXAMINED = 400
 one, and few of the nearest are missed."""
 
 
-class OpenSearchDense:
+class OpenSearchDense(Retriever):
     """See `DenseRetriever`; approximate, and never more than the largest of `DEPTHS` candidates.
 
     ``index`` names the index (or its alias) that holds this encoder's vectors.
     """
 
-    name = "dense"
+    spec = DenseRetriever.spec
 
     def __init__(self, cluster: Cluster, index: str, encoder: Encoder, catalog: Catalog, *, deadline_s: float) -> None:
         self._cluster = cluster

@@ -7,11 +7,11 @@ import numpy as np
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
-from bandstand.retrievers.base import finish, permitted
-from bandstand.types import Candidates, Query
+from bandstand.retrievers.base import Retriever, finish, permitted
+from bandstand.types import Candidates, Colour, ContextFeature, Query, RetrieverSpec, best_value
 
 
-class AlikeRetriever:
+class AlikeRetriever(Retriever):
     """The shared memories of queries with answers in common with this one; it needs no encoder.
 
     score(e) = Σ_q sqrt(likeness(query, q)) · memory(q, e) over the like queries q. Likeness is the cosine of
@@ -19,7 +19,16 @@ class AlikeRetriever:
     as those of meanings. ``likeness`` is the largest over the queries that led to e, ``clicks`` their clicks on it.
     """
 
-    name = "alike"
+    spec = RetrieverSpec(
+        "alike",
+        title="what people chose after queries that led to the same",
+        colour=Colour("#4f5a00", "#c9cf5a"),
+        cost_ms=0.5,
+        columns=("clicks", "likeness"),
+        inline=True,
+        weight=0.5,
+        context=(ContextFeature("likeness", best_value("likeness")),),
+    )
 
     def __init__(self, memory: Memory, catalog: Catalog) -> None:
         self._memory = memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import Cancelled
-from bandstand.types import Candidates, Mask, Query, Scores
+from bandstand.types import Candidates, Mask, Query, RetrieverSpec, Scores
 
 _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
 
@@ -79,13 +80,17 @@ def check() -> None:
 
 
 class Retriever(Protocol):
-    """A candidate generator."""
+    """A candidate generator: derive from it, set ``spec``, and write `retrieve`."""
+
+    spec: RetrieverSpec
+    """What the rest of the platform needs to know about it."""
 
     @property
     def name(self) -> str:
-        """The arm's name, one of `bandstand.types.ARMS` for an arm, anything for a composite."""
-        ...
+        """The name in its spec."""
+        return self.spec.name
 
+    @abstractmethod
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """At most ``depth`` candidates, best first, ties by ordinal, none twice, each live and allowed.
 

@@ -10,7 +10,7 @@ from bandstand.retrievers.base import Retriever, finish
 from bandstand.types import Candidates, Query
 
 
-class CorrectedRetriever:
+class CorrectedRetriever(Retriever):
     """Asks another retriever by `Query.meant`.
 
     With ``typed`` it asks by what was typed as well, and a candidate of both counts by its better score: a correction
@@ -20,11 +20,7 @@ class CorrectedRetriever:
     def __init__(self, inner: Retriever, *, typed: bool) -> None:
         self._inner = inner
         self._typed = typed
-
-    @property
-    def name(self) -> str:
-        """The inner retriever's."""
-        return self._inner.name
+        self.spec = inner.spec
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`."""

@@ -6,21 +6,29 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.retrievers.base import check, finish, permitted
+from bandstand.retrievers.base import Retriever, check, finish, permitted
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.vector_index import DenseIndex
-from bandstand.types import Candidates, Query
+from bandstand.types import Candidates, Colour, Query, RetrieverSpec
 
 _DECIMALS = 6
 
 
-class DenseRetriever:
+class DenseRetriever(Retriever):
     """Cosine between the encoded query and the entities' sentences, best first.
 
     Scores are cosines rounded to six decimals, so that equal sentences tie whatever index they come from.
     """
 
-    name = "dense"
+    spec = RetrieverSpec(
+        "dense",
+        title="alike in meaning (sentence embeddings)",
+        colour=Colour("#5b2be0", "#b7a3ff"),
+        cost_ms=6.3,
+        bounded=True,
+        encodes=True,
+        weight=0.7,
+    )
 
     def __init__(self, encoder: Encoder, index: DenseIndex, catalog: Catalog) -> None:
         self._encoder = encoder

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bandstand.catalog.columns import Catalog, Columns
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
-from bandstand.retrievers.base import finish, permitted
-from bandstand.types import KINDS, Candidates, Query, Scores, Slot
+from bandstand.retrievers.base import Retriever, finish, permitted
+from bandstand.types import KINDS, Candidates, Colour, Query, RetrieverSpec, Scores, Slot
 from bandstand.understanding.records import UNSTATED
 
 _MINUTE = 60.0
@@ -82,7 +82,7 @@ class _Aging:
         return self.popularity + settings.added * np.minimum(added, 1.0) + settings.released * np.minimum(released, 1.0)
 
 
-class FreshRetriever:
+class FreshRetriever(Retriever):
     """Trending and new entities that have what the query names; for a blank query those of the whole catalogue.
 
     score = fit · (w₁ · log(1 + trend) / log(1 + largest trend) + w₂ · 2^(−days since added / 14)
@@ -94,7 +94,16 @@ class FreshRetriever:
     minute, or when the memory or the catalogue has changed.
     """
 
-    name = "fresh"
+    spec = RetrieverSpec(
+        "fresh",
+        title="new, and rising now",
+        colour=Colour("#176b3a", "#82dba4"),
+        cost_ms=0.05,
+        columns=("trend", "age_days"),
+        inline=True,
+        answers_query=False,
+        weight=0.3,
+    )
 
     def __init__(self, memory: Memory, catalog: Catalog, *, settings: FreshSettings | None = None) -> None:
         self._memory = memory

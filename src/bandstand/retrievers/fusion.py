@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.retrievers.base import Retriever, finish
-from bandstand.types import Candidates, Ordinals, Query
+from bandstand.types import Candidates, Ordinals, Query, RetrieverSpec
 
 
 def rrf(rankings: Sequence[Sequence[int] | Ordinals], k: float = 60.0) -> tuple[Ordinals, NDArray[np.float64]]:
@@ -33,7 +33,7 @@ def rrf(rankings: Sequence[Sequence[int] | Ordinals], k: float = 60.0) -> tuple[
     return ordinals.astype(np.int32), scores.astype(np.float64)
 
 
-class ReciprocalRankFusion:
+class ReciprocalRankFusion(Retriever):
     """The union of several retrievers, ordered by `rrf`; itself a `Retriever`.
 
     Every member is asked for ``pool`` candidates whatever depth is wanted, because a member's rank below the
@@ -43,7 +43,7 @@ class ReciprocalRankFusion:
     def __init__(
         self, retrievers: Sequence[Retriever], *, k: float = 60.0, pool: int = 200, name: str = "fusion"
     ) -> None:
-        self.name = name
+        self.spec = RetrieverSpec(name)
         self._retrievers = tuple(retrievers)
         self._k = k
         self._pool = pool

@@ -11,7 +11,7 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import terms
-from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.retrievers.text_index import (
     ALBUM,
     ALIASES,
@@ -23,7 +23,7 @@ from bandstand.retrievers.text_index import (
     TextIndex,
     TextSearcher,
 )
-from bandstand.types import Candidates, Query
+from bandstand.types import Candidates, Colour, ContextFeature, Query, RetrieverSpec
 
 _BOOSTS = MappingProxyType({TITLE: 1.0, ARTISTS: 1.0, ALIASES: 0.8, ALBUM: 0.5, ATTRIBUTES: 0.6, KIND: 0.3})
 
@@ -46,14 +46,43 @@ class LexicalSettings:
     head: int = 512
 
 
-class LexicalRetriever:
+_HALF = 10.0
+"""The BM25 score that is squashed to one half."""
+
+
+def _squashed_top(found: Candidates) -> float:
+    top = max(float(found.scores[0]), 0.0)
+    return top / (top + _HALF)
+
+
+def _gap(found: Candidates, rank: int) -> float:
+    """By which share the best score is above that at a rank, or at the last one; 1 without a second candidate."""
+    top, other = float(found.scores[0]), float(found.scores[min(rank, len(found)) - 1])
+    if top <= 0:
+        return 0.0
+    return (top - other) / top if len(found) > 1 else 1.0
+
+
+class LexicalRetriever(Retriever):
     """Per term the best field's BM25, summed over terms, so that words may be spread over fields.
 
     score = (Σ_t max_f boost_f · BM25_f(t) + exact) · (1 + popularity · p), for p the entity's popularity in [0, 1]:
     a disjunction-max query as in Lucene; BM25 with tantivy's k1 = 1.2, b = 0.75.
     """
 
-    name = "lexical"
+    spec = RetrieverSpec(
+        "lexical",
+        title="words of titles and names (BM25)",
+        colour=Colour("#1d5fa8", "#8cc0ff"),
+        cost_ms=0.3,
+        fallback=True,
+        weight=1.0,
+        context=(
+            ContextFeature("top", _squashed_top),
+            ContextFeature("gap2", lambda found: _gap(found, 2)),
+            ContextFeature("gap10", lambda found: _gap(found, 10)),
+        ),
+    )
 
     def __init__(self, index: TextIndex, catalog: Catalog, settings: LexicalSettings | None = None) -> None:
         self._index = index

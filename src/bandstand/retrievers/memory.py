@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from bandstand.catalog.columns import Catalog
@@ -9,14 +10,29 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.lookup import curated
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
-from bandstand.retrievers.base import finish, permitted
-from bandstand.types import Candidates, Query, Scores
+from bandstand.retrievers.base import Retriever, finish, permitted
+from bandstand.types import Candidates, Colour, ContextFeature, Query, RetrieverSpec, Scores, best_score, best_value
 
 
-class MemoryRetriever:
+class MemoryRetriever(Retriever):
     """Posterior means of the memory index, best first; ``corrected`` names the query that a near spelling met."""
 
-    name = "memory"
+    spec = RetrieverSpec(
+        "memory",
+        title="what people chose after this query",
+        colour=Colour("#8a4b00", "#f2b766"),
+        cost_ms=0.05,
+        columns=("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
+        bounded=True,
+        inline=True,
+        weight=3.0,
+        context=(
+            ContextFeature("known", lambda _: 1.0),
+            ContextFeature("top", best_score),
+            ContextFeature("clicks", lambda found: math.log1p(max(best_value("clicks")(found), 0.0))),
+            ContextFeature("distance", best_value("distance")),
+        ),
+    )
 
     def __init__(self, memory: Memory, catalog: Catalog) -> None:
         self._memory = memory

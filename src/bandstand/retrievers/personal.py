@@ -5,14 +5,23 @@ from __future__ import annotations
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
-from bandstand.retrievers.base import finish, permitted
-from bandstand.types import ARM_COLUMNS, Candidates, Query
+from bandstand.retrievers.base import Retriever, finish, permitted
+from bandstand.types import Candidates, Colour, Query, RetrieverSpec
 
 
-class PersonalRetriever:
+class PersonalRetriever(Retriever):
     """The user's history in the memory index, best for the present query first; nothing without user and session."""
 
-    name = "personal"
+    spec = RetrieverSpec(
+        "personal",
+        title="what this listener chose before",
+        colour=Colour("#a3216d", "#ff9fd0"),
+        cost_ms=0.05,
+        columns=("times", "days", "like_query", "past", "alike", "peers", "mates"),
+        inline=True,
+        answers_query=False,
+        weight=1.0,
+    )
 
     def __init__(self, memory: Memory, catalog: Catalog) -> None:
         self._memory = memory
@@ -26,6 +35,6 @@ class PersonalRetriever:
             rows = self._memory.personal(query.actor, query.normalized, now=query.time)
         except BandstandError as error:
             raise RetrievalError(f"the user's history cannot be read: {error}") from error
-        columns = {name: getattr(rows, name) for name in ARM_COLUMNS["personal"]}
+        columns = {name: getattr(rows, name) for name in self.spec.columns}
         mask = permitted(query, self._catalog.columns.live)
         return finish(self.name, rows.ordinals, rows.scores, mask=mask, depth=depth, columns=columns)

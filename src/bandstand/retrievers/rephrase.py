@@ -10,11 +10,11 @@ from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
-from bandstand.retrievers.base import check, finish, permitted
+from bandstand.retrievers.base import Retriever, check, finish, permitted
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.retrievers.vector_store import VectorBatch
-from bandstand.types import Candidates, Query
+from bandstand.types import Candidates, Colour, ContextFeature, Query, RetrieverSpec, best_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class RephraseSettings:
     minimum_similarity: float = 0.6
 
 
-class RephraseRetriever:
+class RephraseRetriever(Retriever):
     """The memories of the queries nearest to this one in meaning, mixed.
 
     score(e) = Σ_q cosine(query, q) · memory(q, e) over the neighbours q, the query itself left out: it is the memory
@@ -34,7 +34,17 @@ class RephraseRetriever:
     Searches see the meanings of queries that were learned before the last `refresh`.
     """
 
-    name = "rephrase"
+    spec = RetrieverSpec(
+        "rephrase",
+        title="what people chose after queries that mean the same",
+        colour=Colour("#0b6a70", "#74d6dc"),
+        cost_ms=6.3,
+        columns=("similarity", "clicks"),
+        bounded=True,
+        encodes=True,
+        weight=0.7,
+        context=(ContextFeature("similarity", best_value("similarity")),),
+    )
 
     def __init__(
         self, memory: Memory, encoder: Encoder, catalog: Catalog, *, settings: RephraseSettings | None = None

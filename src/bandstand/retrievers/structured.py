@@ -12,8 +12,18 @@ from numpy.typing import NDArray
 from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.text import terms
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.retrievers.base import finish, inside, permitted
-from bandstand.types import KINDS, Candidates, Ordinals, Query, Scores
+from bandstand.retrievers.base import Retriever, finish, inside, permitted
+from bandstand.types import (
+    KINDS,
+    Candidates,
+    Colour,
+    ContextFeature,
+    Ordinals,
+    Query,
+    RetrieverSpec,
+    Scores,
+    best_score,
+)
 from bandstand.understanding.lexicon import ARTIST, TITLE, Lexicon
 from bandstand.understanding.records import NAMED, TEXT, Interpretation, Sense
 from bandstand.understanding.senses import bounds
@@ -164,7 +174,7 @@ class StructuredSettings:
     constraints: int = 48
 
 
-class StructuredRetriever:
+class StructuredRetriever(Retriever):
     """How much of what the query asks for an entity has, over all readings.
 
     score(e) = (1 + popularity · p) · Σ_s m_s i_s c_s(e) / Σ_s m_s i_s, over the senses s of all readings: m_s the
@@ -173,7 +183,16 @@ class StructuredRetriever:
     readings' probabilities, one pass over the distinct senses serves all readings.
     """
 
-    name = "structured"
+    spec = RetrieverSpec(
+        "structured",
+        title="what the words are read as: names, genres, years",
+        colour=Colour("#00636b", "#5fd0d8"),
+        cost_ms=0.7,
+        bounded=True,
+        inline=True,
+        weight=1.0,
+        context=(ContextFeature("top", best_score),),
+    )
 
     def __init__(
         self, understanding: Understanding, catalog: Catalog, settings: StructuredSettings | None = None

@@ -12,9 +12,9 @@ import numpy as np
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import normalize, romanize
 from bandstand.errors import BandstandError, RetrievalError
-from bandstand.retrievers.base import finish, permitted
+from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.retrievers.text_index import ALIAS_GRAMS, GRAMS, TextIndex, TextSearcher, grams
-from bandstand.types import Candidates, Mask, Ordinals, Query, Scores
+from bandstand.types import Candidates, Colour, ContextFeature, Mask, Ordinals, Query, RetrieverSpec, Scores, best_value
 
 PREFIX_WEIGHT = 0.9
 """What an exact beginning of a title counts against a complete name: a typist is not done, a suffix is not typed."""
@@ -36,14 +36,23 @@ class TrigramSettings:
     coverage: float = 0.5
 
 
-class TrigramRetriever:
+class TrigramRetriever(Retriever):
     """Candidates by BM25 over trigrams, ordered by similarity to the query.
 
     score = similarity + coverage · BM25 / (best BM25), in (0, 1 + coverage]; for similarity see `similarities`. It
     goes along as a column.
     """
 
-    name = "trigram"
+    spec = RetrieverSpec(
+        "trigram",
+        title="spelt alike, letter by letter",
+        colour=Colour("#6a5200", "#dfc65c"),
+        cost_ms=1.0,
+        columns=("similarity",),
+        fallback=True,
+        weight=0.7,
+        context=(ContextFeature("similarity", best_value("similarity")),),
+    )
 
     def __init__(self, index: TextIndex, catalog: Catalog, settings: TrigramSettings | None = None) -> None:
         self._index = index

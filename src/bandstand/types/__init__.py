@@ -20,11 +20,21 @@ from bandstand.types.retrieval import (
     RetrieverOutcome,
     RetrieverStatus,
 )
+from bandstand.types.retrievers import (
+    EXPENSIVE_MS,
+    Colour,
+    ContextFeature,
+    RetrieverSpec,
+    Roster,
+    best_score,
+    best_value,
+)
 
 __all__ = [
     "ARMS",
     "ARM_COLUMNS",
     "DEPTHS",
+    "EXPENSIVE_MS",
     "KINDS",
     "LOGGED_DEPTH",
     "ArmDecision",
@@ -32,6 +42,8 @@ __all__ = [
     "CandidateSet",
     "Candidates",
     "Clock",
+    "Colour",
+    "ContextFeature",
     "Correction",
     "Decision",
     "Entity",
@@ -46,10 +58,14 @@ __all__ = [
     "Progress",
     "Query",
     "RetrieverOutcome",
+    "RetrieverSpec",
     "RetrieverStatus",
+    "Roster",
     "Scores",
     "Slot",
     "Source",
     "actor_of",
+    "best_score",
+    "best_value",
     "timed_id",
 ]

@@ -26,12 +26,12 @@ from bandstand.retrievers.base import Retriever
 from bandstand.types import Candidates, Event, Impression, Ordinals, Query
 
 
-class FaultyRetriever:
+class FaultyRetriever(Retriever):
     """Another retriever, until it is ``broken``: from then on the right number of the wrong entities."""
 
     def __init__(self, inner: Retriever) -> None:
         self._inner = inner
-        self.name = inner.name
+        self.spec = inner.spec
         self.broken = False
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
