@@ -155,6 +155,47 @@ def test_a_failing_cheap_arm_fails_alone(any_run):
     assert [outcome.status for _, outcome in answers.values()] == ["failed", "ok"]
 
 
+def test_a_search_during_shutdown_goes_on_without_the_slow_arms(run):
+    """After `close` a slow arm is refused like one without room: the search answers with what the cheap arms found."""
+    runner = run(Found("memory"), Found("dense"), threads=1)
+    runner.close()
+    for _ in range(3 + QUEUED):  # more often than there are places: each one was given back
+        answers = runner.run_all({"memory": 1, "dense": 1}, QUERY, runner.deadline(10_000))
+        assert [outcome.status for _, outcome in answers.values()] == ["ok", "late"]
+    assert runner.begin("dense", QUERY, 1) is None
+    assert runner._places["dense"].acquire(blocking=False)
+
+
+def test_a_run_that_shutdown_called_off_is_late(run):
+    hanging = Hanging()
+    runner = run(hanging, threads=1)
+    first = runner.begin("dense", QUERY, 1)
+    waiting = runner.begin("dense", QUERY, 1)
+    assert hanging.begun.acquire(timeout=10)
+    runner.close()
+    assert runner.finish(waiting, runner.deadline(10_000))[1].status == "late"
+    hanging.released.set()
+    assert runner.finish(first, runner.deadline(10_000))[1].status == "ok"
+
+
+def test_a_search_whose_run_is_called_off_meanwhile_is_answered(run):
+    """The run waits for its turn while another thread closes the runner."""
+    hanging = Hanging()
+    runner = run(hanging, threads=1)
+    assert runner.begin("dense", QUERY, 1) is not None
+    assert hanging.begun.acquire(timeout=10)
+    begin = runner.begin
+
+    def begin_and_close(arm, query, depth):
+        begun = begin(arm, query, depth)
+        runner.close()
+        return begun
+
+    runner.begin = begin_and_close
+    assert runner.run("dense", QUERY, 1, runner.deadline(10_000))[1].status == "late"
+    hanging.released.set()
+
+
 def test_inline_the_arms_run_in_the_thread_that_asks_and_nothing_is_late():
     asked = []
 

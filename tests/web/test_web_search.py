@@ -415,6 +415,13 @@ class TestFacets:
             page.get_by_role("button", name="Remove the filter genre: blues").click()
         expect(facet).to_be_visible()
 
+    def test_a_value_may_hold_a_colon(self, open_page):
+        page = open_page("/")
+        with finalized(page) as answered:
+            page.goto("/?q=hello&filter=genre:drum%3A+and:bass&filter=genre:&filter=genre")
+        assert answered.value.request.post_data_json["filters"] == {"genre": ["drum: and:bass"]}
+        expect(page.get_by_role("button", name="Remove the filter genre: drum: and:bass")).to_be_visible()
+
     def test_a_year_is_a_range_to_the_server(self, open_page):
         page = open_page("/")
         with finalized(page) as answered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -237,19 +237,23 @@ class RetrieverRunner:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, arm: str, query: Query, depth: int) -> Begun | None:
-        """See `Runner`; none for quick arms, nor where too many runs of it are going."""
+        """See `Runner`; none for quick arms, where too many runs of it are going, nor after `close`."""
         if arm not in self._pools or not self._places[arm].acquire(blocking=False):
             return None
         cancellation = Cancellation()
-        future = self._pools[arm].submit(self._called, cancellation, arm, query, depth)
+        try:
+            future = self._pools[arm].submit(self._called, cancellation, arm, query, depth)
+        except RuntimeError:  # how a pool says that it was shut down
+            self._places[arm].release()
+            return None
         future.add_done_callback(lambda _: self._places[arm].release())
         return Begun(arm, future, self._timer(), cancellation)
 
     def finish(self, begun: Begun, deadline: float) -> RetrieverAnswer:
-        """See `Runner`; what is late is called off."""
+        """See `Runner`; what is late is called off, and what `close` has called off is late."""
         try:
             return begun.future.result(timeout=max(deadline - self._timer(), 0.0))
-        except FutureTimeout:
+        except (FutureTimeout, CancelledError):
             begun.cancel()
             return nothing(begun.arm, "late", (self._timer() - begun.started) * 1e3)
 
@@ -257,7 +261,7 @@ class RetrieverRunner:
         """Hand a slow arm to its threads; None where it is too late, or too many runs of it are going."""
         begun = None if self._timer() >= deadline else self.begin(arm, query, depth)
         if begun is not None:
-            with suppress(FutureTimeout):
+            with suppress(FutureTimeout, CancelledError):
                 begun.future.exception(timeout=TURN_S)
         return begun
 

@@ -17,7 +17,7 @@ export function read(address = location) {
     literal: given.has("literal"),
     filters: given
       .getAll("filter")
-      .map((text) => text.split(":", 2))
+      .map((text) => text.split(/:(.*)/s, 2)) // at the first colon: a value may hold some itself
       .filter(([, value]) => value),
     n: Math.min(Math.max(shown, PAGE), LIMIT),
   };
