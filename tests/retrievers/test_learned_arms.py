@@ -250,6 +250,31 @@ class TestRephrase:
         assert retriever.refresh() == 0
 
     @pytest.mark.usefixtures("retriever")
+    def test_a_withdrawn_query_gives_its_place_to_the_next_nearest(self, world, memory, ordinal):
+        one = RephraseRetriever(memory, HashingEncoder(), world.catalog, settings=RephraseSettings(neighbours=1))
+        query = world.ask("sad country songss")
+        assert one.retrieve(query, 10).ordinals.tolist() == [ordinal("t:hurt-cash")]
+        with memory.batch() as batch:
+            batch.forget_entity(ordinal("t:hurt-cash"))  # "sad country songs" led nowhere else
+        assert one.refresh() == 1
+        assert one.retrieve(query, 10).ordinals.tolist() == [ordinal("t:hurt-nin")]
+        assert one.refresh() == 0
+
+    def test_queries_come_and_go_without_leaving_anything_behind(self, world, memory, ordinal, retriever):
+        for number in range(20):
+            click(memory, f"klezmer number {number}", ordinal("t:it"))
+            learn_vectors(memory, HashingEncoder())
+            assert retriever.refresh() == 1
+            assert retriever.retrieve(world.ask(f"klezmer number {number} x"), 10).ordinals.tolist() == [
+                ordinal("t:it")
+            ]
+            with memory.batch() as batch:
+                batch.forget_entity(ordinal("t:it"))
+            assert retriever.refresh() == 1
+            assert len(retriever.retrieve(world.ask(f"klezmer number {number} x"), 10)) == 0
+        assert len(retriever._learned.texts) <= 3 + 2
+
+    @pytest.mark.usefixtures("retriever")
     def test_vectors_of_another_encoder_are_left_out(self, world, memory):
         other = RephraseRetriever(memory, HashingEncoder(32), world.catalog)
         assert len(other.retrieve(world.ask("loud metals"), 5)) == 0

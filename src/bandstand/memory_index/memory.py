@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -145,6 +145,17 @@ class Memory:
                     numbers = np.frombuffer(vector, np.float16, offset=VECTOR_HEADER.size)
                     found.append((StoredQuery(record).text, numbers.astype(np.float32)))
             return Meta(txn, dbs["meta"]).get("changes"), found
+
+    def withdrawn(self, learned: Collection[str]) -> list[str]:
+        """Which of all the queries that `learned` has given so far have no vector any more.
+
+        Costs nothing where none was withdrawn: then as many vectors are stored as were given, or more.
+        """
+        with self._env.reading() as txn:
+            db = self._env.dbs["vectors"]
+            if txn.stat(db)["entries"] >= len(learned):
+                return []
+            return [text for text in learned if txn.get(query_key(text), db=db) is None]
 
     def vectors_wanted(self, limit: int) -> list[str]:
         """Shared queries without a vector, at most ``limit``; encode them, then `MemoryBatch.set_vector`."""

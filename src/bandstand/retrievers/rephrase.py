@@ -57,7 +57,7 @@ class RephraseRetriever(Retriever):
         self._index = DenseIndex(self._learned)
 
     def refresh(self) -> int:
-        """Take in newly learned queries; return how many there were."""
+        """Take in queries that were learned or withdrawn since; return how many."""
         return self._index.refresh()
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
@@ -105,26 +105,40 @@ class RephraseRetriever(Retriever):
 
 
 class _LearnedQueries:
-    """The memory's learned queries as a source of vectors: a query's number is its place in ``texts``."""
+    """The memory's learned queries as a source of vectors: a query's number is its place in ``texts``.
+
+    The number of a withdrawn query goes to a later one, but not before the index has been told of the withdrawal.
+    """
 
     def __init__(self, memory: Memory, encoder: Encoder) -> None:
         self._memory = memory
         self._encoder = encoder
         self._numbers: dict[str, int] = {}
+        self._free: list[int] = []
         self.texts: list[str] = []
 
     def since(self, seq: int) -> VectorBatch:
         """What was learned after a change number; vectors of another length are another encoder's and left out."""
         head, learned = self._memory.learned(seq)
-        vectors = {text: vector for text, vector in learned if len(vector) == self._encoder.dim}
-        for text in vectors:
+        for text, _ in learned:
             if text not in self._numbers:
-                self._numbers[text] = len(self.texts)
-                self.texts.append(text)
+                self._number(text)
+        withdrawn = [self._numbers.pop(text) for text in self._memory.withdrawn(self._numbers)]
+        self._free += withdrawn
+        numbers, dim = self._numbers, self._encoder.dim
+        vectors = {numbers[text]: vector for text, vector in learned if text in numbers and len(vector) == dim}
         return VectorBatch(
             seq=head,
             fingerprint=self._encoder.fingerprint,
-            ordinals=np.fromiter((self._numbers[text] for text in vectors), np.int32, len(vectors)),
-            vectors=np.array(list(vectors.values()), np.float16).reshape(len(vectors), self._encoder.dim),
-            deleted=np.empty(0, np.int32),
+            ordinals=np.fromiter(vectors, np.int32, len(vectors)),
+            vectors=np.array(list(vectors.values()), np.float16).reshape(len(vectors), dim),
+            deleted=np.array(withdrawn, np.int32),
         )
+
+    def _number(self, text: str) -> None:
+        if self._free:
+            self._numbers[text] = self._free.pop()
+            self.texts[self._numbers[text]] = text
+        else:
+            self._numbers[text] = len(self.texts)
+            self.texts.append(text)

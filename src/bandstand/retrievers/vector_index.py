@@ -250,7 +250,7 @@ class DenseIndex:
             if batch.fingerprint != state.fingerprint or batch.seq < state.seq:  # all of it was made anew
                 batch = self._source.since(0)
                 self._state = self._loaded(batch)
-            elif batch.seq > state.seq:
+            elif batch.seq > state.seq or len(batch.deleted):
                 self._state = self._advanced(state, batch)
             return len(batch.ordinals) + len(batch.deleted)
 
