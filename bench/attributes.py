@@ -9,8 +9,8 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.text import normalize
-from bandstand.replay.intervals import Difference, Interval, UserBootstrap, difference, interval
 from bandstand.retrievers.base import Retriever
+from bandstand.statistics import ClusterBootstrap, Difference, Interval
 from bandstand.types import KINDS, Attribute, Entity, Filters, Query
 
 NOW = 1_577_836_800.0
@@ -135,11 +135,11 @@ def scores(
 def table(values: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]], base: str) -> list[str]:
     """Rows of a Markdown table: mean with its interval, and the difference to ``base``, paired by query."""
     n = len(values[base])
-    bootstrap = UserBootstrap([str(number) for number in range(n)], resamples=RESAMPLES, seed=1)
+    bootstrap = ClusterBootstrap([str(number) for number in range(n)], resamples=RESAMPLES, seed=1)
     rows = []
     for name, found in values.items():
-        against = "" if name == base else _shown(difference(found, values[base], bootstrap))
-        rows.append(f"| {name} | {n} | {_shown(interval(found, bootstrap))} | {against} |")
+        against = "" if name == base else _shown(bootstrap.difference(found, values[base]))
+        rows.append(f"| {name} | {n} | {_shown(bootstrap.interval(found))} | {against} |")
     return rows
 
 

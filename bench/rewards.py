@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandstand.replay.intervals import UserBootstrap, difference
 from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
 from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
 from bandstand.replay.simulate.tally import Tally
 from bandstand.replay.simulate.world import Music, spotify_songs
+from bandstand.statistics import ClusterBootstrap
 from bench.replays import QUICK
 
 VARIANTS = ("bandit", "bandit@reward_model=clicks", "bandit@reward_model=constants", "bandit@relabel=false")
@@ -92,7 +92,7 @@ def _ahead(own: ArrayLike, learned: ArrayLike, kept: NDArray[np.bool_]) -> str:
 def _gap(first: ArrayLike, second: ArrayLike) -> str:
     """First less second with a 95 % interval: paired by search, each search a session of its own."""
     ids = [str(at) for at in range(len(np.asarray(first)))]
-    found = difference(first, second, UserBootstrap(ids, resamples=1_000, seed=1))
+    found = ClusterBootstrap(ids, resamples=1_000, seed=1).difference(first, second)
     if found.low is None or found.high is None:
         return "-"
     return f"{found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f}"

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 import pytest
 
-from bandstand.bandit.experiment import LowerBound, SequentialTest, Split
+from bandstand.bandit.experiment import SequentialTest, Split
 from bandstand.errors import BadInput
-from bandstand.replay.ope.intervals import lower_sequence
+from bandstand.statistics import LowerBound
 
 
 def played(rewards, in_b, *, share=0.5, alpha=0.05):
@@ -36,7 +36,7 @@ class TestLowerBound:
         for value in values.tolist():
             bound = bound.with_value(value)
             lows.append(bound.low)
-        assert lows == pytest.approx(np.maximum(lower_sequence(values, alpha=0.025), 0.0).tolist())
+        assert lows == pytest.approx(LowerBound(alpha=0.025).following(values)[1].tolist())
 
 
 class TestDifference:

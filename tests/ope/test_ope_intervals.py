@@ -14,14 +14,12 @@ from bandstand.replay.ope import estimators, single_decision
 from bandstand.replay.ope.estimate import Estimate
 from bandstand.replay.ope.intervals import (
     bootstrap,
-    bootstrap_values,
     confidence_sequence,
     empirical_bernstein,
     hoeffding,
-    lower_sequence,
-    resample_counts,
     student,
 )
+from bandstand.statistics import ClusterBootstrap, LowerBound
 
 
 def test_bernstein_and_hoeffding_by_hand():
@@ -54,16 +52,15 @@ def test_bernstein_refuses_what_it_cannot_promise(terms, low, high, why):
 
 
 def test_resamples_hold_as_many_rounds_as_the_log():
-    blocks = list(resample_counts(7, resamples=50, seed=1))
-    counts = np.concatenate(blocks)
+    counts = ClusterBootstrap(range(7), resamples=50, seed=1).counts
     assert counts.shape == (50, 7)
     assert (counts.sum(axis=1) == 7).all()
-    assert not np.array_equal(counts, np.concatenate(list(resample_counts(7, resamples=50, seed=2))))
+    assert not np.array_equal(counts, ClusterBootstrap(range(7), resamples=50, seed=2).counts)
 
 
 def test_bootstrap_normalises_by_the_weights_of_the_resample():
     estimate = single_decision.snipw([1.0, 0.0], [0.6, 0.2], [0.2, 0.2])  # w = 3, 1
-    values = bootstrap_values(estimate, np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))
+    values = estimate.values(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]]) @ estimate.columns())
     assert values.tolist() == pytest.approx([1.0, 0.75, 0.0])
 
 
@@ -120,7 +117,7 @@ def test_a_sequence_closes_in_on_the_mean():
 def test_one_huge_weight_does_not_ruin_a_sequence():
     terms = np.full(2000, 0.5)
     terms[100] = 500.0
-    assert lower_sequence(terms, alpha=0.025)[-1] > 0.35
+    assert LowerBound(alpha=0.025).following(terms)[0].low > 0.35
 
 
 @pytest.mark.parametrize(("reward", "weights"), [([2.0], [1.0]), ([1.0], [-1.0]), ([], [])])

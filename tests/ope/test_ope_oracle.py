@@ -151,7 +151,7 @@ def test_tuned_hyper_parameters(case):
             )
             for value in values
         ]
-        if said["estimators._method"] == "mse":
+        if said["tuning_method"] == "mse":
             errors = {str(each.parameter): estimators.mean_squared_error(each) for each in candidates}
             assert errors == pytest.approx(said["mse_scores"], **TIGHT), name
             best = estimators.choose_by_mse(candidates)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.replay.intervals import UserBootstrap, difference, holm, interval
 from bandstand.replay.metrics import MEASURES, measure
 from bandstand.replay.rows import Row
+from bandstand.statistics import ClusterBootstrap, holm
 
 
 def row(found: list[tuple[int, int]], grades: list[int]) -> Row:
@@ -62,7 +62,7 @@ def test_no_search_has_no_values():
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=30), st.integers(0, 9))
 def test_every_resample_is_a_mean_of_the_values(searches, seed):
     users, values = [str(user) for user, _ in searches], np.array([value for _, value in searches])
-    means = UserBootstrap(users, resamples=20, seed=seed).means(values)
+    means = ClusterBootstrap(users, resamples=20, seed=seed).means(values)
     assert means.shape == (20,)
     assert (means >= values.min() - 1e-9).all()
     assert (means <= values.max() + 1e-9).all()
@@ -70,13 +70,13 @@ def test_every_resample_is_a_mean_of_the_values(searches, seed):
 
 def test_users_are_drawn_whole():
     # Two users whose searches agree: every resample holds only 0, only 1, or one of each user (1/4 of the searches).
-    bootstrap = UserBootstrap(["a", "b", "b", "b"], resamples=400, seed=1)
+    bootstrap = ClusterBootstrap(["a", "b", "b", "b"], resamples=400, seed=1)
     assert set(bootstrap.means([1, 0, 0, 0]).tolist()) == {0.0, 0.25, 1.0}
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_does_not():
     users, values = [str(n % 40) for n in range(200)], np.random.default_rng(0).random(200)
-    first, again, other = (interval(values, UserBootstrap(users, resamples=200, seed=s)) for s in (1, 1, 2))
+    first, again, other = (ClusterBootstrap(users, resamples=200, seed=s).interval(values) for s in (1, 1, 2))
     assert first == again
     assert first != other
     assert first.low < first.value < first.high
@@ -85,21 +85,21 @@ def test_the_same_seed_gives_the_same_interval_and_another_does_not():
 def test_the_interval_has_the_width_that_theory_says():
     # One search a user: the standard error of a mean of n Bernoulli(1/2) values is 0.5 / sqrt(n).
     values = np.tile([0.0, 1.0], 200)
-    found = interval(values, UserBootstrap([str(n) for n in range(400)], resamples=2_000, seed=3))
+    found = ClusterBootstrap([str(n) for n in range(400)], resamples=2_000, seed=3).interval(values)
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * 0.5 / 20, rel=0.1)
 
 
 def test_one_user_gives_no_bounds_and_no_p():
-    bootstrap = UserBootstrap(["a", "a"], resamples=10, seed=0)
-    assert interval([0.0, 1.0], bootstrap).low is None
-    assert difference([1.0, 1.0], [0.0, 0.0], bootstrap).p is None
+    bootstrap = ClusterBootstrap(["a", "a"], resamples=10, seed=0)
+    assert bootstrap.interval([0.0, 1.0]).low is None
+    assert bootstrap.difference([1.0, 1.0], [0.0, 0.0]).p is None
 
 
 def test_differences_are_paired():
     rng = np.random.default_rng(5)
     second = rng.random(300)
-    bootstrap = UserBootstrap([str(n) for n in range(300)], resamples=500, seed=1)
-    found = difference(second + 0.01, second, bootstrap)  # unpaired, a hundredth would drown in the noise of second
+    bootstrap = ClusterBootstrap([str(n) for n in range(300)], resamples=500, seed=1)
+    found = bootstrap.difference(second + 0.01, second)  # unpaired, a hundredth would drown in the noise of second
     assert found.difference == pytest.approx(0.01)
     assert found.low == pytest.approx(0.01)
     assert found.p == pytest.approx(2 / 501)
@@ -107,8 +107,8 @@ def test_differences_are_paired():
 
 
 def test_no_difference_is_no_difference():
-    bootstrap = UserBootstrap(["a", "b", "c"], resamples=50, seed=1)
-    assert difference([0.2, 0.4, 0.1], [0.2, 0.4, 0.1], bootstrap).p == 1.0
+    bootstrap = ClusterBootstrap(["a", "b", "c"], resamples=50, seed=1)
+    assert bootstrap.difference([0.2, 0.4, 0.1], [0.2, 0.4, 0.1]).p == 1.0
 
 
 def test_holm_by_hand():
@@ -128,7 +128,7 @@ def test_holm_never_lowers_p_and_keeps_the_order(p_values):
 def test_more_users_than_are_drawn_give_the_same_interval():
     """40,000 users by groups: within a tenth of mean ± 1.96 standard errors."""
     values = np.random.default_rng(0).random(40_000)
-    found = interval(values, UserBootstrap([str(n) for n in range(40_000)], resamples=1_000, seed=1))
+    found = ClusterBootstrap([str(n) for n in range(40_000)], resamples=1_000, seed=1).interval(values)
     half = 1.96 * values.std() / 200
     assert found.low == pytest.approx(values.mean() - half, abs=half / 10)
     assert found.high == pytest.approx(values.mean() + half, abs=half / 10)
@@ -136,6 +136,6 @@ def test_more_users_than_are_drawn_give_the_same_interval():
 
 def test_fewer_resamples_are_the_first_ones():
     values, users = np.random.default_rng(0).random(30), [str(n % 10) for n in range(30)]
-    bootstrap = UserBootstrap(users, resamples=50, seed=2)
+    bootstrap = ClusterBootstrap(users, resamples=50, seed=2)
     assert np.array_equal(bootstrap.fewer(20).means(values), bootstrap.means(values)[:20])
-    assert np.array_equal(bootstrap.means(values), UserBootstrap(users, resamples=50, seed=2).means(values))
+    assert np.array_equal(bootstrap.means(values), ClusterBootstrap(users, resamples=50, seed=2).means(values))

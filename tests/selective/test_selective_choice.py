@@ -7,9 +7,9 @@ import pytest
 
 from bandstand.bandit.cost import EXPENSIVE, FREE, MODELLED_MS
 from bandstand.errors import BadInput, NotFound
-from bandstand.replay.intervals import UserBootstrap
 from bandstand.replay.selective.audit import Audits, by_threshold, costs, fixed, missed_alone, reciprocal_ranks, truth
 from bandstand.replay.selective.curve import Target, accuracy, find, parse_target, sweep, wasted
+from bandstand.statistics import ClusterBootstrap
 
 HALF = 0.5 / len(EXPENSIVE)
 """The share of decisions that one arm in one of two searches makes."""
@@ -89,7 +89,7 @@ def test_targets_are_read():
 
 def test_right_decisions_are_counted_by_arm_and_class(make):
     audits = make(found_by("dense"), always_first, classes=["nickname", "known-item"])
-    bootstrap = UserBootstrap(audits.users.tolist(), resamples=50, seed=1)
+    bootstrap = ClusterBootstrap(audits.users.tolist(), resamples=50, seed=1)
     never = accuracy(audits, fixed(audits, play=False), bootstrap)
     assert never["all"]["value"] == pytest.approx(1 - HALF)
     assert never["by_arm"]["dense"]["value"] == 0.5

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 from bandstand.errors import BadInput
+from bandstand.statistics import LowerBound
 
 _STEPS = 1 << 53
 
@@ -54,50 +54,6 @@ class Split:
         u = (int.from_bytes(digest, "big") >> 11) / _STEPS
         chosen, probability = (self.b, self.share) if u < self.share else (self.a, 1.0 - self.share)
         return Assignment(experiment=self.id, policy=chosen, probability=probability)
-
-
-_LARGEST_BET = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowerBound:
-    """A lower bound of the mean of values in [0, 1] that holds at all times together with probability 1 - alpha.
-
-    L_t = max over s <= t of (sum b_i x_i - log(1 / alpha) - sum (x_i - m_i)^2 psi(b_i)) / sum b_i, i <= s, with
-    psi(b) = -log(1 - b) - b. The bets b_i = min(1/2, sqrt(2 log(1 / alpha) / (v_i i log(1 + i)))), the running mean m_i
-    and variance v_i know only what came before value i: the predictable plug-in empirical Bernstein sequence of
-    Waudby-Smith & Ramdas 2024 ("Estimating means of bounded random variables by betting", Theorem 2), one-sided, with
-    the constants that `replay` uses for off-policy values. It needs no values back: seven numbers are its whole state.
-    """
-
-    alpha: float
-    n: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    bets: float = 0.0
-    won: float = 0.0
-    penalty: float = 0.0
-    low: float = 0.0
-
-    def with_value(self, x: float) -> LowerBound:
-        """With one more value in [0, 1]."""
-        n = self.n + 1
-        mean, variance = min((0.5 + self.total) / n, 1.0), (0.25 + self.squares) / n
-        log_term = math.log(1.0 / self.alpha)
-        bet = min(_LARGEST_BET, math.sqrt(2.0 * log_term / (variance * n * math.log1p(n))))
-        away = (x - mean) ** 2
-        bets, won = self.bets + bet, self.won + bet * x
-        penalty = self.penalty + away * (-math.log1p(-bet) - bet)
-        return replace(
-            self,
-            n=n,
-            total=self.total + x,
-            squares=self.squares + away,
-            bets=bets,
-            won=won,
-            penalty=penalty,
-            low=max(self.low, (won - log_term - penalty) / bets),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

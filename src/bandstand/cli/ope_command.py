@@ -178,8 +178,8 @@ def _guaranteed(found: OpeReport) -> Iterator[str]:
 
 
 def _bounds(row: EstimateRow, method: str) -> str:
-    interval = row.interval(method)
-    return "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+    bounds = row.bounds(method)
+    return "" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
 
 
 def _diagnostics(found: Diagnostics) -> Iterator[str]:

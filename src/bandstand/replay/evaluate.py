@@ -12,12 +12,12 @@ import numpy as np
 import orjson
 
 from bandstand.errors import BadInput, StorageError
-from bandstand.replay.intervals import UserBootstrap, difference, holm
 from bandstand.replay.report.page import render
 from bandstand.replay.run import PlayProgress, play, play_on_dask
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import COMPARED, summarize
+from bandstand.statistics import ClusterBootstrap, holm
 
 Json = dict[str, Any]
 
@@ -138,12 +138,12 @@ def _rows(
 ) -> list[Json]:
     rows: list[Json] = []
     users = one["searches"]["users"] if paired else []
-    bootstrap = UserBootstrap(users, resamples=_RESAMPLES, seed=one["seed"])
+    bootstrap = ClusterBootstrap(users, resamples=_RESAMPLES, seed=one["seed"])
     for name in shared:
         old, new = one["policies"][name], two["policies"][name]
         row: Json = {"policy": name, "measure": measure, "cost_ms": _less(new["cost_ms"], old["cost_ms"])}
         if paired:
-            row |= asdict(difference(np.array(new["values"][measure]), np.array(old["values"][measure]), bootstrap))
+            row |= asdict(bootstrap.difference(np.array(new["values"][measure]), np.array(old["values"][measure])))
         else:
             row["difference"] = _less(new["metrics"][measure]["value"], old["metrics"][measure]["value"])
         rows.append(row)

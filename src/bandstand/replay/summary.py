@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.replay.conclusion import question_and_answer, refusals
-from bandstand.replay.intervals import Difference, UserBootstrap, difference, holm, interval
 from bandstand.replay.metrics import MEASURES
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.run import PlayedRun
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.table import BINS, FEW, Table, load_table, oracle, parts
+from bandstand.statistics import ClusterBootstrap, Difference, holm
 from bandstand.types import ARMS
 
 
@@ -68,7 +68,7 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
         best, choice = oracle([load_table(name, rows_path(beside, name)) for name in run.statics])
         baselines.append(best)
     first = policies[0]
-    bootstrap = UserBootstrap(first.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+    bootstrap = ClusterBootstrap(first.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
     small = bootstrap.fewer(_SEGMENT_RESAMPLES)
     kinds = {table.name: "policy" for table in policies} | {table.name: "baseline" for table in baselines}
     tables = [*policies, *baselines]
@@ -78,7 +78,7 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
         "data_sha256": dataset.sha256,
         "seed": settings.seed,
         "n_searches": len(first),
-        "n_users": bootstrap.users,
+        "n_users": bootstrap.clusters,
         "resamples": settings.bootstrap,
         "leaks": dataset.leaks,
         "version": code_version(),
@@ -103,7 +103,7 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
     return result
 
 
-def _figures(table: Table, bootstrap: UserBootstrap, small: UserBootstrap) -> Json:
+def _figures(table: Table, bootstrap: ClusterBootstrap, small: ClusterBootstrap) -> Json:
     segments: Json = {}
     for name, value, rows in parts(table):
         segments.setdefault(name, {})[value] = {
@@ -123,17 +123,17 @@ def _figures(table: Table, bootstrap: UserBootstrap, small: UserBootstrap) -> Js
     }
 
 
-def _interval(values: NDArray[np.float64], bootstrap: UserBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
-    found = interval(values, bootstrap, rows)
+def _interval(values: NDArray[np.float64], bootstrap: ClusterBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+    found = bootstrap.interval(values, rows)
     return {"value": found.value, "ci95": [found.low, found.high]}
 
 
-def _differences(first: Table, others: Sequence[Table], bootstrap: UserBootstrap) -> list[Json]:
+def _differences(first: Table, others: Sequence[Table], bootstrap: ClusterBootstrap) -> list[Json]:
     """The first policy less every other one; corrected within each measure."""
     rows: list[Json] = []
     for measure in COMPARED:
         found: dict[str, Difference] = {
-            other.name: difference(first.values[measure], other.values[measure], bootstrap) for other in others
+            other.name: bootstrap.difference(first.values[measure], other.values[measure]) for other in others
         }
         corrected = holm({name: each.p for name, each in found.items()})
         rows += [

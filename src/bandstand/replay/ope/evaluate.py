@@ -16,11 +16,12 @@ from bandstand.replay.ope.diagnostics import diagnose, largest_weight
 from bandstand.replay.ope.estimate import Estimate, share
 from bandstand.replay.ope.estimators import Found, all_estimates, preferred
 from bandstand.replay.ope.feedback import Feedback
-from bandstand.replay.ope.intervals import Interval, bootstrap, confidence_sequence, empirical_bernstein
+from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
 from bandstand.replay.ope.logs import log_to_feedback
 from bandstand.replay.ope.report import EstimateRow, OpeReport
 from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.verdict import VerdictSettings, judge
+from bandstand.statistics import Interval
 
 _LOGGED, _GAIN, _COST, _LOGGED_COST = "logged", "gain", "cost_ms", "logged_cost_ms"
 
@@ -71,9 +72,9 @@ def assess(feedback: Feedback, *, policy: str, settings: OpeSettings | None = No
     rows = _rows(feedback, found | _beside(feedback, found[answer].estimate), chosen)
     beside = {name: rows.pop(name) for name in (_LOGGED, _GAIN, _COST, _LOGGED_COST) if name in rows}
     rows |= {name: EstimateRow(name=name, value=None, note=why) for name, why in undefined.items()}
-    interval = rows[answer].interval()
     diagnostics = diagnose(feedback)
-    half_width = None if interval is None else (interval.high - interval.low) / 2.0
+    bounds = rows[answer].bounds()
+    half_width = None if bounds is None else (bounds[1] - bounds[0]) / 2.0
     return OpeReport(
         policy=policy,
         rounds=len(feedback),
@@ -179,12 +180,12 @@ def _estimate(
 
 
 def _row(name: str, row: EstimateRow, *, ess: float | None, cost_ms: float | None) -> PolicyEstimate:
-    interval = row.interval()
+    low, high = row.bounds() or (None, None)
     return PolicyEstimate(
         policy=name,
         value=row.value,
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
+        low=low,
+        high=high,
         ess=ess,
         cost_ms=cost_ms,
         estimator=row.name,

@@ -47,8 +47,8 @@ def control_variate_ips(reward: ArrayLike, target: ArrayLike, logged: ArrayLike)
     weighted, differences = prefixes[:, -1] * rewards, np.diff(prefixes, axis=1)
     control = np.zeros(len(rewards))
     even = np.arange(len(rewards)) % 2 == 0
-    for dedupe in (even, ~even):
-        control[dedupe] = differences[dedupe] @ _slopes(differences[~dedupe], weighted[~dedupe])
+    for half in (even, ~even):
+        control[half] = differences[half] @ _slopes(differences[~half], weighted[~half])
     return Estimate.mean(weighted - control)
 
 

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bandstand.replay.ope.diagnostics import Diagnostics
-from bandstand.replay.ope.intervals import Interval
 from bandstand.replay.ope.verdict import Verdict
+from bandstand.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,11 @@ class EstimateRow:
     def interval(self, method: str = "bootstrap") -> Interval | None:
         """The interval by that method; None where there is none."""
         return next((interval for interval in self.intervals if interval.method == method), None)
+
+    def bounds(self, method: str = "bootstrap") -> tuple[float, float] | None:
+        """Both bounds of that interval; None where they are not known."""
+        found = self.interval(method)
+        return None if found is None else found.bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +128,15 @@ def answer(report: OpeReport) -> str:
     """What the log says to it, in one sentence."""
     if not report.verdict.enough:
         return f"Not enough data: {report.verdict.reasons[0]}; {report.verdict.remedy}."
-    gain, interval = report.gain, report.gain.interval()
+    gain, bounds = report.gain, report.gain.bounds()
     figures = f"{_figure(report.headline)} a round against {_figure(report.logged)} as logged"
-    if interval is None:
+    if bounds is None:
         return f"It cannot be told how sure this is: {figures}."
-    bounds = f"{gain.value:+.4f}, 95 % from {interval.low:+.4f} to {interval.high:+.4f}"
-    if interval.low <= 0.0 <= interval.high:
-        return f"The two cannot be told apart: {figures} ({bounds})."
-    return f"{'Yes' if interval.low > 0.0 else 'No'}: {figures} ({bounds})."
+    low, high = bounds
+    ahead = f"{gain.value:+.4f}, 95 % from {low:+.4f} to {high:+.4f}"
+    if low <= 0.0 <= high:
+        return f"The two cannot be told apart: {figures} ({ahead})."
+    return f"{'Yes' if low > 0.0 else 'No'}: {figures} ({ahead})."
 
 
 def refusals(report: OpeReport) -> list[str]:
@@ -142,9 +148,8 @@ def refusals(report: OpeReport) -> list[str]:
 
 
 def _policy(row: EstimateRow, cost_ms: float | None) -> Mapping[str, object]:
-    interval = row.interval()
-    bounds = [None, None] if interval is None else [interval.low, interval.high]
-    return {"metrics": {REWARD: {"value": row.value, "ci95": bounds}}, "cost_ms": cost_ms, "segments": {}}
+    bounds = row.bounds() or (None, None)
+    return {"metrics": {REWARD: {"value": row.value, "ci95": list(bounds)}}, "cost_ms": cost_ms, "segments": {}}
 
 
 def _figure(row: EstimateRow) -> str:

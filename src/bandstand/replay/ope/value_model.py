@@ -31,14 +31,14 @@ def fit_values(feedback: Feedback, *, folds: int = 3, seed: int = 0) -> Feedback
     if policy is None:
         raise BadInput("a reward model needs the evaluation policy's distributions", field="target_all")
     predicted, direct = np.zeros_like(feedback.logged), np.zeros_like(feedback.logged)
-    dedupe = _folds(feedback, folds, seed)
+    fold = _folds(feedback, folds, seed)
     low, high = float(feedback.reward.min()), float(feedback.reward.max())
     models = [
-        _ArmModel(_context(feedback, place), feedback.choice[:, place], policy.shape[2], dedupe)
+        _ArmModel(_context(feedback, place), feedback.choice[:, place], policy.shape[2], fold)
         for place in range(len(feedback.arms))
     ]
-    for number in range(int(dedupe.max()) + 1):
-        held = dedupe == number
+    for number in range(int(fold.max()) + 1):
+        held = fold == number
         following = feedback.reward
         for place in reversed(range(len(feedback.arms))):
             table = np.clip(models[place].fit_predict(following, number), low, high)
@@ -55,18 +55,18 @@ class _ArmModel:
     is summed once: the rounds of an option in all folds but one are the sum over those folds.
     """
 
-    def __init__(self, context: NDArray[np.floating], choice: Ints, options: int, dedupe: Ints) -> None:
-        self._context, self._choice, self._options, self._fold = context, choice, options, dedupe
+    def __init__(self, context: NDArray[np.floating], choice: Ints, options: int, fold: Ints) -> None:
+        self._context, self._choice, self._options, self._fold = context, choice, options, fold
         self._mean = _column_means(context)
         deviation = np.sqrt(_column_means(context, self._mean))
         self._varying = deviation > _CONSTANT
         self._scale = deviation[self._varying]
         width = 1 + len(self._scale)
-        self._products = np.zeros((int(dedupe.max()) + 1, options, width, width))
+        self._products = np.zeros((int(fold.max()) + 1, options, width, width))
         for part, rows in self._blocks():
             for number in range(len(self._products)):
                 for option in range(options):
-                    mine = rows[(dedupe[part] == number) & (choice[part] == option)]
+                    mine = rows[(fold[part] == number) & (choice[part] == option)]
                     self._products[number, option] += mine.T @ mine
 
     def fit_predict(self, outcome: Floats, held: int) -> Floats:

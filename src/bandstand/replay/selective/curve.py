@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from bandstand.bandit.cost import EXPENSIVE, modelled_cost
 from bandstand.bandit.gate_training import calibration_error, reliability
 from bandstand.errors import BadInput, NotFound
-from bandstand.replay.intervals import UserBootstrap, interval
 from bandstand.replay.selective.audit import (
     Audits,
     Plays,
@@ -23,6 +22,7 @@ from bandstand.replay.selective.audit import (
     reciprocal_ranks,
     truth,
 )
+from bandstand.statistics import ClusterBootstrap
 from bandstand.types import DEPTHS
 
 PRICES: tuple[float, ...] = (0.0, *np.geomspace(1e-4, 1.0, 33).tolist())
@@ -109,7 +109,7 @@ def find(points: Sequence[Point], always: float, target: Target) -> Point:
 Json = dict[str, Any]
 
 
-def accuracy(audits: Audits, plays: Plays, bootstrap: UserBootstrap) -> Json:
+def accuracy(audits: Audits, plays: Plays, bootstrap: ClusterBootstrap) -> Json:
     """The share of decisions that played an arm where it helped and left it out where not; all, by arm, by class.
 
     ``helped_played`` is the share of helpful calls that were made, ``idle_skipped`` that of useless ones not made.
@@ -132,7 +132,7 @@ def accuracy(audits: Audits, plays: Plays, bootstrap: UserBootstrap) -> Json:
     }
 
 
-def wasted(audits: Audits, bootstrap: UserBootstrap) -> Json:
+def wasted(audits: Audits, bootstrap: ClusterBootstrap) -> Json:
     """The share of always-on's expensive calls that did not help: after the cheaper ones that did, and beside all."""
     ordered, alone = ~truth(audits), ~missed_alone(audits)
     return {
@@ -164,8 +164,8 @@ def _kinds(audits: Audits, plays: Plays, at: int) -> Json:
     }
 
 
-def _bounded(values: NDArray[np.float64], bootstrap: UserBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
-    found = interval(values, bootstrap, rows)
+def _bounded(values: NDArray[np.float64], bootstrap: ClusterBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+    found = bootstrap.interval(values, rows)
     return {"value": found.value, "ci95": [found.low, found.high]}
 
 

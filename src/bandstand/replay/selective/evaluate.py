@@ -15,7 +15,6 @@ import numpy as np
 from bandstand.bandit.cost import EXPENSIVE, EXPENSIVE_MS, FREE, MODELLED_MS
 from bandstand.errors import BadInput
 from bandstand.replay.datasets.registry import adapter_named
-from bandstand.replay.intervals import UserBootstrap, difference, interval
 from bandstand.replay.run import PlayProgress
 from bandstand.replay.selective.audit import (
     Audits,
@@ -32,6 +31,7 @@ from bandstand.replay.selective.play import Run, closed_loop, stream
 from bandstand.replay.simulate.experiments import experiment_named
 from bandstand.replay.simulate.world import spotify_songs
 from bandstand.replay.summary import code_version
+from bandstand.statistics import ClusterBootstrap
 
 Json = dict[str, Any]
 
@@ -127,20 +127,20 @@ def _played(runs: Mapping[str, Run], settings: SelectiveSettings) -> Json:
     always = runs.get("all")
     found: Json = {}
     for policy, run in runs.items():
-        bootstrap = UserBootstrap(run.users, resamples=settings.bootstrap, seed=settings.seed)
+        bootstrap = ClusterBootstrap(run.users, resamples=settings.bootstrap, seed=settings.seed)
         found[policy] = {
-            "MRR@10": asdict(interval(run.quality, bootstrap)),
-            "cost_ms": asdict(interval(run.cost_ms, bootstrap)),
+            "MRR@10": asdict(bootstrap.interval(run.quality)),
+            "cost_ms": asdict(bootstrap.interval(run.cost_ms)),
         }
         if always is not None:
-            found[policy]["less_always"] = asdict(difference(run.quality, always.quality, bootstrap))
+            found[policy]["less_always"] = asdict(bootstrap.difference(run.quality, always.quality))
             found[policy]["cost_share"] = float(run.cost_ms.mean() / always.cost_ms.mean())
     return found
 
 
 def _looked_into(audits: Audits, settings: SelectiveSettings) -> Json:
     """In one policy's world: every choice on the same searches with the same memory and models."""
-    bootstrap = UserBootstrap(audits.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+    bootstrap = ClusterBootstrap(audits.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
     always = reciprocal_ranks(audits, fixed(audits, play=True))
     rows: dict[str, tuple[Floats, Floats]] = {
         "never": (reciprocal_ranks(audits, fixed(audits, play=False)), costs(fixed(audits, play=False))),
@@ -153,8 +153,8 @@ def _looked_into(audits: Audits, settings: SelectiveSettings) -> Json:
         "searches": len(audits),
         "choices": {
             row: {
-                "MRR@10": asdict(interval(quality, bootstrap)),
-                "less_always": asdict(difference(quality, always, bootstrap)),
+                "MRR@10": asdict(bootstrap.interval(quality)),
+                "less_always": asdict(bootstrap.difference(quality, always)),
                 "cost_ms": float(spent.mean()),
                 "cost_share": float(spent.mean()) / ceiling,
             }
@@ -168,7 +168,7 @@ def _looked_into(audits: Audits, settings: SelectiveSettings) -> Json:
     return found
 
 
-def _estimated(audits: Audits, settings: SelectiveSettings, bootstrap: UserBootstrap) -> Json:
+def _estimated(audits: Audits, settings: SelectiveSettings, bootstrap: ClusterBootstrap) -> Json:
     """What needs estimates: the curve, calibration, decisions at one half, and the target."""
     gains = _gains(audits)
     points = sweep(audits, gains)
@@ -191,14 +191,14 @@ def _target(audits: Audits, settings: SelectiveSettings, gains: Mapping[str, flo
     always = float(reciprocal_ranks(search, fixed(search, play=True)).mean())
     point = find(sweep(search, gains), always, settings.target)
     plays = by_threshold(rest, point.thresholds)
-    bootstrap = UserBootstrap(rest.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+    bootstrap = ClusterBootstrap(rest.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
     quality, full = reciprocal_ranks(rest, plays), reciprocal_ranks(rest, fixed(rest, play=True))
     return {
         "asked": asdict(settings.target),
         "thresholds": dict(point.thresholds),
         "found_on": asdict(point),
-        "MRR@10": asdict(interval(quality, bootstrap)),
-        "less_always": asdict(difference(quality, full, bootstrap)),
+        "MRR@10": asdict(bootstrap.interval(quality)),
+        "less_always": asdict(bootstrap.difference(quality, full)),
         "cost_share": float(costs(plays).mean() / costs(fixed(rest, play=True)).mean()),
     }
 
