@@ -128,7 +128,7 @@ def _search(number: int, choices: NDArray[np.int64], contexts: NDArray[np.float6
     impression = Impression(
         query=query,
         decision=Decision(policy="explore", version="1", arms=arms),
-        outcomes=tuple(RetrieverOutcome(arm=arm.arm, took_ms=0.01 * arm.depth, status="ok") for arm in arms),
+        outcomes=tuple(RetrieverOutcome(retriever=arm.arm, took_ms=0.01 * arm.depth, status="ok") for arm in arms),
         entity_ids=tuple(f"track:{hit}" for hit in range(HITS)),
         ordinals=np.arange(HITS, dtype=np.int32),
         scores=np.ones(HITS, np.float32),

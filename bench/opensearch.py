@@ -134,8 +134,8 @@ def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter
             http.append((meter.seconds - before[1]) * 1e3)
         for outcome in result.impression.outcomes:
             if outcome.status == "ok":
-                arms[outcome.arm].append(outcome.took_ms)
-            failed += [outcome.arm] if outcome.status in ("late", "failed") else []
+                arms[outcome.retriever].append(outcome.took_ms)
+            failed += [outcome.retriever] if outcome.status in ("late", "failed") else []
     return {"hits": hits, "took": took, "trips": trips, "http": http, "arms": arms, "failed": failed}
 
 

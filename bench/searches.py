@@ -46,7 +46,7 @@ def search_figures(home: SearchingSide, queries: Sequence[Known], policy: str, a
         own.append(result.impression.took_ms - sum(outcome.took_ms for outcome in result.impression.outcomes))
         for outcome in result.impression.outcomes:
             if outcome.status == "ok":
-                arms[outcome.arm].append(outcome.took_ms)
+                arms[outcome.retriever].append(outcome.took_ms)
         hits[name].append(in_first_ten(home, result.impression.ordinals, ordinal))
     figures = percentiles(f"search ({policy})", took, aims)
     if policy == "bandit":  # one retriever after another, so what is left is decision, union, features and ranking

@@ -13,7 +13,7 @@ from bandstand.types import RetrieverOutcome
 
 
 def result(found, **statuses):
-    outcomes = tuple(RetrieverOutcome(arm=arm, status=status) for arm, status in statuses.items())
+    outcomes = tuple(RetrieverOutcome(retriever=arm, status=status) for arm, status in statuses.items())
     return SimpleNamespace(impression=SimpleNamespace(ordinals=np.arange(found), outcomes=outcomes))
 
 

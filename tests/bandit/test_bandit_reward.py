@@ -269,7 +269,8 @@ def test_a_search_that_pleased_nobody_teaches_what_it_cost() -> None:
 
 def test_an_arm_that_failed_teaches_nothing() -> None:
     logged = impression(
-        ArmDecision(arm="dense", depth=10, context=SEEN), outcomes=(RetrieverOutcome(arm="dense", status="failed"),)
+        ArmDecision(arm="dense", depth=10, context=SEEN),
+        outcomes=(RetrieverOutcome(retriever="dense", status="failed"),),
     )
     assert impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.1, cost=modelled_cost) == []
 

@@ -30,7 +30,7 @@ def search(query_id, *, text="sigur ros", user="u1", time=NOW, ids=("a", "b", "c
                 ),
             ),
         ),
-        outcomes=(RetrieverOutcome(arm="dense", candidates=n, took_ms=1.5, status="ok"),),
+        outcomes=(RetrieverOutcome(retriever="dense", candidates=n, took_ms=1.5, status="ok"),),
         entity_ids=tuple(ids),
         ordinals=np.arange(n, dtype=np.int32),
         scores=np.linspace(1, 0.1, n, dtype=np.float32),

@@ -81,7 +81,7 @@ def engine(small):
 
 
 def outcomes(impression):
-    return {outcome.arm: outcome.status for outcome in impression.outcomes}
+    return {outcome.retriever: outcome.status for outcome in impression.outcomes}
 
 
 @pytest.mark.parametrize("policy", ["all", "bandit"])
@@ -89,7 +89,7 @@ def test_a_late_arm_is_dropped_and_named(engine, policy):
     result = engine(Blocked("dense"), deadline_ms=300).search(SearchRequest(query="hallelujah", policy=policy))
     assert ids(result)[0] == "hallelujah"
     assert outcomes(result.impression)["dense"] == "late"
-    assert "dense" not in {source.arm for hit in result.hits for source in hit.sources}
+    assert "dense" not in {source.retriever for hit in result.hits for source in hit.sources}
 
 
 @pytest.mark.parametrize("policy", ["all", "bandit"])

@@ -29,7 +29,7 @@ def test_every_policy_plays_its_arms_and_logs_what_it_decided(small, policy):
     impression = result.impression
     decision = impression.decision
     assert decision.policy == policy
-    assert [arm.arm for arm in decision.arms] == list(ARMS) == [outcome.arm for outcome in impression.outcomes]
+    assert [arm.arm for arm in decision.arms] == list(ARMS) == [outcome.retriever for outcome in impression.outcomes]
     assert {arm.arm for arm in decision.arms if arm.depth} <= POLICIES[policy]
     for arm, outcome in zip(decision.arms, impression.outcomes, strict=True):
         assert 0 < arm.propensity <= 1
@@ -49,7 +49,7 @@ def test_fixed_policies_find_a_title(small, policy):
 def test_a_hit_says_who_brought_it(small):
     top = small.search("thunderstruck", policy="hybrid").hits[0]
     assert (top.entity.id, top.position) == ("thunderstruck", 1)
-    assert {source.arm: source.rank for source in top.sources} == {"lexical": 1, "dense": 1}
+    assert {source.retriever: source.rank for source in top.sources} == {"lexical": 1, "dense": 1}
 
 
 def test_the_same_recording_on_two_albums_is_one_hit(small):

@@ -57,8 +57,8 @@ def impression(
             ),
         ),
         outcomes=(
-            RetrieverOutcome(arm="lexical", candidates=3, took_ms=0.25, status="ok"),
-            RetrieverOutcome(arm="dense"),
+            RetrieverOutcome(retriever="lexical", candidates=3, took_ms=0.25, status="ok"),
+            RetrieverOutcome(retriever="dense"),
         ),
         entity_ids=tuple(ids),
         ordinals=np.arange(n, dtype=np.int32),

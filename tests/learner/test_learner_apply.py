@@ -53,7 +53,9 @@ class TestClicks:
         assert remembered(small, "sad tune", session="s2") == []
         small.learn()
         personal = small.search("anything at all", session="s1", policy="all")
-        assert "hurt-cash" in {hit.entity.id for hit in personal.hits if "personal" in [s.arm for s in hit.sources]}
+        assert "hurt-cash" in {
+            hit.entity.id for hit in personal.hits if "personal" in [s.retriever for s in hit.sources]
+        }
 
     def test_a_play_that_satisfied_counts_more_than_a_click_and_a_short_one_less(self, small):
         actions = {

@@ -26,7 +26,7 @@ def bandit():
 
 
 def with_outcome(impression, arm, **changes):
-    outcomes = tuple(replace(o, **changes) if o.arm == arm else o for o in impression.outcomes)
+    outcomes = tuple(replace(o, **changes) if o.retriever == arm else o for o in impression.outcomes)
     return replace(impression, outcomes=outcomes)
 
 

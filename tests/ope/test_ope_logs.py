@@ -34,7 +34,7 @@ def search(number: int, arms: tuple[ArmDecision, ...], *, clicked: bool, user: s
     impression = Impression(
         query=query,
         decision=Decision(policy="random", version="1", arms=arms),
-        outcomes=tuple(RetrieverOutcome(arm=arm.arm, took_ms=0.1 * arm.depth, status="ok") for arm in arms),
+        outcomes=tuple(RetrieverOutcome(retriever=arm.arm, took_ms=0.1 * arm.depth, status="ok") for arm in arms),
         entity_ids=tuple("abc"),
         ordinals=np.arange(HITS, dtype=np.int32),
         scores=np.ones(HITS, np.float32),

@@ -20,7 +20,7 @@ def test_two_arms_by_hand(answer):
         [answer("lexical", [7, 3], [4.0, 2.0]), answer("trigram", [3, 5], [0.5, 0.25], similarity=[1.0, 0.75])],
         ("trigram", "lexical"),
     )
-    assert found.arms == ("trigram", "lexical")
+    assert found.retrievers == ("trigram", "lexical")
     assert found.ordinals.tolist() == [3, 5, 7]
     np.testing.assert_array_equal(found.ranks, np.array([[1, 2], [2, NAN], [NAN, 1]], np.float32))
     np.testing.assert_array_equal(found.scores, np.array([[0.5, 2], [0.25, NAN], [NAN, 4]], np.float32))

@@ -38,7 +38,7 @@ def answer(scores=None, query_id="q"):
         shown=10,
     )
     none = np.empty((M, 0), np.float32)
-    candidates = CandidateSet(arms=(), ordinals=ordinals, ranks=none, scores=none)
+    candidates = CandidateSet(retrievers=(), ordinals=ordinals, ranks=none, scores=none)
     return Answer(query=query, retrieved=None, candidates=candidates, head=head, impression=impression)
 
 

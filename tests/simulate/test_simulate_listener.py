@@ -18,8 +18,10 @@ def page(*entities, arms=()):
     return Impression(
         query=Query(id="q", text="x", normalized="x", session_id="s", time=NOW),
         decision=Decision(policy="all", version="1"),
-        outcomes=tuple(RetrieverOutcome(arm=arm, status="ok" if arm in arms else "skipped", took_ms=99.0) for arm in
-        ARMS), entity_ids=entities, ordinals=np.arange(len(entities), dtype=np.int32),
+        outcomes=tuple(
+            RetrieverOutcome(retriever=arm, status="ok" if arm in arms else "skipped", took_ms=99.0) for arm in ARMS
+        ),
+        entity_ids=entities, ordinals=np.arange(len(entities), dtype=np.int32),
         scores=np.zeros(len(entities), np.float32), features=np.zeros((len(entities), 0), np.float32),
         feature_names=(), shown=len(entities),
     )  # fmt: skip
@@ -76,7 +78,10 @@ def test_the_query_is_encoded_once():
 
 def test_modelled_times_replace_measured_ones():
     outcomes = with_modelled_times(page(arms=("memory", "dense"))).outcomes
-    assert {outcome.arm: outcome.took_ms for outcome in outcomes if outcome.took_ms} == {"memory": 0.05, "dense": 6.3}
+    assert {outcome.retriever: outcome.took_ms for outcome in outcomes if outcome.took_ms} == {
+        "memory": 0.05,
+        "dense": 6.3,
+    }
 
 
 def test_what_exploring_costs():

@@ -62,7 +62,7 @@ TEXTS = ("lexical", "trigram")
 
 
 def statuses(result):
-    return {outcome.arm: outcome.status for outcome in result.impression.outcomes}
+    return {outcome.retriever: outcome.status for outcome in result.impression.outcomes}
 
 
 class TestRoundTrips:
@@ -210,7 +210,7 @@ class TestFailing:
             query = home.engine.query(small_request("halo"))
             answer = home.engine.answer(query, home.engine.policy("lexical"))
             small.storage.cluster._client = good
-        assert {o.arm: o.status for o in answer.impression.outcomes}["lexical"] == "failed"
+        assert {o.retriever: o.status for o in answer.impression.outcomes}["lexical"] == "failed"
         assert answer.impression.took_ms < 1_000
         home.close()
         small.close()

@@ -89,7 +89,7 @@ def test_a_misspelt_nickname_reaches_its_memory_and_says_so(home, wanted):
 def test_a_listeners_own_past_comes_back_to_her_alone(home, wanted):
     def personal(user):
         hits = home.search("daft punk", k=50, user=user, policy="all").hits
-        return {hit.entity.id for hit in hits if "personal" in {source.arm for source in hit.sources}}
+        return {hit.entity.id for hit in hits if "personal" in {source.retriever for source in hit.sources}}
 
     assert wanted["gym warm up"] in personal("ann")
     assert personal("zoe") == set()

@@ -74,9 +74,9 @@ class Metrics:
         for arm in decision.arms:
             self._arm_depths.labels(arm.arm, str(arm.depth)).inc()
         for outcome in result.impression.outcomes:
-            self._arms.labels(outcome.arm, outcome.status).inc()
+            self._arms.labels(outcome.retriever, outcome.status).inc()
             if outcome.status != "skipped":
-                self._arm_seconds.labels(outcome.arm).observe(outcome.took_ms / 1e3)
+                self._arm_seconds.labels(outcome.retriever).observe(outcome.took_ms / 1e3)
 
     def received(self, *, accepted: int, duplicates: int, rejected: int) -> None:
         """Events came in."""

@@ -80,7 +80,7 @@ def check_answered(result: SearchResult) -> None:
     Raises:
         Unavailable: nothing was found, and not because there is nothing: a retriever failed or was late.
     """
-    missing = [outcome.arm for outcome in result.impression.outcomes if outcome.status in ("failed", "late")]
+    missing = [outcome.retriever for outcome in result.impression.outcomes if outcome.status in ("failed", "late")]
     if missing and not len(result.impression.ordinals):
         raise Unavailable(f"nothing was found, while {', '.join(missing)} could not answer; try again", retry_after=2)
 

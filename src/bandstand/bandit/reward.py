@@ -218,7 +218,7 @@ def impression_labels(
         cost: As in `depth_labels`.
         exact: By arm, the difference at the chosen depth, where it is known better than from the logged head.
     """
-    failed = {outcome.arm for outcome in impression.outcomes if outcome.status == "failed"}
+    failed = {outcome.retriever for outcome in impression.outcomes if outcome.status == "failed"}
     weighed = [arm for arm in impression.decision.arms if arm.context and arm.arm not in failed]
     head = RankedHead.of(impression, grades)
     differences = difference_rewards(head, {arm.arm: arm.depth for arm in weighed}, score)

@@ -74,7 +74,9 @@ def _show(result: SearchResult) -> None:
         table.add_row(*map(plain, _row(hit)))
     out.print(table if result.hits else "nothing found: try fewer words, or --policy all")
     search = result.impression
-    played = ", ".join(f"{outcome.arm} {outcome.took_ms:.1f} ms" for outcome in search.outcomes if outcome.took_ms)
+    played = ", ".join(
+        f"{outcome.retriever} {outcome.took_ms:.1f} ms" for outcome in search.outcomes if outcome.took_ms
+    )
     out.print(f"{result.took_ms:.1f} ms; played: {played or 'none'}; query id {search.query.id}", style="dim")
     for hit, why in zip(result.hits, result.explanations, strict=False):
         best = sorted(why.contributions.items(), key=lambda item: -abs(item[1]))[:_SHOWN_REASONS]
@@ -83,6 +85,6 @@ def _show(result: SearchResult) -> None:
 
 def _row(hit: Hit) -> tuple[str, ...]:
     entity = hit.entity
-    found_by = " ".join(f"{source.arm}:{source.rank}" for source in hit.sources)
+    found_by = " ".join(f"{source.retriever}:{source.rank}" for source in hit.sources)
     artists, year = ", ".join(entity.artists), str(entity.year or "")
     return str(hit.position), entity.title, artists, entity.album or "", year, entity.kind, found_by

@@ -108,7 +108,7 @@ def impression_json(impression: Impression) -> Json:
 def decision_json(impression: Impression, *, probabilities: bool) -> Json:
     """Which arms played, how deep, with which probability, and what came of it."""
     decision: Decision = impression.decision
-    outcomes = {outcome.arm: outcome for outcome in impression.outcomes}
+    outcomes = {outcome.retriever: outcome for outcome in impression.outcomes}
     arms: list[Json] = []
     for arm in decision.arms:
         outcome = outcomes[arm.arm]
@@ -163,7 +163,7 @@ def _hit_json(hit: Hit, explained: Json | None) -> Json:
         "position": hit.position,
         **_entity_json(hit.entity),
         "score": hit.score,
-        "sources": {source.arm: {"rank": source.rank, "score": source.score} for source in hit.sources},
+        "sources": {source.retriever: {"rank": source.rank, "score": source.score} for source in hit.sources},
     }
     if explained is not None:
         answer["explain"] = explained

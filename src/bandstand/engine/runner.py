@@ -81,7 +81,7 @@ class RetrieverCalls:
             return nothing(arm, "failed", (self.timer() - started) * 1e3)
         self._failing.discard(arm)
         took = max((self.timer() - started) * 1e3 + found.shared_ms, 0.0)
-        return found, RetrieverOutcome(arm=arm, candidates=len(found), took_ms=took, status="ok")
+        return found, RetrieverOutcome(retriever=arm, candidates=len(found), took_ms=took, status="ok")
 
     def _report(self, arm: str, error: Exception) -> None:
         """Log the first failure of a series: each is counted anyway. What was not foreseen comes with its traceback."""
@@ -93,7 +93,7 @@ class RetrieverCalls:
 
 def nothing(arm: str, status: RetrieverStatus, took_ms: float = 0.0) -> RetrieverAnswer:
     """The answer of an arm that found nothing, because of ``status``."""
-    return Candidates.empty(arm), RetrieverOutcome(arm=arm, status=status, took_ms=took_ms)
+    return Candidates.empty(arm), RetrieverOutcome(retriever=arm, status=status, took_ms=took_ms)
 
 
 INLINE_ARMS = frozenset({"memory", "structured", "alike", "personal", "fresh"})

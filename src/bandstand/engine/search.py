@@ -212,8 +212,8 @@ def _sources(impression: Impression, row: int) -> tuple[Source, ...]:
     names, values = impression.feature_names, impression.features[row]
     found = []
     for outcome in impression.outcomes:
-        share = float(values[names.index(f"{outcome.arm}.rr")])
+        share = float(values[names.index(f"{outcome.retriever}.rr")])
         if not math.isnan(share):
-            score = float(values[names.index(f"{outcome.arm}.score")])
-            found.append(Source(arm=outcome.arm, rank=round(1 / share), score=score))
+            score = float(values[names.index(f"{outcome.retriever}.score")])
+            found.append(Source(retriever=outcome.retriever, rank=round(1 / share), score=score))
     return tuple(found)

@@ -159,7 +159,7 @@ def _header(impression: Impression) -> dict[str, object]:
             (arm.arm, arm.depth, arm.propensity, arm.probabilities, [name for name, _ in arm.context])
             for arm in decision.arms
         ],
-        "outcomes": [(o.arm, o.candidates, o.took_ms, o.status) for o in impression.outcomes],
+        "outcomes": [(o.retriever, o.candidates, o.took_ms, o.status) for o in impression.outcomes],
         "entity_ids": impression.entity_ids,
         "feature_names": impression.feature_names,
         "models": dict(impression.models),
@@ -181,7 +181,7 @@ def _impression(body: bytes) -> Impression:
         query=_query(header),
         decision=_decision(header, contexts.tolist()),
         outcomes=tuple(
-            RetrieverOutcome(arm=a, candidates=k, took_ms=ms, status=s) for a, k, ms, s in header["outcomes"]
+            RetrieverOutcome(retriever=a, candidates=k, took_ms=ms, status=s) for a, k, ms, s in header["outcomes"]
         ),
         entity_ids=tuple(header["entity_ids"]),
         ordinals=ordinals,

@@ -65,7 +65,7 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
         "experiment": decision.experiment,
         "assigned": decision.assigned,
         "arms": [_arm(arm) for arm in decision.arms],
-        "outcomes": [[o.arm, o.candidates, o.took_ms, o.status] for o in impression.outcomes],
+        "outcomes": [[o.retriever, o.candidates, o.took_ms, o.status] for o in impression.outcomes],
         "models": dict(impression.models),
         "ranking": list(impression.entity_ids),
         "ordinals": impression.ordinals.tolist(),
@@ -118,7 +118,9 @@ def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own:
             experiment=own.get("experiment", ""),
             assigned=own.get("assigned", 1.0),
         ),
-        outcomes=tuple(RetrieverOutcome(arm=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]),
+        outcomes=tuple(
+            RetrieverOutcome(retriever=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]
+        ),
         entity_ids=ids,
         ordinals=np.asarray(own["ordinals"], np.int32),
         scores=np.asarray(own["scores"], np.float32),

@@ -65,7 +65,7 @@ class BanditLearner:
         depths = {decision.arm: decision.depth for decision in impression.decision.arms}
         for outcome in impression.outcomes:
             if outcome.status == "ok" or (outcome.status == "late" and outcome.took_ms > 0):
-                self._stats.record_cost(outcome.arm, depths[outcome.arm], outcome.took_ms)
+                self._stats.record_cost(outcome.retriever, depths[outcome.retriever], outcome.took_ms)
         self._changed.add(_STATS)
 
     def learn(
@@ -102,8 +102,8 @@ class BanditLearner:
             return
         for outcome in impression.outcomes:
             if outcome.status == "ok":
-                column = impression.features[rows, impression.feature_names.index(outcome.arm + RANK_SUFFIX)]
-                self._stats.record_hit(outcome.arm, useful=bool((~np.isnan(column)).any()))
+                column = impression.features[rows, impression.feature_names.index(outcome.retriever + RANK_SUFFIX)]
+                self._stats.record_hit(outcome.retriever, useful=bool((~np.isnan(column)).any()))
 
     def _dumped(self, key: bytes) -> bytes:
         return self._model.to_bytes() if key == _MODEL else self._stats.to_json().encode()

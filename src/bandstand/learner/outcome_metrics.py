@@ -184,9 +184,9 @@ def _reciprocal_rank(impression: Impression, grades: Mapping[int, float]) -> flo
 
 def _arms(impression: Impression) -> Iterator[tuple[str, float]]:
     for outcome in impression.outcomes:
-        yield f"arm/{outcome.arm}/{outcome.status}", 1.0
+        yield f"arm/{outcome.retriever}/{outcome.status}", 1.0
         if outcome.status in _PLAYED:
-            yield f"arm/{outcome.arm}/ms", outcome.took_ms
+            yield f"arm/{outcome.retriever}/ms", outcome.took_ms
 
 
 def _choices(impression: Impression) -> Iterator[tuple[str, float]]:

@@ -117,13 +117,13 @@ def feature_hash(names: tuple[str, ...]) -> str:
 
 
 def build_features(query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
-    """The feature matrix of a search, float32 (m, f) in the layout of ``feature_names(candidates.arms)``.
+    """The feature matrix of a search, float32 (m, f) in the layout of ``feature_names(candidates.retrievers)``.
 
     Every ordinal of ``candidates`` must be one of ``columns``.
     """
     facts = _arm_facts(candidates) | _text_facts(query, candidates.ordinals, columns)
     facts |= _entity_facts(query, candidates.ordinals, columns)
-    names = feature_names(candidates.arms)
+    names = feature_names(candidates.retrievers)
     matrix = np.empty((len(candidates), len(names)), np.float32)
     for column, name in enumerate(names):
         matrix[:, column] = facts[name]
@@ -167,11 +167,11 @@ def arm_columns(names: tuple[str, ...], arm: str) -> NDArray[np.intp]:
 
 def _arm_facts(candidates: CandidateSet) -> dict[str, Any]:
     best = np.fmax.reduce(candidates.scores, axis=0, initial=np.nan)
-    unbounded = np.array([arm not in BOUNDED_ARMS for arm in candidates.arms]) & (best > 0)
+    unbounded = np.array([arm not in BOUNDED_ARMS for arm in candidates.retrievers]) & (best > 0)
     scores = candidates.scores / np.where(unbounded, best, np.float32(1))
     reciprocal_ranks = 1 / candidates.ranks
     facts: dict[str, Any] = dict(candidates.columns)
-    for column, arm in enumerate(candidates.arms):
+    for column, arm in enumerate(candidates.retrievers):
         facts[f"{arm}.score"] = scores[:, column]
         facts[f"{arm}.rr"] = reciprocal_ranks[:, column]
     return facts

@@ -53,7 +53,7 @@ def union(candidates: Sequence[Candidates], arms: tuple[str, ...] = ARMS) -> Can
             if name in answer.columns:
                 facts[answer.retriever][row, own] = answer.columns[name]
     columns = {f"{arm}.{name}": facts[arm][row] for arm in facts for row, name in enumerate(ARM_COLUMNS[arm])}
-    return CandidateSet(arms=arms, ordinals=ordinals, ranks=ranks, scores=scores, columns=columns)
+    return CandidateSet(retrievers=arms, ordinals=ordinals, ranks=ranks, scores=scores, columns=columns)
 
 
 def _check(candidates: Sequence[Candidates], arms: tuple[str, ...]) -> None:
@@ -203,7 +203,7 @@ def _known(candidates: CandidateSet, n: int) -> CandidateSet:
     if known == len(candidates):
         return candidates
     return CandidateSet(
-        arms=candidates.arms,
+        retrievers=candidates.retrievers,
         ordinals=candidates.ordinals[:known],
         ranks=candidates.ranks[:known],
         scores=candidates.scores[:known],

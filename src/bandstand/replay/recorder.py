@@ -81,7 +81,7 @@ class Recorder:
         impression = played.answer.impression
         depths = {decision.arm: decision.depth for decision in impression.decision.arms}
         asked = [outcome for outcome in impression.outcomes if outcome.status != "skipped"]
-        cost = sum(modelled_cost(outcome.arm, depths[outcome.arm] or FULL_DEPTH) for outcome in asked)
+        cost = sum(modelled_cost(outcome.retriever, depths[outcome.retriever] or FULL_DEPTH) for outcome in asked)
         columns = self._environment.home.catalog.columns
         page, candidates = impression.ordinals[:_PAGE], played.answer.candidates.ordinals
         return Row(

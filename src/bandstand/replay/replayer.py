@@ -227,7 +227,7 @@ class Replayer:
 
 def _check_arms(ask: Ask, answer: Answer) -> None:
     """A page that lacks an arm is fit to serve, but its figures would be those of another policy."""
-    failed = [outcome.arm for outcome in answer.impression.outcomes if outcome.status == "failed"]
+    failed = [outcome.retriever for outcome in answer.impression.outcomes if outcome.status == "failed"]
     if failed:
         raise RetrievalError(
             f"{', '.join(failed)} failed in search {ask.id!r}, and figures without would be of another policy: see the "
@@ -241,7 +241,9 @@ def with_modelled_cost(impression: Impression) -> Impression:
     outcomes = tuple(
         replace(
             outcome,
-            took_ms=0.0 if outcome.status == "skipped" else modelled_cost(outcome.arm, depths[outcome.arm] or 1),
+            took_ms=0.0
+            if outcome.status == "skipped"
+            else modelled_cost(outcome.retriever, depths[outcome.retriever] or 1),
         )
         for outcome in impression.outcomes
     )

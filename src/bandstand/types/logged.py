@@ -13,9 +13,9 @@ from bandstand.types.retrieval import Decision, RetrieverOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a hit came from: the arm, its rank there (from 1) and its score there."""
+    """Where a hit came from: the retriever, its rank there (from 1) and its score there."""
 
-    arm: str
+    retriever: str
     rank: int
     score: float
 

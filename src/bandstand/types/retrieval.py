@@ -85,9 +85,9 @@ class ArmDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverOutcome:
-    """What came of an arm: candidates brought, milliseconds taken, and how it ended."""
+    """What came of a retriever: candidates brought, milliseconds taken, and how it ended."""
 
-    arm: str
+    retriever: str
     candidates: int = 0
     took_ms: float = 0.0
     status: RetrieverStatus = "skipped"
@@ -110,13 +110,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CandidateSet:
-    """The union of the arms' answers.
+    """The union of the retrievers' answers.
 
-    ``ordinals`` int32 (m,) ascending; ``ranks`` and ``scores`` float32 (m, len(arms)), rank from 1, NaN where
-    the arm did not bring the candidate; ``columns`` maps "arm.name" to float32 (m,), NaN where absent.
+    ``ordinals`` int32 (m,) ascending; ``ranks`` and ``scores`` float32 (m, len(retrievers)), rank from 1, NaN where
+    one did not bring the candidate; ``columns`` maps "retriever.name" to float32 (m,), NaN where absent.
     """
 
-    arms: tuple[str, ...]
+    retrievers: tuple[str, ...]
     ordinals: Ordinals
     ranks: Matrix
     scores: Matrix

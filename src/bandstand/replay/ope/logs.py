@@ -200,7 +200,7 @@ def _round(search: Joined) -> Round:
         reward=search.outcome().reward,
         arms=impression.decision.arms,
         actor=impression.query.actor,
-        cost_ms={outcome.arm: outcome.took_ms for outcome in impression.outcomes},
+        cost_ms={outcome.retriever: outcome.took_ms for outcome in impression.outcomes},
     )
 
 

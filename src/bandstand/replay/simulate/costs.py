@@ -30,13 +30,13 @@ def price(arms: Collection[str]) -> dict[str, float]:
 
 def played(impression: Impression) -> tuple[str, ...]:
     """The arms that were asked, rescues included."""
-    return tuple(outcome.arm for outcome in impression.outcomes if outcome.status != "skipped")
+    return tuple(outcome.retriever for outcome in impression.outcomes if outcome.status != "skipped")
 
 
 def with_modelled_times(impression: Impression) -> Impression:
     """The impression with the modelled time of every arm that played."""
     prices = price(played(impression))
-    outcomes = tuple(replace(outcome, took_ms=prices.get(outcome.arm, 0.0)) for outcome in impression.outcomes)
+    outcomes = tuple(replace(outcome, took_ms=prices.get(outcome.retriever, 0.0)) for outcome in impression.outcomes)
     return replace(impression, outcomes=outcomes)
 
 
