@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from bandstand.app.encoders import open_encoder
-from bandstand.app.indexing import ClusterIndexes
 from bandstand.app.learning import LearningSide
-from bandstand.app.retrieval import open_retrievers
+from bandstand.app.retrieval import RetrieverSet
 from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
@@ -69,7 +68,7 @@ class KnownVectors:
 
 def known_vectors(storage: Storage) -> dict[str, Scores]:
     """The vectors of an indexed home by sentence."""
-    batch = storage.vectors.since(0)
+    batch = storage.backend.vectors.since(0)
     at = {int(ordinal): row for row, ordinal in enumerate(batch.ordinals)}
     return {
         entity_sentence(entity): batch.vectors[at[ordinal]].astype(np.float32)
@@ -81,7 +80,7 @@ def fill(storage: Storage, found: list[Entity], vectors: dict[str, Scores]) -> N
     """Entities and indexes into the cluster, each with its rate."""
     timed("entities (upsert)", len(found), lambda: storage.store.upsert(found))
     encoder = KnownVectors(open_encoder(storage.settings, storage.paths), vectors)
-    text, dense = ClusterIndexes(storage.cluster, storage.store).followers(encoder)
+    text, dense = storage.backend.open_writer(storage.store).followers(encoder)
     for follower in (text, dense):
         timed(f"{follower.name} (bulk)", len(found), lambda follower=follower: followed(storage, follower))
     learning_side = LearningSide(storage)
@@ -108,7 +107,7 @@ def arm_hits(home: SearchingSide, storage: Storage, queries: Sequence[Known]) ->
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
     encoder = open_encoder(storage.settings, storage.paths)
-    arms = open_retrievers(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
+    arms = RetrieverSet(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
     for kind, text, wanted in queries:
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:
@@ -174,7 +173,7 @@ def main(folder: Path, count: int) -> None:
         fill(clustered, found, known_vectors(plain))
         compare(plain, clustered, count)
     finally:
-        clustered.cluster.request("DELETE", f"/{settings.opensearch_prefix}-*")
+        clustered.backend.cluster.request("DELETE", f"/{settings.opensearch_prefix}-*")
         clustered.close()
         plain.close()
 
@@ -184,7 +183,7 @@ def compare(plain: Storage, clustered: Storage, count: int) -> None:
     clustered.models = plain.models
     storages = {"embedded": plain, "opensearch": clustered}
     homes = {name: SearchingSide(storage) for name, storage in storages.items()}
-    meter = Meter(clustered.cluster)
+    meter = Meter(clustered.backend.cluster)
     queries = known_items(homes["embedded"], count)
     print("\n| retriever | queries | embedded hit@10 | OpenSearch hit@10 | difference |")
     print("| --- | --- | ---: | ---: | ---: |")

@@ -9,7 +9,6 @@ from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest, SearchResult
-from bandstand.opensearch.log import ClusterLog
 from bandstand.settings import Settings
 from bandstand.types import Attribute, Entity, Event
 
@@ -110,10 +109,7 @@ class SmallHome:
 
     def learn(self) -> None:
         """Everything that was logged, visible to the next search."""
-        log = self.storage.log
-        if isinstance(log, ClusterLog):
-            log.deliver()
-        log.flush()
+        self.storage.log.deliver()
         self.learning_side.learner.catch_up()
         self.home.refresh()
 

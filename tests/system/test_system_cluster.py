@@ -10,7 +10,6 @@ import pytest
 from small_home import ENTITIES, SmallHome, ids, track
 
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import renew_catalogue
 from bandstand.errors import StorageError, Unavailable
 from bandstand.opensearch.connection import ClusterSettings, new_client
 from bandstand.opensearch.indices import live_index
@@ -34,14 +33,14 @@ def small(cluster, tmp_path):
 @pytest.fixture
 def asked(small):
     """The paths of what this home asks the cluster for."""
-    paths, send = [], small.storage.cluster.request
+    paths, send = [], small.storage.backend.cluster.request
 
     def noted(method, path, *words, **named):
         if threading.current_thread().name != "bandstand-relay":  # not what the log delivers meanwhile
             paths.append(path)
         return send(method, path, *words, **named)
 
-    small.storage.cluster.request = noted
+    small.storage.backend.cluster.request = noted
     return paths
 
 
@@ -53,7 +52,7 @@ def unreachable(small):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        small.storage.cluster._client = new_client(ClusterSettings(urls=(url,)))
+        small.storage.backend.cluster._client = new_client(ClusterSettings(urls=(url,)))
 
     return cut
 
@@ -103,7 +102,7 @@ class TestRoundTrips:
 
 class TestRebuilding:
     def test_no_search_fails_or_changes_meanwhile(self, small):
-        cluster, before = small.storage.cluster, ids(small.search("halo", policy="hybrid"))
+        cluster, before = small.storage.backend.cluster, ids(small.search("halo", policy="hybrid"))
         pages, bad, stop = set(), [], threading.Event()
 
         def search():
@@ -114,7 +113,7 @@ class TestRebuilding:
 
         searching = threading.Thread(target=search)
         searching.start()
-        renew_catalogue(small.settings, clock=small.clock)
+        small.storage.backend.rebuild_catalogue()
         small.learning_side.reset()
         small.learning_side.index()
         small.home.refresh()
@@ -128,7 +127,7 @@ class TestRebuilding:
         assert small.home.searchable == small.storage.store.head()
 
     def test_entities_that_come_meanwhile_are_not_lost(self, small):
-        renewed = threading.Thread(target=renew_catalogue, args=(small.settings,), kwargs={"clock": small.clock})
+        renewed = threading.Thread(target=small.storage.backend.rebuild_catalogue)
         renewed.start()
         added = 0
         while renewed.is_alive() or not added:
@@ -161,7 +160,7 @@ class TestFailing:
         assert caught.value.retry_after > 0
 
     def test_a_full_disk_stops_writing_and_nothing_else(self, small):
-        cluster = small.storage.cluster
+        cluster = small.storage.backend.cluster
         cluster.request("PUT", f"/{cluster.index('catalog')}/_settings", {"index.blocks.read_only_allow_delete": True})
         with pytest.raises(StorageError, match="flood-stage"):
             small.storage.store.upsert([track("new", "New", "Ida")])
@@ -170,7 +169,7 @@ class TestFailing:
         assert small.storage.store.upsert([track("new", "New", "Ida")]) == 1
 
     def test_a_wrong_mapping_is_named_and_built_anew(self, small):
-        cluster = small.storage.cluster
+        cluster = small.storage.backend.cluster
         alias = cluster.index("text")
         cluster.request("DELETE", f"/{alias}-v0001")
         cluster.request("PUT", f"/{alias}-v0001", {"aliases": {alias: {}}})
@@ -185,7 +184,7 @@ class TestFailing:
         assert set(statuses(small.search("halo", policy="all")).values()) == {"ok"}
 
     def test_a_red_index_fails_the_arms_over_it_alone(self, small):
-        cluster = small.storage.cluster
+        cluster = small.storage.backend.cluster
         alias = cluster.index("vectors")
         body = cluster.request("GET", f"/{alias}-v0001/_mapping")[f"{alias}-v0001"]
         cluster.request("DELETE", f"/{alias}-v0001")
@@ -203,13 +202,13 @@ class TestFailing:
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
             home._arms.retrievers["lexical"]._inner._first._deadline_s = 0.05
-            good, small.storage.cluster._client = (
-                small.storage.cluster._client,
+            good, small.storage.backend.cluster._client = (
+                small.storage.backend.cluster._client,
                 new_client(ClusterSettings(urls=(url,))),
             )
             query = home.engine.query(small_request("halo"))
             answer = home.engine.answer(query, home.engine.policy("lexical"))
-            small.storage.cluster._client = good
+            small.storage.backend.cluster._client = good
         assert {o.retriever: o.status for o in answer.impression.outcomes}["lexical"] == "failed"
         assert answer.impression.took_ms < 1_000
         home.close()

@@ -119,7 +119,7 @@ class TestWorkshop:
         before = ids(small.search("hallelujah", policy="hybrid"))
         small.home.close()
         small.learning_side.reset()
-        assert small.storage.vectors.count() == 0
+        assert small.storage.backend.vectors.count() == 0
         assert small.learning_side.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
         small.home = SearchingSide(small.storage)
         assert ids(small.search("hallelujah", policy="hybrid")) == before

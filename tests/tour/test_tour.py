@@ -6,7 +6,8 @@ import pytest
 
 from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage
+from bandstand.app.storage import Storage
+from bandstand.backend import Paths
 from bandstand.catalog.bundled import load_bundled
 from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
 from bandstand.settings import Settings

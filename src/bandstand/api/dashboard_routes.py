@@ -20,7 +20,7 @@ from bandstand.api.dashboard_answers import (
 )
 from bandstand.api.routing import ADMIN, JsonAnswer, KeyHeader, RecorderOf, ServiceOf, answered, opens, problems
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths
+from bandstand.backend import Paths
 from bandstand.dashboard.charts import Chart, Theme, span_of, svg
 from bandstand.dashboard.sections import EXPLAINED, NUMBERS, Sources, charts_of
 from bandstand.dashboard.served import served_versions, shadow_of

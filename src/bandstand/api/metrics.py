@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths
+from bandstand.backend import Paths
 from bandstand.dashboard.live import LAG
 from bandstand.dashboard.minutes import Minutes, Sampler
 from bandstand.engine.request import SearchResult

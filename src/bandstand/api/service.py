@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -16,8 +17,6 @@ from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Intake, Storage
 from bandstand.errors import BandstandError, Unavailable
-from bandstand.opensearch.connection import Cluster
-from bandstand.opensearch.lease import LEARNER, Lease, lead, new_holder
 from bandstand.settings import Settings
 
 T = TypeVar("T")
@@ -39,9 +38,9 @@ class Service:
         self._learn = learn
         self._intake: Intake | None = None
         self._storage: Storage | None = None
-        self._learning_side: LearningSide | None = None
         self._home: SearchingSide | None = None
         self._loaded = threading.Event()
+        self._prepared = threading.Event()
         self._leading = False
         self._failure = "still loading the catalogue and its indexes"
         self._stop = threading.Event()
@@ -87,7 +86,7 @@ class Service:
         self._searches.shutdown(wait=True, cancel_futures=True)
         if any(thread.is_alive() for thread in self._threads):
             return  # the process ends without it; files closed under its feet might end it worse
-        for part in (self._home, self._learning_side, self._storage, self._intake):
+        for part in (self._home, self._storage, self._intake):
             if part is not None:
                 part.close()
 
@@ -120,40 +119,28 @@ class Service:
     def _load(self) -> None:
         """Open what is not open yet: a failure is tried again from where it happened."""
         self._intake = self._intake or Intake(self.settings)
-        self._storage = self._storage or Storage(self.settings, intake=self._intake)
-        cluster = self._storage.cluster
-        if cluster is not None:
-            prepare_encoder(self.settings, self._storage.paths)
-            if self._learn and not self._leading:
+        storage = self._storage = self._storage or Storage(self.settings, intake=self._intake)
+        prepare_encoder(self.settings, storage.paths)
+        if self._learn:
+            if not self._leading:
                 self._leading = True
-                self._run("leader", partial(self._lead, self._storage, cluster))
-        elif self._learn:
-            self._learning_side = self._learning_side or LearningSide(self._storage)
-            self._learning_side.prepare()
-        home = SearchingSide(self._storage)
+                self._run("leader", partial(storage.backend.lead, partial(self._lead, storage), self._stop))
+            self._prepared.wait(_RETRY_S)  # a first index is made in a moment; on a cluster perhaps by another machine
+        home = SearchingSide(storage)
         home.freeze()
         self._home = home
         self._loaded.set()
         self._run("refresher", self._refresh)
-        if (learning_side := self._learning_side) is not None:
-            self._run("learner", lambda: learning_side.run(home, self._stop))
 
-    def _lead(self, storage: Storage, cluster: Cluster) -> None:
-        """Index and learn whenever this machine is the one of the cluster that does."""
-
-        def work(ends: threading.Event) -> None:
-            learning_side = LearningSide(storage)
-            try:
-                learning_side.prepare()
-                while not ends.is_set() and not self._loaded.wait(_RETRY_S):
-                    pass  # the home opens once the indices are there, which the line above has seen to
-                if not ends.is_set():
-                    learning_side.run(self.home, ends)
-            finally:
-                learning_side.close()
-
-        lease = Lease(cluster, LEARNER, holder=new_holder(), lasts_s=self.settings.lease_seconds)
-        lead(lease, work, self._stop)
+    def _lead(self, storage: Storage, ends: threading.Event) -> None:
+        """Index and learn until it ends."""
+        with closing(LearningSide(storage)) as learning_side:
+            learning_side.prepare()
+            self._prepared.set()
+            while not ends.is_set() and not self._loaded.wait(_RETRY_S):
+                pass  # the home opens once the indexes are there, which the lines above have seen to
+            if not ends.is_set():
+                learning_side.run(self.home, ends)
 
     def _refresh(self) -> None:
         while not self._stop.wait(self.settings.refresh_ms / 1e3):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from bandstand.app.storage import Paths
+from bandstand.backend import Paths
 from bandstand.errors import ModelError
 from bandstand.retrievers.encoder import Encoder, HashingEncoder, OnnxEncoder
 from bandstand.retrievers.encoder_export import export_encoder

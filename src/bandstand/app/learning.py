@@ -11,10 +11,10 @@ from typing import IO
 import structlog
 
 from bandstand.app.encoders import open_encoder, prepare_encoder
-from bandstand.app.indexing import open_indexes
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage
+from bandstand.app.storage import Storage
 from bandstand.app.training import new_models, prediction_of, weights_of
+from bandstand.backend import Paths
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
 from bandstand.feedback.attribution import Attribution
@@ -90,7 +90,7 @@ class LearningSide:
         self._encoder_of = encoder_of
         self._lock = _locked(self.paths)
         try:
-            self._indexes = open_indexes(storage)
+            self._indexes = storage.backend.open_writer(storage.store)
         except BandstandError:
             self._lock.close()
             raise

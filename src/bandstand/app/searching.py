@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from bandstand.app.encoders import open_encoder
-from bandstand.app.retrieval import open_retrievers
+from bandstand.app.retrieval import RetrieverSet
 from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, synonym_file
 from bandstand.bandit.experiment import Assignment, Split
@@ -70,13 +70,13 @@ class SearchingSide:
         self.clock = storage.clock
         self._refreshing = threading.Lock()
         self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
-        self.catalog = Catalog(self.store, warm=storage.cluster is not None)
+        self.catalog = Catalog(self.store, warm=storage.backend.remote)
         self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
         self._understood = understood = Understood(storage, self.catalog)
         self.synonyms = understood.synonyms
         self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
         encoder = encoder or open_encoder(settings, storage.paths)
-        self._arms = open_retrievers(storage, self.catalog, encoder, understood.understanding)
+        self._arms = RetrieverSet(storage, self.catalog, encoder, understood.understanding)
         self.serving = ModelFollower(
             self.models,
             BanditSettings(epsilon=settings.epsilon),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bandstand.app.learning import LearningSide
     from bandstand.app.storage import Storage
     from bandstand.catalog.ingest import IngestReport
+    from bandstand.settings import Settings
 
 
 def ingest(
@@ -80,10 +82,8 @@ def index(
     json: JsonOption = False,
 ) -> None:
     """Bring every index up to date; the first time also train the models by self-play."""
-    from bandstand.app.storage import renew_catalogue
-
     if rebuild:
-        renew_catalogue(settings_of(home))
+        _rebuild_catalogue(settings_of(home))
     with opened_storage(home) as storage, opened_learning_side(storage) as learning_side, progress_shown() as progress:
         if rebuild:
             learning_side.reset()
@@ -99,6 +99,14 @@ def index(
     else:
         out.print(f"{answer['entities']} entities are searchable ({changes} index changes)")
         out.print('Next: bandstand search "…", or bandstand serve' if answer["entities"] else "Next: bandstand ingest")
+
+
+def _rebuild_catalogue(settings: Settings) -> None:
+    """Before anything is opened: a catalogue of another version of the program could not be."""
+    from bandstand.app.storage import open_backend
+
+    with closing(open_backend(settings)) as backend:
+        backend.rebuild_catalogue()
 
 
 def _first_ranker(storage: Storage, learning_side: LearningSide, progress: ProgressBars) -> dict[str, object] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,21 +103,12 @@ def opened_learning_side(storage: Storage) -> Iterator[LearningSide]:
     """
     from bandstand.app.learning import LearningSide
 
-    with _leading(storage):
+    with storage.backend.leading():
         learning_side = LearningSide(storage)
         try:
             yield learning_side
         finally:
             learning_side.close()
-
-
-def _leading(storage: Storage) -> AbstractContextManager[None]:
-    """On a cluster: being the one machine that indexes and learns."""
-    from bandstand.opensearch.lease import LEARNER, Lease, leading, new_holder
-
-    if storage.cluster is None:
-        return nullcontext()
-    return leading(Lease(storage.cluster, LEARNER, holder=new_holder(), lasts_s=storage.settings.lease_seconds))
 
 
 @contextmanager

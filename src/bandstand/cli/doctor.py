@@ -82,14 +82,10 @@ def _home(home: Path | None) -> list[Finding]:
 
 def _cluster(settings: Settings) -> list[Finding]:
     """What the cluster lacks; nothing for a home folder."""
-    from bandstand.app.storage import cluster_settings
-    from bandstand.opensearch.connection import Cluster
-    from bandstand.opensearch.health import examine
+    from bandstand.app.storage import open_backend
 
-    if settings.backend == "embedded":
-        return []
-    with closing(Cluster(cluster_settings(settings))) as cluster:
-        return [_finding(found.what, found.ok, found.says) for found in examine(cluster)]
+    with closing(open_backend(settings)) as backend:
+        return [_finding(found.what, found.ok, found.says) for found in backend.examine()]
 
 
 def _stored(storage: Storage) -> list[Finding]:

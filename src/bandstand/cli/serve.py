@@ -37,7 +37,7 @@ def serve(
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
-    from bandstand.app.storage import Paths
+    from bandstand.backend import Paths
 
     settings = settings_of(home)
     Paths(settings.home).create()

@@ -12,7 +12,8 @@ import numpy as np
 
 from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage
+from bandstand.app.storage import Storage
+from bandstand.backend import Paths
 from bandstand.engine.request import SearchRequest
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.settings import Settings

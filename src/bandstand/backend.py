@@ -1,0 +1,193 @@
+"""What a platform is kept in: the seam between a home folder and a cluster, and where the parts of a home lie."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.store import Store
+from bandstand.errors import StorageError
+from bandstand.feedback.log import Log
+from bandstand.learner.indexer import Follower
+from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.models.registry import ModelRegistry
+from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.encoder import Encoder
+
+Work = Callable[[threading.Event], None]
+"""Indexing and learning, until the event is set."""
+
+
+class Paths:
+    """Where the parts of a home lie."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.catalog = home / "catalog.sqlite"
+        self.text = home / "text"
+        self.vectors = home / "vectors.sqlite"
+        self.encoder = home / "encoder"
+        self.memory = home / "memory"
+        self.log = home / "log.sqlite"
+        self.models = home / "models"
+        self.mirrored = home / "models" / "mirror"
+        self.training = home / "training"
+        self.lock = home / "learner.lock"
+        self.minutes = home / "minutes.sqlite"
+        self.estimates = home / "estimates.json"
+        self.rejects = home / "rejects.ndjson"
+        self.resume = home / "ingest.json"
+        self.synonyms = home / "synonyms.txt"
+
+    def create(self) -> None:
+        """Make the home folder.
+
+        Raises:
+            StorageError: it cannot be made or is not a folder.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise StorageError(
+                f"{self.home} cannot be used as a home folder: {cause.strerror}; set BANDSTAND_HOME"
+            ) from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``says`` is the remedy where it is not ``ok``."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+class IndexReader(Protocol):
+    """The retrievers over a backend's text and vector indexes. `refresh` is for one thread, the rest for any number."""
+
+    @property
+    def lexical(self) -> Retriever:
+        """BM25 over words."""
+        ...
+
+    @property
+    def trigram(self) -> Retriever:
+        """Names that are spelt alike."""
+        ...
+
+    @property
+    def dense(self) -> Retriever:
+        """Nearest vectors."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """The catalogue change up to which every index finds entities."""
+        ...
+
+    def refresh(self) -> None:
+        """Take in what was indexed since."""
+        ...
+
+    def close(self) -> None:
+        """Close what was opened for them."""
+        ...
+
+
+class IndexWriter(Protocol):
+    """Keeps a backend's text and vector indexes up with the catalogue; for one process at a time."""
+
+    def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
+        """Texts and vectors as followers of the catalogue."""
+        ...
+
+    def reset(self) -> None:
+        """Let the next followers build everything anew."""
+        ...
+
+    def close(self) -> None:
+        """Let another writer in; safe to call twice."""
+        ...
+
+
+class Backend(Protocol):
+    """Opens the parts of a platform where they are kept: in a home folder, or in a cluster.
+
+    Who opens a part closes it, and the backend after all of its parts. A backend itself is made without reaching
+    anything, so that `open_log` and `examine` work while a cluster is away. Safe for threads.
+
+    Raises:
+        StorageError: from what opens a part, when it cannot be opened, read or written.
+        Unavailable: likewise, while a cluster cannot be reached.
+    """
+
+    @property
+    def remote(self) -> bool:
+        """Whether entities are read over a network, so that it pays to hold those that changes bring."""
+        ...
+
+    def open_log(self) -> Log:
+        """The log of searches and events, which accepts both also while a cluster is away."""
+        ...
+
+    def open_store(self) -> Store:
+        """The catalogue."""
+        ...
+
+    def open_memory(self, settings: MemorySettings) -> Memory:
+        """What queries led to."""
+        ...
+
+    def open_models(self) -> ModelRegistry:
+        """The published models."""
+        ...
+
+    def open_reader(self, catalog: Catalog, encoder: Encoder) -> IndexReader:
+        """The indexes for searching.
+
+        Raises:
+            Unavailable: there is no index yet, or none of this encoder; the message says how to make one.
+        """
+        ...
+
+    def open_writer(self, store: Store) -> IndexWriter:
+        """The indexes for writing.
+
+        Raises:
+            Conflict: another process writes to them.
+        """
+        ...
+
+    def leading(self) -> AbstractContextManager[None]:
+        """Being, while the block runs, the one machine that indexes and learns.
+
+        Raises:
+            Conflict: another machine is.
+        """
+        ...
+
+    def lead(self, work: Work, stop: threading.Event) -> None:
+        """Run ``work`` whenever this machine is the one that indexes and learns, until ``stop``.
+
+        Raises:
+            BandstandError: whatever ``work`` raises; another machine may take over then.
+        """
+        ...
+
+    def rebuild_catalogue(self) -> None:
+        """Copy the catalogue into an index as this version makes it; nothing to do where it is a file."""
+        ...
+
+    def examine(self) -> Iterable[Finding]:
+        """What a cluster lacks to be used; nothing to look at where everything is in the home folder."""
+        ...
+
+    def close(self) -> None:
+        """Close what the parts share."""
+        ...

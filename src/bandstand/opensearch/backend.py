@@ -1,0 +1,162 @@
+"""The backend of several machines: everything in OpenSearch, and on each machine copies of what searches read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+from bandstand.backend import Finding, Paths, Work
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.store import Store
+from bandstand.feedback.log import Log
+from bandstand.learner.indexer import Follower
+from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.models.registry import ModelRegistry
+from bandstand.opensearch.catalog import OpenSearchStore, rebuild
+from bandstand.opensearch.connection import Cluster, ClusterSettings
+from bandstand.opensearch.first_round import FirstRound
+from bandstand.opensearch.health import examine
+from bandstand.opensearch.indices import serving
+from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
+from bandstand.opensearch.log import ClusterLog
+from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
+from bandstand.opensearch.models import ClusterModels
+from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
+from bandstand.opensearch.text_index import TEXT, TextFollower
+from bandstand.opensearch.vector_index import VectorFollower, vector_schema
+from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.trigram import TrigramSettings
+from bandstand.settings import Settings
+from bandstand.types import Clock
+
+
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    """The connection's share of the settings."""
+    return ClusterSettings(
+        urls=tuple(url.strip() for url in settings.opensearch_url.split(",") if url.strip()),
+        user=settings.opensearch_user,
+        password=settings.opensearch_password,
+        ca_file=settings.opensearch_ca,
+        aws_region=settings.opensearch_aws_region,
+        aws_service=settings.opensearch_aws_service,
+        prefix=settings.opensearch_prefix,
+        shards=settings.opensearch_shards,
+    )
+
+
+class OpenSearchBackend:
+    """See `bandstand.backend.Backend`; ``cluster`` is the connection, which all parts share."""
+
+    remote = True
+
+    def __init__(self, settings: Settings, *, clock: Clock) -> None:
+        self._settings = settings
+        self._paths = Paths(settings.home)
+        self._clock = clock
+        self.cluster = Cluster(cluster_settings(settings))
+
+    def open_log(self) -> Log:
+        """See `Backend`."""
+        return ClusterLog(self._paths.log, self.cluster, clock=self._clock)
+
+    def open_store(self) -> Store:
+        """See `Backend`."""
+        return OpenSearchStore(self.cluster, clock=self._clock)
+
+    def open_memory(self, settings: MemorySettings) -> Memory:
+        """See `Backend`."""
+        journal = MemoryJournal(self.cluster, clock=self._clock)
+        return Memory(self._paths.memory, settings=settings, open_env=partial(ReplicatedEnvironment, journal=journal))
+
+    def open_models(self) -> ModelRegistry:
+        """See `Backend`."""
+        return ClusterModels(self._paths.mirrored, self._clock, self.cluster)
+
+    def open_reader(self, catalog: Catalog, encoder: Encoder) -> OpenSearchReader:
+        """See `Backend`."""
+        return OpenSearchReader(self.cluster, catalog, encoder, deadline_s=self._settings.deadline_ms / 1e3)
+
+    def open_writer(self, store: Store) -> OpenSearchWriter:
+        """See `Backend`."""
+        return OpenSearchWriter(self.cluster, store)
+
+    def leading(self) -> AbstractContextManager[None]:
+        """See `Backend`."""
+        return leading(self._lease())
+
+    def lead(self, work: Work, stop: threading.Event) -> None:
+        """See `Backend`."""
+        lead(self._lease(), work, stop)
+
+    def rebuild_catalogue(self) -> None:
+        """See `Backend`."""
+        rebuild(self.cluster, clock=self._clock)
+
+    def examine(self) -> Iterator[Finding]:
+        """See `Backend`."""
+        return examine(self.cluster)
+
+    def close(self) -> None:
+        """See `Backend`."""
+        self.cluster.close()
+
+    def _lease(self) -> Lease:
+        return Lease(self.cluster, LEARNER, holder=new_holder(), lasts_s=self._settings.lease_seconds)
+
+
+class OpenSearchReader:
+    """See `bandstand.backend.IndexReader`: lexical and trigram share the first round trip of a query."""
+
+    def __init__(self, cluster: Cluster, catalog: Catalog, encoder: Encoder, *, deadline_s: float) -> None:
+        self._cluster = cluster
+        self._schemas = (TEXT, vector_schema(encoder.fingerprint, encoder.dim))
+        text, vectors = (cluster.index(schema.part) for schema in self._schemas)
+        first = FirstRound(cluster, text, text_searches(deadline_s=deadline_s), deadline_s=deadline_s)
+        self.lexical = OpenSearchLexical(first, catalog)
+        self.trigram = OpenSearchTrigram(first, catalog, TrigramSettings())
+        self.dense = OpenSearchDense(cluster, vectors, encoder, catalog, deadline_s=deadline_s)
+        self._seq = self._served()
+
+    @property
+    def seq(self) -> int:
+        """See `IndexReader`."""
+        return self._seq
+
+    def refresh(self) -> None:
+        """See `IndexReader`."""
+        self._seq = self._served()
+
+    def close(self) -> None:
+        """Nothing was opened for them."""
+
+    def _served(self) -> int:
+        return min(serving(self._cluster, schema)[1] for schema in self._schemas)
+
+
+class OpenSearchWriter:
+    """See `bandstand.backend.IndexWriter`; an index that is built anew serves once it is complete."""
+
+    def __init__(self, cluster: Cluster, store: Store) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._anew = False
+
+    def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
+        """See `IndexWriter`."""
+        text = TextFollower(self._cluster, head=self._store.head)
+        vectors = VectorFollower(self._cluster, encoder, head=self._store.head)
+        if self._anew:
+            self._anew = False
+            text.rebuild()
+            vectors.rebuild()
+        return text, vectors
+
+    def reset(self) -> None:
+        """See `IndexWriter`."""
+        self._anew = True
+
+    def close(self) -> None:
+        """Nothing is held open."""
