@@ -16,8 +16,8 @@ HOLDER = """
 import sys, time
 from bandstand.app.storage import Storage
 from bandstand.settings import load_settings
-from bandstand.app.learning import Workshop
-workshop = Workshop(Storage(load_settings()))
+from bandstand.app.learning import LearningSide
+learning_side = LearningSide(Storage(load_settings()))
 print("held", flush=True)
 sys.stdin.read()
 """
