@@ -52,3 +52,15 @@ def test_an_unknown_policy_and_an_empty_log_exit_2(cli, home):
     empty = cli("ope", "--policy", "random")
     assert empty.code == 2
     assert "no search of the log can be used" in empty.err
+
+
+@pytest.mark.usefixtures("searched")
+def test_the_homes_log_is_graded_as_learning_grades_it(cli, monkeypatch):
+    monkeypatch.setenv("BANDSTAND_REWARD_MODEL", "clicks")
+    searches = cli("ope", "--policy", "random", "--json").json()
+    table = cli("estimates", "--json").json()
+    logged = next(row for row in table["policies"] if row["policy"] == "as logged")
+    clicked = searches["logged"]["value"] * searches["rounds"]
+    assert clicked == pytest.approx(round(clicked))  # a click alone is worth 1, a search without 0
+    assert clicked >= 1
+    assert logged["value"] == pytest.approx(searches["logged"]["value"])

@@ -103,6 +103,13 @@ def test_arrays_of_a_log(log):
     assert len(np.unique(feedback.clusters)) == 3000
 
 
+def test_a_search_earns_what_its_grader_says(log):
+    """The same reward that bandit and ranker learn from, not the constants."""
+    clicked = next(each for each in log if each.events)
+    graded = replace(clicked, grader=lambda *_: np.array([0.25, 0.5, 0.0], np.float32))
+    assert log_to_feedback([graded], Selective()).reward.tolist() == [0.5]
+
+
 def test_the_answer_is_right(report):
     """Truth: 0.8 on easy queries; on hard ones 0.85 of the time 0.8, else 0.2."""
     truth = 0.5 * 0.8 + 0.5 * (0.85 * 0.8 + 0.15 * 0.2)

@@ -28,9 +28,9 @@ def weights_of(settings: Settings) -> RewardWeights:
     return CLICKS_ALONE if settings.reward_model == "clicks" else DEFAULT_WEIGHTS
 
 
-def judged(storage: Storage) -> Iterator[Joined]:
-    """Every search of the log with its events, graded as the settings want it."""
-    return joined(storage.log, storage.settings.join_minutes * 60, grader=grader_of(storage))
+def judged(storage: Storage, *, newest: int | None = None) -> Iterator[Joined]:
+    """Every search of the log with its events, graded as the settings want it; ``newest``: see `joined`."""
+    return joined(storage.log, storage.settings.join_minutes * 60, newest=newest, grader=grader_of(storage))
 
 
 def grader_of(storage: Storage) -> Grader:

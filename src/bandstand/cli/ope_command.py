@@ -33,14 +33,13 @@ def estimates(
     """Estimate every policy on the newest logged searches, and keep the answer for the dashboard."""
     from dataclasses import asdict
 
+    from bandstand.app.training import judged
     from bandstand.dashboard.estimates import write_estimates
-    from bandstand.feedback.joined import joined
     from bandstand.replay.ope.evaluate import OpeSettings, estimate_all
 
     with opened_storage(home) as storage, opened_home(storage) as opened:
-        window = storage.settings.join_minutes * 60
         found = estimate_all(
-            joined(storage.log, window, newest=newest),
+            judged(storage, newest=newest),
             opened.serving().policies,
             now=storage.clock(),
             settings=OpeSettings(seed=seed),
@@ -114,8 +113,11 @@ def ope(
 
 
 def _rounds(log: Path | None, policy: str, arm: str | None, home: Path | None) -> tuple[Feedback, str, str]:
-    """The rounds of the log under the policy, the log's name, and its SHA-256."""
-    from bandstand.feedback.joined import joined
+    """The rounds of the log under the policy, the log's name, and its SHA-256.
+
+    The home's own log is graded as its learning grades it, a file by the constants: it holds no reward model.
+    """
+    from bandstand.app.training import judged
     from bandstand.replay.ope.logs import log_to_feedback
     from bandstand.replay.ope.sources import read_log, sha256_of, sha256_of_rounds
 
@@ -125,7 +127,7 @@ def _rounds(log: Path | None, policy: str, arm: str | None, home: Path | None) -
         find = _finder(opened, storage)
         if log is not None:
             return read_log(log, policy, find, arm=arm, window=window), log.name, sha256_of(log)
-        feedback = log_to_feedback(joined(storage().log, window), find(policy))
+        feedback = log_to_feedback(judged(storage()), find(policy))
         return feedback, "the log of this home", sha256_of_rounds(feedback)
 
 

@@ -43,6 +43,14 @@ class Joined:
         """How far each hit of the logged head satisfied, float32 (n,) in [0, 1]."""
         return self.grader(self.impression, self.events, self.attribution)
 
+    def reward(self) -> float:
+        """What the search earned, in [0, 1]: the best of its hits' grades, as learning sees them.
+
+        An entity that the logged head does not hold, such as another edition of a hit, counts by the constants.
+        """
+        inside, outside = self.grades().max(initial=0.0), self.outcome().outside.values()
+        return min(1.0, max(round(float(inside), 6), *outside, 0.0))
+
     def outcome(self) -> SearchOutcome:
         """What came of it under the default reward weights."""
         outcome = SearchOutcome(self.impression, attribution=self.attribution)

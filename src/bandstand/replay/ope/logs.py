@@ -41,8 +41,9 @@ class Round:
 def log_to_feedback(searches: Iterable[Joined], policy: Policy) -> Feedback:
     """The searches of a log, with what ``policy`` would have done in each context that was logged.
 
-    The reward is the whole page's (`SearchOutcome.reward`), the cost each arm's measured time. Rounds of one actor
-    form a cluster. Streams: contexts and distributions wait in temporary files, memory holds about 0.5 kB a search.
+    The reward is the whole page's (`Joined.reward`: by the grader that learning uses), the cost each arm's measured
+    time. Rounds of one actor form a cluster. Streams: contexts and distributions wait in temporary files, memory holds
+    about 0.5 kB a search.
 
     Raises:
         BadInput: No search can be used; the message counts the reasons.
@@ -197,7 +198,7 @@ def _round(search: Joined) -> Round:
     impression = search.impression
     return Round(
         id=impression.query.id,
-        reward=search.outcome().reward,
+        reward=search.reward(),
         arms=impression.decision.arms,
         actor=impression.query.actor,
         cost_ms={outcome.retriever: outcome.took_ms for outcome in impression.outcomes},
