@@ -74,7 +74,7 @@ decisions = st.builds(
     ).map(tuple),
 )
 outcomes = st.lists(
-    st.builds(RetrieverOutcome, arm=text, candidates=st.integers(0, 200), took_ms=finite), max_size=3
+    st.builds(RetrieverOutcome, retriever=text, candidates=st.integers(0, 200), took_ms=finite), max_size=3
 ).map(tuple)
 
 
@@ -94,6 +94,7 @@ def impressions(draw):
         models=draw(st.dictionaries(text, text, max_size=2)),
         corrected=draw(maybe),
         took_ms=draw(finite),
+        feature_versions=draw(st.dictionaries(text, st.integers(1, 9), max_size=2)),
     )
 
 
@@ -121,6 +122,7 @@ def test_impressions_round_trip(impression):
     for name in ("query", "decision", "outcomes", "entity_ids", "feature_names", "shown", "corrected", "took_ms"):
         assert repr(getattr(again, name)) == repr(getattr(impression, name)), name
     assert again.models == impression.models
+    assert again.feature_versions == impression.feature_versions
     for name in ("ordinals", "scores", "features"):
         back, there = getattr(again, name), getattr(impression, name)
         assert (back.dtype, back.shape) == (there.dtype, there.shape)

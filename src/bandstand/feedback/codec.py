@@ -162,6 +162,7 @@ def _header(impression: Impression) -> dict[str, object]:
         "outcomes": [(o.retriever, o.candidates, o.took_ms, o.status) for o in impression.outcomes],
         "entity_ids": impression.entity_ids,
         "feature_names": impression.feature_names,
+        "feature_versions": dict(impression.feature_versions),
         "models": dict(impression.models),
         "corrected": impression.corrected,
         "took_ms": impression.took_ms,
@@ -192,6 +193,7 @@ def _impression(body: bytes) -> Impression:
         models=header["models"],
         corrected=header["corrected"],
         took_ms=header["took_ms"],
+        feature_versions=header.get("feature_versions", {}),  # older records: the first meaning of each
     )
 
 

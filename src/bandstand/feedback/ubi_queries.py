@@ -75,6 +75,7 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
     }
     if features:
         own["feature_names"] = list(impression.feature_names)
+        own["feature_versions"] = dict(impression.feature_versions)
         own["features"] = [_plain(row) for row in impression.features.tolist()]
     return {
         "k": query.k,
@@ -130,6 +131,7 @@ def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own:
         models=dict(own["models"]),
         corrected=own["corrected"],
         took_ms=own["took_ms"],
+        feature_versions=dict(own.get("feature_versions", {})),
     )
 
 

@@ -6,6 +6,7 @@ retriever as the bandit sees it; a *depth* is how many candidates an arm may bri
 
 from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Progress, Scores
 from bandstand.types.entities import KINDS, Attribute, Entity, Kind
+from bandstand.types.features import FeatureLayout, FeatureRows
 from bandstand.types.ids import timed_id
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
 from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
@@ -48,6 +49,8 @@ __all__ = [
     "Decision",
     "Entity",
     "Event",
+    "FeatureLayout",
+    "FeatureRows",
     "Filters",
     "Hit",
     "Impression",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bandstand.types.arrays import Matrix, Ordinals, Scores
 from bandstand.types.entities import Entity
+from bandstand.types.features import FeatureLayout, FeatureRows
 from bandstand.types.queries import Query, actor_of
 from bandstand.types.retrieval import Decision, RetrieverOutcome
 
@@ -36,7 +37,8 @@ class Impression:
 
     ``ordinals`` int32 (n,), ``scores`` float32 (n,) and ``features`` float32 (n, f) are the ranking's head, best
     first and duplicates folded, n <= `LOGGED_DEPTH`; ``shown`` of them (from ``query.offset``) were on the page.
-    ``features`` columns are named by ``feature_names``. ``models`` maps "ranker" and "bandit" to versions.
+    ``features`` columns are named by ``feature_names``; ``feature_versions`` has, by name, the versions of those whose
+    meaning is not the first. ``models`` maps "ranker" and "bandit" to versions.
     """
 
     query: Query
@@ -51,6 +53,12 @@ class Impression:
     models: Mapping[str, str] = field(default_factory=dict)
     corrected: str | None = None
     took_ms: float = 0.0
+    feature_versions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> FeatureRows:
+        """The logged features with what their columns mean."""
+        return FeatureRows(FeatureLayout.of(self.feature_names, self.feature_versions), self.features)
 
 
 LOGGED_DEPTH = 100
