@@ -9,8 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bandstand.dashboard.charts import SPANS, span_of, stepped
 from bandstand.dashboard.live import by, quantile, total
-from bandstand.dashboard.minutes import HOUR_S, KEPT_HOURS_S, KEPT_MINUTES_S, Minutes, Sampler
+from bandstand.dashboard.minutes import Minutes, Sampler
 from bandstand.errors import BadInput, StorageError
+from bandstand.learner.outcome_metrics import KEPT_HOURS_S, KEPT_MINUTES_S
+from bandstand.types.times import HOUR_S
 
 NOW = 1_750_000_020.0
 

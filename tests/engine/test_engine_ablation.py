@@ -13,9 +13,10 @@ from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
 from bandstand.engine.ablation import WAITING, Ablator, Records, ablate
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import Load
-from bandstand.engine.sampling import sampled, uniform
+from bandstand.engine.sampling import sampled
 from bandstand.feedback.ablation import SHOWN, ablation_of, choices
 from bandstand.types import ARMS
+from bandstand.types.hashing import uniform
 
 QUERIES = ("halo", "hlelo", "beyonce hallo", "sad songs", "miles davis", "宇多田ヒカル", "")
 

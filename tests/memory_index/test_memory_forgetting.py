@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.memory_index.keys import user_key
-from bandstand.memory_index.settings import DAY
+from bandstand.types.times import DAY_S
 
 
 def everything(memory):
@@ -48,7 +48,7 @@ def test_a_forgotten_user_was_never_there(open_memory, now):
     for each in (memory, untouched):
         with each.batch() as batch:
             batch.predict("hello", np.array([7]), np.array([0.5]))
-            batch.click("half known", 8, user="bob", now=now - DAY)
+            batch.click("half known", 8, user="bob", now=now - DAY_S)
             batch.choose("bob", 5, normalized=None, strength=1.0, now=now)
     teach_ann(memory, now)
     with memory.batch() as batch:
@@ -128,7 +128,7 @@ def test_queries_are_bounded_predicted_only_first_then_lowest_evidence(open_memo
         for i in range(15):
             for _ in range(i + 1):
                 batch.click(f"learned {i}", i, user=None, now=now)
-        batch.click("old", 1, user=None, now=now - 900 * DAY)
+        batch.click("old", 1, user=None, now=now - 900 * DAY_S)
         assert batch.evict() == 31 - 19
     stats = memory.stats()
     assert (stats.queries, stats.shared_queries) == (19, 16)

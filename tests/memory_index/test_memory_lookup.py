@@ -11,7 +11,8 @@ from bandstand.errors import BadInput
 from bandstand.memory_index.near_queries import edits_between
 from bandstand.memory_index.posterior import decay, posterior_mean, unclicked
 from bandstand.memory_index.rows import COANSWER, EXACT, REORDERED
-from bandstand.memory_index.settings import DAY, MemorySettings
+from bandstand.memory_index.settings import MemorySettings
+from bandstand.types.times import DAY_S
 
 COUNTS = st.floats(0, 1e6, width=32)
 
@@ -46,14 +47,14 @@ def test_posterior_is_a_probability_and_monotone(prior, impressions, clicks, pla
 
 @given(st.floats(-1e12, 1e12))
 def test_decay_never_amplifies(age):
-    assert 0 <= decay(age, 30 * DAY) <= 1
+    assert 0 <= decay(age, 30 * DAY_S) <= 1
 
 
 def test_counts_halve_with_the_half_life_and_never_grow(memory, agree, now):
     agree(memory, "hello", 7)
     with memory.batch() as batch:
         batch.impression("hello", np.array([7, 9]), user=None, now=now)
-    at = lambda days: memory.lookup("hello", user=None, now=now + days * DAY)  # noqa: E731
+    at = lambda days: memory.lookup("hello", user=None, now=now + days * DAY_S)  # noqa: E731
     assert [float(at(days).clicks[0]) for days in (0, 30, 60)] == pytest.approx([2, 1, 0.5])
     assert float(at(-900).clicks[0]) == 2
     assert at(0).ordinals.tolist() == [7]  # what was only shown is not an answer
@@ -63,7 +64,7 @@ def test_counts_halve_with_the_half_life_and_never_grow(memory, agree, now):
 def test_an_event_from_before_counts_as_of_the_stored_time(memory, agree, now):
     agree(memory, "hello", 7)
     with memory.batch() as batch:
-        batch.click("hello", 7, user="cat", now=now - 300 * DAY)
+        batch.click("hello", 7, user="cat", now=now - 300 * DAY_S)
     assert float(memory.lookup("hello", user=None, now=now).clicks[0]) == 3
 
 

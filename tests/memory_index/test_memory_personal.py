@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandstand.memory_index.history import CHOICE, History, Related, likeness, sketch
-from bandstand.memory_index.settings import DAY
+from bandstand.types.times import DAY_S
 
 
 def choose(memory, user, *ordinals, query=None, at=0.0, strength=1.0):
@@ -19,7 +19,7 @@ def test_nothing_is_known_of_a_stranger(memory, now):
 
 
 def test_recent_and_often_first(memory, now):
-    choose(memory, "ann", 1, 2, 2, 2, 3, at=now - 200 * DAY)
+    choose(memory, "ann", 1, 2, 2, 2, 3, at=now - 200 * DAY_S)
     choose(memory, "ann", 4, at=now)
     rows = memory.personal("ann", "", now=now)
     assert rows.ordinals.tolist() == [4, 2, 1, 3]
@@ -31,13 +31,13 @@ def test_recent_and_often_first(memory, now):
 
 def test_a_clock_that_ran_backwards_does_not_amplify(memory, now):
     choose(memory, "ann", 1, at=now)
-    rows = memory.personal("ann", "", now=now - 900 * DAY)
+    rows = memory.personal("ann", "", now=now - 900 * DAY_S)
     assert (rows.times.tolist(), rows.days.tolist()) == ([1], [0])
 
 
 def test_what_was_chosen_under_a_like_query_comes_first(memory, now):
     choose(memory, "ann", 1, 1, 1, query="gym", at=now)
-    choose(memory, "ann", 2, query="sad korean songs", at=now - 100 * DAY)
+    choose(memory, "ann", 2, query="sad korean songs", at=now - 100 * DAY_S)
     rows = memory.personal("ann", "sad songs", now=now)
     assert rows.ordinals.tolist() == [2, 1]
     assert rows.like_query[0] > 0.5
@@ -67,8 +67,8 @@ def test_what_goes_with_it_and_what_like_users_chose(memory, now):
 def test_history_is_bounded_and_the_weakest_goes(open_memory, now):
     memory = open_memory(history_per_user=3)
     choose(memory, "ann", 1, 1, at=now)
-    choose(memory, "ann", 2, 3, 4, 5, at=now + DAY)
-    rows = memory.personal("ann", "", now=now + DAY)
+    choose(memory, "ann", 2, 3, 4, 5, at=now + DAY_S)
+    rows = memory.personal("ann", "", now=now + DAY_S)
     assert rows.ordinals[rows.times > 0].tolist() == [1, 2, 3]
     choose(memory, "bob", 5, 9, at=now)
     assert 9 not in memory.personal("ann", "", now=now).ordinals  # ann is no fan of 5 any more
@@ -83,7 +83,7 @@ def test_one_row_for_an_entity_under_several_queries(memory, now):
 
 def test_records_survive_their_bytes():
     history = History(np.empty(0, CHOICE))
-    history.choose(np.array([(3, 1, 2, 5.0, b"12345678", sketch("x"))], CHOICE), DAY)
+    history.choose(np.array([(3, 1, 2, 5.0, b"12345678", sketch("x"))], CHOICE), DAY_S)
     assert np.array_equal(History.load(history.dump()).rows, history.rows)
     related = Related(2.0, {5: 1.0, 4: 3.0})
     assert Related.load(related.dump()).users == related.users
@@ -94,11 +94,11 @@ def test_records_survive_their_bytes():
 def test_trending_decays(memory, now):
     assert [len(column) for column in memory.trending(now=now)] == [0, 0]
     with memory.batch() as batch:
-        batch.trend(300, 4.0, now=now - 7 * DAY)
+        batch.trend(300, 4.0, now=now - 7 * DAY_S)
         batch.trend(1, 1.0, now=now)
         batch.trend(1, 0.5, now=now)
-        batch.trend(0, 9.0, now=now - 70 * DAY)
+        batch.trend(0, 9.0, now=now - 70 * DAY_S)
     ordinals, amounts = memory.trending(now=now)
     assert ordinals.tolist() == [0, 1, 300]
     assert amounts.tolist() == pytest.approx([9 / 1024, 1.5, 2])
-    assert memory.trending(now=now - 900 * DAY)[1].max() == 9
+    assert memory.trending(now=now - 900 * DAY_S)[1].max() == 9

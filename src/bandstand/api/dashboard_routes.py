@@ -26,6 +26,7 @@ from bandstand.dashboard.sections import EXPLAINED, NUMBERS, Sources, charts_of
 from bandstand.dashboard.served import served_versions, shadow_of
 from bandstand.engine.answers import Json
 from bandstand.ranker.scorers import LambdaMartScorer
+from bandstand.types.times import HOUR_S
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 open_router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"])
@@ -97,7 +98,7 @@ served_router = APIRouter(
 async def served(service: ServiceOf, hours: Annotated[int, Query(ge=1, le=2_160)] = 24) -> JsonAnswer:
     """Finalized searches by the version of ranker and bandit that made their pages, and means over them."""
     home = service.home
-    found = await asyncio.to_thread(served_versions, home.memory.scan, since=home.clock() - 3_600.0 * hours)
+    found = await asyncio.to_thread(served_versions, home.memory.scan, since=home.clock() - HOUR_S * hours)
     return JsonAnswer({"hours": hours, **found})
 
 

@@ -25,6 +25,7 @@ from bandstand.learner.experiment import (
     running_experiment,
 )
 from bandstand.types import timed_id
+from bandstand.types.times import HOUR_S
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 
@@ -39,7 +40,7 @@ class ExperimentBody(BaseModel):
     share: Annotated[float, Field(ge=0.01, le=0.99)] = Field(0.5, description="Probability of B for a visitor")
     alpha: Annotated[float, Field(ge=1e-6, le=0.5)] = Field(0.05, description="Probability of ever being wrong")
     ripens_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = Field(
-        3_600, description="For how long after a visitor's first search in it what this visitor does counts"
+        HOUR_S, description="For how long after a visitor's first search in it what this visitor does counts"
     )
 
 

@@ -6,13 +6,13 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 
 from bandstand.errors import NotFound
+from bandstand.types.hashing import digest
 
 router = APIRouter(include_in_schema=False)
 
@@ -88,7 +88,7 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
 
 def _asset(file: Traversable) -> Asset:
     body = file.read_bytes()
-    tag = blake2b(body, digest_size=12).hexdigest()
+    tag = digest(body, 12).hex()
     packed = gzip.compress(body, mtime=0)
     return Asset(body=body, packed=packed, etag=f'"{tag}"', media_type=_TYPES[_suffix(file.name)])
 

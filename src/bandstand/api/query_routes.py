@@ -27,6 +27,7 @@ from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
 from bandstand.learner.query_stats import QueryStats
 from bandstand.memory_index.curation import EditAction, all_edits
 from bandstand.types import timed_id
+from bandstand.types.times import DAY_S
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 
@@ -34,7 +35,6 @@ MAX_TEXT = 500
 """Characters of a query that an operator may look at or change."""
 
 _TOP = 3
-_DAY_S = 86_400
 
 Order = Literal["searches", "success", "failure", "latest"]
 
@@ -166,4 +166,4 @@ def _plain(edit: Json) -> Json:
 
 
 def _day(day: int) -> str:
-    return datetime.fromtimestamp(day * _DAY_S, UTC).date().isoformat()
+    return datetime.fromtimestamp(day * DAY_S, UTC).date().isoformat()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bandstand.types import ARMS, Candidates, Query
+from bandstand.types.times import DAY_S
 
 SCRIPTS = ("latin", "cyrillic", "cjk", "arabic", "other")
 
@@ -65,7 +66,6 @@ SLOT_NAMES = (
 
 _LEXICAL_HALF = 10.0
 """The BM25 score that is squashed to one half."""
-_DAY_S = 86_400.0
 _EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday, counted from Monday = 0."""
 
@@ -159,7 +159,7 @@ def _slot_features(query: Query) -> Iterator[tuple[str, float]]:
 
 def _time_features(time: float) -> Iterator[tuple[str, float]]:
     """Hour and weekday (UTC) as points on a circle, so that Sunday night is near Monday morning."""
-    days = time / _DAY_S
+    days = time / DAY_S
     hour = 2 * math.pi * (days % 1)
     weekday = 2 * math.pi * ((days + _EPOCH_WEEKDAY) % 7) / 7
     yield "hour_sin", math.sin(hour)

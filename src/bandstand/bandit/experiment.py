@@ -9,8 +9,8 @@ from typing import Any
 
 from bandstand.errors import BadInput
 from bandstand.statistics import LowerBound
-
-_STEPS = 1 << 53
+from bandstand.types.hashing import fraction
+from bandstand.types.times import DAY_S, HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,19 @@ class Split:
     b: str
     share: float = 0.5
     alpha: float = 0.05
-    ripens_s: float = 3600.0
+    ripens_s: float = HOUR_S
     started: float = 0.0
 
     def __post_init__(self) -> None:
         if self.a == self.b:
             raise BadInput("an experiment compares two different policies", field="b")
-        for name, low, high in (("share", 0.01, 0.99), ("alpha", 1e-6, 0.5), ("ripens_s", 0.0, 30 * 86_400.0)):
+        for name, low, high in (("share", 0.01, 0.99), ("alpha", 1e-6, 0.5), ("ripens_s", 0.0, 30 * DAY_S)):
             if not low <= getattr(self, name) <= high:
                 raise BadInput(f"{name} must be from {low:g} to {high:g}", field=name)
 
     def assign(self, actor: str) -> Assignment:
         """The policy of an actor: by a hash of the experiment and the actor, so that it never changes meanwhile."""
-        digest = blake2b(actor.encode("utf-8", "replace"), key=self.id.encode()[:64], digest_size=8).digest()
-        u = (int.from_bytes(digest, "big") >> 11) / _STEPS
+        u = fraction(blake2b(actor.encode("utf-8", "replace"), key=self.id.encode()[:64], digest_size=8).digest())
         chosen, probability = (self.b, self.share) if u < self.share else (self.a, 1.0 - self.share)
         return Assignment(experiment=self.id, policy=chosen, probability=probability)
 

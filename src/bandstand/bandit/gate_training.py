@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from bandstand.bandit.context import Features
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.gate import CALIBRATION, TREES, Calibration, Matrix64, free_names, rows_of
 from bandstand.errors import BadInput, ModelError
+from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -145,7 +145,7 @@ def train_gate(labels: Sequence[UsefulLabel], *, seed: int = 0) -> TrainedGate:
 
 
 def _data(labels: Sequence[UsefulLabel], names: Sequence[str], *, early: bool) -> _Data:
-    folds = [_fold(label.group) for label in labels]
+    folds = [digest(label.group, 2)[0] % _FOLDS for label in labels]
     count = len(EXPENSIVE)
     return _Data(
         rows=np.concatenate([rows_of(label.context, label.hit_rates, names, early=early) for label in labels]),
@@ -154,10 +154,6 @@ def _data(labels: Sequence[UsefulLabel], names: Sequence[str], *, early: bool) -
         arms=np.tile(np.arange(count), len(labels)),
         folds=np.repeat(folds, count),
     )
-
-
-def _fold(group: str) -> int:
-    return blake2b(group.encode("utf-8", "replace"), digest_size=2).digest()[0] % _FOLDS
 
 
 def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from bandstand.catalog.store import Change, Store
 from bandstand.catalog.text import fold_title, normalize
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Entity, Filters, Kind, Mask, Ordinals, Scores
+from bandstand.types.hashing import digest
 
 AttributeKey = tuple[str, str]
 """(attribute name case-folded, value normalised)."""
@@ -183,7 +183,7 @@ def artist_key_of(normalized: str) -> int:
 
 def _hash(text: str) -> int:
     """Return a signed 64-bit hash that is the same in every process, never 0."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True) or 1
+    return int.from_bytes(digest(text), signed=True) or 1
 
 
 _PAGE = 20_000

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ from bandstand.catalog.readers.base import Reader, Rejected, Row, printable
 from bandstand.catalog.store import CHUNK, Store
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import Clock
+from bandstand.types.hashing import digest
 
 _HEAD = 65_536
 
@@ -87,7 +87,7 @@ def fingerprint(path: Path) -> str:
     """Return a hash of a file's length and its first 64 KiB."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    return blake2b(b"%d\n%s" % (path.stat().st_size, head), digest_size=16).hexdigest()
+    return digest(b"%d\n%s" % (path.stat().st_size, head), 16).hex()
 
 
 def _write(file: IO[bytes], rejected: Sequence[Rejected]) -> None:

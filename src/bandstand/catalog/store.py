@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from bandstand.catalog.codec import decode, encode
 from bandstand.catalog.sqlite import connect, mapped
 from bandstand.errors import BadInput, NotFound
 from bandstand.types import Clock, Entity, Ordinals
+from bandstand.types.hashing import digest
 
 SCHEMA_VERSION = 1
 CHUNK = 4_096
@@ -73,21 +73,21 @@ class CatalogStore:
 
     def _upsert_chunk(self, chunk: dict[str, Entity]) -> int:
         payloads = {id_: encode(entity) for id_, entity in chunk.items()}
-        digests = {id_: blake2b(payload, digest_size=16).digest() for id_, payload in payloads.items()}
+        digests = {id_: digest(payload, 16) for id_, payload in payloads.items()}
         with self._transaction() as connection:
             known = self._known(connection, list(chunk))
             seq, ordinal = connection.execute(
                 "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(ordinal), -1) FROM entities) FROM entities"
             ).fetchone()
             now, rows = self._clock(), []
-            for id_, digest in digests.items():
+            for id_, fingerprint in digests.items():
                 old = known.get(id_)
-                if old is not None and old[1] and old[3] == digest:
+                if old is not None and old[1] and old[3] == fingerprint:
                     continue
                 seq += 1
                 ordinal += old is None
                 added = old[2] if old is not None and old[1] else now
-                rows.append((old[0] if old is not None else ordinal, id_, seq, added, digest, payloads[id_]))
+                rows.append((old[0] if old is not None else ordinal, id_, seq, added, fingerprint, payloads[id_]))
             connection.executemany(_UPSERT, rows)
         return len(rows)
 

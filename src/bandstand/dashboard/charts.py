@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bandstand.dashboard.minutes import Counts, added
 from bandstand.errors import BadInput
+from bandstand.types.times import DAY_S, HOUR_S, MINUTE_S
 
 if TYPE_CHECKING:
     from pygal.graph.graph import Graph
@@ -61,9 +62,6 @@ def ratio(above: float, below: float, *, scale: float = 1.0) -> Number:
     return scale * above / below if below else None
 
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """``length`` seconds in steps of ``step`` seconds."""
@@ -81,10 +79,10 @@ class Span:
 SPANS: Mapping[str, Span] = {
     span.name: span
     for span in (
-        Span(name="hour", length=HOUR, step=MINUTE),
-        Span(name="day", length=DAY, step=15 * MINUTE),
-        Span(name="week", length=7 * DAY, step=2 * HOUR),
-        Span(name="quarter", length=90 * DAY, step=DAY),
+        Span(name="hour", length=HOUR_S, step=MINUTE_S),
+        Span(name="day", length=DAY_S, step=15 * MINUTE_S),
+        Span(name="week", length=7 * DAY_S, step=2 * HOUR_S),
+        Span(name="quarter", length=90 * DAY_S, step=DAY_S),
     )
 }
 
@@ -226,7 +224,7 @@ def _labels(chart: Chart) -> list[str]:
     places = chart.places
     if not places or isinstance(places[0], str):
         return [f"{place} *" if place in chart.grey else str(place) for place in places]
-    far = len(places) > 1 and float(places[-1]) - float(places[0]) > 2 * 86_400
+    far = len(places) > 1 and float(places[-1]) - float(places[0]) > 2 * DAY_S
     return [datetime.fromtimestamp(float(place), UTC).strftime("%d %b" if far else "%H:%M") for place in places]
 
 

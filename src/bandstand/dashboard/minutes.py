@@ -15,11 +15,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from bandstand.catalog.sqlite import connect, mapped
 from bandstand.errors import BandstandError
+from bandstand.learner.outcome_metrics import KEPT_HOURS_S, KEPT_MINUTES_S
 from bandstand.types import Clock
-
-MINUTE_S, HOUR_S = 60, 3600
-KEPT_MINUTES_S, KEPT_HOURS_S = 2 * 86_400, 90 * 86_400
-"""How long single minutes are kept before they become hours, and how long hours are."""
+from bandstand.types.times import HOUR_S, MINUTE_S
 
 Counts = dict[str, float]
 """Growth by the name of a sample, labels included; names that begin with `MAX` hold a largest value instead."""
@@ -111,7 +109,7 @@ def _unpacked(data: bytes) -> Counts:
 
 
 EVERY_S = 5.0
-_HOUSEKEEPING_S = 3600.0
+_HOUSEKEEPING_S = HOUR_S
 
 _KEPT = (
     "bandstand_search_seconds_",

@@ -15,11 +15,11 @@ from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load, RetrieverAnswer, Runner
-from bandstand.engine.sampling import uniform
 from bandstand.engine.serving import ServingModels
 from bandstand.engine.speculation import Ahead, Speculation
 from bandstand.errors import BandstandError
 from bandstand.types import ARMS, ArmDecision, Candidates, Decision, Query, RetrieverOutcome
+from bandstand.types.hashing import uniform
 
 FALLBACK_RETRIEVERS = ("lexical", "trigram")
 FALLBACK_DEPTH = 50

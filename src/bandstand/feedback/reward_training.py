@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from bandstand.feedback.joined import Joined
 from bandstand.feedback.reward_model import RewardModel
 from bandstand.feedback.sessions import RETRIED_S, Moment, SessionSearch, hit_moments, kept, search_moments, sessions
 from bandstand.types import Impression, Matrix
+from bandstand.types.hashing import uniform
 
 ENOUGH_PAIRS = 150
 """Quick next searches after a failed one that the log must hold."""
@@ -213,5 +213,4 @@ def _fitted(
 
 def _fold(search: SessionSearch, seed: int) -> int:
     query = search.impression.query
-    name = f"{seed}/{query.session_id or query.user_id or query.id}"
-    return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=4).digest()) % 5
+    return int(5 * uniform(seed, query.session_id or query.user_id or query.id))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
@@ -15,6 +14,8 @@ from bandstand.feedback.attribution import RELATED_TO
 from bandstand.feedback.fields import iso, mapping, number, text, timestamp
 from bandstand.feedback.ubi_queries import impression_from_ubi, query_to_ubi
 from bandstand.types import Event
+from bandstand.types.hashing import digest
+from bandstand.types.times import DAY_S
 
 _ID_LIMIT = 100
 _OBJECT_ID_LIMIT = 256
@@ -35,7 +36,7 @@ class EventLimits:
     max_events: int = 10_000
     max_payload: int = 64 * 2**10
     max_query: int = 10_000
-    future_s: float = 86_400.0
+    future_s: float = DAY_S
 
 
 DEFAULT_LIMITS = EventLimits()
@@ -116,7 +117,7 @@ def _payload(raw: Mapping[str, object], limit: int) -> bytes:
 
 
 def _content_id(payload: bytes, time: float) -> str:
-    return blake2b(payload + iso(time).encode(), digest_size=_HASH_BYTES).hexdigest()
+    return digest(payload + iso(time).encode(), _HASH_BYTES).hex()
 
 
 def _time(raw: Mapping[str, object], now: float, future_s: float) -> float:

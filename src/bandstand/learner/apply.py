@@ -19,6 +19,7 @@ from bandstand.learner.relabelling import Sessions, WeakLabels, hashed
 from bandstand.learner.rewards import REWARD_MODEL, RateBudgets
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
+from bandstand.types.times import DAY_S, HOUR_S
 
 EXAMINED_WITHOUT_ACTION = 3
 """How much of a page counts as seen where nothing was done with any of it, see `examined`."""
@@ -30,11 +31,11 @@ COMMAND = b"learner/order"
 """Number of the last control record whose part outside this transaction, in the log, is not carried out yet."""
 
 _CLEANED = b"learner/cleaned"
-_HOUSEKEEPING_S = 3600.0
-_FORGOTTEN_AFTER_S = 86_400.0
+_HOUSEKEEPING_S = HOUR_S
+_FORGOTTEN_AFTER_S = DAY_S
 """Sessions and budgets that were not touched for so long have no effect any more."""
 
-_UNSHARED_AFTER_S = 30 * 86_400.0
+_UNSHARED_AFTER_S = 30 * DAY_S
 """What one person's sessions suggest waits so long for a second one."""
 
 

@@ -10,9 +10,9 @@ import orjson
 from bandstand.bandit.reward import DepthLabel
 from bandstand.learner.open_searches import KeyValue
 from bandstand.types import DEPTHS, ArmDecision, Impression
+from bandstand.types.times import DAY_S, HOUR_S, MINUTE_S
 
-MINUTE_S, HOUR_S = 60, 3600
-KEPT_MINUTES_S, KEPT_HOURS_S = 2 * 86_400, 90 * 86_400
+KEPT_MINUTES_S, KEPT_HOURS_S = 2 * DAY_S, 90 * DAY_S
 """How long single minutes are kept before they become hours, and how long hours are."""
 
 Counts = dict[str, float]

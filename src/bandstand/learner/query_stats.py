@@ -10,12 +10,12 @@ import orjson
 
 from bandstand.learner.open_searches import KeyValue
 from bandstand.memory_index.keys import query_key
+from bandstand.types.times import DAY_S
 
 MAX_QUERIES_COUNTED = 20_000
 KEPT_DAYS = 60
 
 _PREFIX = b"asked/"
-_DAY_S = 86_400
 _LOW_WATER = 0.95
 
 Day = tuple[int, int, int]
@@ -40,7 +40,7 @@ class QueryStats:
 
     def with_search(self, *, clicked: bool, satisfied: bool, time: float) -> QueryStats:
         """With one more search."""
-        day = int(time) // _DAY_S
+        day = int(time) // DAY_S
         searches, clicks, successes = self.days.get(day, (0, 0, 0))
         days = {**self.days, day: (searches + 1, clicks + clicked, successes + satisfied)}
         return replace(

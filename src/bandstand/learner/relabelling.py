@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
@@ -14,6 +13,7 @@ from bandstand.feedback.sessions import RETRIED_S, follows_quickly, relabel_shar
 from bandstand.learner.open_searches import KeyValue, OpenSearches
 from bandstand.learner.rewards import RewardProvider
 from bandstand.types import Impression, Query
+from bandstand.types.hashing import digest
 
 _PREFIX = b"session/"
 _KEPT = 5
@@ -81,7 +81,7 @@ class Sessions:
 
 def hashed(actor: str | None) -> str:
     """An actor as 16 hex digits (empty for nobody), so that the learner's state names no user."""
-    return blake2b(actor.encode("utf-8", "replace"), digest_size=8).hexdigest() if actor else ""
+    return digest(actor).hex() if actor else ""
 
 
 def _key(session_id: str | None) -> bytes | None:
@@ -159,8 +159,7 @@ def agreed(alone: float) -> float:
 
 
 def _label_key(normalized: str, ordinal: int) -> bytes:
-    digest = blake2b(normalized.encode("utf-8", "replace"), digest_size=12).hexdigest()
-    return _LABELS_PREFIX + f"{digest}/{ordinal}".encode()
+    return _LABELS_PREFIX + f"{digest(normalized, 12).hex()}/{ordinal}".encode()
 
 
 BELIEVED = 0.5

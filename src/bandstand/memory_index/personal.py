@@ -14,8 +14,9 @@ from bandstand.memory_index.keys import ordinal_key, query_key
 from bandstand.memory_index.posterior import decays
 from bandstand.memory_index.relations import NONE_LIKE, LikeQueries
 from bandstand.memory_index.rows import PersonalRows
-from bandstand.memory_index.settings import DAY, MemorySettings
+from bandstand.memory_index.settings import MemorySettings
 from bandstand.types import Ordinals, Scores
+from bandstand.types.times import DAY_S
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import Databases, ReadTransaction
@@ -152,7 +153,7 @@ class PersonalLookup:
         best = np.maximum.reduceat(like, starts)
         frecency = 1 - np.exp(-np.add.reduceat(strength, starts))
         last = np.maximum.reduceat(rows["last"], starts)
-        days = (np.maximum(self._now - last, 0) / DAY).astype(np.float32)
+        days = (np.maximum(self._now - last, 0) / DAY_S).astype(np.float32)
         scores = (_LIKE * best + _FRECENCY * frecency).astype(np.float32, copy=False)
         return _Past(ordinals[starts], scores, np.add.reduceat(times, starts), days, best)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from bandstand.errors import BadInput
-
-DAY = 86_400.0
-"""Seconds in a day."""
+from bandstand.types.times import DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +51,14 @@ class MemorySettings:
     @property
     def half_life(self) -> float:
         """Half-life of what queries led to, in seconds."""
-        return self.half_life_days * DAY
+        return self.half_life_days * DAY_S
 
     @property
     def trend_half_life(self) -> float:
         """Half-life of trending, in seconds."""
-        return self.trend_half_life_days * DAY
+        return self.trend_half_life_days * DAY_S
 
     @property
     def history_half_life(self) -> float:
         """Half-life of a user's history, in seconds."""
-        return self.history_half_life_days * DAY
+        return self.history_half_life_days * DAY_S

@@ -16,6 +16,7 @@ from bandstand.opensearch.log_order import Batch, Order, Ref, Tail
 from bandstand.opensearch.outbox import Outbox, Row
 from bandstand.opensearch.ubi_indices import Document, Origin, UbiIndices
 from bandstand.types import Clock
+from bandstand.types.times import HOUR_S
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ away still recognises whom to forget."""
 _USER = "user_id"
 _POLL_S = 0.1
 _LONGEST_PAUSE_S = 5.0
-_KEPT_S = 3_600.0
+_KEPT_S = HOUR_S
 _CLEARED_EVERY = 600
 """Polls after which delivered rows are looked through for old ones."""
 

@@ -14,6 +14,7 @@ from bandstand.opensearch.connection import Cluster, Operation
 from bandstand.opensearch.failures import item_failure
 from bandstand.opensearch.indices import Schema, create
 from bandstand.types import Event, Impression
+from bandstand.types.times import DAY_S
 
 _ID = {"type": "keyword", "ignore_above": 256}
 _TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
@@ -163,7 +164,7 @@ class UbiIndices:
 
     def search_record(self, query_id: str, *, now: float) -> bytes | None:
         """The encoded search of an id: at once when it was made this month or the last, else once it is searchable."""
-        recent = {self.name(QUERIES, now), self.name(QUERIES, now - 86_400 * 31)}
+        recent = {self.name(QUERIES, now), self.name(QUERIES, now - 31 * DAY_S)}
         for record in self.records([(index, query_id) for index in sorted(recent)]):
             if record is not None:
                 return record

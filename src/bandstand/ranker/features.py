@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,12 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Indel, Prefix
 
-from bandstand.catalog.columns import Columns
+from bandstand.catalog.columns import Columns, artist_key_of
 from bandstand.errors import BadInput
 from bandstand.types import ARM_COLUMNS, ARMS, KINDS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores, Slot
+from bandstand.types.times import YEAR_S
 from bandstand.understanding.records import NAMED, UNSTATED
 from bandstand.understanding.senses import bounds
-
-
-def artist_key(normalized: str) -> int:
-    """The value of `Columns.artist_key` for an artist of this normalised name: a signed 64-bit BLAKE2b, never 0."""
-    digest = blake2b(normalized.encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True) or 1
 
 
 def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
@@ -52,7 +46,7 @@ def name_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> S
 def _named(slot: Slot, ordinals: Ordinals, columns: Columns) -> Mask:
     """Which entities a name is the name of."""
     if slot.name == "artist":
-        theirs: Mask = columns.artist_key[ordinals] == artist_key(slot.value)
+        theirs: Mask = columns.artist_key[ordinals] == artist_key_of(slot.value)
         return theirs
     of_kind: Mask = (columns.kind[ordinals] == KINDS.index(slot.name)) & (columns.titles[ordinals] == slot.value)
     return of_kind
@@ -102,7 +96,6 @@ COMPARED_LENGTH = 256
 
 _COMPARED_WORDS = 16
 _ARTIST_WORDS = 5
-_SECONDS_A_YEAR = 365.2425 * 86_400
 
 
 def feature_names(arms: tuple[str, ...] = ARMS) -> tuple[str, ...]:
@@ -203,7 +196,7 @@ def _compared(normalized: str, ordinals: Ordinals, columns: Columns) -> dict[str
 def _entity_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
     return {
         "popularity": columns.popularity[ordinals],
-        "age": 1970 + query.time / _SECONDS_A_YEAR - columns.year[ordinals],
+        "age": 1970 + query.time / YEAR_S - columns.year[ordinals],
         "kind": columns.kind[ordinals],
         "slot_match": slot_match(query.slots, ordinals, columns),
         "name_match": name_match(query.slots, ordinals, columns),
@@ -224,4 +217,4 @@ def _possible_artists(words: list[str]) -> NDArray[np.int64]:
         for start in range(len(words))
         for end in range(start + 1, min(start + _ARTIST_WORDS, len(words)) + 1)
     }
-    return np.array([artist_key(run) for run in runs], np.int64)
+    return np.array([artist_key_of(run) for run in runs], np.int64)

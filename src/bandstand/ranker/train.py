@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from bandstand.ranker.features import CATEGORICAL_FEATURES, feature_hash
 from bandstand.ranker.metrics import mean, mrr_at, ndcg_at
 from bandstand.ranker.scorers import MODEL_FILE
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
+from bandstand.types.hashing import uniform
 
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
@@ -123,8 +123,7 @@ def drawn(data: TrainingSet, share: float, seed: int) -> NDArray[np.bool_]:
     ends = np.cumsum(data.groups)
     draws = np.empty(len(data))
     for query, (start, end) in enumerate(zip(ends - data.groups, ends, strict=True)):
-        digest = blake2b(data.features[start:end].tobytes(), digest_size=8, salt=seed.to_bytes(8, "little"))
-        draws[query] = int.from_bytes(digest.digest(), "little") / 2**64
+        draws[query] = uniform(seed, data.features[start:end].tobytes())
     chosen: NDArray[np.bool_] = draws < share
     return chosen
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bandstand.errors import BadInput
 from bandstand.replay.contestants import BASELINES, Contestant, contestant
 from bandstand.settings import Settings
+from bandstand.types.times import DAY_S
 
 HIDDEN = frozenset({"home", *(name for name, field in Settings.model_fields.items() if not field.repr)})
 """Platform settings that no result repeats: where the home lies, keys and passwords."""
@@ -35,7 +36,7 @@ class ReplaySettings:
     seed: int = 1
     page: int = 10
     learn_every: int = 200
-    learn_after: float = 86_400.0
+    learn_after: float = DAY_S
     retrain: bool = True
     train_searches: int = 20_000
     judged_deep: bool = True

@@ -13,11 +13,10 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.types import KINDS, Candidates, Colour, Query, RetrieverSpec, Scores, Slot
+from bandstand.types.times import DAY_S, YEAR_S
 from bandstand.understanding.records import UNSTATED
 
 _MINUTE = 60.0
-_DAY = 86_400.0
-_YEAR = 365.2425 * _DAY
 _MOST = 1_000.0
 """Half-lives that a 64-bit number can hold."""
 SURE = 0.5
@@ -65,8 +64,8 @@ class _Aging:
     @classmethod
     def of(cls, columns: Columns, settings: FreshSettings) -> _Aging:
         now = float(columns.added.max(initial=0.0))
-        days = (now - columns.added) / _DAY
-        years = 1970.0 + now / _YEAR - columns.year
+        days = (now - columns.added) / DAY_S
+        years = 1970.0 + now / YEAR_S - columns.year
         return cls(
             columns=columns,
             now=now,
@@ -77,8 +76,8 @@ class _Aging:
 
     def scores(self, now: float, settings: FreshSettings) -> NDArray[np.float64]:
         """At another moment; what lies in its future counts as of this very moment."""
-        added = self.added * _faded(now - self.now, settings.added_half_life * _DAY)
-        released = self.released * _faded(now - self.now, settings.released_half_life * _YEAR)
+        added = self.added * _faded(now - self.now, settings.added_half_life * DAY_S)
+        released = self.released * _faded(now - self.now, settings.released_half_life * YEAR_S)
         return self.popularity + settings.added * np.minimum(added, 1.0) + settings.released * np.minimum(released, 1.0)
 
 
@@ -126,7 +125,7 @@ class FreshRetriever(Retriever):
         every = np.where(fit > 0, fit * standing.scores[: len(fit)], np.float32(-np.inf))
         rows = _best(every, depth).astype(np.int32)
         scores = every[rows]
-        days = np.maximum(query.time - columns.added[rows], 0.0) / _DAY
+        days = np.maximum(query.time - columns.added[rows], 0.0) / DAY_S
         facts = {"trend": standing.trend[rows], "age_days": days.astype(np.float32)}
         return finish(self.name, rows, scores, mask=None, depth=depth, columns=facts)
 

@@ -24,6 +24,7 @@ from bandstand.types import (
     Scores,
     best_score,
 )
+from bandstand.types.times import YEAR_S
 from bandstand.understanding.lexicon import ARTIST, TITLE, Lexicon
 from bandstand.understanding.records import NAMED, TEXT, Interpretation, Sense
 from bandstand.understanding.senses import bounds
@@ -157,9 +158,6 @@ def _best(parts: Sequence[Evidence]) -> Evidence:
     return Evidence(ordinals, confidences)
 
 
-_SECONDS_A_YEAR = 365.2425 * 86_400
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructuredSettings:
     """Bounds and weights of the structured retriever.
@@ -206,9 +204,7 @@ class StructuredRetriever(Retriever):
         if depth <= 0 or not query.normalized:
             return Candidates.empty(self.name)
         columns, settings = self._catalog.columns, self._settings
-        finder = EvidenceFinder(
-            self._understanding.lexicon, self._catalog, columns, now=1970 + query.time / _SECONDS_A_YEAR
-        )
+        finder = EvidenceFinder(self._understanding.lexicon, self._catalog, columns, now=1970 + query.time / YEAR_S)
         try:
             constraints = list(self._constraints(self._understanding.interpret(query.normalized), finder))
         except BandstandError as error:

@@ -7,12 +7,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 
 from bandstand.catalog.codec import entity_from_json
 from bandstand.catalog.readers.base import Rejected, Row, read_lines
 from bandstand.errors import BadInput
+from bandstand.types.hashing import digest
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
@@ -61,7 +61,7 @@ class LastfmReader:
 
 def entity_id(artist: str) -> str:
     """Return the entity's id of an artistID: a hash, since the file's own numbers follow the crawl's popularity."""
-    return f"lastfm-{blake2b(artist.encode(), digest_size=8).hexdigest()}"
+    return f"lastfm-{digest(artist).hex()}"
 
 
 def _entities(names: dict[str, tuple[int, str]], taggings: dict[str, _Tagging]) -> Iterator[Row | Rejected]:

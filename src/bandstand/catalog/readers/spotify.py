@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 from bandstand.catalog.codec import entity_from_json
@@ -13,6 +12,7 @@ from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.csv import Record, raw, read_records
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
+from bandstand.types.hashing import digest
 
 COLUMNS = (
     "track_id",
@@ -85,7 +85,7 @@ class SpotifyReader:
 @lru_cache(maxsize=65_536)
 def artist_id(name: str) -> str:
     """Return the id of an artist, who has none in the file: a hash of the normalised name."""
-    return f"artist-{blake2b(normalize(name).encode(), digest_size=8).hexdigest()}"
+    return f"artist-{digest(normalize(name)).hex()}"
 
 
 def _unusable(record: Record) -> str:

@@ -18,8 +18,8 @@ from bandstand.feedback.ubi_events import parse_event
 from bandstand.replay.datasets.base import WINDOW, LogFolder, OpenAsks, Timed, Zones, sorted_nearly, stable_hash
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Interaction, Moment, sha256_of
 from bandstand.types import Event
+from bandstand.types.times import DAY_S
 
-_DAY = 86_400.0
 _LIMIT = 10_000
 
 
@@ -100,7 +100,7 @@ def _documents(folder: LogFolder) -> Iterator[Timed[Ask | Event] | Rejected]:
             document = orjson.loads(raw)
             time = zones.seconds(document["timestamp"])
             row: Ask | Event = (
-                parse_event(document, now=time + _DAY) if "action_name" in document else _ask(document, time)
+                parse_event(document, now=time + DAY_S) if "action_name" in document else _ask(document, time)
             )
         except orjson.JSONDecodeError as error:
             yield Rejected(line, f"not JSON: {error}", raw.strip())

@@ -7,7 +7,6 @@ import heapq
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from bandstand.errors import BadInput
 from bandstand.feedback.fields import timestamp
 from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment
 from bandstand.types import Entity
+from bandstand.types.hashing import digest
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
@@ -72,7 +72,7 @@ def months(first: Month, last: Month) -> Iterator[Month]:
 
 def stable_hash(*parts: object) -> str:
     """16 hex digits that depend on nothing but the parts."""
-    return blake2b("\x1f".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return digest("\x1f".join(map(str, parts))).hex()
 
 
 def generator(seed: int, *parts: object) -> np.random.Generator:

@@ -17,9 +17,9 @@ from bandstand.errors import BadInput
 from bandstand.replay.datasets.base import dump_file, generator, stable_hash
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Moment, Release, sha256_of
 from bandstand.types import Entity
+from bandstand.types.times import WEEK_S
 
 _COLUMNS = ("date", "this_week", "song", "artist")
-_WEEK = 7 * 86_400.0
 _ANSWER_AFTER = 20.0
 
 
@@ -95,7 +95,7 @@ class Hot100Adapter:
         shares = 1.0 / np.array([row.place for row in chart], np.float64)
         for number, at in enumerate(rng.choice(len(chart), size=self.searches, p=shares / shares.sum()).tolist()):
             song = chart[at].song
-            time = begin + _WEEK * (number + 1) / (self.searches + 1)
+            time = begin + WEEK_S * (number + 1) / (self.searches + 1)
             yield Ask(
                 id=f"{week}-{number}",
                 time=time,

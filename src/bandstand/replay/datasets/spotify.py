@@ -16,6 +16,7 @@ from bandstand.learner.selfplay import misspell
 from bandstand.replay.datasets.base import dump_file, generator
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Moment, sha256_of
 from bandstand.types import Entity
+from bandstand.types.times import DAY_S
 
 _BEGIN = 1_577_836_800.0  # 2020-01-01, when the data set was made
 _LONG = 9
@@ -65,7 +66,7 @@ class SpotifyAdapter:
         rng = generator(self.seed, "searches")
         tracks = generator(self.seed, "tracks").permutation(len(world.tracks))[: self.distinct]
         playlists = generator(self.seed, "playlists").permutation(len(world.playlists))
-        step = self.days * 86_400.0 / self.searches
+        step = self.days * DAY_S / self.searches
         for number in range(self.searches):
             draw, time = rng.random(), _BEGIN + step * number
             if draw < self.known + self.misspelt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import groupby
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from bandstand.feedback.joined import Joined
 from bandstand.replay.ope.estimate import Floats, Ints, taken
 from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Feedback, Spool
 from bandstand.types import ARMS, DEPTHS, ArmDecision
+from bandstand.types.hashing import digest
 
 _Distributions = list[tuple[float, ...]]
 
@@ -191,7 +191,7 @@ class _Table:
 
 def _digest(name: str) -> bytes:
     """8 bytes for a name of any length: a million of them fit into a set."""
-    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return digest(name)
 
 
 def _round(search: Joined) -> Round:

@@ -7,7 +7,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +26,7 @@ from bandstand.replay.ope.estimate import Floats
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, distribution_of, log_to_feedback
 from bandstand.types import Event, Impression
+from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,7 +247,7 @@ def _reason(impression: Impression, event: Event, window: float) -> str:
 
 
 def _key(query_id: str) -> int:
-    return int.from_bytes(blake2b(query_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return int.from_bytes(digest(query_id))
 
 
 Find = Callable[[str], Policy]
