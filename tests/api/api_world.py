@@ -10,9 +10,7 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from bandstand.api.app import create_app
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.platform import Platform
 from bandstand.catalog.codec import entity_from_json
 from bandstand.settings import Settings
 
@@ -53,14 +51,10 @@ def settings_of(home: Path, **values: object) -> Settings:
 
 def build_home(folder: Path) -> None:
     """Catalogue, indexes, and the first ranker and bandit."""
-    storage = Storage(settings_of(folder))
-    storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
-    learning_side = LearningSide(storage)
-    learning_side.index()
-    home = SearchingSide(storage)
-    learning_side.train(home)
-    for part in (home, learning_side, storage):
-        part.close()
+    with Platform(settings_of(folder)) as platform:
+        platform.storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
+        platform.learning.index()
+        platform.learning.train(platform.searching)
 
 
 def eventually(reached: Callable[[], object], seconds: float = FAR) -> None:

@@ -14,10 +14,9 @@ from cli_world import ENTITIES, ndjson
 
 HOLDER = """
 import sys, time
-from bandstand.app.storage import Storage
+from bandstand.app.platform import Platform
 from bandstand.settings import load_settings
-from bandstand.app.learning import LearningSide
-learning_side = LearningSide(Storage(load_settings()))
+learning = Platform(load_settings()).learning
 print("held", flush=True)
 sys.stdin.read()
 """

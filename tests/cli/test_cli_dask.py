@@ -6,8 +6,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.platform import Platform
 from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
 from bandstand.types import Event
@@ -27,12 +26,11 @@ def address():
 @pytest.fixture
 def rows(home):
     """The feature rows of clicked searches that the home has logged."""
-    storage = Storage(load_settings(home=home))
-    searching = SearchingSide(storage)
+    platform = Platform(load_settings(home=home))
     found = []
     for number in range(SEARCHES):
         wanted = ("halo", "hurt", "one", "hello")[number % 4]
-        asked = searching.engine.search(SearchRequest(query=wanted, policy="all", user_id=f"u{number}")).impression
+        asked = platform.searching.search(SearchRequest(query=wanted, policy="all", user_id=f"u{number}")).impression
         place = asked.entity_ids.index(wanted) + 1
         event = Event(
             id=f"e{number}",
@@ -43,10 +41,9 @@ def rows(home):
             object_id=wanted,
             position=place,
         )
-        storage.log.append_events([event])
+        platform.storage.log.append_events([event])
         found.append(asked.features)
-    searching.close()
-    storage.close()
+    platform.close()
     return np.concatenate(found)
 
 

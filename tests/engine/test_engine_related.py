@@ -99,7 +99,7 @@ class TestFusion:
         def fail(*_):
             raise RetrievalError("no line")
 
-        monkeypatch.setattr(small.home._arms.retrievers["dense"], "retrieve", fail)
+        monkeypatch.setattr(small.home.retrievers.retrievers["dense"], "retrieve", fail)
         found = sources(small, "halo")
         assert "beyonce" in found
         assert not any("dense" in said for said in found.values())

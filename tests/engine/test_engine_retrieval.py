@@ -13,7 +13,7 @@ from bandstand.bandit.policy import draw
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.retrieval import FALLBACK_DEPTH, Retrieval, best_similarity
 from bandstand.engine.runner import Load, RetrieverRunner
-from bandstand.engine.search import Engine
+from bandstand.engine.search import Engine, EngineParts
 from bandstand.errors import StorageError
 from bandstand.types import Candidates
 
@@ -60,18 +60,16 @@ def engine(small):
     runners = []
 
     def make(*replaced, deadline_ms=10_000.0, has_history=lambda _: False):
-        found = {**small.home._retrievers(), **{retriever.name: retriever for retriever in replaced}}
+        found = {**small.home.retrievers.retrievers, **{retriever.name: retriever for retriever in replaced}}
         runners.append(RetrieverRunner(found))
-        return Engine(
+        parts = EngineParts(
             catalog=small.home.catalog,
             reader=small.home.reader,
             retrieval=Retrieval(runners[-1], has_history=has_history, seed=1, deadline_ms=deadline_ms),
             serving=small.home.serving,
             log=small.home.log,
-            clock=small.clock,
-            new_id=lambda: "q",
-            load=Load(1),
         )
+        return Engine(parts, load=Load(1), clock=small.clock, new_id=lambda: "q")
 
     yield make
     Blocked.released.set()
@@ -104,7 +102,7 @@ def test_a_failing_arm_is_dropped_and_named(engine, policy):
 
 @pytest.mark.parametrize("policy", ["all", "bandit"])
 def test_with_every_arm_failing_the_page_is_empty_and_logged(small, engine, policy):
-    broken = [Broken(arm) for arm in small.home._runner.arms]
+    broken = [Broken(arm) for arm in small.home.runner.arms]
     result = engine(*broken).search(SearchRequest(query="halo", policy=policy))
     assert result.hits == ()
     assert set(outcomes(result.impression).values()) == {"failed"}
@@ -169,7 +167,7 @@ def test_an_unreadable_past_does_not_end_the_search(engine):
 
 
 def test_every_draw_is_uniform_and_repeatable(small):
-    retrieval = Retrieval(small.home._runner, has_history=lambda _: False, seed=7, deadline_ms=100)
+    retrieval = Retrieval(small.home.runner, has_history=lambda _: False, seed=7, deadline_ms=100)
     draws = np.array([retrieval._uniform(f"q{n}", "dense") for n in range(4_000)])
     assert draws.tolist() == [retrieval._uniform(f"q{n}", "dense") for n in range(4_000)]
     assert draws.min() >= 0

@@ -278,7 +278,7 @@ class TestCorrection:
         assert small.home.log.impression(result.impression.query.id).query.correction == correction
 
     def test_trigram_is_asked_for_both(self, small):
-        found = small.home._retrievers()["trigram"]
+        found = small.home.retrievers.retrievers["trigram"]
         query = small.home.engine.query(SearchRequest(query="thunderstrukc"))
         both = found.retrieve(query, 10)
         typed = found.retrieve(replace(query, correction=None), 10)

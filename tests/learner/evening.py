@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from small_home import ENTITIES, SmallHome, ids
 
-from bandstand.app.learning import LearningSide
-from bandstand.app.storage import Storage
+from bandstand.app.options import Options
+from bandstand.app.platform import Platform
 from bandstand.learner.apply import FORGET_USER
 from bandstand.settings import Settings
 
@@ -57,15 +57,10 @@ def write_log(folder, searches=150, midway=lambda _: None):
 def learning(folder, ends, *, batch, **settings):
     """The learner of a home, as of the end of its log."""
     settings = Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY, **settings)
-    storage = Storage(settings, clock=lambda: ends)
-    learning_side = LearningSide(storage)
-    learner = learning_side.learner
-    learner._settings = replace(learner._settings, batch=batch)
-    try:
-        yield storage, learner
-    finally:
-        learning_side.close()
-        storage.close()
+    with Platform(settings, Options(clock=lambda: ends)) as platform:
+        learner = platform.learning.learner
+        learner._settings = replace(learner._settings, batch=batch)
+        yield platform.storage, learner
 
 
 def copied(source, target):

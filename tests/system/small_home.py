@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.options import Options
+from bandstand.app.platform import Platform
 from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.settings import Settings
 from bandstand.types import Attribute, Entity, Event
@@ -66,14 +65,15 @@ class SmallHome:
         self.settings = Settings(**values)
         self.clock = Clock()
         self._ids = itertools.count(1)
+        self.options = Options(clock=self.clock, new_id=lambda: f"q{next(self._ids)}")
         self._open()
         self.storage.store.upsert(entities)
         self.learning_side.index()
-        self.home = SearchingSide(self.storage, new_id=lambda: f"q{next(self._ids)}")
+        self.home = self.platform.searching
 
     def _open(self) -> None:
-        self.storage = Storage(self.settings, clock=self.clock)
-        self.learning_side = LearningSide(self.storage)
+        self.platform = Platform(self.settings, self.options)
+        self.storage, self.learning_side = self.platform.storage, self.platform.learning
         self.learning_side.prepare()
 
     def restart(self) -> None:
@@ -84,14 +84,13 @@ class SmallHome:
     def reopen(self) -> None:
         """After `close`."""
         self._open()
-        self.home = SearchingSide(self.storage, new_id=lambda: f"q{next(self._ids)}")
+        self.home = self.platform.searching
 
     def close(self) -> None:
-        for part in (self.home, self.learning_side, self.storage):
-            part.close()
+        self.platform.close()
 
     def search(self, text: str, *, user: str | None = None, session: str | None = None, **rest) -> SearchResult:
-        return self.home.engine.search(SearchRequest(query=text, user_id=user, session_id=session, **rest))
+        return self.home.search(SearchRequest(query=text, user_id=user, session_id=session, **rest))
 
     def act(self, entity: str, *, on: SearchResult | None = None, action: str = "click", **fields) -> Event:
         """Log one action, by who made the search unless said otherwise; it is not learned yet."""

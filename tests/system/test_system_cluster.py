@@ -201,7 +201,7 @@ class TestFailing:
         home = SearchingSide(small.storage)
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-            home._arms.retrievers["lexical"]._inner._first._deadline_s = 0.05
+            home.retrievers.retrievers["lexical"]._inner._first._deadline_s = 0.05
             good, small.storage.backend.cluster._client = (
                 small.storage.backend.cluster._client,
                 new_client(ClusterSettings(urls=(url,))),

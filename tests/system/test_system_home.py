@@ -84,7 +84,7 @@ class TestHome:
         small.learning_side.learner.catch_up()
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda _: small.home.refresh(), range(12)))
-        learned = small.home._arms.retrievers["rephrase"]._learned
+        learned = small.home.retrievers.retrievers["rephrase"]._learned
         assert len(learned.texts) == len(set(learned.texts)) == 10
         assert small.home.searchable == small.storage.store.head()
         assert len(small.home.catalog.columns.ids) == len(ENTITIES) + 50
@@ -101,10 +101,11 @@ class TestWorkshop:
     def test_one_process_writes_at_a_time(self, small):
         with pytest.raises(Conflict, match="stop it first"):
             LearningSide(small.storage)
-        small.learning_side.close()
+        small.platform.stop_learning()
         second = LearningSide(small.storage)
+        assert small.platform.learning_if_free() is None
         second.close()
-        small.learning_side = LearningSide(small.storage)
+        assert small.platform.learning.index() == 0
 
     def test_a_workshop_that_could_not_be_opened_holds_no_lock(self, tmp_path):
         storage = Storage(settings(tmp_path))
@@ -117,11 +118,11 @@ class TestWorkshop:
 
     def test_reset_builds_text_and_vectors_anew(self, small):
         before = ids(small.search("hallelujah", policy="hybrid"))
-        small.home.close()
+        small.platform.stop_searching()
         small.learning_side.reset()
         assert small.storage.backend.vectors.count() == 0
         assert small.learning_side.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
-        small.home = SearchingSide(small.storage)
+        small.home = small.platform.searching
         assert ids(small.search("hallelujah", policy="hybrid")) == before
 
     def test_while_it_runs_clicks_and_entities_are_taken_in_and_it_stops_when_told(self, small):

@@ -140,7 +140,7 @@ class TestHostileInput:
         text = text[:10_000]
         took = []
         for _ in range(3):
-            crowded.home._understood.understanding.use(crowded.home._understood.understanding.synonyms)  # forget it
+            crowded.home.understood.understanding.use(crowded.home.understood.understanding.synonyms)  # forget it
             started = time.process_time()
             result = crowded.search(text, policy="all")
             took.append(time.process_time() - started)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.options import Options
+from bandstand.app.platform import Platform
 from bandstand.backend import Paths
 from bandstand.catalog.bundled import load_bundled
 from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
@@ -19,18 +18,13 @@ NOW = 1_700_000_000.0
 def paths(tmp_path_factory) -> Paths:
     """A home with 60 bundled tracks, indexed and trained."""
     settings = Settings(home=tmp_path_factory.mktemp("tour") / "home", encoder="hashing", selfplay_queries=60)
-    storage = Storage(settings, clock=lambda: NOW)
     wanted = {want.entity_id for want in WANTS[:2]}
     tracks = [entity for entity in load_bundled() if entity.kind == "track"]
-    storage.store.upsert([*(e for e in tracks if e.id in wanted), *tracks[:60]])
-    learning_side = LearningSide(storage)
-    learning_side.prepare()
-    learning_side.index()
-    home = SearchingSide(storage)
-    learning_side.train(home)
-    for part in (home, learning_side, storage):
-        part.close()
-    return storage.paths
+    with Platform(settings, Options(clock=lambda: NOW)) as platform:
+        platform.storage.store.upsert([*(e for e in tracks if e.id in wanted), *tracks[:60]])
+        platform.learning.index()
+        platform.learning.train(platform.searching)
+        return platform.storage.paths
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def test_an_evening_teaches_words_that_no_field_holds(tour):
     lyric = [Want(query="is this the real life", entity_id=WANTS[0].entity_id)]
     before = tour.measure(lyric)
     progress = []
-    searches = tour.evening(lyric, progress=lambda *progress: progress.append(progress))
+    searches = tour.evening(lyric, progress=lambda *told: progress.append(told))
     after = tour.measure(lyric)
     assert after.mrr == 1.0 >= before.mrr
     assert 12 <= searches <= 24

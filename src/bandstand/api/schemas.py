@@ -76,7 +76,7 @@ class SearchBody(BaseModel):
     related: bool = Field(False, description="Also what goes with the first hit, as a block of its own")
     locale: Annotated[str, Field(max_length=35)] | None = None
 
-    def to_request(self, default_policy: str) -> SearchRequest:
+    def to_request(self) -> SearchRequest:
         """The engine's request."""
         return SearchRequest(
             query=self.query,
@@ -87,7 +87,7 @@ class SearchBody(BaseModel):
             session_id=self.session_id,
             kinds=tuple(self.kinds or ()),
             filters=self.filters.to_filters() if self.filters else Filters(),
-            policy=self.policy or default_policy,
+            policy=self.policy,
             explain=self.explain,
             preview=self.preview,
             mix=self.mix,

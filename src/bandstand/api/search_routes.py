@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -94,12 +93,10 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
     With `query_id` it is a further page of that search: the same decision and ranking, of which `offset` and `k` say
     the part. Without `policy`, a running experiment chooses it for this visitor.
     """
-    asked = body.to_request(service.settings.default_policy)
+    request = body.to_request()
 
     def work(home: SearchingSide) -> JsonAnswer:
-        assigned = None if body.policy else home.assignment(actor_of(asked.user_id, asked.session_id))
-        request = replace(asked, assignment=assigned)
-        result = home.engine.search(request)
+        result = home.search(request)
         if not request.preview:
             metrics.searched(result)
         check_answered(result)

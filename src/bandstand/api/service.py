@@ -6,16 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from bandstand.app.encoders import prepare_encoder
 from bandstand.app.learning import LearningSide
+from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Intake, Storage
+from bandstand.app.storage import Intake
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.settings import Settings
 
@@ -36,8 +34,8 @@ class Service:
     def __init__(self, settings: Settings, *, learn: bool) -> None:
         self.settings = settings
         self._learn = learn
+        self._platform = Platform(settings)
         self._intake: Intake | None = None
-        self._storage: Storage | None = None
         self._home: SearchingSide | None = None
         self._loaded = threading.Event()
         self._prepared = threading.Event()
@@ -86,9 +84,7 @@ class Service:
         self._searches.shutdown(wait=True, cancel_futures=True)
         if any(thread.is_alive() for thread in self._threads):
             return  # the process ends without it; files closed under its feet might end it worse
-        for part in (self._home, self._storage, self._intake):
-            if part is not None:
-                part.close()
+        self._platform.close()
 
     async def search(self, work: Callable[[SearchingSide], T]) -> T:
         """Run a search off the event loop.
@@ -118,29 +114,28 @@ class Service:
 
     def _load(self) -> None:
         """Open what is not open yet: a failure is tried again from where it happened."""
-        self._intake = self._intake or Intake(self.settings)
-        storage = self._storage = self._storage or Storage(self.settings, intake=self._intake)
-        prepare_encoder(self.settings, storage.paths)
+        platform = self._platform
+        self._intake = platform.intake
+        platform.prepare_encoder()
         if self._learn:
             if not self._leading:
                 self._leading = True
-                self._run("leader", partial(storage.backend.lead, partial(self._lead, storage), self._stop))
+                self._run("leader", lambda: platform.lead(self._learn_beside, self._stop))
             self._prepared.wait(_RETRY_S)  # a first index is made in a moment; on a cluster perhaps by another machine
-        home = SearchingSide(storage)
+        home = platform.searching
         home.freeze()
         self._home = home
         self._loaded.set()
         self._run("refresher", self._refresh)
 
-    def _lead(self, storage: Storage, ends: threading.Event) -> None:
-        """Index and learn until it ends."""
-        with closing(LearningSide(storage)) as learning_side:
-            learning_side.prepare()
-            self._prepared.set()
-            while not ends.is_set() and not self._loaded.wait(_RETRY_S):
-                pass  # the home opens once the indexes are there, which the lines above have seen to
-            if not ends.is_set():
-                learning_side.run(self.home, ends)
+    def _learn_beside(self, learning: LearningSide, ends: threading.Event) -> None:
+        """Index and learn, until ``ends``."""
+        learning.prepare()
+        self._prepared.set()
+        while not ends.is_set() and not self._loaded.wait(_RETRY_S):
+            pass  # the home opens once the indexes are there, which the lines above have seen to
+        if not ends.is_set():
+            learning.run(self.home, ends)
 
     def _refresh(self) -> None:
         while not self._stop.wait(self.settings.refresh_ms / 1e3):

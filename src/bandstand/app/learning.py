@@ -10,10 +10,10 @@ from typing import IO
 
 import structlog
 
-from bandstand.app.encoders import open_encoder, prepare_encoder
+from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
-from bandstand.app.training import new_models, prediction_of, weights_of
+from bandstand.app.training import TrainingPlan, new_models, prediction_of, weights_of
 from bandstand.backend import Paths
 from bandstand.bandit.reward import Scorer as ScoreCall
 from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
@@ -22,11 +22,10 @@ from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
 from bandstand.learner.indexer import Indexer
-from bandstand.learner.train_ranker import Train, TrainingReport, train_here
+from bandstand.learner.train_ranker import TrainingReport
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
-from bandstand.settings import Settings
 from bandstand.types import Progress, Scores
 
 _AFTER_FAILURE_S = 1.0
@@ -70,24 +69,22 @@ def stopper(stop: threading.Event) -> Progress:
 
 _POLL_S = 0.05
 
-EncoderOf = Callable[[Settings, Paths], Encoder]
-"""Opens the encoder of a home."""
-
 
 class LearningSide:
-    """The writing side of a home. Holds its lock; one thread each may `index`, learn and `train`.
+    """The writing side of a home, which holds its lock. Safe for threads.
 
-    ``encoder_of`` opens the encoder, once it was exported.
+    Indexing, learning and training go on side by side; two threads that want the same take turns.
 
     Raises:
         Conflict: another process writes to this home.
     """
 
-    def __init__(self, storage: Storage, *, encoder_of: EncoderOf = open_encoder) -> None:
+    def __init__(self, storage: Storage, options: Options = Options()) -> None:
         self.settings = storage.settings
         self.paths = storage.paths
         self._storage = storage
-        self._encoder_of = encoder_of
+        self._options = options
+        self._preparing, self._indexing, self._training = threading.RLock(), threading.Lock(), threading.Lock()
         self._lock = _locked(self.paths)
         try:
             self._indexes = storage.backend.open_writer(storage.store)
@@ -100,69 +97,79 @@ class LearningSide:
         self._scorers: dict[str, ScoreCall] = {}
 
     def prepare(self, *, progress: Progress | None = None) -> None:
-        """Make ready to index and to learn: the encoder is exported when it is missing (once, some ten seconds)."""
-        prepare_encoder(self.settings, self.paths, progress=progress)
-        encoder = self._encoder = self._encoder_of(self.settings, self.paths)
-        self._indexer = self._new_indexer(encoder)
-        self._learner = self._new_learner(encoder.encode_query)
+        """Make ready to index and to learn, indexes made where there are none; done again, it changes nothing.
+
+        The encoder is exported when it is missing (once, some ten seconds).
+        """
+        with self._preparing:
+            if self._encoder is None:
+                self._encoder = self._options.ready_encoder(self.settings, self.paths, progress=progress)
+            if self._indexer is None:
+                self._indexer = self._new_indexer(self._encoder)
+            if self._learner is None:
+                self._learner = self._new_learner(self._encoder.encode_query)
 
     def reset(self) -> None:
         """Let the next `index` build texts and vectors anew from the catalogue."""
-        self._indexes.reset()
-        self._indexer = None
+        with self._indexing:
+            self._indexes.reset()
+            self._indexer = None
 
     @property
     def encoder(self) -> Encoder:
-        """Of entities and learned queries; who searches the same home in this process may share it."""
-        if self._encoder is None:
+        """Of entities and of learned queries."""
+        with self._preparing:
             self.prepare()
-        assert self._encoder is not None
-        return self._encoder
+            assert self._encoder is not None
+            return self._encoder
 
     @property
     def indexer(self) -> Indexer:
         """Brings the indexes up to date."""
-        if self._indexer is None:
+        with self._preparing:
             self.prepare()
-        assert self._indexer is not None
-        return self._indexer
+            assert self._indexer is not None
+            return self._indexer
 
     @property
     def learner(self) -> Learner:
         """Follows the log."""
-        if self._learner is None:
+        with self._preparing:
             self.prepare()
-        assert self._learner is not None
-        return self._learner
+            assert self._learner is not None
+            return self._learner
 
     def index(self, *, progress: Progress | None = None) -> int:
         """Bring every index to the catalogue's newest state; returns how many changes were applied."""
-        return self.indexer.step(progress=progress)
+        with self._indexing:
+            return self.indexer.step(progress=progress)
 
     def train(
-        self, home: SearchingSide, *, progress: Progress | None = None, trainer: Train = train_here
+        self, searching: SearchingSide, *, plan: TrainingPlan = TrainingPlan(), progress: Progress | None = None
     ) -> TrainingReport:
         """Train the ranker on self-play and on the log; before any click the bandit learns from self-play too.
 
-        ``trainer`` says where the ranker is trained.
+        Raises:
+            BadInput: there is nothing to train on yet.
         """
-        report, examples = new_models(self._storage, home, progress=progress, trainer=trainer)
-        if self._storage.models.current("bandit") is None:
-            self.learner.teach((example.impression, example.feedback()) for example in examples)
-            home.refresh()
-        return report
+        with self._training:
+            report, examples = new_models(self._storage, searching, plan, progress=progress)
+            if self._storage.models.current("bandit") is None:
+                self.learner.teach((example.impression, example.feedback()) for example in examples)
+                searching.refresh()
+            return report
 
-    def run(self, home: SearchingSide, stop: threading.Event) -> None:
+    def run(self, searching: SearchingSide, stop: threading.Event) -> None:
         """Index, learn and train until ``stop``: what `serve` runs beside its searches.
 
         Each in a thread of its own: encoding new entities takes seconds and training minutes, while a click is to be
         learned within one.
         """
-        indexer, learner = self.indexer, self.learner
+        learner = self.learner
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
-            ("indexer", lambda: indexer.step(progress=stopper(stop)) > 0, _POLL_S),
+            ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
             ("learner", lambda: learner.step() > 0, _POLL_S),
-            ("trainer", self._retraining(home, stop), self.settings.retrain_minutes * 60),
+            ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
         )
         threads = [
             threading.Thread(target=partial(repeat, work, stop, name=name, pause_s=pause), name=name, daemon=True)
@@ -179,7 +186,7 @@ class LearningSide:
         self._indexes.close()
         self._lock.close()
 
-    def _retraining(self, home: SearchingSide, stop: threading.Event) -> Callable[[], bool]:
+    def _retraining(self, searching: SearchingSide, stop: threading.Event) -> Callable[[], bool]:
         """Train when enough was clicked since the last time; by the schedule, never twice at once."""
         trained_on = self._storage.log.count("event")
 
@@ -187,7 +194,7 @@ class LearningSide:
             nonlocal trained_on
             events = self._storage.log.count("event")
             if events - trained_on >= self.settings.retrain_clicks:
-                self.train(home, progress=stopper(stop))
+                self.train(searching, progress=stopper(stop))
                 trained_on = events
             return False
 

@@ -1,13 +1,13 @@
-"""The searching side of a home: every part is built from its files and follows what others write there."""
+"""The searching side of a home: built from its files, it follows what others write there and writes only the log."""
 
 from __future__ import annotations
 
 import gc
 import threading
-import uuid
-from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import replace
 
-from bandstand.app.encoders import open_encoder
+from bandstand.app.options import Options
 from bandstand.app.retrieval import RetrieverSet
 from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, synonym_file
@@ -15,18 +15,16 @@ from bandstand.bandit.experiment import Assignment, Split
 from bandstand.bandit.selective import SelectiveSettings, parse_thresholds
 from bandstand.bandit.vw import BanditSettings
 from bandstand.catalog.columns import Catalog
-from bandstand.engine.ablation import Ablator, OfferingLog, Records
+from bandstand.engine.ablation import Ablator, Records
 from bandstand.engine.related import Relater
-from bandstand.engine.request import Reader
+from bandstand.engine.request import Reader, SearchRequest, SearchResult
 from bandstand.engine.retrieval import Retrieval
-from bandstand.engine.runner import Load, RetrieverRunner, Runner
-from bandstand.engine.search import Engine
+from bandstand.engine.runner import Load, Runner
+from bandstand.engine.search import Engine, EngineParts
 from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import DenyList, Suggester
 from bandstand.learner.experiment import running_experiment
-from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.encoder import Encoder
-from bandstand.types import Impression
+from bandstand.types import actor_of
 from bandstand.understanding.spelling import Speller
 from bandstand.understanding.understanding import Understanding
 
@@ -54,69 +52,64 @@ class Understood:
 
 
 class SearchingSide:
-    """The searching side of a home: reads everything, writes only the log. Safe for threads and several processes.
-
-    ``encoder`` is for who has opened it already; by default the home opens its own.
+    """Answers searches. Safe for threads, and for several processes over one home.
 
     Raises:
         Unavailable: the home was not indexed yet; the message says how.
         StorageError, ModelError: a part cannot be read.
     """
 
-    def __init__(
-        self, storage: Storage, *, new_id: Callable[[], str] | None = None, encoder: Encoder | None = None
-    ) -> None:
-        self.settings = settings = storage.settings
-        self.clock = storage.clock
-        self._refreshing = threading.Lock()
-        self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
-        self.catalog = Catalog(self.store, warm=storage.backend.remote)
-        self.suggester = Suggester(self.catalog, self.memory, denied=DenyList(settings.deny_list), clock=self.clock)
-        self._understood = understood = Understood(storage, self.catalog)
-        self.synonyms = understood.synonyms
-        self.reader = Reader(understood.understanding, understood.speller, self.memory.has_learned)
-        encoder = encoder or open_encoder(settings, storage.paths)
-        self._arms = RetrieverSet(storage, self.catalog, encoder, understood.understanding)
-        self.serving = ModelFollower(
-            self.models,
-            BanditSettings(epsilon=settings.epsilon),
-            SelectiveSettings(
-                cost_weight=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)
-            ),
-        )
-        self.relater = Relater(self.catalog, self.memory, self._arms.retrievers["dense"], clock=self.clock)
-        self._runner = self._running(self._retrievers())
+    def __init__(self, storage: Storage, options: Options = Options()) -> None:
+        settings = storage.settings
+        catalog = Catalog(storage.store, warm=storage.backend.remote)
+        understood = Understood(storage, catalog)
+        serving = _serving(storage, options)
         load = Load(settings.threads)
-        places = settings.threads if settings.speculate else 0
-        self.speculation = Speculation(self._runner, load, places=places)
-        self.engine = Engine(
-            catalog=self.catalog,
-            reader=self.reader,
-            retrieval=Retrieval(
-                self._runner,
-                has_history=self.memory.knows,
-                seed=settings.seed,
-                deadline_ms=settings.deadline_ms,
-                speculation=self.speculation,
-            ),
-            serving=self.serving,
-            log=OfferingLog(self.log, self._offer),
-            clock=self.clock,
-            new_id=new_id or (lambda: uuid.uuid4().hex),
-            curation=self.memory.curation,
-            load=load,
-            mix_kinds=settings.mix_kinds,
-        )
-        self.ablator = Ablator(
-            self.engine,
-            Records(append=self.log.append_events, impression=self.log.impression),
-            load=load,
-            clock=self.clock,
-            share=settings.ablation_share,
-            seed=settings.seed,
-        )
+        with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
+            encoder = options.open_encoder(settings, storage.paths)
+            found = RetrieverSet(storage, catalog, encoder, understood.understanding)
+            opened.enter_context(closing(found))
+            runner = opened.enter_context(closing(options.runner(found.retrievers, settings)))
+            speculation = Speculation(runner, load, places=settings.threads if settings.speculate else 0)
+            parts = EngineParts(
+                catalog=catalog,
+                reader=Reader(understood.understanding, understood.speller, storage.memory.has_learned),
+                retrieval=_retrieval(storage, runner, speculation),
+                serving=serving,
+                log=storage.log,
+                curation=storage.memory.curation,
+            )
+            engine = Engine(parts, load=load, clock=storage.clock, new_id=options.new_id, mix_kinds=settings.mix_kinds)
+            ablator = opened.enter_context(closing(_ablator(storage, engine, load)))
+            self._opened = opened.pop_all()
+        self.settings, self.clock = settings, storage.clock
+        self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
+        self.catalog, self.understood, self.retrievers, self.serving = catalog, understood, found, serving
+        self.runner, self.speculation, self.engine, self.ablator = runner, speculation, engine, ablator
+        self.synonyms, self.reader = understood.synonyms, parts.reader
+        self.suggester = Suggester(catalog, storage.memory, denied=DenyList(settings.deny_list), clock=storage.clock)
+        self.relater = Relater(catalog, storage.memory, found.retrievers["dense"], clock=storage.clock)
+        self._refreshing = threading.Lock()
         self._split: Split | None = None
         self.refresh()
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """Answer and log a search, or a further page of one.
+
+        A request that names no policy gets the one that a running experiment gives this visitor, else the default. What
+        was answered may afterwards be made again with and without each expensive retriever, see `Ablator`.
+
+        Raises:
+            BadInput: a value cannot be used; names the field.
+            NotFound: ``query_id`` was never logged.
+        """
+        if request.policy is None:
+            assigned = self.assignment(actor_of(request.user_id, request.session_id))
+            request = replace(request, policy=self.settings.default_policy, assignment=assigned)
+        result = self.engine.search(request)
+        if request.query_id is None and not request.preview:
+            self.ablator.offer(result.impression)
+        return result
 
     def assignment(self, actor: str | None) -> Assignment | None:
         """The policy that the running experiment gives this visitor; None without one, and for nobody in particular."""
@@ -127,8 +120,8 @@ class SearchingSide:
         with self._refreshing:
             self.catalog.refresh()
             self.memory.follow()
-            self._understood.refresh()
-            self._arms.refresh()
+            self.understood.refresh()
+            self.retrievers.refresh()
             self.models.follow()
             self.serving.refresh()
             running = running_experiment(self.memory.state)
@@ -149,22 +142,41 @@ class SearchingSide:
     @property
     def searchable(self) -> int:
         """The catalogue change up to which this process finds entities by every index."""
-        return min(self.catalog.seq, self._arms.seq)
+        return min(self.catalog.seq, self.retrievers.seq)
 
     def close(self) -> None:
         """End the retrievers; the storage is closed by who opened it."""
-        self.ablator.close()
-        self._runner.close()
-        self._arms.close()
+        self._opened.close()
 
-    def _offer(self, impression: Impression) -> None:
-        """What was just answered may be made again with and without each expensive arm."""
-        self.ablator.offer(impression)
 
-    def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
-        """What runs the arms of a search."""
-        return RetrieverRunner(retrievers, threads=self.settings.threads)
+def _serving(storage: Storage, options: Options) -> ModelFollower:
+    settings = storage.settings
+    return ModelFollower(
+        storage.models,
+        BanditSettings(epsilon=settings.epsilon),
+        SelectiveSettings(cost_weight=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
+        policies=options.policies,
+    )
 
-    def _retrievers(self) -> dict[str, Retriever]:
-        """What there is to run, by arm."""
-        return dict(self._arms.retrievers)
+
+def _retrieval(storage: Storage, runner: Runner, speculation: Speculation) -> Retrieval:
+    settings = storage.settings
+    return Retrieval(
+        runner,
+        has_history=storage.memory.knows,
+        seed=settings.seed,
+        deadline_ms=settings.deadline_ms,
+        speculation=speculation,
+    )
+
+
+def _ablator(storage: Storage, engine: Engine, load: Load) -> Ablator:
+    log, settings = storage.log, storage.settings
+    return Ablator(
+        engine,
+        Records(append=log.append_events, impression=log.impression),
+        load=load,
+        clock=storage.clock,
+        share=settings.ablation_share,
+        seed=settings.seed,
+    )

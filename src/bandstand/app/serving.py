@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -13,7 +13,7 @@ from bandstand.bandit.policy import Policy, RandomSubsetPolicy, fixed_policies
 from bandstand.bandit.selective import EXPLORES, SelectivePolicy, SelectiveSettings, thresholds
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.engine.serving import ServingModels
-from bandstand.errors import ModelError, StorageError
+from bandstand.errors import BadInput, ModelError, StorageError
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.models.registry import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
@@ -52,15 +52,24 @@ def promote_model(models: ModelRegistry, name: str, version: str) -> None:
 class ModelFollower:
     """The `ServingModels` of this process. A version that cannot be used is refused; what served before serves on.
 
-    ``refused`` says by model why the version that should serve does not.
+    ``refused`` says by model why the version that should serve does not. ``policies`` may be asked for beside the
+    platform's own.
+
+    Raises:
+        BadInput: one of the policies has the name of another.
     """
 
     def __init__(
-        self, models: ModelRegistry, settings: BanditSettings, selective: SelectiveSettings | None = None
+        self,
+        models: ModelRegistry,
+        settings: BanditSettings,
+        selective: SelectiveSettings | None = None,
+        policies: Sequence[Policy] = (),
     ) -> None:
         self._models = models
         self._settings = settings
         self._selective = selective or SelectiveSettings()
+        self._extra = tuple(policies)
         self._stamps: dict[str, Stamp | None] = {}
         self._lock = threading.Lock()
         self._scorer: Scorer = PlainScorer()
@@ -126,6 +135,10 @@ class ModelFollower:
             **fixed_policies(),
             "random": RandomSubsetPolicy(),
         }
+        for policy in self._extra:
+            if policy.name in policies:
+                raise BadInput(f"there is a policy {policy.name!r} already: give yours another name", field="policies")
+            policies[policy.name] = policy
         return ServingModels(
             scorer=self._scorer,
             policies=policies,

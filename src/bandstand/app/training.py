@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import structlog
 
@@ -14,11 +16,12 @@ from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.reward_model import MODEL_FILE, Grader, RewardModel, by_constants, by_model
 from bandstand.feedback.rewards import CLICKS_ALONE, DEFAULT_WEIGHTS, RewardWeights
 from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
-from bandstand.learner.selfplay import SelfPlay, SyntheticExample
+from bandstand.learner.selfplay import Curriculum, SelfPlay, SyntheticExample
 from bandstand.learner.train_models import GeneratorReport, RewardReport, new_generator, new_reward, renewed_reward
 from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.memory_index.predicted import Predict, predicted_queries
+from bandstand.ranker.train import TrainSettings
 from bandstand.settings import Settings
 from bandstand.types import Entity, Progress
 
@@ -97,46 +100,101 @@ def renew_generator(storage: Storage) -> GeneratorReport | None:
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """How one training differs from the platform's own, which the defaults describe.
+
+    Args:
+        newest: only so many of the log's latest searches; None: all.
+        judged: the log holds judged answers instead of what people did with a page: each search counts as if its whole
+            ranking had been shown, and neither a reward model nor a query generator can be learned from it.
+        settings: of the ranker.
+        trainer: where the ranker is trained.
+        curriculum: gives the synthetic examples; None: self-play makes new ones.
+    """
+
+    newest: int | None = None
+    judged: bool = False
+    settings: TrainSettings = TrainSettings()
+    trainer: Train = train_here
+    curriculum: Callable[[], Curriculum] | None = None
+
+
 def new_models(
-    storage: Storage, home: SearchingSide, *, progress: Progress | None = None, trainer: Train = train_here
+    storage: Storage,
+    searching: SearchingSide,
+    plan: TrainingPlan = TrainingPlan(),
+    *,
+    progress: Progress | None = None,
 ) -> tuple[TrainingReport, Sequence[SyntheticExample]]:
     """Train ranker and retrieval gate on self-play and on the log, publish, and promote unless an older one is pinned.
 
     Before that a reward model and a query generator, where the log holds enough. Needs no `LearningSide`, so that it
     works beside the process that has it. The synthetic examples are returned as the bandit would have met them.
+
+    Raises:
+        BadInput: there is neither a synthetic example nor a search that satisfied somebody.
     """
     settings = storage.settings
-    renew_reward(storage)  # first, so that the others are trained on what it says
-    renew_generator(storage)
-    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory, generator=generator_of(storage))
-    count = settings.selfplay_queries
-    curriculum = play.curriculum(
-        count, seed=settings.seed, progress=progress and (lambda done: progress("self-play", done, count))
-    )
+    if not plan.judged:
+        renew_reward(storage)  # first, so that the others are trained on what it says
+        renew_generator(storage)
+    curriculum = plan.curriculum() if plan.curriculum else self_play(storage, searching, progress=progress)
     report = train_ranker(
         storage.models,
         curriculum=curriculum,
-        searches=judged(storage),
+        searches=_searches(storage, plan),
         seed=settings.seed,
+        settings=plan.settings,
         progress=progress and (lambda done, of: progress("ranker", done, of)),
-        train=trainer,
+        train=plan.trainer,
     )
     storage.models.prune("ranker", settings.keep_models)
-    home.refresh()
+    searching.refresh()
     examples = (*curriculum.sampled, *curriculum.remembered)
-    trained = new_gate(storage, home, examples)
+    trained = new_gate(storage, searching, examples)
     return report, examples if trained is None else tuple(with_estimates(examples, trained))
 
 
-def new_gate(storage: Storage, home: SearchingSide, examples: Sequence[SyntheticExample]) -> TrainedGate | None:
+def self_play(storage: Storage, searching: SearchingSide, *, progress: Progress | None = None) -> Curriculum:
+    """Synthetic examples: queries predicted for entities of the catalogue, as the platform answers them now."""
+    count = storage.settings.selfplay_queries
+    play = SelfPlay(
+        engine=searching.engine,
+        catalog=searching.catalog,
+        memory=searching.memory,
+        generator=generator_of(storage),
+    )
+    return play.curriculum(
+        count,
+        seed=storage.settings.seed,
+        progress=progress and (lambda done: progress("self-play", done, count)),
+    )
+
+
+def _searches(storage: Storage, plan: TrainingPlan) -> Iterator[Joined]:
+    searches = judged(storage)
+    if plan.newest is not None:
+        searches = islice(searches, max(0, storage.log.count("impression") - plan.newest), None)
+    return map(_shown_whole, searches) if plan.judged else searches
+
+
+def _shown_whole(search: Joined) -> Joined:
+    """The search as if somebody had looked at its whole ranking."""
+    impression = search.impression
+    query = replace(impression.query, offset=0)
+    return replace(search, impression=replace(impression, query=query, shown=len(impression.ordinals)))
+
+
+def new_gate(storage: Storage, searching: SearchingSide, examples: Sequence[SyntheticExample]) -> TrainedGate | None:
     """Train the retrieval gate on synthetic examples and the log, publish, promote; None where that was too little.
 
     The ranker that serves judges the synthetic examples, so it is trained first.
     """
     settings = storage.settings
-    sampled = synthetic_labels(examples, home.catalog.columns, home.serving().scorer)
+    sampled = synthetic_labels(examples, searching.catalog.columns, searching.serving().scorer)
     searches = joined(storage.log, settings.join_minutes * 60)
     trained = gate_from_log(storage.models, sampled, searches, seed=settings.seed)
     storage.models.prune("abstention", settings.keep_models)
-    home.refresh()
+    searching.refresh()
     return trained

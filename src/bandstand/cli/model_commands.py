@@ -103,19 +103,20 @@ def _training(dask: str | None, partitions: Path) -> Train:
 
 
 def _trained(storage: Storage, progress: ProgressBars, trainer: Train) -> TrainingReport:
-    from bandstand.app.training import new_models
+    from bandstand.app.training import TrainingPlan, new_models
 
+    plan = TrainingPlan(trainer=trainer)
     with learning_side_if_free(storage) as learning_side:
         if (
             learning_side is None
         ):  # whoever has the home indexes and learns; a ranker is trained from what both can read
             with opened_home(storage) as searching:
-                return new_models(storage, searching, progress=progress, trainer=trainer)[0]
+                return new_models(storage, searching, plan, progress=progress)[0]
         learning_side.prepare(progress=progress)
         learning_side.index(progress=progress)
         learning_side.learner.catch_up()
         with opened_home(storage) as searching:
-            return learning_side.train(searching, progress=progress, trainer=trainer)
+            return learning_side.train(searching, plan=plan, progress=progress)
 
 
 @app.command("list")

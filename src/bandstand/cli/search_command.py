@@ -48,11 +48,11 @@ def search(
             user_id=user or None,
             session_id=session or None,
             kinds=kinds,
-            policy=policy or storage.settings.default_policy,
+            policy=policy,
             explain=explain,
             correct=not literal,
         )
-        result = searching.engine.search(request)
+        result = searching.search(request)
     if json:
         print_json(search_json(result, explain=explain))
     else:

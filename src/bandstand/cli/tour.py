@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bandstand.app.learning import LearningSide
+from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.backend import Paths
@@ -120,7 +121,7 @@ class Tour:
         self._random = random.Random(seed)
         self._storage = Storage(settings, clock=self._clock)
         self._learning_side = LearningSide(self._storage)
-        self._home = SearchingSide(self._storage, new_id=lambda: f"{self._random.getrandbits(128):032x}")
+        self._home = SearchingSide(self._storage, Options(new_id=lambda: f"{self._random.getrandbits(128):032x}"))
         self._learning_side.prepare()
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ class Tour:
         for attempt, query in enumerate((want.query, full_name(wanted)), start=1):
             self._clock.advance(SECONDS_BETWEEN)
             request = SearchRequest(query=query, user_id=listener, session_id=session)
-            impression = self._home.engine.search(request).impression
+            impression = self._home.search(request).impression
             place = self._place(impression, want.entity_id)
             if place and self._random.random() < place**-EXAMINED:
                 self._play(impression, place)

@@ -16,7 +16,7 @@ from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
 from bandstand.engine.sampling import sampled
-from bandstand.engine.search import Answer, Engine, ImpressionLog
+from bandstand.engine.search import Answer, Engine
 from bandstand.errors import BandstandError, NotFound
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.features import limit_arm
@@ -116,22 +116,6 @@ class Records:
 
     append: Callable[[Sequence[Event]], object]
     impression: Callable[[str], Impression]
-
-
-class OfferingLog:
-    """A log that also offers each search to the ablator; where nothing is sampled, the log alone would do."""
-
-    def __init__(self, log: ImpressionLog, offer: Callable[[Impression], None]) -> None:
-        self._log, self._offer = log, offer
-
-    def append_impression(self, impression: Impression) -> None:
-        """See `ImpressionLog`."""
-        self._log.append_impression(impression)
-        self._offer(impression)
-
-    def impression(self, query_id: str) -> Impression:
-        """See `ImpressionLog`."""
-        return self._log.impression(query_id)
 
 
 class Ablator:

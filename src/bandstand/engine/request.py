@@ -68,7 +68,7 @@ class SearchRequest:
     session_id: str | None = None
     kinds: tuple[Kind, ...] = ()
     filters: Filters = Filters()
-    policy: str = "bandit"
+    policy: str | None = None
     assignment: Assignment | None = None
     explain: bool = False
     facets: tuple[str, ...] = ()

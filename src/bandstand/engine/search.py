@@ -37,6 +37,10 @@ class ImpressionLog(Protocol):
         """The logged impression, or `NotFound`."""
 
 
+DEFAULT_POLICY = "bandit"
+"""The policy of a request that names none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
     """A ranked query before it becomes a page: also what self-play and replay work with.
@@ -53,33 +57,27 @@ class Answer:
     scorer: Scorer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What one search goes through, in this order; ``curation`` gives what operators decided on a normalised query."""
+
+    catalog: Catalog
+    reader: Reader
+    retrieval: Retrieval
+    serving: Callable[[], ServingModels]
+    log: ImpressionLog
+    curation: Callable[[str], Curation] = lambda _: Curation()
+
+
 class Engine:
     """Searches. Safe for any number of threads; holds nothing that is not rebuilt from catalogue, log and models."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it ties together
-        self,
-        *,
-        catalog: Catalog,
-        reader: Reader,
-        retrieval: Retrieval,
-        serving: Callable[[], ServingModels],
-        log: ImpressionLog,
-        clock: Clock,
-        new_id: Callable[[], str],
-        load: Load,
-        curation: Callable[[str], Curation] = lambda _: Curation(),
-        mix_kinds: bool = True,
+    def __init__(
+        self, parts: EngineParts, *, load: Load, clock: Clock, new_id: Callable[[], str], mix_kinds: bool = True
     ) -> None:
-        self._catalog = catalog
-        self._reader = reader
-        self._retrieval = retrieval
-        self._serving = serving
-        self._log = log
-        self._clock = clock
-        self._new_id = new_id
-        self._curation = curation
-        self._load = load
-        self._mix_kinds = mix_kinds
+        self._catalog, self._reader, self._retrieval = parts.catalog, parts.reader, parts.retrieval
+        self._serving, self._log, self._curation = parts.serving, parts.log, parts.curation
+        self._load, self._clock, self._new_id, self._mix_kinds = load, clock, new_id, mix_kinds
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -123,7 +121,7 @@ class Engine:
     def _answered(self, request: SearchRequest, started: float) -> Answer:
         """A new search, by the policy that was asked for, or that an experiment assigned."""
         assigned = request.assignment
-        policy = self.policy(assigned.policy if assigned else request.policy)
+        policy = self.policy(assigned.policy if assigned else request.policy or DEFAULT_POLICY)
         if request.preview and policy.sequential:  # a fixed policy was asked for because of its arms
             policy = Unfinished(policy)
         mix = self._mix_kinds if request.mix is None else request.mix

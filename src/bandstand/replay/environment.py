@@ -6,46 +6,28 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from bandstand.app.encoders import open_encoder
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
-from bandstand.app.training import generator_of, judged, new_gate, renew_generator, renew_reward
+from bandstand.app.options import EncoderOf, Options
+from bandstand.app.platform import Platform
+from bandstand.app.training import TrainingPlan, new_models, self_play
 from bandstand.backend import Paths
 from bandstand.catalog.readers.base import Rejected
-from bandstand.engine.runner import InlineRunner, Runner
+from bandstand.engine.runner import InlineRunner
 from bandstand.errors import BadInput, NotFound
-from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import RateGuard, actor_of
-from bandstand.learner.selfplay import Curriculum, SelfPlay
-from bandstand.learner.train_ranker import TrainingReport, train_ranker
+from bandstand.learner.selfplay import Curriculum
+from bandstand.learner.train_ranker import TrainingReport
 from bandstand.ranker.train import TrainSettings
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.settings import Settings
 from bandstand.types import Entity, Event, Impression
-
-
-class ReplaySide(SearchingSide):
-    """Arms run one after another in the caller's thread: no deadline can make an answer another one."""
-
-    def _running(self, retrievers: Mapping[str, Retriever]) -> Runner:
-        return InlineRunner(retrievers)
-
-
-class SideFactory(Protocol):
-    """Opens the searching side of a stage: `ReplaySide`, or one with something changed about it."""
-
-    def __call__(self, storage: Storage, *, new_id: Callable[[], str], encoder: Encoder) -> SearchingSide:
-        """See `SearchingSide`."""
 
 
 class VirtualClock:
@@ -88,9 +70,9 @@ among what is judged, so that a tree must not trust a few rows; and of which ret
 
 
 class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
-    """Storage, writing and searching side of one home folder, opened together, with one encoder.
+    """One home folder, searched and taught by the clock of a stream, with one encoder for both sides.
 
-    ``home`` opens the searching side; ``vectors`` are of queries that will be asked.
+    ``vectors`` are of queries that will be asked; ``wrap`` puts something of a test's own around the retrievers.
 
     Raises:
         Conflict: somebody else writes to the home.
@@ -102,19 +84,25 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         settings: Settings,
         clock: VirtualClock,
         *,
-        home: SideFactory = ReplaySide,
         vectors: QueryVectors | None = None,
+        wrap: Callable[[Mapping[str, Retriever]], Mapping[str, Retriever]] = dict,
     ) -> None:
         self.settings, self.clock = settings, clock
         self._next_id = ""
         self._asked: dict[str, float] = {}
-        self._examples: tuple[int, Curriculum | None] = 0, None
-        self.storage = Storage(settings, clock=clock, durable=False)
-        self.learning_side = LearningSide(
-            self.storage, encoder_of=lambda *of: PreparedEncoder(open_encoder(*of), vectors)
+        self._examples: tuple[int, Curriculum] | None = None
+        options = Options(
+            clock=clock,
+            new_id=lambda: self._next_id,
+            durable=False,
+            open_encoder=_shared(lambda *of: PreparedEncoder(open_encoder(*of), vectors)),
+            # One after another in the caller's thread: no deadline can make an answer another one.
+            runner=lambda retrievers, _: InlineRunner(wrap(retrievers)),
         )
-        self.learning_side.prepare()
-        self.home = home(self.storage, new_id=lambda: self._next_id, encoder=self.learning_side.encoder)
+        self._platform = Platform(settings, options)
+        self._platform.learning.prepare()
+        self.storage, self.learning_side = self._platform.storage, self._platform.learning
+        self.home = self._platform.searching
 
     def __enter__(self) -> Self:
         return self
@@ -126,9 +114,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
 
     def close(self) -> None:
         """Close everything."""
-        self.home.close()
-        self.learning_side.close()
-        self.storage.close()
+        self._platform.close()
 
     def name_next(self, query_id: str) -> None:
         """The id of the next search: decisions depend on it, so that a replay decides alike every time."""
@@ -180,49 +166,37 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
 
     def train(self, *, at_most: int, judged_deep: bool) -> TrainingReport | None:
         """Train the ranker on the latest searches of the log; None where none of them satisfied anybody."""
-        if not judged_deep:  # judged answers are no behaviour: nothing can be learned from how sessions end
-            renew_reward(self.storage)
-            renew_generator(self.storage)
-        count = self.storage.log.count("impression")
-        searches: Iterator[Joined] = islice(judged(self.storage), max(0, count - at_most), None)
-        if judged_deep:
-            searches = (replace(search, impression=_wholly_shown(search.impression)) for search in searches)
-        settings = UNBIASED if judged_deep else TrainSettings()
+        plan = TrainingPlan(
+            newest=at_most,
+            judged=judged_deep,
+            settings=UNBIASED if judged_deep else TrainSettings(),
+            curriculum=self._curriculum,
+        )
         try:
-            report = train_ranker(
-                self.storage.models,
-                curriculum=self._curriculum(),
-                searches=searches,
-                seed=self.settings.seed,
-                settings=settings,
-            )
+            return new_models(self.storage, self.home, plan)[0]
         except BadInput:
             return None
-        self.storage.models.prune("ranker", self.settings.keep_models)
-        self.home.refresh()
-        examples = self._curriculum()
-        new_gate(self.storage, self.home, (*examples.sampled, *examples.remembered))
-        return report
 
     def _curriculum(self) -> Curriculum:
         """Self-play's examples, made once for each state of the catalogue: they are what is right without any click."""
         if not self.settings.selfplay_queries:
             return Curriculum()
-        seq, examples = self._examples
-        if examples is None or seq != self.home.catalog.seq:
-            play = SelfPlay(
-                engine=self.home.engine,
-                catalog=self.home.catalog,
-                memory=self.home.memory,
-                generator=generator_of(self.storage),
-            )
-            examples = play.curriculum(self.settings.selfplay_queries, seed=self.settings.seed)
-            self._examples = self.home.catalog.seq, examples
-        return examples
+        seq = self.home.catalog.seq
+        if self._examples is None or self._examples[0] != seq:
+            self._examples = seq, self_play(self.storage, self.home)
+        return self._examples[1]
 
 
-def _wholly_shown(impression: Impression) -> Impression:
-    return replace(impression, query=replace(impression.query, offset=0), shown=len(impression.ordinals))
+def _shared(opened: EncoderOf) -> EncoderOf:
+    """One encoder for all who open it, opened by the first."""
+    found: list[Encoder] = []
+
+    def shared(settings: Settings, paths: Paths) -> Encoder:
+        if not found:
+            found.append(opened(settings, paths))
+        return found[0]
+
+    return shared
 
 
 def _blocks(

@@ -25,7 +25,7 @@ from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import RowFile
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings, variant
 from bandstand.replay.simulate.listener import Script
-from bandstand.replay.simulate.loop import FaultySide, Loop, Watch
+from bandstand.replay.simulate.loop import Faults, Loop, Watch
 from bandstand.replay.simulate.tally import Tally, tally_of
 from bandstand.replay.simulate.world import Music, World
 from bandstand.settings import Settings, load_settings
@@ -90,12 +90,13 @@ class LoopEnvironment:
         played = variant(name)
         own = played.platform(self.platform, home=here / "home")
         vectors = QueryVectors.load(self._queries)
-        rows = RowFile(rows_path(here, name), length=0)
+        rows, clock, faults = RowFile(rows_path(here, name), length=0), VirtualClock(self.settings.start), Faults()
         with (
-            ReplayEnvironment(own, VirtualClock(self.settings.start), home=FaultySide, vectors=vectors) as environment,
+            ReplayEnvironment(own, clock, vectors=vectors, wrap=faults) as environment,
             _finalized(environment),
         ):
-            loop = Loop(environment, self.world, played.contestant, self.settings, watch=watching(environment, here))
+            watch = watching(environment, here)
+            loop = Loop(environment, self.world, played.contestant, self.settings, watch=watch, faults=faults)
             tally = tally_of(loop.play(rows, lambda done: progress(name, done, self.searches)))
         rows.close()
         tally.save(path)

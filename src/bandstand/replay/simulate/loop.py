@@ -12,7 +12,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.engine.search import Answer
 from bandstand.learner.relabelling import Relabelled
 from bandstand.replay.contestants import Contestant
-from bandstand.replay.environment import ReplayEnvironment, ReplaySide
+from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.replayer import compared
 from bandstand.replay.rows import Row, RowFile
 from bandstand.replay.simulate.costs import with_modelled_times
@@ -44,18 +44,20 @@ class FaultyRetriever(Retriever):
         return Candidates(retriever=self.name, ordinals=moved.astype(np.int32), scores=found.scores)
 
 
-class FaultySide(ReplaySide):
-    """A home whose retrievers can be broken one by one."""
+class Faults:
+    """Retrievers that can be broken one by one: what a `ReplayEnvironment` is to ``wrap`` its own with."""
 
-    faulty: Mapping[str, FaultyRetriever]
+    def __init__(self) -> None:
+        self._faulty: dict[str, FaultyRetriever] = {}
+
+    def __call__(self, retrievers: Mapping[str, Retriever]) -> Mapping[str, Retriever]:
+        """The same retrievers, each of which may break."""
+        self._faulty = {name: FaultyRetriever(each) for name, each in retrievers.items()}
+        return dict(self._faulty)
 
     def break_down(self, arm: str) -> None:
         """From now on a retriever answers with nonsense."""
-        self.faulty[arm].broken = True
-
-    def _retrievers(self) -> dict[str, Retriever]:
-        self.faulty = {name: FaultyRetriever(each) for name, each in super()._retrievers().items()}
-        return dict(self.faulty)
+        self._faulty[arm].broken = True
 
 
 SearchesProgress = Callable[[int], None]
@@ -76,9 +78,10 @@ class Loop:
         settings: SimulateSettings,
         *,
         watch: Watch = lambda *_: None,
+        faults: Faults | None = None,
     ) -> None:
         self._environment, self._world, self._contestant, self._settings = environment, world, contestant, settings
-        self._watch = watch
+        self._watch, self._faults = watch, faults
         self._searches: list[Impression] = []
         self._events: list[Event] = []
         self._known: dict[str, int] = {}
@@ -163,9 +166,8 @@ class Loop:
     def _change(self, drift: Drift) -> None:
         if drift.releases:
             self._environment.release(self._world.held_back)
-        home = self._environment.home
-        if drift.broken is not None and isinstance(home, FaultySide):
-            home.break_down(drift.broken)
+        if drift.broken is not None and self._faults is not None:
+            self._faults.break_down(drift.broken)
 
     def _judge(self, answer: Answer, need: Need) -> Judge:
         """What would do: any release of a wanted recording."""
