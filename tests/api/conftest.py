@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from api_world import build_home, serving
+
+from tests.support.api_world import build_home, serving
 
 
 @pytest.fixture(scope="session")

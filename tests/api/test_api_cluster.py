@@ -8,11 +8,11 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from api_world import FAR, click, eventually, problem, search, settings_of
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from bandstand.api.app import create_app
+from tests.support.api_world import FAR, click, eventually, problem, search, settings_of
 
 FULL = b'{"error": {"type": "rejected_execution_exception", "reason": "queue full"}, "status": 429}'
 REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from api_world import click, eventually, ids, problem, search, serving
 
 from bandstand.api.metrics import Recorder
 from bandstand.dashboard.sections import EXPLAINED
+from tests.support.api_world import click, eventually, ids, problem, search, serving
 
 KEY = {"X-Bandstand-Key": "open sesame"}
 

@@ -6,7 +6,8 @@ import json
 from urllib.parse import quote
 
 import pytest
-from api_world import ENTITIES, eventually, ids, problem, search
+
+from tests.support.api_world import ENTITIES, eventually, ids, problem, search
 
 ODD_IDS = [
     "a/b",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from api_world import click, eventually, ids, problem, search, serving
+
+from tests.support.api_world import click, eventually, ids, problem, search, serving
 
 
 def ndjson(*lines: object) -> bytes:

@@ -10,7 +10,6 @@ import orjson
 import pytest
 import schemathesis
 import uvicorn
-from api_world import serving, settings_of
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -19,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bandstand.api.app import create_app
+from tests.support.api_world import serving, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from api_world import problem, search
+
+from tests.support.api_world import problem, search
 
 NEVER = "20000101T000000-000000"
 

@@ -6,8 +6,9 @@ import re
 import shutil
 
 import pytest
-from api_world import click, problem, search, serving
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.api_world import click, problem, search, serving
 
 KEY = "correct horse battery staple"
 GUARDED = [

@@ -6,11 +6,11 @@ import re
 from typing import get_args
 
 import pytest
-from api_world import click, problem, search
 
 from bandstand.api.page_routes import assets
 from bandstand.settings import Settings
 from bandstand.types import KINDS
+from tests.support.api_world import click, problem, search
 
 SCRIPTS = sorted(path for path in assets() if path.endswith(".js"))
 

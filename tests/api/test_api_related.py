@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from api_world import ids, problem, search
+
+from tests.support.api_world import ids, problem, search
 
 
 def related(client, entity, **params):

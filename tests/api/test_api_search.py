@@ -6,11 +6,11 @@ import json
 from typing import get_args
 
 import pytest
-from api_world import ids, problem, search, serving
 
 from bandstand.api.answers import LoggedAnswer, SearchAnswer
 from bandstand.settings import Settings
 from bandstand.types import ARMS, DEPTHS
+from tests.support.api_world import ids, problem, search, serving
 
 POLICIES = get_args(Settings.model_fields["default_policy"].annotation)
 

@@ -8,12 +8,12 @@ import json
 import threading
 
 import pytest
-from api_world import click, eventually, problem, search, serving, settings_of
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from bandstand.api.app import create_app
 from bandstand.errors import StorageError, Unavailable
+from tests.support.api_world import click, eventually, problem, search, serving, settings_of
 
 NEEDS_HOME = [
     ("POST", "/v1/search", {"json": {"query": "hello"}}),

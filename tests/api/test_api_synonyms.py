@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from api_world import problem, search
+
+from tests.support.api_world import problem, search
 
 LINE = "the hello lady = adele"
 

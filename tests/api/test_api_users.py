@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_world import click, ids, problem, search, serving
+from tests.support.api_world import click, ids, problem, search, serving
 
 USER = "ann-with-an-unmistakable-name"
 

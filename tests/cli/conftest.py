@@ -6,7 +6,8 @@ import os
 import shutil
 
 import pytest
-from cli_world import ENTITIES, Cli, ndjson, run
+
+from tests.support.cli_world import ENTITIES, Cli, ndjson, run
 
 QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "40", "BANDSTAND_DEADLINE_MS": "10000"}
 

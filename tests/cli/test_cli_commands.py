@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_world import ENTITIES, ndjson
+
+from tests.support.cli_world import ENTITIES, ndjson
 
 HOLDER = """
 import sys, time

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-from cli_world import ENTITIES, ndjson, run
 
 from bandstand.cli.main import app
+from tests.support.cli_world import ENTITIES, ndjson, run
 
 COMMAND = [sys.executable, "-c", "from bandstand.cli.main import main; main()"]
 HEAVY = {

@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from log_world import Line
 
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.opensearch.indices import STATE, ensure
 from bandstand.opensearch.lease import Lease, lead, leading
+from tests.support.log_entries import Line
 
 
 class Watch:

@@ -1,12 +1,12 @@
 """What every log promises, on one machine and on a cluster; delivery, which only a cluster has, happens in between."""
 
 import pytest
-from log_world import NOW, click, documents, followed, machine, names, search
 
 from bandstand.errors import NotFound
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Control, Log
 from bandstand.opensearch.log import ClusterLog
+from tests.support.log_entries import NOW, click, documents, followed, machine, names, search
 
 
 @pytest.fixture(params=["embedded", "opensearch"])

@@ -1,22 +1,17 @@
 """What is acknowledged comes into the cluster's log once: when lines are cut, machines die, or two deliver the same."""
 
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from log_world import NOW, Line, click, documents, followed, machine, names, search
 
 from bandstand.errors import NotFound, StorageError, Unavailable
 from bandstand.feedback.log import Control
 from bandstand.opensearch.log import ClusterLog
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "learner"))
-
-from kill_points import kill_after, killed_in_a_fork
+from tests.support.kill_points import kill_after, killed_in_a_fork
+from tests.support.log_entries import NOW, Line, click, documents, followed, machine, names, search
 
 
 @pytest.fixture

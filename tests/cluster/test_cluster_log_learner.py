@@ -3,22 +3,19 @@
 import random
 import shutil
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bandstand.memory_index import identity as secret_module
-
-sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("learner", "system")]
-
-from evening import different, learning, state_of, write_log  # noqa: E402
-from kill_points import kill_after, killed_in_a_fork  # noqa: E402
-from small_home import ENTITIES  # noqa: E402
+from tests.support.evening_log import different, learning, state_of, write_log
+from tests.support.kill_points import kill_after, killed_in_a_fork
+from tests.support.small_home import ENTITIES
 
 DURABLE = (
-    "learner/follow.py", "memory_index/environment.py", "models/registry.py", "bandstand/files.py",
-    "opensearch/memory.py", "opensearch/models.py", "opensearch/log.py", "opensearch/log_order.py",
+    "learner/follow.py", "opensearch/memory.py",
+    "memory_index/environment.py", "models/registry.py", "models/versions.py", "opensearch/models.py", "files.py",
+    "opensearch/log.py", "opensearch/log_order.py",
 )  # fmt: skip
 
 

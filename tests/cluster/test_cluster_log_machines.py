@@ -1,8 +1,6 @@
 """Two machines on one cluster: both search and accept, one learns, and the other goes on when it is gone."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +10,8 @@ from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.errors import BandstandError
 from bandstand.settings import Settings
-
-sys.path.append(str(Path(__file__).parents[1] / "system"))
-
-from log_world import click
-from small_home import ENTITIES
+from tests.support.log_entries import click
+from tests.support.small_home import ENTITIES
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Reading the cluster's log: positions last, deleted entries are passed over, users are forgotten everywhere."""
 
 import pytest
-from log_world import NOW, click, documents, followed, machine, names, search
 
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Control
+from tests.support.log_entries import NOW, click, documents, followed, machine, names, search
 
 
 @pytest.fixture

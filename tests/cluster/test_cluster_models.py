@@ -4,12 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from log_world import Line
 
 from bandstand.errors import Conflict, ModelError, Unavailable
 from bandstand.models.registry import ModelCard
 from bandstand.opensearch import models as published
 from bandstand.opensearch.models import ClusterModels
+from tests.support.log_entries import Line
 
 NOON = 1_767_268_800.0
 

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 import structlog
-from small_home import ids, track
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
@@ -17,6 +16,7 @@ from bandstand.engine.sampling import sampled
 from bandstand.feedback.ablation import SHOWN, ablation_of, choices
 from bandstand.types import ARMS
 from bandstand.types.hashing import uniform
+from tests.support.small_home import ids, track
 
 QUERIES = ("halo", "hlelo", "beyonce hallo", "sad songs", "miles davis", "宇多田ヒカル", "")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_home import SmallHome, ids, track
 
 from bandstand.engine.layout import Layout
 from bandstand.memory_index.curation import Curation
 from bandstand.types import Entity
+from tests.support.small_home import SmallHome, ids, track
 
 LOVE = (
     *(track(f"love-{n}", "Love", f"Singer {n}", popularity=0.9 - n / 100) for n in range(14)),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_home import SmallHome, track
 
 from bandstand.engine.related import MOST, WEIGHTS, by_artist, by_attributes, by_lists
 from bandstand.errors import BadInput, NotFound, RetrievalError
 from bandstand.types import Attribute, Entity
+from tests.support.small_home import SmallHome, track
 
 
 def related(small, entity, k=50, **rest):

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from small_home import ids, track
 
 from bandstand.bandit.policy import draw
 from bandstand.engine.request import SearchRequest
@@ -16,6 +15,7 @@ from bandstand.engine.runner import Load, RetrieverRunner
 from bandstand.engine.search import Engine, EngineParts
 from bandstand.errors import StorageError
 from bandstand.types import Candidates
+from tests.support.small_home import ids, track
 
 
 class Broken:

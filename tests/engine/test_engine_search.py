@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_home import SmallHome, ids, track
 
 from bandstand.engine.request import SearchRequest
 from bandstand.errors import BadInput, NotFound
 from bandstand.types import ARMS, DEPTHS, LOGGED_DEPTH, Filters
+from tests.support.small_home import SmallHome, ids, track
 
 POLICIES = {
     "bandit": set(ARMS),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from small_home import SmallHome, track
 
 from bandstand.engine import suggest as module
 from bandstand.types import Entity
+from tests.support.small_home import SmallHome, track
 
 
 def offered(small, typed, k=10, user=None):

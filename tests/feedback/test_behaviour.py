@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from session_world import event, page
 
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import (
@@ -18,6 +17,7 @@ from bandstand.feedback.behaviour import (
     interactions_of,
     search_features,
 )
+from tests.support.sessions import event, page
 
 
 def named(row, names):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from session_world import listeners, page
 
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
 from bandstand.feedback.reward_training import ENOUGH_PAIRS, intent_model
 from bandstand.feedback.sessions import sessions
+from tests.support.sessions import listeners, page
 
 
 def judged(model, searches):

@@ -1,8 +1,6 @@
 """The durable log: one order, each id once, deletion that leaves no bytes behind."""
 
 import random
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Appended, Control, Log
+from tests.support.processes import start
 
 
 def follow(log):
@@ -206,20 +205,18 @@ def test_retention_goes_by_the_time_of_logging_in_batches_and_stops_at_the_follo
 
 WRITER = """
 import sys
-sys.path.insert(0, {tests!r})
 from pathlib import Path
-from conftest import NOW, event
 from bandstand.feedback.log import Log
+from tests.support.log_records import NOW, event
 with Log(Path(sys.argv[1]), clock=lambda: NOW) as log:
     for index in range(60):
-        log.append_events([event(f"{{sys.argv[2]}}-{{index}}"), event(f"shared-{{index}}")])
+        log.append_events([event(f"{sys.argv[2]}-{index}"), event(f"shared-{index}")])
 """
 
 
-def test_a_follower_of_several_writing_processes_misses_nothing(tmp_path, make, request):
-    script = WRITER.format(tests=str(request.path.parent))
+def test_a_follower_of_several_writing_processes_misses_nothing(tmp_path, make):
     with Log(tmp_path / "log", clock=lambda: make.now) as log:
-        writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log"), name]) for name in "ab"]
+        writers = [start("-c", WRITER, tmp_path / "log", name) for name in "ab"]
         followed, after = [], 0
         while True:
             finished = all(writer.poll() is not None for writer in writers)

@@ -2,8 +2,6 @@
 
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -12,6 +10,7 @@ from bandstand.errors import StorageError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
 from bandstand.feedback.sqlite import mapped
+from tests.support.processes import start
 
 HURRIED = CommitSettings(busy_s=0.05, retry_s=0.01)
 
@@ -150,27 +149,24 @@ def test_every_error_of_sqlite_is_mapped(tmp_path):
 
 CHILD = """
 import sys
-sys.path.insert(0, {tests!r})
 from pathlib import Path
-from conftest import NOW, event, impression
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
+from tests.support.log_records import NOW, event, impression
 log = Log(Path(sys.argv[1]), clock=lambda: NOW, settings=CommitSettings(durable=sys.argv[2] == "durable"))
 for batch in range(400):
-    log.append_impression(impression(f"q{{batch}}"))
-    log.append_events([event(f"e{{batch}}-{{n}}", query_id=f"q{{batch}}") for n in range(3)])
+    log.append_impression(impression(f"q{batch}"))
+    log.append_events([event(f"e{batch}-{n}", query_id=f"q{batch}") for n in range(3)])
     print(batch, flush=True)
 """
 
 
 @pytest.mark.parametrize("durable", ["durable", "not"])
-def test_killed_at_any_moment_everything_acknowledged_is_there_exactly_once(tmp_path, make, request, durable):
+def test_killed_at_any_moment_everything_acknowledged_is_there_exactly_once(tmp_path, make, durable):
     rng = random.Random(11)
-    script = CHILD.format(tests=str(request.path.parent))
     acknowledged = -1
     for _ in range(4):
-        arguments = [sys.executable, "-c", script, str(tmp_path / "log"), durable]
-        child = subprocess.Popen(arguments, stdout=subprocess.PIPE)
+        child = start("-c", CHILD, tmp_path / "log", durable)
         last = rng.randrange(5, 90)
         for line in child.stdout:
             acknowledged = max(acknowledged, int(line))

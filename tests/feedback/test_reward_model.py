@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from session_world import event, joined, listeners, page, search
 
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.attribution import Attribution
@@ -20,6 +19,7 @@ from bandstand.feedback.reward_model import RewardModel, by_constants, by_model
 from bandstand.feedback.reward_training import ENOUGH, _hit_row, train_reward
 from bandstand.feedback.rewards import CLICKS_ALONE, ranker_grades
 from bandstand.feedback.sessions import Moment
+from tests.support.sessions import event, joined, listeners, page, search
 
 
 @pytest.fixture(scope="module")

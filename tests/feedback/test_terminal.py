@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from session_world import joined, listeners, page, search
-
 from bandstand.feedback.behaviour import is_strong
 from bandstand.feedback.sessions import hit_moments, kept, search_moments, sessions
+from tests.support.sessions import joined, listeners, page, search
 
 CLICK, SHORT, LONG = (0, "click", 4.0), (0, "play", 9.0, 5.0), (0, "play", 44.0, 40.0)
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "system"))
-
-from small_home import SmallHome
+from tests.support.small_home import SmallHome
 
 
 @pytest.fixture

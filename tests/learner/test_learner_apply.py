@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_home import ENTITIES, MINUTE, NOW, SmallHome, ids, track
 
 from bandstand.feedback.log import LogEntry
 from bandstand.learner.apply import FORGET_USER, examined
 from bandstand.learner.open_searches import OpenSearches
+from tests.support.small_home import ENTITIES, MINUTE, NOW, SmallHome, ids, track
 
 DAY = 86_400.0
 

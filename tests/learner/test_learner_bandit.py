@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import structlog
-from small_home import ENTITIES, MINUTE, SmallHome
 
 from bandstand.bandit.context import Context
 from bandstand.bandit.cost import MODELLED_MS
@@ -16,6 +15,7 @@ from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.ranker.scorers import PlainScorer
 from bandstand.types import ARMS, DEPTHS
+from tests.support.small_home import ENTITIES, MINUTE, SmallHome
 
 TITLES = [entity.title for entity in ENTITIES if entity.title.isascii() and entity.id != "halo-again"]
 

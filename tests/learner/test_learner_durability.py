@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from evening import PUBLISH_EVERY, copied, different, learning, state_of, write_log
+
+from tests.support.evening_log import PUBLISH_EVERY, copied, different, learning, state_of, write_log
+from tests.support.processes import start
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +92,9 @@ def test_a_failed_transaction_leaves_no_trace_in_the_model(evening, undisturbed,
 def test_however_often_it_is_killed(evening, undisturbed, tmp_path):
     folder, ends = evening
     home = copied(folder, tmp_path / "home")
-    script = Path(__file__).with_name("killed.py")
-    done = subprocess.run([sys.executable, script, home, repr(ends), "3"], capture_output=True, text=True, check=False)
-    report = json.loads(done.stdout or "{}")
-    assert report.get("exit") == 0, done.stderr
+    with start("-m", "tests.support.killed_learner", home, repr(ends), "3") as process:
+        report = json.loads(process.communicate()[0] or "{}")
+    assert report.get("exit") == 0
     assert report["kills"] >= 15
     with learning(home, ends, batch=4) as (storage, learner):
         assert storage.memory.position() == storage.log.head()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from small_home import ids
 
 from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
 from bandstand.memory_index.curation import all_edits, edits_of
 from bandstand.memory_index.keys import query_key
+from tests.support.small_home import ids
 
 
 def edit(small, action, query, entity, *, id_="1", score=None):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from small_home import MINUTE
 
 from bandstand.errors import NotFound
 from bandstand.learner.apply import COMMAND, FORGET_USER
 from bandstand.learner.relabelling import hashed
+from tests.support.small_home import MINUTE
 
 WHO = "ann-with-a-long-name"
 

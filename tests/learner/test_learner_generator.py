@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_home import ENTITIES, track
 
 from bandstand.app.training import generator_of, train_generator
 from bandstand.errors import BadInput
 from bandstand.learner.selfplay import SelfPlay
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator, count_pairs
+from tests.support.small_home import ENTITIES, track
 
 MANY = tuple(track(f"s{n}", f"Blue Song Number {n}", f"Ann Band{n}") for n in range(120))
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-from evening import copied, different, learning, state_of, write_log
-from small_home import ids
 
 from bandstand.feedback.behaviour import Interaction
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.feedback.reward_training import train_reward
 from bandstand.learner.relabelling import WeakLabel, WeakLabels, agreed
 from bandstand.learner.rewards import REWARD_MODEL, order_of
-
-sys.path.append(str(Path(__file__).parents[1] / "feedback"))
-
-from session_world import listeners
+from tests.support.evening_log import copied, different, learning, state_of, write_log
+from tests.support.sessions import listeners
+from tests.support.small_home import ids
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """Several threads and processes, growth, SIGKILL, and errors in our own tree."""
 
 import inspect
-import os
 import signal
-import subprocess
-import sys
 import threading
 
 import lmdb
@@ -13,6 +10,7 @@ import pytest
 
 from bandstand.errors import BandstandError, Conflict, StorageError
 from bandstand.memory_index.memory import Memory
+from tests.support.processes import start
 
 NOW = 1_700_000_000.0
 
@@ -30,9 +28,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from functools import partial
-from test_memory_environment import apply
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
+from tests.memory_index.test_memory_environment import apply
 durable = sys.argv[2] == "durable"
 memory = Memory(Path(sys.argv[1]), map_size=1 << 22, open_env=partial(Environment, durable=durable))
 while True:
@@ -53,17 +51,6 @@ def apply(batch, position):
     batch.trend(ordinal, 1.0, now=NOW + position)
 
 
-def python(code, *arguments):
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}  # noqa: PTH120
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
 def fill(batch, stop=2_000, start=0):
     for number in range(start, stop):
         batch.put(b"filler %d" % number, bytes(1_000))
@@ -72,7 +59,7 @@ def fill(batch, stop=2_000, start=0):
 def test_a_reader_in_another_process_follows_batches_and_growth(open_memory, tmp_path, agree):
     memory = open_memory(map_size=1 << 20)
     agree(memory, "hello", 1)
-    with python(READER, tmp_path / "memory") as reader:
+    with start("-c", READER, tmp_path / "memory") as reader:
 
         def ask(query):
             reader.stdin.write(query + "\n")
@@ -131,7 +118,7 @@ def test_threads_read_while_batches_grow_the_map(open_memory, agree, now):
 @pytest.mark.parametrize(("seed", "durable"), [(0, "durable"), (1, "durable"), (2, "not")])
 def test_a_killed_writer_leaves_a_state_that_was_committed(tmp_path, seed, durable):
     rng = np.random.default_rng(seed)
-    with python(WRITER, tmp_path / "killed", durable) as writer:
+    with start("-c", WRITER, tmp_path / "killed", durable) as writer:
         for _ in range(int(rng.integers(1, 40))):
             said = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)

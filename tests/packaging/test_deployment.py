@@ -17,15 +17,12 @@ from prometheus_client import generate_latest
 from bandstand.api.metrics import Metrics
 from bandstand.cli.serve import KEPT_ALIVE_S
 from bandstand.settings import Settings
+from deploy.dependencies import BUILD_ONLY, dependencies
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SECRETS = {"OPENSEARCH_PASSWORD": "x" * 12, "BANDSTAND_ADMIN_KEY": "key", "GRAFANA_PASSWORD": "y" * 12}
-
-sys.path.append(str(ROOT / "deploy"))
-
-from dependencies import BUILD_ONLY, dependencies  # noqa: E402
 
 
 def compose() -> list[str] | None:
@@ -121,6 +118,7 @@ for name in ("torch", "onnx", "sentence_transformers", "transformers", "gt_all_m
 from bandstand.cli.main import app
 from bandstand.api.app import create_app
 from bandstand.settings import Settings
+from deploy.dependencies import BUILD_ONLY, dependencies
 import bandstand.retrievers.encoder
 create_app(Settings())
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ranker_worlds import synthetic
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
@@ -12,6 +11,7 @@ from bandstand.catalog.text import normalize
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.types import Attribute, Candidates, Entity, Query
+from tests.support.ranker_worlds import synthetic
 
 Y2000 = 946_684_800.0  # 2000-01-01T00:00:00Z
 ENTITIES = (

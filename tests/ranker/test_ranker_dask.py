@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from ranker_worlds import synthetic
 
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput, ModelError, Unavailable
@@ -13,6 +12,7 @@ from bandstand.ranker.features import feature_names
 from bandstand.ranker.metrics import mean, ndcg_at
 from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, read_set, write_set
+from tests.support.ranker_worlds import synthetic
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 NAMES = feature_names()

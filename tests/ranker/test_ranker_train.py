@@ -10,13 +10,13 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pytest
-from ranker_worlds import synthetic
 
 from bandstand.errors import BadInput
 from bandstand.ranker.features import feature_hash, feature_names
 from bandstand.ranker.metrics import mean, ndcg_at
 from bandstand.ranker.train import TrainSettings, best_cut, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
+from tests.support.ranker_worlds import synthetic
 
 NAMES = ("a.score", "a.rr", "b.score", "b.rr", "popularity")
 SMALL = TrainSettings(trees=25, leaves=7, min_rows_a_leaf=5)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from replay_worlds import DAY, START, asks
 
 from bandstand.replay.stream import Interaction, Moment
+from tests.support.replay_worlds import DAY, START, asks
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from replay_worlds import dataset, quick
 
 from bandstand.errors import BadInput, Unavailable
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.recorder import rows_path
 from bandstand.replay.rows import read_rows
 from bandstand.replay.run import play, play_on_dask
+from tests.support.replay_worlds import dataset, quick
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 POLICIES = ("bandit", "lexical", "memory")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
-from replay_worlds import DAY, START, asks, dataset, entities, quick
 
 from bandstand.errors import BadInput, Conflict, RetrievalError
 from bandstand.memory_index.memory import Memory
@@ -21,6 +20,7 @@ from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Answer, Ask, Interaction, Release, in_order
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.types import ARMS, Entity
+from tests.support.replay_worlds import DAY, START, asks, dataset, entities, quick
 
 
 def rows_of(folder, name):

@@ -14,7 +14,6 @@ import jsonschema_rs
 import numpy as np
 import orjson
 import pytest
-from replay_worlds import START, asks, dataset, quick
 
 from bandstand.errors import BadInput, MissingDependency, StorageError
 from bandstand.replay.conclusion import question_and_answer, refusals
@@ -26,6 +25,7 @@ from bandstand.replay.stream import Answer, Ask
 from bandstand.replay.summary import code_version
 from bandstand.replay.table import Table, frequency, oracle
 from bandstand.types import ARMS
+from tests.support.replay_worlds import START, asks, dataset, quick
 
 
 def many_users(count: int = 60) -> list[Ask]:

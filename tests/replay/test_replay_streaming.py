@@ -7,7 +7,6 @@ import tracemalloc
 
 import orjson
 import pytest
-from replay_worlds import START, asks, dataset, quick
 
 from bandstand.catalog.readers.base import Rejected
 from bandstand.memory_index.memory import Memory
@@ -16,6 +15,7 @@ from bandstand.replay.datasets.base import OpenAsks, Timed, sorted_nearly
 from bandstand.replay.datasets.registry import adapter_named
 from bandstand.replay.run import play
 from bandstand.replay.stream import Answer, Ask, in_order
+from tests.support.replay_worlds import START, asks, dataset, quick
 
 
 def log_folder(folder, rows):

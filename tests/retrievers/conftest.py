@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from factories import NOW, World
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore
 from bandstand.opensearch.connection import Cluster
 from bandstand.types import Attribute, Entity
+from tests.support.retriever_factories import NOW, World
 
 
 def track(id_, title, artist, *, year, popularity=0.5, genre=None, album=None, aliases=()):

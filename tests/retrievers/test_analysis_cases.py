@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from factories import RETRIEVER_FACTORIES
+
+from tests.support.retriever_factories import RETRIEVER_FACTORIES
 
 LEXICAL = (
     ("beyonce halo", "t:halo"),  # folded

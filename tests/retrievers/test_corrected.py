@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import open_text_index
 
 from bandstand.retrievers.corrected import CorrectedRetriever
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.types import Correction
+from tests.support.retriever_factories import open_text_index
 
 
 @pytest.fixture

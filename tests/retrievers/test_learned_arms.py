@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import NOW
 
 from bandstand.errors import RetrievalError
 from bandstand.memory_index.memory import Memory
@@ -22,6 +21,7 @@ from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.retrievers.vector_store import VectorStore
 from bandstand.types import ARM_COLUMNS, Attribute, Entity, Slot
 from bandstand.understanding.understanding import Understanding
+from tests.support.retriever_factories import NOW
 
 DAY = 86_400.0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from factories import lexical
 
 from bandstand.types import Entity
+from tests.support.retriever_factories import lexical
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import RETRIEVER_FACTORIES
 
 from bandstand.types import KINDS, Candidates, Filters
+from tests.support.retriever_factories import RETRIEVER_FACTORIES
 
 DEPTHS = (1, 2, 3, 10, 200)
 SYNTAX = "+-&|!(){}[]^\"~*?:\\/'<>=@#$%,;._`"

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from factories import structured
 
 from bandstand.retrievers.structured import StructuredRetriever, StructuredSettings
 from bandstand.types import Attribute, Entity
 from bandstand.understanding.records import Interpretation, Reading, Sense
 from bandstand.understanding.understanding import Understanding
+from tests.support.retriever_factories import structured
 
 
 def entity(id_, title, year=None, popularity=0.0, artist="Somebody", **attributes):

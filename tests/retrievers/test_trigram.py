@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from factories import trigram
 
 from bandstand.retrievers.trigram import PREFIX_WEIGHT, similarities
+from tests.support.retriever_factories import trigram
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "simulate"))
-
-from tiny_world import PLATFORM, TINY
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.replay.selective.audit import CHOICES, Audits
@@ -18,6 +11,7 @@ from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.selective.play import closed_loop
 from bandstand.replay.simulate.world import Music
 from bandstand.types import Entity
+from tests.support.tiny_world import PLATFORM, TINY
 
 
 @pytest.fixture(scope="session")

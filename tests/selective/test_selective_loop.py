@@ -7,7 +7,6 @@ from html import unescape
 
 import numpy as np
 import pytest
-from tiny_world import TINY
 
 from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
@@ -16,6 +15,7 @@ from bandstand.replay.selective.audit import fixed, reciprocal_ranks
 from bandstand.replay.selective.curve import SelectiveSettings, Target
 from bandstand.replay.selective.evaluate import Source, summary
 from bandstand.replay.selective.play import closed_loop
+from tests.support.tiny_world import TINY
 
 SOURCE = Source(name="tiny", protocol="closed loop", sha256="0" * 64, play=lambda *_: {})
 

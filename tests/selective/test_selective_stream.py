@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "replay"))
-
-from replay_worlds import asks, dataset
-
 from bandstand.replay.selective.curve import SelectiveSettings
 from bandstand.replay.selective.play import stream
+from tests.support.replay_worlds import asks, dataset
 
 
 def test_counted_searches_are_looked_into(tmp_path):

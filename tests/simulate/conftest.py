@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_world import TINY, tiny_settings
 
 from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.world import Music
 from bandstand.types import Entity
+from tests.support.tiny_world import TINY, tiny_settings
 
 SYLLABLES = ("ka", "lo", "mi", "ren", "sto", "vel", "dra", "pin", "gu", "han", "tes", "bor")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_world import PLATFORM, tiny_settings
 
 from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
 from bandstand.replay.simulate.world import HABITS, habitual
 from bandstand.types import Attribute, Entity
+from tests.support.tiny_world import PLATFORM, tiny_settings
 
 SONG = Entity(
     id="s", kind="track", title="Dancing in the Dark (Live)", artists=("Bruce Springsteen",),

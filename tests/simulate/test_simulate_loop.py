@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import orjson
 import pytest
-from tiny_world import TINY, tiny_settings
 
 from bandstand.errors import BadInput, Conflict
 from bandstand.replay.evaluate import write_report
@@ -13,6 +12,7 @@ from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.evaluate import summary
 from bandstand.replay.simulate.experiments import Drift, Listeners
 from bandstand.replay.simulate.tally import Tally
+from tests.support.tiny_world import TINY, tiny_settings
 
 TIMES = ("real_ms", "search_ms")
 

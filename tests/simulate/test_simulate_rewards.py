@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_world import PLATFORM, tiny_settings
 
 from bandstand.errors import BadInput
 from bandstand.replay.simulate.closed_loop import simulate
@@ -13,6 +12,7 @@ from bandstand.replay.simulate.experiments import Listeners, variant
 from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.settings import Settings
+from tests.support.tiny_world import PLATFORM, tiny_settings
 
 
 def test_a_variant_is_a_policy_on_other_settings(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_world import TINY, tiny_settings
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import StorageError
@@ -13,6 +12,7 @@ from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.retrievers.encoder import HashingEncoder
+from tests.support.tiny_world import TINY, tiny_settings
 
 SEED = 3
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from small_home import SmallHome
+
+from tests.support.small_home import SmallHome
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ EMBEDDED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from small_home import SmallHome, ids
+from tests.support.small_home import SmallHome, ids
 from bandstand.app.learning import LearningSide
 small = SmallHome(Path(sys.argv[1]))
 found = small.search("halo", user="u1")

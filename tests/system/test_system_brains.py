@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 import structlog
-from small_home import SmallHome, ids
 
 from bandstand.app.serving import UNTRAINED, ModelFollower, promote_model
 from bandstand.bandit.vw import BanditSettings
 from bandstand.errors import ModelError, NotFound, StorageError
 from bandstand.models.registry import ModelCard, ModelRegistry
 from bandstand.ranker.scorers import PlainScorer
+from tests.support.small_home import SmallHome, ids
 
 
 def serving(small):

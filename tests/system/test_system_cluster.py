@@ -7,12 +7,12 @@ import threading
 from contextlib import suppress
 
 import pytest
-from small_home import ENTITIES, SmallHome, ids, track
 
 from bandstand.app.searching import SearchingSide
 from bandstand.errors import StorageError, Unavailable
 from bandstand.opensearch.connection import ClusterSettings, new_client
 from bandstand.opensearch.indices import live_index
+from tests.support.small_home import ENTITIES, SmallHome, ids, track
 
 
 def settings_for(cluster):

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
-from small_home import ENTITIES, ids, track
 
 from bandstand.app.learning import LearningSide, Stopped, repeat, stopper
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.settings import Settings
+from tests.support.small_home import ENTITIES, ids, track
 
 
 def settings(folder, **values):

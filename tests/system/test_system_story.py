@@ -6,11 +6,11 @@ It is told twice: of a home folder, and of a cluster.
 from __future__ import annotations
 
 import pytest
-from small_home import MINUTE, SmallHome, ids
 
 from bandstand.catalog.bundled import load_bundled
 from bandstand.learner.apply import FORGET_USER
 from bandstand.types import ARMS
+from tests.support.small_home import MINUTE, SmallHome, ids
 
 NICKNAMES = {
     "grandmothers kitchen song": ("Buena Vista Social Club", "Chan Chan"),

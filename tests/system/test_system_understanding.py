@@ -5,18 +5,14 @@ Told twice: of a home folder, and of a cluster.
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from small_home import SmallHome, ids
 
-sys.path.append(str(Path(__file__).parents[1] / "understanding"))
-
-from script_cases import SCRIPT_CASES, SCRIPT_ENTITIES
-from small_world import ENTITIES, track
-from test_understanding_bounds import BOUND_S, HOSTILE, SYNTAX
+from tests.support.hostile_queries import BOUND_S, HOSTILE, SYNTAX
+from tests.support.script_cases import SCRIPT_CASES, SCRIPT_ENTITIES
+from tests.support.small_catalog import ENTITIES, track
+from tests.support.small_home import SmallHome, ids
 
 OVERLAPPING = "love love me love love me me love love me love love me me love me love"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from small_world import ENTITIES, Small, open_small
+
+from tests.support.small_catalog import ENTITIES, Small, open_small
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from small_world import ENTITIES, Small, open_small
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import StorageError
@@ -13,6 +12,7 @@ from bandstand.memory_index.memory import Memory
 from bandstand.types import Slot
 from bandstand.understanding.credit import LOOSE, credited
 from bandstand.understanding.senses import STRENGTH, posterior
+from tests.support.small_catalog import ENTITIES, Small, open_small
 
 NOW = 1_700_000_000.0
 BY_ID = {entity.id: entity for entity in ENTITIES}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_world import artist, track
 
 from bandstand.understanding import lexicon as postings
 from bandstand.understanding.lexicon import Layers, Lexicon, Postings
+from tests.support.small_catalog import artist, track
 
 PHRASES = (
     "hello", "taylor swift", "taylor", "swift", "ed sheeran", "creep", "aint no mountain", "宇多田", "utada hikaru",

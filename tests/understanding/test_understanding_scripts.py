@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from script_cases import SCRIPT_CASES, SCRIPT_ENTITIES
-from small_world import open_small
+
+from tests.support.script_cases import SCRIPT_CASES, SCRIPT_ENTITIES
+from tests.support.small_catalog import open_small
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from small_world import open_small, track
 
 from bandstand.understanding.spelling import Speller
+from tests.support.small_catalog import open_small, track
 
 
 @pytest.mark.parametrize(

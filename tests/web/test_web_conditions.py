@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from web_world import finalized, violations
 
 import bandstand.web
+from tests.support.web_world import finalized, violations
 
 expect = pytest.importorskip("playwright.sync_api").expect
 WEB = Path(bandstand.web.__file__).parent

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from web_world import build_home, serving, violations
+
+from tests.support.web_world import build_home, serving, violations
 
 expect = pytest.importorskip("playwright.sync_api").expect
 KEY = "correct horse battery staple"

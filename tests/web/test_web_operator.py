@@ -6,7 +6,8 @@ import random
 
 import httpx
 import pytest
-from web_world import EVIL, build_home, serving, violations, wait_until
+
+from tests.support.web_world import EVIL, build_home, serving, violations, wait_until
 
 expect = pytest.importorskip("playwright.sync_api").expect
 KEY = "correct horse battery staple"

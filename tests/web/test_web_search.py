@@ -6,9 +6,20 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from web_world import ARABIC, EVIL, counts, finalized, ids, queries_asked, stop_clock, titles, violations, wait_until
 
 from bandstand.types import ARMS
+from tests.support.web_world import (
+    ARABIC,
+    EVIL,
+    counts,
+    finalized,
+    ids,
+    queries_asked,
+    stop_clock,
+    titles,
+    violations,
+    wait_until,
+)
 
 expect = pytest.importorskip("playwright.sync_api").expect
 

@@ -1,4 +1,4 @@
-"""A process that learns a home's log and is killed again and again, each time at another moment; run as a script.
+"""A process that learns a home's log and is killed again and again, each time at another moment; run as a module.
 
 Each attempt is a fork of its own. It counts what it does in the files in which something becomes durable, and at the
 drawn count it sends itself SIGKILL: so every point between two durable steps is as likely as any other.
@@ -12,16 +12,14 @@ import random
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+import lightgbm  # noqa: F401 - once, not again in every attempt
+import vowpalwabbit  # noqa: F401
 
-import lightgbm  # noqa: E402, F401 - once, not again in every attempt
-import vowpalwabbit  # noqa: E402, F401
-from evening import learning  # noqa: E402
-from kill_points import kill_after  # noqa: E402
+from tests.support.evening_log import learning
+from tests.support.kill_points import kill_after
 
 DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
-           "models/registry.py", "bandstand/files.py", "feedback/log.py")  # fmt: skip
+           "models/registry.py", "models/versions.py", "files.py", "feedback/log.py")  # fmt: skip
 
 
 def learn(home: Path, ends: float, count: int) -> None:

@@ -7,12 +7,14 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
-from small_home import ENTITIES, SmallHome, ids
-
+from tests.support.small_home import ENTITIES, SmallHome, ids
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
+from bandstand.app.learning import LearningSide
+from bandstand.app.storage import Storage
 from bandstand.learner.apply import FORGET_USER
 from bandstand.settings import Settings
+from tests.support.small_home import ENTITIES, SmallHome, ids
 
 QUERIES = ("halo", "hurt", "one", "sigur ros", "hopi pola", "hoppipolla", "thunder", "miles", "first love", "sad tune")
 PUBLISH_EVERY = 7

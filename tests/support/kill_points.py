@@ -4,15 +4,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import bandstand
+
+PACKAGE = Path(bandstand.__file__).parent
 
 
 def kill_after(steps: int, files: tuple[str, ...]) -> None:
-    """Let this process end at its ``steps``-th call or return inside ``files`` (ends of their paths)."""
+    """Let this process end at its ``steps``-th call or return inside ``files`` (paths in the package)."""
+    missing = [file for file in files if not (PACKAGE / file).is_file()]
+    assert not missing, f"no such files in the package: {missing}"
+    ends = tuple(f"bandstand/{file}" for file in files)
     left = steps
 
     def watch(frame, _event, _argument):
         nonlocal left
-        if frame.f_code.co_filename.endswith(files):
+        if frame.f_code.co_filename.endswith(ends):
             left -= 1
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
