@@ -9,7 +9,7 @@ import pytest
 
 from bandstand.memory_index import identity as secret_module
 from tests.support.evening_log import different, learning, state_of, write_log
-from tests.support.kill_points import kill_after, killed_in_a_fork
+from tests.support.kill_points import drawn_steps, kill_after, killed_in_a_fork
 from tests.support.small_home import ENTITIES
 
 DURABLE = (
@@ -93,7 +93,7 @@ def killed_after(place, steps):
 def test_however_often_it_is_killed_and_whichever_machine_goes_on(delivered, undisturbed, tmp_path):
     home, *where = delivered
     homes, rng, kills = (home, tmp_path / "b"), random.Random(3), 0
-    while killed_after((homes[kills % 2], *where), rng.randrange(1, 1_200)):
+    while killed_after((homes[kills % 2], *where), drawn_steps(rng, kills)):
         kills += 1
     assert kills >= 5
     for place in homes:  # the other machine has the same memory, without having learned

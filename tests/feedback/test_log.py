@@ -2,13 +2,14 @@
 
 import random
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Appended, Control, Log
-from tests.support.processes import start
+from tests.support.processes import started
 
 
 def follow(log):
@@ -215,8 +216,8 @@ with Log(Path(sys.argv[1]), clock=lambda: NOW) as log:
 
 
 def test_a_follower_of_several_writing_processes_misses_nothing(tmp_path, make):
-    with Log(tmp_path / "log", clock=lambda: make.now) as log:
-        writers = [start("-c", WRITER, tmp_path / "log", name) for name in "ab"]
+    with Log(tmp_path / "log", clock=lambda: make.now) as log, ExitStack() as stack:
+        writers = [stack.enter_context(started("-c", WRITER, tmp_path / "log", name)) for name in "ab"]
         followed, after = [], 0
         while True:
             finished = all(writer.poll() is not None for writer in writers)

@@ -10,7 +10,7 @@ from bandstand.errors import StorageError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
 from bandstand.feedback.sqlite import mapped
-from tests.support.processes import start
+from tests.support.processes import started
 
 HURRIED = CommitSettings(busy_s=0.05, retry_s=0.01)
 
@@ -166,16 +166,14 @@ def test_killed_at_any_moment_everything_acknowledged_is_there_exactly_once(tmp_
     rng = random.Random(11)
     acknowledged = -1
     for _ in range(4):
-        child = start("-c", CHILD, tmp_path / "log", durable)
         last = rng.randrange(5, 90)
-        for line in child.stdout:
-            acknowledged = max(acknowledged, int(line))
-            if int(line) >= last:
-                break
-        child.kill()
-        acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
-        child.wait()
-        child.stdout.close()
+        with started("-c", CHILD, tmp_path / "log", durable) as child:
+            for line in child.stdout:
+                acknowledged = max(acknowledged, int(line))
+                if int(line) >= last:
+                    break
+            child.kill()
+            acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
         with Log(tmp_path / "log", clock=lambda: make.now) as log:
             entries = log.read(0, 10_000)
             events = [entry.record.id for entry in entries if entry.kind == "event"]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.evening_log import PUBLISH_EVERY, copied, different, learning, state_of, write_log
-from tests.support.processes import start
+from tests.support.processes import started
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_failed_transaction_leaves_no_trace_in_the_model(evening, undisturbed,
 def test_however_often_it_is_killed(evening, undisturbed, tmp_path):
     folder, ends = evening
     home = copied(folder, tmp_path / "home")
-    with start("-m", "tests.support.killed_learner", home, repr(ends), "3") as process:
+    with started("-m", "tests.support.killed_learner", home, repr(ends), "3") as process:
         report = json.loads(process.communicate()[0] or "{}")
     assert report.get("exit") == 0
     assert report["kills"] >= 15

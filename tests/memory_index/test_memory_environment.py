@@ -10,7 +10,7 @@ import pytest
 
 from bandstand.errors import BandstandError, Conflict, StorageError
 from bandstand.memory_index.memory import Memory
-from tests.support.processes import start
+from tests.support.processes import started
 
 NOW = 1_700_000_000.0
 
@@ -59,7 +59,7 @@ def fill(batch, stop=2_000, start=0):
 def test_a_reader_in_another_process_follows_batches_and_growth(open_memory, tmp_path, agree):
     memory = open_memory(map_size=1 << 20)
     agree(memory, "hello", 1)
-    with start("-c", READER, tmp_path / "memory") as reader:
+    with started("-c", READER, tmp_path / "memory") as reader:
 
         def ask(query):
             reader.stdin.write(query + "\n")
@@ -118,7 +118,7 @@ def test_threads_read_while_batches_grow_the_map(open_memory, agree, now):
 @pytest.mark.parametrize(("seed", "durable"), [(0, "durable"), (1, "durable"), (2, "not")])
 def test_a_killed_writer_leaves_a_state_that_was_committed(tmp_path, seed, durable):
     rng = np.random.default_rng(seed)
-    with start("-c", WRITER, tmp_path / "killed", durable) as writer:
+    with started("-c", WRITER, tmp_path / "killed", durable) as writer:
         for _ in range(int(rng.integers(1, 40))):
             said = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)

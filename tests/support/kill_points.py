@@ -1,6 +1,7 @@
 """Ends a process by SIGKILL at a step of chosen files: each point between two durable steps can be met."""
 
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable
@@ -26,6 +27,11 @@ def kill_after(steps: int, files: tuple[str, ...]) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
+
+
+def drawn_steps(rng: random.Random, kills: int) -> int:
+    """When to kill the next attempt: later and later on average, so that one of a few dozen comes to the end."""
+    return rng.randrange(1, int(1_500 * 1.2**kills))
 
 
 def killed_in_a_fork(work: Callable[[], None]) -> bool:

@@ -1,7 +1,7 @@
 """A process that learns a home's log and is killed again and again, each time at another moment; run as a module.
 
 Each attempt is a fork of its own. It counts what it does in the files in which something becomes durable, and at the
-drawn count it sends itself SIGKILL: so every point between two durable steps is as likely as any other.
+drawn count it sends itself SIGKILL: so every point between two durable steps can be met.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import lightgbm  # noqa: F401 - once, not again in every attempt
 import vowpalwabbit  # noqa: F401
 
 from tests.support.evening_log import learning
-from tests.support.kill_points import kill_after
+from tests.support.kill_points import drawn_steps, kill_after
 
 DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
            "models/registry.py", "models/versions.py", "files.py", "feedback/log.py")  # fmt: skip
@@ -35,7 +35,7 @@ def main() -> None:
     home, ends, seed = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     rng, kills = random.Random(seed), 0
     while True:
-        count, child = rng.randrange(1, 1_500), os.fork()
+        count, child = drawn_steps(rng, kills), os.fork()
         if not child:
             learn(home, ends, count)
             os._exit(0)
