@@ -7,11 +7,8 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tests.support.small_home import ENTITIES, SmallHome, ids
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
-from bandstand.app.learning import LearningSide
-from bandstand.app.storage import Storage
 from bandstand.learner.apply import FORGET_USER
 from bandstand.settings import Settings
 from tests.support.small_home import ENTITIES, SmallHome, ids
