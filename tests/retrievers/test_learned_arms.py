@@ -245,9 +245,9 @@ class TestRephrase:
         learn_vectors(memory, HashingEncoder())
         query = world.ask("klezmer musics")
         assert len(retriever.retrieve(query, 10)) == 0
-        assert retriever.refresh() == 1
+        retriever.refresh()
         assert retriever.retrieve(query, 10).ordinals.tolist() == [ordinal("t:it")]
-        assert retriever.refresh() == 0
+        retriever.refresh()
 
     @pytest.mark.usefixtures("retriever")
     def test_a_withdrawn_query_gives_its_place_to_the_next_nearest(self, world, memory, ordinal):
@@ -256,21 +256,21 @@ class TestRephrase:
         assert one.retrieve(query, 10).ordinals.tolist() == [ordinal("t:hurt-cash")]
         with memory.batch() as batch:
             batch.forget_entity(ordinal("t:hurt-cash"))  # "sad country songs" led nowhere else
-        assert one.refresh() == 1
+        one.refresh()
         assert one.retrieve(query, 10).ordinals.tolist() == [ordinal("t:hurt-nin")]
-        assert one.refresh() == 0
+        one.refresh()
 
     def test_queries_come_and_go_without_leaving_anything_behind(self, world, memory, ordinal, retriever):
         for number in range(20):
             click(memory, f"klezmer number {number}", ordinal("t:it"))
             learn_vectors(memory, HashingEncoder())
-            assert retriever.refresh() == 1
+            retriever.refresh()
             assert retriever.retrieve(world.ask(f"klezmer number {number} x"), 10).ordinals.tolist() == [
                 ordinal("t:it")
             ]
             with memory.batch() as batch:
                 batch.forget_entity(ordinal("t:it"))
-            assert retriever.refresh() == 1
+            retriever.refresh()
             assert len(retriever.retrieve(world.ask(f"klezmer number {number} x"), 10)) == 0
         assert len(retriever._learned.texts) <= 3 + 2
 

@@ -168,14 +168,14 @@ class Recorder:
         return self._minutes
 
     def _run(self) -> None:
-        progress = ""
+        reported = ""
         while not self._stop.is_set() and self._sampler is None:
             try:
                 self._open()
             except BandstandError as error:
-                if str(error) != progress:
+                if str(error) != reported:
                     structlog.get_logger("dashboard").error("recorder_failed", reason=str(error))
-                progress = str(error)
+                reported = str(error)
                 self._stop.wait(_RETRY_S)
         if self._sampler is not None:
             self._sampler.run(self._stop)

@@ -149,16 +149,16 @@ class Service:
 
     def _insist(self, name: str, work: Callable[[], None]) -> None:
         log = structlog.get_logger("service")
-        progress = ""
+        reported = ""
         while not self._stop.is_set():
             try:
                 work()
             except Exception as error:  # a thread that died silently would serve stale answers for ever
                 self._failure = str(error) if isinstance(error, BandstandError) else "loading failed: see the log"
-                if str(error) != progress:  # the same failure every half second is one piece of news
+                if str(error) != reported:  # the same failure every half second is one piece of news
                     unexpected = None if isinstance(error, BandstandError) else error
                     log.error("thread_failed", thread=name, reason=str(error), exc_info=unexpected)
-                progress = str(error)
+                reported = str(error)
                 self._stop.wait(_RETRY_S)
             else:
                 return

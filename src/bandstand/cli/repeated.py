@@ -58,10 +58,10 @@ class Repeated:
             if self._stop.wait(0.2):
                 process.terminate()
                 break
-        _, progress = process.communicate()
+        _, complaint = process.communicate()
         if process.returncode and not self._stop.is_set():
             structlog.get_logger("estimates").error(
-                "estimates_failed", reason=progress.decode(errors="replace").strip()
+                "estimates_failed", reason=complaint.decode(errors="replace").strip()
             )
 
     def _age_s(self) -> float:

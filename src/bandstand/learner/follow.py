@@ -75,9 +75,9 @@ class Learner:
         self._published: int | None = None
         self._pointed: tuple[Stamp | None] | None = None
 
-    def tell_relabelled(self, progress: Callable[[Relabelled], None]) -> None:
+    def tell_relabelled(self, listener: Callable[[Relabelled], None]) -> None:
         """Let somebody who knows what was wanted hear of every relabelled search."""
-        self._sources = replace(self._sources, relabelled=progress)
+        self._sources = replace(self._sources, relabelled=listener)
 
     def step(self) -> int:
         """Learn from the next entries of the log, or finalize due searches; returns how many entries were read."""

@@ -60,7 +60,7 @@ def train_on_dask(
     placed = list(zip(dask.workers, reads, strict=False))
     parts = {worker: dask.submit(worker, read_part, read, settings, seed) for worker, read in placed}
     seen: list[tuple[TrainingSet, int]] = dask.gather(
-        [dask.submit(worker, progress, part) for worker, part in parts.items()]
+        [dask.submit(worker, held_out_part, part) for worker, part in parts.items()]
     )
     if not sum(decisive for _, decisive in seen):
         raise BadInput("there is nothing to learn from: no query has candidates of different grades")
@@ -80,7 +80,7 @@ def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:
     return Part(data, drawn(data, settings.held_out, seed))
 
 
-def progress(part: Part) -> tuple[TrainingSet, int]:
+def held_out_part(part: Part) -> tuple[TrainingSet, int]:
     """The held-out queries of a partition, and how many of all say something about order; runs on a worker."""
     return part.data.queries(part.chosen), int(np.count_nonzero(part.data.decisive()))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.columns import Catalog
 from bandstand.errors import Cancelled
 from bandstand.types import Candidates, Mask, Query, RetrieverSpec, Scores
 
@@ -79,16 +79,29 @@ def check() -> None:
         raise Cancelled("called off: nobody waits for this any more")
 
 
-class Retriever(Protocol):
+class Retriever(ABC):
     """A candidate generator: derive from it, set ``spec``, and write `retrieve`."""
 
     spec: RetrieverSpec
     """What the rest of the platform needs to know about it."""
 
+    catalog: Catalog
+    """Of the platform that it joined, see `attach`."""
+
     @property
     def name(self) -> str:
         """The name in its spec."""
         return self.spec.name
+
+    def attach(self, catalog: Catalog) -> None:
+        """Join a platform; called once, before the first search. By default the catalogue is kept as ``catalog``."""
+        self.catalog = catalog
+
+    def refresh(self) -> None:  # noqa: B027 - most have nothing to do
+        """Take in what changed outside since the last call; called now and then, by one thread at a time."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give back what was opened; called once, after the last search."""
 
     @abstractmethod
     def retrieve(self, query: Query, depth: int) -> Candidates:
@@ -101,6 +114,24 @@ class Retriever(Protocol):
             RetrievalError: the retriever could not answer; nothing else is raised.
         """
         ...
+
+    def candidates(
+        self, query: Query, depth: int, ids: Iterable[str], scores: Iterable[float], **columns: Iterable[float]
+    ) -> Candidates:
+        """Ids of entities and their scores as `retrieve` has to return them.
+
+        Ids that the catalogue does not know, and what the query's kinds and filters forbid, are left out. ``columns``
+        are further numbers of each candidate, named as in the spec. Needs `attach`.
+        """
+        ordinals = self.catalog.store.ordinals(list(ids))
+        return finish(
+            self.name,
+            ordinals,
+            np.fromiter(scores, np.float64),
+            mask=permitted(query, self.catalog.columns.live),
+            depth=depth,
+            columns={name: np.fromiter(values, np.float32) for name, values in columns.items()},
+        )
 
 
 def permitted(query: Query, live: Mask) -> Mask:

@@ -56,9 +56,9 @@ class RephraseRetriever(Retriever):
         self._learned = _LearnedQueries(memory, encoder)
         self._index = DenseIndex(self._learned)
 
-    def refresh(self) -> int:
-        """Take in queries that were learned or withdrawn since; return how many."""
-        return self._index.refresh()
+    def refresh(self) -> None:
+        """Take in queries that were learned or withdrawn since."""
+        self._index.refresh()
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`; a blank query finds nothing."""
@@ -82,17 +82,15 @@ class RephraseRetriever(Retriever):
         near = [(texts[rows[at]], float(cosines[at])) for at in order if cosines[at] >= settings.minimum_similarity]
         return [(text, cosine) for text, cosine in near if text != normalized][: settings.neighbours]
 
-    def _mixed(self, query: Query, depth: int, progress: list[tuple[Rows, float]]) -> Candidates:
+    def _mixed(self, query: Query, depth: int, answers: list[tuple[Rows, float]]) -> Candidates:
         """What the neighbours led to, each with its cosine."""
-        if not progress:
+        if not answers:
             return Candidates.empty(self.name)
-        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows, _ in progress]), return_inverse=True)
-        cosines = np.repeat(
-            np.array([cosine for _, cosine in progress], np.float32), [len(rows) for rows, _ in progress]
-        )
+        ordinals, at = np.unique(np.concatenate([rows.ordinals for rows, _ in answers]), return_inverse=True)
+        cosines = np.repeat(np.array([cosine for _, cosine in answers], np.float32), [len(rows) for rows, _ in answers])
         scores, clicks, similarity = np.zeros((3, len(ordinals)), np.float32)
-        np.add.at(scores, at, cosines * np.concatenate([rows.scores for rows, _ in progress]))
-        np.add.at(clicks, at, np.concatenate([rows.clicks for rows, _ in progress]))
+        np.add.at(scores, at, cosines * np.concatenate([rows.scores for rows, _ in answers]))
+        np.add.at(clicks, at, np.concatenate([rows.clicks for rows, _ in answers]))
         np.maximum.at(similarity, at, cosines)
         return finish(
             self.name,

@@ -67,14 +67,14 @@ def satisfaction(tally: Tally, window: int) -> Json:
     any; weighted, by the weight that it taught with.
     """
     last = tally.rows(slice(max(len(tally) - window, 0), None))
-    progress = tally.relabelled[tally.relabelled != 0]
+    relabels = tally.relabelled[tally.relabelled != 0]
     return {
         "satisfied": _mean(last.satisfied.astype(np.float64)),
         "satisfied_by_class": {name: _mean(last.satisfied[kept].astype(np.float64)) for name, kept in _by_class(last)},
-        "relabelled": len(progress),
-        "relabel_precision": _mean((progress > 0).astype(np.float64)),
-        "relabel_precision_weighted": float(progress[progress > 0].sum() / np.abs(progress).sum())
-        if len(progress)
+        "relabelled": len(relabels),
+        "relabel_precision": _mean((relabels > 0).astype(np.float64)),
+        "relabel_precision_weighted": float(relabels[relabels > 0].sum() / np.abs(relabels).sum())
+        if len(relabels)
         else None,
     }
 

@@ -111,9 +111,7 @@ class Loop:
                 self._learn()
                 progress(number + 1)
         self._learn()
-        return [
-            replace(line, relabelled=progress) for line, progress in zip(lines, self._relabels.tolist(), strict=True)
-        ]
+        return [replace(line, relabelled=relabel) for line, relabel in zip(lines, self._relabels.tolist(), strict=True)]
 
     def _relabelled(self, found: Relabelled) -> None:
         """A search that failed was credited with an entity: its weight, below 0 where nobody wanted that."""
