@@ -72,6 +72,14 @@ class StorageError(BandstandError):
     title = "Storage failed"
 
 
+class DamagedRecord(StorageError):
+    """A record of the log cannot be decoded. ``seq`` is its place and ``time`` when it was logged, 0 where unknown."""
+
+    def __init__(self, message: str, *, seq: int = 0, time: float = 0.0) -> None:
+        super().__init__(message)
+        self.seq, self.time = seq, time
+
+
 class ModelError(BandstandError):
     """A model is missing, damaged, or was trained on other features than this version computes."""
 

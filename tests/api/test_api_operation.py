@@ -8,7 +8,7 @@ import shutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.api_world import click, problem, search, serving
+from tests.support.api_world import click, eventually, problem, search, serving
 
 KEY = "correct horse battery staple"
 GUARDED = [
@@ -44,6 +44,11 @@ class TestHealth:
     def test_alive_and_ready(self, reader):
         assert reader.get("/healthz").json() == {"status": "ok"}
         assert reader.get("/readyz").json() == {"status": "ready", "entities": 15}
+
+    def test_it_says_what_could_not_be_learned_from(self, client):
+        client.app.state.service.home.log.append_control("undo_edit", {})
+        eventually(lambda: client.get("/readyz").json().get("parked") == 1)
+        assert metrics(client)["bandstand_parked_entries",] == 1
 
 
 class TestMetrics:

@@ -7,10 +7,12 @@ import gzip
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bandstand.feedback.log import Log
 from tests.support.cli_world import ENTITIES, ndjson
 
 HOLDER = """
@@ -310,6 +312,14 @@ class TestDoctor:
         ended = cli("doctor", "--json")
         assert ended.code == 1
         assert "bandstand train" in self.findings(ended)["ranker"]["says"]
+
+    def test_a_log_entry_that_cannot_be_learned_from(self, cli, home):
+        with closing(Log(home / "log.sqlite", clock=lambda: 1.0)) as log:
+            seq = log.append_control("undo_edit", {})
+        assert cli("click", cli("search", "hello", "--json").json()["query_id"], 1).code == 0  # it learns
+        ended = cli("doctor", "--json")
+        assert ended.code == 1
+        assert f"control {seq}: KeyError" in self.findings(ended)["parked"]["says"]
 
     @pytest.mark.usefixtures("home")
     def test_a_misspelt_setting(self, cli, monkeypatch):

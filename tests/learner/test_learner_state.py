@@ -26,6 +26,9 @@ class State(dict):
     def delete(self, key):
         self.pop(key, None)
 
+    def first(self, prefix):
+        return next((key for key, _ in self.scan(prefix)), None)
+
     def scan(self, prefix):
         return iter(sorted((key, value) for key, value in self.items() if key.startswith(prefix)))
 

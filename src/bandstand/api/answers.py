@@ -166,10 +166,11 @@ class AliveAnswer(Answer):
 
 
 class ReadyAnswer(Answer):
-    """The home is loaded."""
+    """The home is loaded; `parked` log entries, where there are any, could not be learned from."""
 
     status: str
     entities: int
+    parked: int | Nothing = None
 
 
 class CorrectionAnswer(Answer):

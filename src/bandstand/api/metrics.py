@@ -20,6 +20,7 @@ from bandstand.dashboard.minutes import Minutes, Sampler
 from bandstand.engine.request import SearchResult
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.rewards import LEARNED_ACTIONS
+from bandstand.learner.parking import parked_entries
 from bandstand.types import Clock
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -55,6 +56,9 @@ class Metrics:
             "bandstand_http_requests_total", "Requests", ["method", "route", "status"], registry=registry
         )
         self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
+        self._parked = self._gauge(
+            "bandstand_parked_entries", "Log entries that could not be learned from and were set aside"
+        )
         self._waiting = self._gauge(
             "bandstand_spool_waiting_entries", "Log entries on this machine that the cluster does not have yet"
         )
@@ -96,6 +100,7 @@ class Metrics:
         """The current values, in Prometheus' text format."""
         if home is not None:
             self._lag.set(_lag(home))
+            self._parked.set(len(parked_entries(home.memory.scan)))
             self._waiting.set(home.log.waiting())
             self._entities.set(int(home.catalog.columns.live.sum()))
             self._queries.set(home.memory.stats().queries)

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from bandstand.api.answers import AliveAnswer, ReadyAnswer
 from bandstand.api.routing import JsonAnswer, MetricsOf, ServiceOf, answered
 from bandstand.errors import BandstandError
+from bandstand.learner.parking import parked_entries
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c28;background:#fff}
@@ -131,8 +132,11 @@ async def alive() -> JsonAnswer:
 
 @router.get("/readyz", summary="Can it search", responses=answered(ReadyAnswer, 503))
 async def ready(service: ServiceOf) -> JsonAnswer:
-    """503 with Retry-After while the home is loading."""
-    return JsonAnswer({"status": "ready", "entities": int(service.home.catalog.columns.live.sum())})
+    """503 with Retry-After while the home is loading. `parked` log entries could not be learned from: see the log."""
+    home = service.home
+    parked = len(await asyncio.to_thread(parked_entries, home.memory.scan))
+    found = {"status": "ready", "entities": int(home.catalog.columns.live.sum())}
+    return JsonAnswer({**found, "parked": parked} if parked else found)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)

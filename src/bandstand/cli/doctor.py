@@ -24,6 +24,9 @@ _LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxrunti
 _NO_SETTINGS = {"BANDSTAND_DATA"}
 """Variables of tests and benchmarks."""
 
+_REASONS = 5
+"""Of how many parked log entries the reason is told."""
+
 _OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none yet: templates predict queries"}
 """Models that others stand in for, and what to say where there is none."""
 
@@ -94,7 +97,18 @@ def _stored(storage: Storage) -> list[Finding]:
     return [
         _finding("catalogue", count > 0, f"{count} entities" if count else "empty: bandstand ingest"),
         _finding("learner", True, f"{lag} log entries behind: serve, click or train catch up" if lag else "up to date"),
+        _parked(storage),
     ]
+
+
+def _parked(storage: Storage) -> Finding:
+    """Log entries that could not be learned from, with the reasons of the first few."""
+    from bandstand.learner.parking import parked_entries
+
+    parked = parked_entries(storage.memory.scan)
+    reasons = "; ".join(f"{one.kind} {one.seq or one.query_id}: {one.reason}" for one in parked[:_REASONS])
+    says = f"{len(parked)} log entries could not be learned from and wait in the log: {reasons}"
+    return _finding("parked", not parked, says if parked else "no log entry")
 
 
 def _loaded(storage: Storage) -> list[Finding]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from bandstand.errors import BadInput, StorageError
+from bandstand.errors import BadInput, DamagedRecord, StorageError
 from bandstand.types import ArmDecision, Correction, Decision, Event, Filters, Impression, Query, RetrieverOutcome, Slot
 
 _FRAME = struct.Struct("<2sBBI")
@@ -56,7 +56,8 @@ def decode_impression(data: bytes) -> Impression:
     """The impression that was encoded; its arrays are read-only views of one buffer.
 
     Raises:
-        StorageError: the bytes are damaged, of another kind, or from a newer version.
+        DamagedRecord: the bytes are damaged, or of another kind.
+        StorageError: they are from a newer version.
     """
     body = _unframe(_IMPRESSION, data)
     try:
@@ -82,7 +83,8 @@ def decode_event(data: bytes) -> Event:
     """The event that was encoded.
 
     Raises:
-        StorageError: the bytes are damaged, of another kind, or from a newer version.
+        DamagedRecord: the bytes are damaged, or of another kind.
+        StorageError: they are from a newer version.
     """
     header, _, payload = _unframe(_EVENT, data).partition(b"\n")
     try:
@@ -105,7 +107,8 @@ def decode_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The value that was encoded.
 
     Raises:
-        StorageError: the bytes are damaged, of another kind, or from a newer version.
+        DamagedRecord: the bytes are damaged, or of another kind.
+        StorageError: they are from a newer version.
     """
     try:
         return orjson.loads(_unframe(_JSON, data))
@@ -129,8 +132,8 @@ def _unframe(kind: int, data: bytes) -> bytes:
     return body
 
 
-def _damaged() -> StorageError:
-    return StorageError("a record of the log is damaged; restore the log from a backup, or start a new home folder")
+def _damaged() -> DamagedRecord:
+    return DamagedRecord("a record of the log is damaged; restore the log from a backup, or start a new home folder")
 
 
 def _dumps(value: object) -> bytes:

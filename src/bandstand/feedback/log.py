@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from bandstand.errors import NotFound
+from bandstand.errors import DamagedRecord, NotFound
 from bandstand.feedback.codec import (
     decode_event,
     decode_impression,
@@ -71,8 +71,11 @@ def control_row(kind: str, payload: Mapping[str, Any], now: float) -> Row:
 
 
 def decoded(seq: int, kind: EntryKind, time: float, payload: bytes) -> LogEntry:
-    """The entry of a row (raises `StorageError` where it is damaged)."""
-    return LogEntry(seq, kind, time, _DECODERS[kind](payload))
+    """The entry of a row (raises `DamagedRecord` with its place where it cannot be decoded)."""
+    try:
+        return LogEntry(seq, kind, time, _DECODERS[kind](payload))
+    except DamagedRecord as error:
+        raise DamagedRecord(str(error), seq=seq, time=time) from error
 
 
 def _control(payload: bytes) -> Control:
@@ -173,7 +176,7 @@ class Log:
         """At most ``limit`` entries with ``seq > after``, in order; only of one ``kind`` if given.
 
         Raises:
-            StorageError: an entry is damaged.
+            DamagedRecord: an entry cannot be decoded; says which.
         """
         where = "" if kind is None else " AND kind = ?"
         rows = self._select(

@@ -3,31 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bandstand.catalog.text import normalize
 from bandstand.feedback.attribution import related_to
-from bandstand.feedback.behaviour import Interaction, interaction_of
+from bandstand.feedback.behaviour import interaction_of
 from bandstand.feedback.rewards import LEARNED_ACTIONS, actor_of, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
-from bandstand.learner.open_searches import OpenSearch, OpenSearches
+from bandstand.learner.open_searches import OpenSearch
 from bandstand.learner.relabelling import BELIEVED, Relabelling, Success, hashed
-from bandstand.learner.rewards import RateBudgets
+from bandstand.learner.state import LearnerState
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
 from bandstand.understanding.credit import credited
 
 
-class _Worth(NamedTuple):
-    """An action on an entity: its constant grade, what the actor's budget left of it, and P(goal) where learned."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """How much one action counts.
 
-    ordinal: int
+    ``grade`` is what the constants say that it is worth, from ``skip`` to 1, and ``click`` what they say of a click;
+    ``budget`` in [0, 1] is what the actor's rate budget left of it; ``goal`` in [0, 1] is P(goal), 1 without a reward
+    model. They are multiplied here and nowhere else.
+    """
+
     grade: float
-    weight: float
-    trust: float = 1.0
+    click: float
+    budget: float
+    goal: float = 1.0
+
+    @property
+    def outcome(self) -> float:
+        """The grade that it adds to its search, whose reward model comes later."""
+        return self.grade * self.budget
+
+    @property
+    def belief(self) -> float:
+        """In [0, 1]: how far it counts as one action that was meant."""
+        return self.budget * self.goal
+
+    @property
+    def clicks(self) -> float:
+        """How many clicks it is worth."""
+        return self.belief * self.grade / self.click
+
+    @property
+    def one_click(self) -> float:
+        """As a click, of which it is one at most."""
+        return min(self.clicks, self.belief)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """An action that teaches: on which entity, within which search (None: none that it belongs to), and by whom."""
+
+    event: Event
+    ordinal: int
+    strength: Strength
+    impression: Impression | None
+
+    @property
+    def actor(self) -> str | None:
+        """The user that the event names, else who made the search, else the visitor that the event names.
+
+        One person's clicks with and without a user's name would else look like two people who agree.
+        """
+        if self.event.user_id or self.impression is None:
+            return self.event.actor
+        return self.impression.query.actor or self.event.actor
+
+    @property
+    def query(self) -> str:
+        """The normalised query that it answers: its search's, else the one that the event names; "" for none.
+
+        What was offered as related to an entity was not asked for.
+        """
+        if related_to(self.event):
+            return ""
+        return self.impression.query.normalized if self.impression else normalize(self.event.user_query or "")
 
 
 class Actions:
@@ -36,15 +91,21 @@ class Actions:
     def __init__(
         self,
         batch: MemoryBatch,
-        searches: OpenSearches,
+        state: LearnerState,
         sources: Sources,
         settings: ApplySettings,
         impression: Callable[[str | None], Impression | None],
     ) -> None:
-        self._batch, self._open, self._sources, self._settings = batch, searches, sources, settings
+        self._batch, self._state, self._sources, self._settings = batch, state, sources, settings
         self._rewards, self._impression = sources.rewards, impression
-        self._relabelling = Relabelling(batch, searches, sources.rewards, settings.weights, impression)
-        self._budgets = RateBudgets(batch, settings.guard)
+        self._relabelling = Relabelling(
+            state.sessions,
+            state.labels,
+            state.open,
+            rewards=sources.rewards,
+            weights=settings.weights,
+            impression=impression,
+        )
 
     def apply(self, event: Event, now: float) -> None:
         """One event of the log."""
@@ -54,78 +115,74 @@ class Actions:
         impression = self._impression(event.query_id)
         if impression is not None and not self._settings.attribution.in_window(impression, event):
             impression = None
-        weight = self._budgets.weight(hashed(_spender(event, impression)), now)
-        grade = grade_of(event, self._settings.weights)
-        interaction = interaction_of(impression, event, weight) if impression is not None and weight else None
-        trust = 1.0
-        if impression is not None and interaction is not None:
-            interactions = self._grade(impression, interaction, _Worth(ordinal, grade, weight), now)
-            trust = self._rewards.trust(impression, interaction, interactions)
-        if grade * weight * trust > 0:
+        weights, budget = self._settings.weights, self._state.budgets.weight(hashed(_spender(event, impression)), now)
+        strength = Strength(grade=grade_of(event, weights), click=weights.click, budget=budget)
+        choice = Choice(event=event, ordinal=ordinal, strength=strength, impression=impression)
+        if impression is not None:
+            choice = replace(choice, strength=replace(strength, goal=self._grade(choice, impression, now)))
+        if choice.strength.clicks > 0:
             # A client's clock may run ahead, which would let everything remembered fade at once.
-            worth = _Worth(ordinal, grade, weight, trust)
-            self._teach(replace(event, time=min(event.time, now)), worth, impression)
+            self._teach(replace(choice, event=replace(event, time=min(event.time, now))))
 
-    def _grade(
-        self, impression: Impression, interaction: Interaction, worth: _Worth, now: float
-    ) -> tuple[Interaction, ...]:
-        """Count an action on a logged hit of a search in its window, also of one whose own entry is yet to come.
+    def _grade(self, choice: Choice, impression: Impression, now: float) -> float:
+        """Count an action for the logged hit of its search, also of one whose own entry is yet to come; its P(goal).
 
-        Returns all that was done on the search so far. Once it has finalized, grades stay as they are.
+        Once the search has finalized, its grades stay as they are.
         """
-        query = impression.query
-        search = self._open.get(query.id)
+        interaction = (
+            interaction_of(impression, choice.event, choice.strength.budget) if choice.strength.budget else None
+        )
+        if interaction is None:
+            return 1.0
+        query, state = impression.query, self._state
+        search = state.open.get(query.id)
         if search is None and now <= query.time + self._settings.attribution.window:
             search = opened(query, now, self._settings)
         if search is None:
-            return (interaction,)
+            return self._rewards.trust(impression, interaction, (interaction,))
         search = search.acted(interaction)
-        if not search.finalized and worth.grade:
-            search = search.graded(worth.ordinal, worth.grade * worth.weight, due=now + self._settings.finalize_s)
-        self._open.put(search)
-        return search.interactions
+        if not search.finalized and choice.strength.grade:
+            search = search.graded(choice.ordinal, choice.strength.outcome, due=now + self._settings.finalize_s)
+        state.open.put(search)
+        return self._rewards.trust(impression, interaction, search.interactions)
 
-    def _teach(self, event: Event, worth: _Worth, impression: Impression | None) -> None:
-        """Memory, history and trends learn at once; an event that names no search may still say what was asked.
-
-        What was offered as related to an entity was not asked for: it teaches no query, but that the two go together.
-        """
-        actor, ordinal, offered = _actor(event, impression), worth.ordinal, related_to(event)
-        asked = impression.query.normalized if impression is not None else normalize(event.user_query or "")
-        asked = "" if offered else asked
-        weight = worth.weight * worth.trust
-        clicks = weight * worth.grade / self._settings.weights.click  # how many clicks it is worth
-        if asked and ends_well(event.action, event.play_seconds, self._settings.weights):
-            self._batch.play(asked, ordinal, user=actor, now=event.time, weight=weight)
-        elif asked:
-            self._batch.click(asked, ordinal, user=actor, now=event.time, weight=min(clicks, weight))
-        if impression is not None:
-            self._relabel(event, worth, impression)
-            self._credit(event, ordinal, impression, min(clicks, weight))
+    def _teach(self, choice: Choice) -> None:
+        """Memory, history and trends learn at once; an event that names no search may still say what was asked."""
+        event, ordinal, strength = choice.event, choice.ordinal, choice.strength
+        query, actor, now = choice.query, choice.actor, choice.event.time
+        if query and ends_well(event.action, event.play_seconds, self._settings.weights):
+            self._batch.play(query, ordinal, user=actor, now=now, weight=strength.belief)
+        elif query:
+            self._batch.click(query, ordinal, user=actor, now=now, weight=strength.one_click)
+        if choice.impression is not None:
+            self._relabel(choice, choice.impression)
+            self._credit(choice, choice.impression)
         if actor:
-            beside, now = self._ordinal_of(offered), event.time
-            self._batch.choose(actor, ordinal, normalized=asked or None, strength=clicks, now=now, beside=beside)
-        self._batch.trend(ordinal, clicks, now=event.time)
+            beside = self._ordinal_of(related_to(event))
+            self._batch.choose(
+                actor, ordinal, normalized=query or None, strength=strength.clicks, now=now, beside=beside
+            )
+        self._batch.trend(ordinal, strength.clicks, now=now)
 
-    def _relabel(self, event: Event, worth: _Worth, impression: Impression) -> None:
+    def _relabel(self, choice: Choice, impression: Impression) -> None:
         """The failed searches just before a success, for the same thing in other words, led here too."""
+        strength, now = choice.strength, choice.event.time
         judged = self._rewards.model is not None
-        succeeded = worth.trust >= BELIEVED if judged else worth.grade >= self._settings.weights.success
+        succeeded = strength.goal >= BELIEVED if judged else strength.grade >= self._settings.weights.success
         if not self._settings.relabel or not succeeded:
             return
-        success = Success(impression, worth.ordinal, worth.trust, worth.weight, event.time)
-        for found in self._relabelling.of(success):
-            self._batch.click(found.normalized, found.ordinal, user=found.user, now=event.time, weight=found.weight)
+        for found in self._relabelling.of(Success(impression, choice.ordinal, strength.goal, strength.budget, now)):
+            self._batch.click(found.normalized, found.ordinal, user=found.user, now=now, weight=found.weight)
             if self._sources.relabelled is not None:
                 self._sources.relabelled(found)
 
-    def _credit(self, event: Event, ordinal: int, impression: Impression, clicks: float) -> None:
+    def _credit(self, choice: Choice, impression: Impression) -> None:
         """The meanings of the query's words that explain the choice gain weight in later readings."""
-        slots, actor = impression.query.slots, _actor(event, impression)
-        (entity,) = self._sources.entities(np.array([ordinal], np.int32)) if slots else (None,)
+        slots = impression.query.slots
+        (entity,) = self._sources.entities(np.array([choice.ordinal], np.int32)) if slots else (None,)
         for phrase, shares in credited(slots, entity).items() if entity is not None else ():
-            counted = {sense: clicks * share for sense, share in shares.items()}
-            self._batch.sense(phrase, counted, user=actor, now=event.time)
+            counted = {sense: choice.strength.one_click * share for sense, share in shares.items()}
+            self._batch.sense(phrase, counted, user=choice.actor, now=choice.event.time)
 
     def _ordinal_of(self, entity_id: str | None) -> int | None:
         if entity_id is None:
@@ -138,16 +195,6 @@ def opened(query: Query, now: float, settings: ApplySettings) -> OpenSearch:
     """A search at the beginning of its window."""
     closes = now + settings.attribution.window
     return OpenSearch(query_id=query.id, who=hashed(query.actor), due=closes, closes=closes)
-
-
-def _actor(event: Event, impression: Impression | None) -> str | None:
-    """Who acted: the user that the event names, else who made the search, else the visitor that the event names.
-
-    One person's clicks with and without a user's name would else look like two people who agree.
-    """
-    if event.user_id or impression is None:
-        return event.actor
-    return impression.query.actor or event.actor
 
 
 def _spender(event: Event, impression: Impression | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from bandstand.errors import NotFound
 from bandstand.feedback.log import Control, LogEntry
@@ -10,16 +10,22 @@ from bandstand.learner.actions import Actions, opened
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.edits import MemoryEditor
-from bandstand.learner.experiment import ExperimentKeeper
-from bandstand.learner.gate_labels import Recorded
-from bandstand.learner.open_searches import OpenSearch, OpenSearches
-from bandstand.learner.outcome_metrics import SATISFIED, OutcomeMetrics, count_outcome
-from bandstand.learner.query_stats import QueryCounts
-from bandstand.learner.relabelling import Sessions, WeakLabels, hashed
-from bandstand.learner.rewards import REWARD_MODEL, RateBudgets
+from bandstand.learner.open_searches import DueTimes, OpenSearch
+from bandstand.learner.outcome_metrics import SATISFIED, count_outcome
+from bandstand.learner.parking import (
+    CannotLearn,
+    Parked,
+    entry_key,
+    finalization_key,
+    is_the_entrys_fault,
+    parked_entry,
+    parked_search,
+)
+from bandstand.learner.rewards import REWARD_MODEL
+from bandstand.learner.state import LearnerState
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
-from bandstand.types.times import DAY_S, HOUR_S
+from bandstand.types.times import HOUR_S
 
 EXAMINED_WITHOUT_ACTION = 3
 """How much of a page counts as seen where nothing was done with any of it, see `examined`."""
@@ -32,112 +38,132 @@ COMMAND = b"learner/order"
 
 _CLEANED = b"learner/cleaned"
 _HOUSEKEEPING_S = HOUR_S
-_FORGOTTEN_AFTER_S = DAY_S
-"""Sessions and budgets that were not touched for so long have no effect any more."""
-
-_UNSHARED_AFTER_S = 30 * DAY_S
-"""What one person's sessions suggest waits so long for a second one."""
 
 
 class Applier:
     """Applies log entries to one batch, in order. Time is the log's own: the same log always teaches the same.
 
     Before an entry of time t is applied, every open search that is due by t is finalized, so that how the log is cut
-    into batches makes no difference.
+    into batches makes no difference. ``parked`` are the entries and searches, by `Parked.key`, that are known to raise:
+    they are put on record instead.
+
+    Raises:
+        CannotLearn: another one raised; the batch is to be undone, and begun again with that one parked.
     """
 
-    def __init__(self, batch: MemoryBatch, bandit: BanditLearner, sources: Sources, settings: ApplySettings) -> None:
-        self._batch = batch
-        self._bandit = bandit
-        self._sources = sources
-        self._settings = settings
-        self._open = OpenSearches(batch)
-        self._recorded = Recorded(batch, self._open)
-        self._sessions = Sessions(batch)
-        self._rewards = sources.rewards
-        self._actions = Actions(batch, self._open, sources, settings, self._impression)
-        self._budgets = RateBudgets(batch, settings.guard)
-        self._metrics = OutcomeMetrics(batch)
-        self._asked = QueryCounts(batch, agree_users=settings.agree_users)
-        self._edits = MemoryEditor(batch, sources.ordinals)
-        self._experiment = ExperimentKeeper(batch, window=settings.attribution.window + settings.finalize_s)
-        self._met: dict[str, Impression] = {}
+    def __init__(
+        self,
+        batch: MemoryBatch,
+        bandit: BanditLearner,
+        sources: Sources,
+        settings: ApplySettings,
+        *,
+        due_times: DueTimes | None = None,
+        parked: Mapping[bytes, Parked] | None = None,
+    ) -> None:
+        self._batch, self._bandit, self._sources, self._settings = batch, bandit, sources, settings
+        self._state = LearnerState.over(batch, settings, due_times)
+        self._actions = Actions(batch, self._state, sources, settings, self._impression)
+        self._parked = parked or {}
+        self._impressions: dict[str, Impression] = {}
         self.finalized = 0
 
     def apply(self, entry: LogEntry) -> None:
         """One entry of the log."""
         self.finalize(entry.time)
         self._housekeep(entry.time)
-        record = entry.record
-        if isinstance(record, Impression):
-            self._search(record, entry.time)
-        elif isinstance(record, Event):
-            if not self._recorded.keep(record):
-                self._actions.apply(record, entry.time)
-        else:
-            self._control(record, entry)
+        if (parked := self._parked.get(entry_key(entry.seq))) is not None:
+            self._state.parking.add(parked)
+            return
+        try:
+            self._learn(entry)
+        except Exception as error:
+            if not is_the_entrys_fault(error):
+                raise
+            raise CannotLearn(parked_entry(entry, error)) from error
 
     def finalize(self, now: float) -> None:
         """Let every search that is due teach the memory what was seen, and the bandit what the arms earned."""
-        while (search := self._open.pop_due(now)) is not None:
-            self._experiment.ripen(search.due)
-            impression = None if search.finalized else self._impression(search.query_id)
-            if impression is not None:  # else deleted with its user, or past its retention
-                query, seen = impression.query, examined(impression, search.outcomes)
-                self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
-                self._finalized(impression, search)
-            if search.due < search.closes:
-                self._open.put(search.close())
-            else:
-                self._open.remove(search)
-
-        self._experiment.ripen(now)
+        while (search := self._state.open.pop_due(now)) is not None:
+            self._state.experiment.finalize(search.due)
+            try:
+                self._finalize(search)
+            except Exception as error:
+                if not is_the_entrys_fault(error):
+                    raise
+                raise CannotLearn(parked_search(search, error)) from error
+        self._state.experiment.finalize(now)
 
     def finish(self) -> None:
         """Put what was added up into the transaction."""
-        self._metrics.flush()
+        self._state.metrics.flush()
 
     @property
     def next_due(self) -> float:
         """Nothing is finalized before this moment, unless the log goes on."""
-        return min(self._open.next_due, self._experiment.next_due)
+        return min(self._state.open.next_due, self._state.experiment.next_due)
 
-    def _finalized(self, impression: Impression, search: OpenSearch) -> None:
-        """What a finalized search teaches the bandit, and adds to the books."""
-        query, grades = impression.query, self._rewards.grades(impression, search)
-        labels = self._bandit.learn(impression, grades, record=self._recorded.take(query.id))
-        reward = max(grades.values(), default=0.0)
-        self._metrics.add(query.time, count_outcome(impression, grades, labels, acted=bool(search.outcomes)))
-        satisfied = reward >= SATISFIED
-        self._asked.add(query.normalized, search.who, clicked=reward > 0, satisfied=satisfied, time=query.time)
-        self._experiment.finalized(impression, search.who, reward)
-        self.finalized += 1
+    @property
+    def due_times(self) -> DueTimes:
+        """For the next transaction, once this one is committed."""
+        return self._state.open.due
+
+    def _learn(self, entry: LogEntry) -> None:
+        record = entry.record
+        if isinstance(record, Impression):
+            self._search(record, entry.time)
+        elif isinstance(record, Event):
+            if not self._state.recorded.keep(record):
+                self._actions.apply(record, entry.time)
+        else:
+            self._control(record, entry)
 
     def _search(self, impression: Impression, now: float) -> None:
-        query = impression.query
-        self._met.setdefault(query.id, impression)
-        self._open.put(self._open.get(query.id) or opened(query, now, self._settings))
-        self._sessions.searched(query)
+        query, state = impression.query, self._state
+        self._impressions.setdefault(query.id, impression)
+        state.open.put(state.open.get(query.id) or opened(query, now, self._settings))
+        state.sessions.searched(query)
         self._bandit.observe_costs(impression)
 
     def _control(self, control: Control, entry: LogEntry) -> None:
-        self._edits.handle(control.kind, control.payload, entry.time)
-        self._experiment.handle(control.kind, control.payload, entry.time)
-        if control.kind == REWARD_MODEL:
-            self._rewards.handle(self._batch, control.payload)
-        user = control.payload.get("user_id")
-        if control.kind != FORGET_USER or not isinstance(user, str):
-            return
-        self._batch.forget_user(user)
-        for search in self._open.of(hashed(user)):
-            self._open.remove(search)
-            self._recorded.take(search.query_id)
-        self._sessions.forget(hashed(user))
-        WeakLabels(self._batch).forget(hashed(user))
-        self._asked.forget(hashed(user))
-        self._experiment.forget(hashed(user))
-        self._budgets.forget(hashed(f"user:{user}"))
-        self._batch.put(COMMAND, str(entry.seq).encode())
+        kind, payload = control.kind, control.payload
+        MemoryEditor(self._batch, self._sources.ordinals).handle(kind, payload, entry.time)
+        self._state.experiment.handle(kind, payload, entry.time)
+        if kind == REWARD_MODEL:
+            self._sources.rewards.handle(self._batch, payload)
+        user = payload.get("user_id")
+        if kind == FORGET_USER and isinstance(user, str):
+            self._batch.forget_user(user)
+            self._state.forget(user)
+            self._batch.put(COMMAND, str(entry.seq).encode())
+
+    def _finalize(self, search: OpenSearch) -> None:
+        """A search that is due is finalized, and stays until its window ends; then, or parked, it is forgotten."""
+        state = self._state
+        parked = self._parked.get(finalization_key(search.query_id))
+        impression = None if search.finalized else self._impression(search.query_id)
+        if parked is not None:
+            state.parking.add(parked)
+        elif impression is not None:  # else deleted with its user, or past its retention
+            self._finalized(impression, search)
+        if search.due < search.closes and parked is None:
+            state.open.put(search.close())
+        else:
+            state.open.remove(search)
+
+    def _finalized(self, impression: Impression, search: OpenSearch) -> None:
+        """What a finalized search teaches the memory and the bandit, and adds to the statistics."""
+        query, state = impression.query, self._state
+        seen = examined(impression, search.outcomes)
+        self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
+        grades = self._sources.rewards.grades(impression, search)
+        labels = self._bandit.learn(impression, grades, record=state.recorded.take(query.id))
+        reward = max(grades.values(), default=0.0)
+        clicked, satisfied = reward > 0, reward >= SATISFIED
+        state.metrics.add(query.time, count_outcome(impression, grades, labels, acted=bool(search.outcomes)))
+        state.queries.add(query.normalized, search.who, clicked=clicked, satisfied=satisfied, time=query.time)
+        state.experiment.add(impression, search.who, reward)
+        self.finalized += 1
 
     def _housekeep(self, now: float) -> None:
         """Once an hour of the log, bring memory and state down to their bounds."""
@@ -145,22 +171,18 @@ class Applier:
         if abs(now - cleaned) >= _HOUSEKEEPING_S:
             self._batch.put(_CLEANED, repr(now).encode())
             self._batch.evict()
-            self._sessions.expire(now - _FORGOTTEN_AFTER_S)
-            WeakLabels(self._batch).expire(now - _UNSHARED_AFTER_S)
-            self._budgets.expire(now - _FORGOTTEN_AFTER_S)
-            self._metrics.housekeep(now)
-            self._asked.evict()
+            self._state.expire(now)
 
     def _impression(self, query_id: str | None) -> Impression | None:
         """The logged search; None when there is none (any more). Within a batch each is read once."""
         if query_id is None:
             return None
-        if query_id not in self._met:
+        if query_id not in self._impressions:
             try:
-                self._met[query_id] = self._sources.impression(query_id)
+                self._impressions[query_id] = self._sources.impression(query_id)
             except NotFound:
                 return None
-        return self._met[query_id]
+        return self._impressions[query_id]
 
 
 def examined(impression: Impression, touched: Collection[int]) -> Ordinals:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,7 @@ START_EXPERIMENT, STOP_EXPERIMENT = "start_experiment", "stop_experiment"
 _RUNNING = b"experiment/now"
 _PAST = b"experiment/past/"
 _VISITOR = b"experiment/visitor/"
-_RIPE = b"experiment/ripe/"
+_DUE = b"experiment/ripe/"
 _NUMBER = "%016x"
 _MICROSECONDS = 1_000_000
 
@@ -50,7 +49,6 @@ class ExperimentKeeper:
         self._state = state
         self._window = window
         self._now = running_experiment(state.get)
-        self._ripening = [key for key, _ in state.scan(_RIPE)]  # ascending, which is a heap
 
     def handle(self, kind: str, payload: Mapping[str, Any], now: float) -> None:
         """Start or stop, at ``now``; one that starts ends the one before."""
@@ -62,14 +60,13 @@ class ExperimentKeeper:
         elif kind == STOP_EXPERIMENT and running is not None and running.split.id == payload.get("id"):
             self._stop(now)
 
-    def ripen(self, now: float) -> None:
-        """Hand to the test every visitor whose time is over."""
-        while self._ripening and _moment(self._ripening[0]) <= now:
-            key = heapq.heappop(self._ripening)
+    def finalize(self, now: float) -> None:
+        """Hand to the test every visitor whose window is over."""
+        while self._now is not None and (key := self._state.first(_DUE)) is not None and _moment(key) <= now:
             visitor = _VISITOR + key.rpartition(b"/")[2]
             raw = self._state.get(visitor)
             self._state.delete(key)
-            if raw is None or self._now is None:  # forgotten meanwhile
+            if raw is None:  # forgotten meanwhile
                 continue
             in_b, _, searches, total = orjson.loads(raw)
             self._state.put(visitor, orjson.dumps((in_b, None, 0, 0.0)))  # counted, and never again
@@ -79,10 +76,11 @@ class ExperimentKeeper:
 
     @property
     def next_due(self) -> float:
-        """When the next visitor's time is over; infinity where none is waited for."""
-        return _moment(self._ripening[0]) if self._ripening else math.inf
+        """When the next visitor's window is over; infinity where none is waited for."""
+        key = None if self._now is None else self._state.first(_DUE)
+        return math.inf if key is None else _moment(key)
 
-    def finalized(self, impression: Impression, who: str, reward: float) -> None:
+    def add(self, impression: Impression, who: str, reward: float) -> None:
         """Count a finalized search by ``who`` (a hash), if it was part of the running experiment."""
         running, decision = self._now, impression.decision
         if running is None or decision.experiment != running.split.id or not who:
@@ -102,9 +100,7 @@ class ExperimentKeeper:
         key, time = _VISITOR + who.encode(), impression.query.time
         raw = self._state.get(key)
         if raw is None:
-            ripe = _ripe_key(time + split.ripens_s + self._window, who)
-            self._state.put(ripe, b"")
-            heapq.heappush(self._ripening, ripe)
+            self._state.put(_due_key(time + split.ripens_s + self._window, who), b"")
             in_b = impression.decision.policy == split.b
             self._state.put(key, orjson.dumps((in_b, time, 1, reward)))
             return
@@ -117,10 +113,10 @@ class ExperimentKeeper:
         if self._now is None:
             return
         self._state.put(_PAST + self._now.split.id.encode(), _dumped(replace(self._now, stopped=now)))
-        for prefix in (_VISITOR, _RIPE, _RUNNING):
+        for prefix in (_VISITOR, _DUE, _RUNNING):
             for key, _ in self._state.scan(prefix):
                 self._state.delete(key)
-        self._now, self._ripening = None, []
+        self._now = None
 
     def _put(self, experiment: Experiment) -> None:
         self._now = experiment
@@ -153,9 +149,9 @@ def _loaded(raw: bytes) -> Experiment:
     )
 
 
-def _ripe_key(moment: float, who: str) -> bytes:
-    return _RIPE + (_NUMBER % max(int(moment * _MICROSECONDS), 0)).encode() + b"/" + who.encode()
+def _due_key(moment: float, who: str) -> bytes:
+    return _DUE + (_NUMBER % max(int(moment * _MICROSECONDS), 0)).encode() + b"/" + who.encode()
 
 
 def _moment(key: bytes) -> float:
-    return int(key[len(_RIPE) :].partition(b"/")[0], 16) / _MICROSECONDS
+    return int(key[len(_DUE) :].partition(b"/")[0], 16) / _MICROSECONDS

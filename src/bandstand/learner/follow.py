@@ -10,11 +10,13 @@ from itertools import islice
 
 import structlog
 
-from bandstand.errors import ModelError
+from bandstand.errors import DamagedRecord, ModelError
 from bandstand.feedback.log import Control, Log, LogEntry
 from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.open_searches import DueTimes
+from bandstand.learner.parking import CannotLearn, Parked, Parking, parked_record
 from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
 from bandstand.memory_index.memory import Memory, MemoryBatch
@@ -72,6 +74,7 @@ class Learner:
         self._turn = threading.Lock()
         self._loaded = False
         self._next_due = 0.0
+        self._due_times: DueTimes | None = None
         self._published: int | None = None
         self._pointed: tuple[Stamp | None] | None = None
 
@@ -84,11 +87,10 @@ class Learner:
         with self._turn:
             self._carry_out()
             self._name_reward()
-            entries = _up_to_command(self._log.read(self._memory.position(), self._settings.batch))
+            entries = _up_to_command(self._read())
             finalized_by = self._clock() - self._settings.latecomers_s
             if entries or self._next_due <= finalized_by:
-                with self._transaction() as batch:
-                    self._learn(batch, entries, finalized_by)
+                self._learn_or_park(entries, finalized_by)
             self._embed()
             if self._unpublished() >= self._settings.publish_every:
                 self._publish()
@@ -129,12 +131,49 @@ class Learner:
                 yield batch
                 self._bandit.save(batch)
         except BaseException:
-            self._loaded = False  # the model in memory has learned what was not committed
-            self._next_due = 0.0
+            self._loaded = False  # what is in memory has learned what was not committed
+            self._next_due, self._due_times = 0.0, None
             raise
 
-    def _learn(self, batch: MemoryBatch, entries: Sequence[LogEntry], finalized_by: float) -> None:
-        applier = Applier(batch, self._bandit, self._sources, self._settings.apply)
+    def _read(self) -> Sequence[LogEntry]:
+        """The next entries: those before a damaged one first, then those after it, which is parked."""
+        limit = self._settings.batch
+        while True:
+            try:
+                return self._log.read(self._memory.position(), limit)
+            except DamagedRecord as damaged:
+                if limit > 1:
+                    limit //= 2
+                    continue
+                with self._memory.batch() as batch:
+                    Parking(batch).add(parked_record(damaged))
+                    batch.set_position(damaged.seq)
+                _report(parked_record(damaged))
+
+    def _learn_or_park(self, entries: Sequence[LogEntry], finalized_by: float) -> None:
+        """One transaction; begun again without each entry or search that raises, which is parked in it."""
+        parked: dict[bytes, Parked] = {}
+        while True:
+            try:
+                with self._transaction() as batch:
+                    self._learn(batch, entries, finalized_by, parked)
+            except CannotLearn as refused:
+                parked[refused.parked.key] = refused.parked
+            else:
+                for one in parked.values():
+                    _report(one)
+                return
+
+    def _learn(
+        self,
+        batch: MemoryBatch,
+        entries: Sequence[LogEntry],
+        finalized_by: float,
+        parked: Mapping[bytes, Parked] | None = None,
+    ) -> None:
+        applier = Applier(
+            batch, self._bandit, self._sources, self._settings.apply, due_times=self._due_times, parked=parked
+        )
         for entry in entries:
             applier.apply(entry)
         if entries:
@@ -144,7 +183,7 @@ class Learner:
         applier.finish()
         if applier.finalized:
             batch.put(_FINALIZED, str(int(batch.get(_FINALIZED) or b"0") + applier.finalized).encode())
-        self._next_due = applier.next_due
+        self._next_due, self._due_times = applier.next_due, applier.due_times
 
     def _load(self) -> None:
         if not self._loaded:
@@ -229,6 +268,10 @@ class Learner:
         self._models.prune("bandit", self._settings.keep_models)
         self._published = finalized
         return version
+
+
+def _report(parked: Parked) -> None:
+    structlog.get_logger("learner").error("entry_parked", seq=parked.seq, kind=parked.kind, reason=parked.reason)
 
 
 def _up_to_command(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:

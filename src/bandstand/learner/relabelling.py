@@ -191,14 +191,16 @@ class Relabelling:
 
     def __init__(
         self,
-        state: KeyValue,
+        sessions: Sessions,
+        labels: WeakLabels,
         searches: OpenSearches,
+        *,
         rewards: RewardProvider,
         weights: RewardWeights,
         impression: Callable[[str | None], Impression | None],
     ) -> None:
-        self._sessions, self._weak_labels = Sessions(state), WeakLabels(state)
-        self._open, self._rewards, self._weights, self._impression = searches, rewards, weights, impression
+        self._sessions, self._labels, self._open = sessions, labels, searches
+        self._rewards, self._weights, self._impression = rewards, weights, impression
 
     def of(self, success: Success) -> Iterator[Relabelled]:
         """The failed searches just before a success, newest first; once for each search."""
@@ -240,7 +242,7 @@ class Relabelling:
         who = hashed(query.actor)
         weak_label = WeakLabel(who, query.id, success.now, success.weight)
         confidence = success.goal * agreed(self._weights.unlike)
-        for each in self._weak_labels.add(query.normalized, success.ordinal, weak_label):
+        for each in self._labels.add(query.normalized, success.ordinal, weak_label):
             user = query.actor if each.who == who else None
             weight = each.weight * confidence
             yield Relabelled(each.query_id, query.normalized, user, success.ordinal, weight)

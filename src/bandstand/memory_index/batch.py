@@ -159,6 +159,10 @@ class MemoryBatch:
         """The learner's keys under a prefix, ascending, as they were at the call; writing meanwhile is fine."""
         return iter(list(items_under(self._tables.txn, self._tables.dbs["state"], prefix)))
 
+    def first(self, prefix: bytes) -> bytes | None:
+        """The first of the learner's keys under a prefix, None where there is none."""
+        return next((key for key, _ in items_under(self._tables.txn, self._tables.dbs["state"], prefix)), None)
+
     def finish(self) -> None:
         """Write everything into the transaction; `Memory.batch` calls it before the commit."""
         self._tables.flush()

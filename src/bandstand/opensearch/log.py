@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bandstand.errors import NotFound
+from bandstand.errors import DamagedRecord, NotFound
 from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
@@ -176,7 +176,10 @@ class ClusterLog(Log):
         by_seq = {place.seq: record for place, record in zip(stored, records, strict=True)}
         found: list[LogEntry] = []
         for seq, ref in places:
-            record = _order(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
+            try:
+                record = _order(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
+            except DamagedRecord as error:
+                raise DamagedRecord(str(error), seq=seq, time=ref.time) from error
             if record is not None:
                 found.append(LogEntry(seq, _KINDS[ref.kind], ref.time, record))
         return found
