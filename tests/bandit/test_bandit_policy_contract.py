@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import random
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.bandit.context import Context
 from bandstand.bandit.policy import DEPTH, Policy, RandomSubsetPolicy, Unfinished, draw, fixed_policies
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput
+from bandstand.testing.policies import CONTEXT, PolicyContract
 from bandstand.types import ARMS, DEPTHS
-
-CONTEXT = Context((("bias", 1.0), ("lexical_exact", 0.3)))
-CONTEXTS = (Context(), CONTEXT, Context((("bias", 1.0), ("lexical_exact", -1.0), ("words", 5.0))))
 
 
 def trained() -> bytes:
@@ -42,61 +36,17 @@ POLICIES: dict[str, Policy] = {
 
 
 @pytest.fixture(params=POLICIES.values(), ids=POLICIES)
-def policy(request: pytest.FixtureRequest) -> Policy:
+def contract_policy(request: pytest.FixtureRequest) -> Policy:
     found: Policy = request.param
     return found
 
 
-@pytest.mark.parametrize("context", CONTEXTS, ids=["empty", "usual", "extreme"])
-@pytest.mark.parametrize("u", [0.0, 0.004, 0.25, 0.5, 0.9999, math.nextafter(1.0, 0.0)])
-def test_a_decision_says_how_likely_it_was(policy: Policy, context: Context, u: float) -> None:
-    for arm in ARMS:
-        decision = policy.decide(arm, context, u)
-        assert decision.arm == arm
-        assert decision.depth in DEPTHS
-        if decision.probabilities:
-            assert len(decision.probabilities) == len(DEPTHS)
-            assert math.isclose(sum(decision.probabilities), 1.0, abs_tol=1e-9)
-            assert min(decision.probabilities) > 0
-            assert decision.propensity == decision.probabilities[DEPTHS.index(decision.depth)]
-            assert decision.context == context.features
-        else:
-            assert decision.propensity == 1.0
-            assert decision.context == ()
+class TestEveryPolicy(PolicyContract):
+    """The built-in policies."""
 
-
-def test_the_same_number_gives_the_same_decision_and_deciding_learns_nothing(policy: Policy) -> None:
-    draws = [(arm, random.Random(7).random()) for arm in ARMS] * 3
-    assert [policy.decide(arm, CONTEXT, u) for arm, u in draws] == [policy.decide(arm, CONTEXT, u) for arm, u in draws]
-
-
-def test_depths_come_as_often_as_their_propensities_say(policy: Policy) -> None:
-    """Hoeffding: all 4 frequencies of n draws are within sqrt(ln(8 / d) / 2n) with probability 1 - d; d = 1e-9."""
-    n, rng = 2_000, random.Random(20)
-    drawn = [policy.decide("dense", CONTEXT, rng.random()) for _ in range(n)]
-    expected = drawn[0].probabilities or tuple(float(depth == drawn[0].depth) for depth in DEPTHS)
-    counts = Counter(decision.depth for decision in drawn)
-    bound = math.sqrt(math.log(8 / 1e-9) / (2 * n))
-    assert all(abs(counts[depth] / n - p) <= bound for depth, p in zip(DEPTHS, expected, strict=True))
-
-
-def test_threads_decide_as_one_does(policy: Policy) -> None:
-    rng = random.Random(3)
-    draws = [(rng.choice(ARMS), rng.choice(CONTEXTS), rng.random()) for _ in range(200)]
-    alone = [policy.decide(*one) for one in draws]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda one: policy.decide(*one), draws)) == alone
-
-
-def test_an_unknown_arm_is_refused(policy: Policy) -> None:
-    with pytest.raises(BadInput, match="unknown arm 'sparse'"):
-        policy.decide("sparse", CONTEXT, 0.5)
-
-
-def test_policies_name_themselves(policy: Policy) -> None:
-    assert policy.name
-    assert policy.version
-    assert isinstance(policy.sequential, bool)
+    def test_an_unknown_arm_is_refused(self, contract_policy: Policy) -> None:
+        with pytest.raises(BadInput, match="unknown arm 'sparse'"):
+            contract_policy.decide("sparse", CONTEXT, 0.5)
 
 
 def test_the_fixed_policies_play_what_their_names_say() -> None:

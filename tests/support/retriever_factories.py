@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
-from bandstand.catalog.text import normalize
 from bandstand.memory_index.memory import Memory
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.first_round import FirstRound
@@ -32,51 +27,27 @@ from bandstand.retrievers.text_index import TextIndex
 from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
 from bandstand.retrievers.vector_store import VectorStore
-from bandstand.types import Clock, Filters, Kind, Query
+from bandstand.testing.retrievers import RetrieverCase
+from bandstand.testing.world import USER, World
 from bandstand.understanding.understanding import Understanding
 
-NOW = 1_700_000_000.0
-USER = "listener"
-"""The user of the suite's queries; a retriever that needs a history is given one for this user."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """What a retriever is built from. ``folder`` and cluster outlive the retriever, so that it can be opened again."""
+class ClusterWorld(World):
+    """A world that can also connect to a cluster of its own."""
 
-    store: CatalogStore
-    catalog: Catalog
-    folder: Path
-    clock: Clock
     connect: Callable[[], Cluster]
 
-    def ask(self, text: str, *, kinds: tuple[Kind, ...] = (), filters: Filters | None = None, **fields: Any) -> Query:
-        """A query as the engine makes it: normalised, and with the mask of its kinds and filters."""
-        chosen = filters or Filters()
-        allowed = self.catalog.columns.mask(kinds, chosen) if kinds or chosen else None
-        known = {"id": "q1", "user_id": USER, "time": self.clock(), **fields}
-        return Query(text=text, normalized=normalize(text), kinds=kinds, filters=chosen, allowed=allowed, **known)
-
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieverCase:
-    """One retriever under the contract.
+class Case(RetrieverCase):
+    """A retriever under the contract; ``clustered`` ones need an OpenSearch."""
 
-    ``build`` opens it over the world's folder, brings it up to date with the world's store, and closes it at the
-    end; it is entered again to see that what was on disk is enough. ``known`` is a query with two answers or more
-    in the shared catalogue. ``literal`` retrievers find nothing for a text that shares nothing with the
-    catalogue; the others (nearest neighbours, histories, trends) may answer anything.
-    """
-
-    build: Callable[[World], AbstractContextManager[Retriever]]
-    known: str = "halo"
-    literal: bool = False
     clustered: bool = False
-    """Whether it needs an OpenSearch."""
 
 
 @contextmanager
-def open_text_index(world: World) -> Iterator[TextIndex]:
+def open_text_index(world: ClusterWorld) -> Iterator[TextIndex]:
     """The text index of the world's folder, holding all changes of its store."""
     with TextIndex.open(world.folder / "text", writable=True) as index:
         if changes := world.store.changes(index.seq, 1_000_000):
@@ -86,47 +57,47 @@ def open_text_index(world: World) -> Iterator[TextIndex]:
 
 
 @contextmanager
-def lexical(world: World) -> Iterator[Retriever]:
+def lexical(world: ClusterWorld) -> Iterator[Retriever]:
     with open_text_index(world) as index:
         yield LexicalRetriever(index, world.catalog)
 
 
 @contextmanager
-def trigram(world: World) -> Iterator[Retriever]:
+def trigram(world: ClusterWorld) -> Iterator[Retriever]:
     with open_text_index(world) as index:
         yield TrigramRetriever(index, world.catalog)
 
 
 @contextmanager
-def structured(world: World) -> Iterator[Retriever]:
+def structured(world: ClusterWorld) -> Iterator[Retriever]:
     yield StructuredRetriever(Understanding(world.catalog), world.catalog)
 
 
 @contextmanager
-def fusion(world: World) -> Iterator[Retriever]:
+def fusion(world: ClusterWorld) -> Iterator[Retriever]:
     with open_text_index(world) as index:
         arms = (LexicalRetriever(index, world.catalog), TrigramRetriever(index, world.catalog))
         yield ReciprocalRankFusion(arms)
 
 
 @contextmanager
-def open_dense(world: World, settings: DenseSettings) -> Iterator[Retriever]:
+def open_dense(world: ClusterWorld, settings: DenseSettings) -> Iterator[Retriever]:
     encoder, store = HashingEncoder(), VectorStore(world.folder / "vectors.sqlite")
     store.apply(world.store.changes(store.seq, 1_000_000), encoder)
     yield DenseRetriever(encoder, DenseIndex(store, settings=settings), world.catalog)
     store.close()
 
 
-def dense(world: World) -> AbstractContextManager[Retriever]:
+def dense(world: ClusterWorld) -> AbstractContextManager[Retriever]:
     return open_dense(world, DenseSettings())
 
 
-def dense_approximate(world: World) -> AbstractContextManager[Retriever]:
+def dense_approximate(world: ClusterWorld) -> AbstractContextManager[Retriever]:
     return open_dense(world, DenseSettings(exact_limit=8, probes=3))
 
 
 @contextmanager
-def open_first_round(world: World) -> Iterator[FirstRound]:
+def open_first_round(world: ClusterWorld) -> Iterator[FirstRound]:
     """The text index of the world's cluster, holding all changes of its store."""
     cluster = world.connect()
     follower = TextFollower(cluster, head=world.store.head)
@@ -136,19 +107,19 @@ def open_first_round(world: World) -> Iterator[FirstRound]:
 
 
 @contextmanager
-def lexical_clustered(world: World) -> Iterator[Retriever]:
+def lexical_clustered(world: ClusterWorld) -> Iterator[Retriever]:
     with open_first_round(world) as first:
         yield OpenSearchLexical(first, world.catalog)
 
 
 @contextmanager
-def trigram_clustered(world: World) -> Iterator[Retriever]:
+def trigram_clustered(world: ClusterWorld) -> Iterator[Retriever]:
     with open_first_round(world) as first:
         yield OpenSearchTrigram(first, world.catalog, TrigramSettings())
 
 
 @contextmanager
-def dense_clustered(world: World) -> Iterator[Retriever]:
+def dense_clustered(world: ClusterWorld) -> Iterator[Retriever]:
     cluster, encoder = world.connect(), HashingEncoder()
     follower = VectorFollower(cluster, encoder, head=world.store.head)
     if changes := world.store.changes(follower.seq, 1_000_000):
@@ -161,7 +132,7 @@ LEARNED = (("halo", "t:halo"), ("halo", "t:halo-live"), ("halo song", "t:halo"),
 
 
 @contextmanager
-def open_memory(world: World) -> Iterator[Memory]:
+def open_memory(world: ClusterWorld) -> Iterator[Memory]:
     """The memory of the world's folder, in which `LEARNED` happened once (nothing, in an empty world)."""
     memory, encoder = Memory(world.folder / "memory", map_size=1 << 24), HashingEncoder()
     if memory.version() == 0 and world.store.count():
@@ -179,49 +150,49 @@ def open_memory(world: World) -> Iterator[Memory]:
 
 
 @contextmanager
-def memory(world: World) -> Iterator[Retriever]:
+def memory(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield MemoryRetriever(opened, world.catalog)
 
 
 @contextmanager
-def alike(world: World) -> Iterator[Retriever]:
+def alike(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield AlikeRetriever(opened, world.catalog)
 
 
 @contextmanager
-def personal(world: World) -> Iterator[Retriever]:
+def personal(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield PersonalRetriever(opened, world.catalog)
 
 
 @contextmanager
-def fresh(world: World) -> Iterator[Retriever]:
+def fresh(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield FreshRetriever(opened, world.catalog)
 
 
 @contextmanager
-def rephrase(world: World) -> Iterator[Retriever]:
+def rephrase(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
         yield RephraseRetriever(opened, HashingEncoder(), world.catalog)
 
 
-RETRIEVER_FACTORIES: dict[str, RetrieverCase] = {
-    "lexical": RetrieverCase(build=lexical, literal=True),
-    "trigram": RetrieverCase(build=trigram, literal=True),
-    "structured": RetrieverCase(build=structured, literal=True),
-    "fusion": RetrieverCase(build=fusion, literal=True),
-    "dense": RetrieverCase(build=dense),
-    "dense, approximate": RetrieverCase(build=dense_approximate),
-    "lexical, clustered": RetrieverCase(build=lexical_clustered, literal=True, clustered=True),
-    "trigram, clustered": RetrieverCase(build=trigram_clustered, literal=True, clustered=True),
-    "dense, clustered": RetrieverCase(build=dense_clustered, clustered=True),
-    "memory": RetrieverCase(build=memory),
-    "alike": RetrieverCase(build=alike),
-    "personal": RetrieverCase(build=personal),
-    "fresh": RetrieverCase(build=fresh),
-    "rephrase": RetrieverCase(build=rephrase),
+RETRIEVER_FACTORIES: dict[str, Case] = {
+    "lexical": Case(build=lexical, literal=True),
+    "trigram": Case(build=trigram, literal=True),
+    "structured": Case(build=structured, literal=True),
+    "fusion": Case(build=fusion, literal=True),
+    "dense": Case(build=dense),
+    "dense, approximate": Case(build=dense_approximate),
+    "lexical, clustered": Case(build=lexical_clustered, literal=True, clustered=True),
+    "trigram, clustered": Case(build=trigram_clustered, literal=True, clustered=True),
+    "dense, clustered": Case(build=dense_clustered, clustered=True),
+    "memory": Case(build=memory),
+    "alike": Case(build=alike),
+    "personal": Case(build=personal),
+    "fresh": Case(build=fresh),
+    "rephrase": Case(build=rephrase),
 }
 """Every retriever by name. Whoever writes a retriever adds it here."""
