@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import structlog
 
+from bandstand.app import searching
 from bandstand.app.learning import LearningSide, Stopped, repeat, stopper
+from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.errors import Conflict, StorageError, Unavailable
@@ -59,6 +62,56 @@ class TestHome:
         with pytest.raises(Unavailable, match="bandstand index"):
             SearchingSide(storage)
         storage.close()
+
+    def test_a_home_without_an_index_reads_its_catalogue_once_however_often_it_is_tried(self, tmp_path, monkeypatch):
+        read = []
+
+        class Counted(searching.Catalog):
+            def __init__(self, *args, **rest):
+                read.append(self)
+                super().__init__(*args, **rest)
+
+        monkeypatch.setattr(searching, "Catalog", Counted)
+        with Platform(settings(tmp_path)) as platform:
+            platform.storage.store.upsert(ENTITIES)
+            for _ in range(3):
+                with pytest.raises(Unavailable, match="bandstand index"):
+                    _ = platform.searching
+            platform.learning.index()
+            assert platform.searching.catalog.columns.n == len(ENTITIES)
+        assert len(read) == 1
+
+    def test_what_was_opened_is_closed_again_when_the_rest_cannot_be(self, small, monkeypatch):
+        closed = []
+        whole = searching.RetrieverSet.close
+        monkeypatch.setattr(searching.RetrieverSet, "close", lambda self: (closed.append(self), whole(self)))
+
+        def broken(*_, **__):
+            raise StorageError("the list of words cannot be read")
+
+        monkeypatch.setattr(searching, "Suggester", broken)
+        with pytest.raises(StorageError, match="list of words"):
+            SearchingSide(small.storage, small.options)
+        assert len(closed) == 1
+
+    @pytest.mark.parametrize("part", ["understood", "models", "suggester"])
+    def test_a_part_that_keeps_failing_keeps_no_other_from_refreshing(self, small, monkeypatch, part):
+        def broken():
+            raise ZeroDivisionError(part)
+
+        parts = ("catalog", "understood", "retrievers", "serving", "suggester")
+        seen = []
+        for name in parts:
+            refresh = broken if name == part else getattr(small.home, name).refresh
+            monkeypatch.setattr(
+                getattr(small.home, name), "refresh", lambda name=name, refresh=refresh: (seen.append(name), refresh())
+            )
+        if part == "models":
+            monkeypatch.setattr(small.home.models, "follow", broken)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError, match=part):
+                small.home.refresh()
+        assert seen == list(parts) * 2
 
     def test_suggestions_are_what_people_asked_then_names_each_once(self, small):
         for user in ("ann", "bob"):
@@ -115,6 +168,23 @@ class TestWorkshop:
         storage.paths.text.unlink()
         LearningSide(storage).close()
         storage.close()
+
+    def test_a_reset_that_is_cut_short_leaves_no_half_index(self, small, monkeypatch):
+        """The deletion ends, as by a kill, when some files are gone and some are not."""
+
+        def cut_short(path, **_):
+            for file in sorted(Path(path).iterdir())[::2]:
+                file.unlink()
+            raise OSError("input/output error")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.rmtree", cut_short)
+            with pytest.raises(StorageError, match="bandstand index"):
+                small.learning_side.reset()
+        small.restart()
+        small.learning_side.index()
+        small.home.refresh()
+        assert ids(small.search("halo", policy="lexical"))[0] == "halo"
 
     def test_reset_builds_text_and_vectors_anew(self, small):
         before = ids(small.search("hallelujah", policy="hybrid"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -22,7 +21,7 @@ from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.lexical import LexicalRetriever
-from bandstand.retrievers.text_index import TextIndex
+from bandstand.retrievers.text_index import TextIndex, delete_index
 from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
 from bandstand.retrievers.vector_store import VectorStore
@@ -181,8 +180,10 @@ class EmbeddedWriter:
     def reset(self) -> None:
         """See `IndexWriter`."""
         self._text.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._text = TextIndex.open(self._folder, writable=True)
+        try:
+            delete_index(self._folder)
+        finally:
+            self._text = TextIndex.open(self._folder, writable=True)
         self._vectors.clear()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 
 from bandstand.app.learning import LearningSide
 from bandstand.app.options import Options
-from bandstand.app.searching import SearchingSide
+from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Intake, Storage
 from bandstand.errors import Conflict
 from bandstand.settings import Settings
@@ -28,6 +28,7 @@ class Platform:
         self._opened = ExitStack()
         self._intake: Intake | None = None
         self._storage: Storage | None = None
+        self._understood: Understood | None = None
         self._searching: SearchingSide | None = None
         self._learning: LearningSide | None = None
         self._leading = ExitStack()
@@ -78,7 +79,9 @@ class Platform:
         """
         with self._opening:
             if self._searching is None:
-                self._searching = SearchingSide(self.storage, self.options)
+                self._understood = self._understood or Understood(self.storage)
+                self._searching = SearchingSide(self.storage, self.options, self._understood)
+                self._understood = None
             return self._searching
 
     @property
@@ -145,4 +148,4 @@ class Platform:
             ending.callback(self._opened.close)
             ending.callback(self.stop_learning)
             ending.callback(self.stop_searching)
-            self._intake = self._storage = None
+            self._intake = self._storage = self._understood = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bandstand.app.storage import Storage
 from bandstand.catalog.columns import Catalog
@@ -16,6 +16,18 @@ from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever
 from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.understanding.understanding import Understanding
+
+
+def refresh_all(*parts: Callable[[], object]) -> None:
+    """Refresh every part, whichever of them fail; then raise the first failure."""
+    failures = []
+    for refresh in parts:
+        try:
+            refresh()
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 class RetrieverSet:
@@ -49,8 +61,7 @@ class RetrieverSet:
 
     def refresh(self) -> None:
         """Take in what was indexed and learned since."""
-        self._reader.refresh()
-        self._rephrase.refresh()
+        refresh_all(self._reader.refresh, self._rephrase.refresh)
 
     def close(self) -> None:
         """Close what was opened for them."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from bandstand.app.options import Options
-from bandstand.app.retrieval import RetrieverSet
+from bandstand.app.retrieval import RetrieverSet, refresh_all
 from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, synonym_file
 from bandstand.bandit.experiment import Assignment, Split
@@ -30,12 +30,13 @@ from bandstand.understanding.understanding import Understanding
 
 
 class Understood:
-    """Understanding and speller over one catalogue; `refresh` is for one thread, everything else for any number."""
+    """The catalogue in memory, understanding and speller; `refresh` is for one thread, all else for any number."""
 
-    def __init__(self, storage: Storage, catalog: Catalog) -> None:
-        """Read the catalogue's names (about 3 s for 28,000 tracks and their artists)."""
+    def __init__(self, storage: Storage) -> None:
+        """Read the catalogue and its names (about 3 s for 28,000 tracks and their artists)."""
         self._memory = storage.memory
-        self.understanding = Understanding(catalog, evidence=storage.memory.senses)
+        self.catalog = Catalog(storage.store, warm=storage.backend.remote)
+        self.understanding = Understanding(self.catalog, evidence=storage.memory.senses)
         self.speller = Speller(self.understanding.lexicon)
         self.synonyms = synonym_file(storage.settings)
         self._learned = 0
@@ -54,15 +55,17 @@ class Understood:
 class SearchingSide:
     """Answers searches. Safe for threads, and for several processes over one home.
 
+    ``understood`` is for who tries again after a failure: what was read then need not be read again.
+
     Raises:
         Unavailable: the home was not indexed yet; the message says how.
         StorageError, ModelError: a part cannot be read.
     """
 
-    def __init__(self, storage: Storage, options: Options = Options()) -> None:
+    def __init__(self, storage: Storage, options: Options = Options(), understood: Understood | None = None) -> None:
         settings = storage.settings
-        catalog = Catalog(storage.store, warm=storage.backend.remote)
-        understood = Understood(storage, catalog)
+        understood = understood or Understood(storage)
+        catalog = understood.catalog
         serving = _serving(storage, options)
         load = Load(settings.threads)
         with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
@@ -81,17 +84,18 @@ class SearchingSide:
             )
             engine = Engine(parts, load=load, clock=storage.clock, new_id=options.new_id, mix_kinds=settings.mix_kinds)
             ablator = opened.enter_context(closing(_ablator(storage, engine, load)))
+            self.settings, self.clock = settings, storage.clock
+            self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
+            self.catalog, self.understood, self.retrievers, self.serving = catalog, understood, found, serving
+            self.runner, self.speculation, self.engine, self.ablator = runner, speculation, engine, ablator
+            self.synonyms, self.reader = understood.synonyms, parts.reader
+            denied = DenyList(settings.deny_list)
+            self.suggester = Suggester(catalog, storage.memory, denied=denied, clock=storage.clock)
+            self.relater = Relater(catalog, storage.memory, found.retrievers["dense"], clock=storage.clock)
+            self._refreshing = threading.Lock()
+            self._split: Split | None = None
+            self.refresh()
             self._opened = opened.pop_all()
-        self.settings, self.clock = settings, storage.clock
-        self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
-        self.catalog, self.understood, self.retrievers, self.serving = catalog, understood, found, serving
-        self.runner, self.speculation, self.engine, self.ablator = runner, speculation, engine, ablator
-        self.synonyms, self.reader = understood.synonyms, parts.reader
-        self.suggester = Suggester(catalog, storage.memory, denied=DenyList(settings.deny_list), clock=storage.clock)
-        self.relater = Relater(catalog, storage.memory, found.retrievers["dense"], clock=storage.clock)
-        self._refreshing = threading.Lock()
-        self._split: Split | None = None
-        self.refresh()
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -116,18 +120,26 @@ class SearchingSide:
         return self._split.assign(actor) if actor and self._split else None
 
     def refresh(self) -> None:
-        """Take in what other threads and processes have written since: entities, memories, models, experiments."""
+        """Take in what other threads and processes have written since: entities, memories, models, experiments.
+
+        A part that fails keeps no other from it; the first failure is raised once every part had its turn.
+        """
         with self._refreshing:
-            self.catalog.refresh()
-            self.memory.follow()
-            self.understood.refresh()
-            self.retrievers.refresh()
-            self.models.follow()
-            self.serving.refresh()
-            running = running_experiment(self.memory.state)
-            self._split = running.split if running is not None else None
-            self.suggester.refresh()
-            self.relater.follow()
+            refresh_all(
+                self.catalog.refresh,
+                self.memory.follow,
+                self.understood.refresh,
+                self.retrievers.refresh,
+                self.models.follow,
+                self.serving.refresh,
+                self._follow_experiment,
+                self.suggester.refresh,
+                self.relater.follow,
+            )
+
+    def _follow_experiment(self) -> None:
+        running = running_experiment(self.memory.state)
+        self._split = running.split if running is not None else None
 
     def freeze(self) -> None:
         """Take what is loaded out of the garbage collector's rounds; for a process that will go on serving this home.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy as np
 from bandstand.catalog.store import Change
 from bandstand.catalog.text import fold_title, index_terms, normalize, trigrams
 from bandstand.errors import Conflict, RetrievalError, StorageError, Unavailable
+from bandstand.files import remove_folder
 from bandstand.retrievers.base import inside
 from bandstand.types import Entity, Kind, Mask, Ordinals, Scores
 
@@ -322,6 +322,17 @@ class TextIndex:
         return self._writer
 
 
+def delete_index(path: Path) -> None:
+    """Let the index of a folder vanish in one step, so that no half of it is left however the deletion ends.
+
+    Raises:
+        StorageError: not all of its files could be deleted; what is left of them is no index any more.
+    """
+    with _mapped(path):
+        if path.exists():
+            remove_folder(path)
+
+
 def _open(path: Path, *, writable: bool) -> Any:  # noqa: ANN401
     """The tantivy index of a folder, made or made anew where it may be."""
     import tantivy
@@ -358,7 +369,7 @@ def _clear(path: Path) -> None:
 
     writer = tantivy.Index.open(str(path)).writer(WRITER_MEMORY, 1)
     writer.wait_merging_threads()
-    shutil.rmtree(path)
+    remove_folder(path)
     path.mkdir()
 
 
