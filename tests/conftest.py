@@ -15,6 +15,12 @@ os.environ.setdefault("BANDSTAND_ABLATION_SHARE", "0")
 fail as often. Tests of these records set a share."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """An environment that was installed before the plug-in came along does not name it yet."""
+    if not config.pluginmanager.has_plugin("bandstand"):
+        config.pluginmanager.import_plugin("bandstand.testing.plugin")
+
+
 @pytest.fixture(scope="session")
 def opensearch_url() -> str:
     """The address of a node for tests; without one the test is skipped."""
