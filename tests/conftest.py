@@ -1,18 +1,41 @@
-"""What several folders need: a connection to a real OpenSearch, under index names of the test's own."""
+"""What the suite needs from outside (OpenSearch, Chromium, real data), its markers, and clusters to share."""
 
 from __future__ import annotations
 
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bandstand.opensearch.connection import Cluster, ClusterSettings
 
-os.environ.setdefault("BANDSTAND_ABLATION_SHARE", "0")
-"""By default two searches in a hundred, by the hash of a random id, log one event more: a test that counts events would
-fail as often. Tests of these records set a share."""
+CHROMIUM = Path("/usr/bin/chromium")
+
+hypothesis.settings.register_profile("bandstand", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("bandstand")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a browser and what needs a cluster, by the fixtures that a test asks for."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if "opensearch_url" in fixtures or "opensearch" in [each for each in parameters if isinstance(each, str)]:
+            item.add_marker("cluster")
+
+
+def needed(there: object, remedy: str) -> None:
+    """Skip the test where something from outside is not there; with ``CI`` set, fail it: there everything must run."""
+    if there:
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"in CI nothing is skipped: {remedy}", pytrace=False)
+    pytest.skip(remedy)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,11 +46,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def opensearch_url() -> str:
-    """The address of a node for tests; without one the test is skipped."""
-    url = os.environ.get("OPENSEARCH_URL")
-    if not url:
-        pytest.skip("OPENSEARCH_URL does not name an OpenSearch for tests")
+    """The address of a node for tests."""
+    url = os.environ.get("OPENSEARCH_URL", "")
+    needed(url, "set OPENSEARCH_URL to the address of an OpenSearch for tests")
     return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser that the pages are tested in."""
+    needed(CHROMIUM.exists(), f"there is no {CHROMIUM}: apt-get install chromium")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Finds a file or folder of real data."""
+
+    def find(name: str) -> Path:
+        root = os.environ.get("BANDSTAND_DATA", "")
+        needed(root and (Path(root) / name).exists(), f"set BANDSTAND_DATA to a folder that holds {name}")
+        return Path(root) / name
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,14 +40,6 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 def store(open_store: Callable[..., Store]) -> Store:
     """An empty store."""
     return open_store()
-
-
-@pytest.fixture
-def data() -> Path:
-    folder = Path(os.environ.get("BANDSTAND_DATA", ""))
-    if not os.environ.get("BANDSTAND_DATA") or not folder.is_dir():
-        pytest.skip("BANDSTAND_DATA does not name the folder of real data")
-    return folder
 
 
 @pytest.fixture

@@ -201,11 +201,11 @@ def test_rejects_that_cannot_be_written_are_a_storage_error(source, store, tmp_p
         ingest(NdjsonReader(), source, store, rejects=tmp_path / "file" / "rejects")
 
 
-def test_a_whole_file_format_reads_again(store, tmp_path, data):
+def test_a_whole_file_format_reads_again(store, tmp_path, real_data):
     def run():
         return ingest(
             SpotifyReader(),
-            data / "spotify_songs.csv.gz",
+            real_data("spotify_songs.csv.gz"),
             store,
             rejects=tmp_path / "rejects",
             resume=tmp_path / "resume",

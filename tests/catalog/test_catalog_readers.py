@@ -289,9 +289,9 @@ def test_a_folder_or_nothing_in_place_of_a_file(reader, tmp_path):
             list(reader.read(path))
 
 
-def test_the_real_lastfm_folder(data):
+def test_the_real_lastfm_folder(real_data):
     reader = LastfmReader(before="2009-01")
-    entities, rejected = _read(reader, data / "lastfm")
+    entities, rejected = _read(reader, real_data("lastfm"))
     assert len(entities) == 17_632
     assert all("unknown artist" in reason for reason in rejected.values())
     assert any(not attribute.value.isascii() for entity in entities for attribute in entity.attributes)

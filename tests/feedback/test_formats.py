@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
+import vowpalwabbit
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.attribution import Attribution
@@ -133,10 +134,11 @@ def test_dsjson(filled):
 
 
 def test_dsjson_is_what_vowpal_wabbit_reads(filled, tmp_path):
-    vw = pytest.importorskip("vowpalwabbit")
     path = tmp_path / "log.dsjson"
     export(filled, "dsjson", path)
-    workspace = vw.Workspace(f"--dsjson --cb_explore_adf --quiet -d {path} --cache_file {tmp_path / 'cache'} -k")
+    workspace = vowpalwabbit.Workspace(
+        f"--dsjson --cb_explore_adf --quiet -d {path} --cache_file {tmp_path / 'cache'} -k"
+    )
     assert workspace.get_weighted_examples() == 2
     workspace.finish()
 

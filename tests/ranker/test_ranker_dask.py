@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import distributed
 import numpy as np
 import pytest
 
@@ -14,7 +15,6 @@ from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, read_set, write_set
 from tests.support.ranker_worlds import synthetic
 
-distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 NAMES = feature_names()
 SETTINGS = TrainSettings(trees=25, masked=0.0)
 

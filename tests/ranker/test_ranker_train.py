@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import lightgbm
 import numpy as np
@@ -226,10 +224,8 @@ def read_svmlight(folder, name):
     return training_set(features, [int(row[0]) for row in rows], groups)
 
 
-def test_lightgbms_own_example_reaches_its_own_figures():
-    folder = Path(os.environ.get("BANDSTAND_DATA", "")) / "lambdarank"
-    if not (folder / "rank.train.gz").is_file():
-        pytest.skip("BANDSTAND_DATA does not point to a folder with lambdarank/, LightGBM's ranking example")
+def test_lightgbms_own_example_reaches_its_own_figures(real_data):
+    folder = real_data("lambdarank")
     train, test = read_svmlight(folder, "rank.train"), read_svmlight(folder, "rank.test")
     trained = train_lambdamart(train, settings=TrainSettings(held_out=0))
     assert quality(trained, test, 1) > 0.567

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import orjson
 import pytest
@@ -18,9 +16,6 @@ from bandstand.replay.datasets.base import Timed, Zones, month_start, months, ne
 from bandstand.replay.datasets.registry import ADAPTERS, adapter_named
 from bandstand.replay.stream import Ask, Interaction, Release, in_order
 from bandstand.types import Entity
-
-DATA = Path(os.environ.get("BANDSTAND_DATA", "missing"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="BANDSTAND_DATA names no folder with the real files")
 
 HOUR = 3_600.0
 
@@ -363,9 +358,8 @@ def test_unknown_adapters_and_options_are_refused(name, options):
 # --- the real files ---------------------------------------------------------------------------------------------------
 
 
-@real
-def test_real_lastfm_counts():
-    asks, interactions, releases, rejected = parted(adapter_named("lastfm", train="2010-01").open(DATA / "lastfm"))
+def test_real_lastfm_counts(real_data):
+    asks, interactions, releases, rejected = parted(adapter_named("lastfm", train="2010-01").open(real_data("lastfm")))
     assert sum(ask.counted for ask in asks) == 5_600  # 800 a month
     assert len(rejected) == 1_301
     assert len(releases) == 7
@@ -374,9 +368,8 @@ def test_real_lastfm_counts():
     assert usable > 145_000
 
 
-@real
-def test_real_spotify_counts():
-    dataset = adapter_named("spotify", searches=100).open(DATA / "spotify_songs.csv.gz")
+def test_real_spotify_counts(real_data):
+    dataset = adapter_named("spotify", searches=100).open(real_data("spotify_songs.csv.gz"))
     kinds = Counter(row.kind for row in dataset.catalog() if isinstance(row, Entity))
     assert kinds == {"track": 28_352, "artist": 10_676}
     assert len(parted(dataset)[0]) == 100

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 import bandstand.web
 from tests.support.web_world import finalized, violations
 
-expect = pytest.importorskip("playwright.sync_api").expect
 WEB = Path(bandstand.web.__file__).parent
 FAILED_LOAD = "Failed to load resource"
 

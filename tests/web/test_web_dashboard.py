@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.web_world import build_home, serving, violations
 
-expect = pytest.importorskip("playwright.sync_api").expect
 KEY = "correct horse battery staple"
 
 

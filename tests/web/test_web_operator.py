@@ -6,10 +6,10 @@ import random
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.web_world import EVIL, build_home, serving, violations, wait_until
 
-expect = pytest.importorskip("playwright.sync_api").expect
 KEY = "correct horse battery staple"
 
 DRAWN = {

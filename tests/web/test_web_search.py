@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from bandstand.types import ARMS
 from tests.support.web_world import (
@@ -20,8 +21,6 @@ from tests.support.web_world import (
     violations,
     wait_until,
 )
-
-expect = pytest.importorskip("playwright.sync_api").expect
 
 
 def type_query(page, text: str) -> None:
