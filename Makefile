@@ -30,6 +30,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest tests/packaging/test_layout.py
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

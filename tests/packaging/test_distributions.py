@@ -102,23 +102,6 @@ def test_every_folder_of_the_architecture_is_in_it(wheel):
     assert folders == {name.split("/")[1] for name in names(wheel) if name.count("/") > 1}
 
 
-@pytest.mark.parametrize("name", ["bandit", "memory_index", "ranker", "retrievers"])
-def test_the_four_names_at_the_root_are_links_into_the_package(name):
-    assert (ROOT / name).readlink() == Path(f"src/bandstand/{name}")
-    assert (ROOT / name / "__init__.py").is_file()
-
-
-def test_a_checkout_without_links_imports(tmp_path):
-    """As git makes it where links are switched off: each is a text file that holds its target."""
-    copied = shutil.copytree(ROOT / "src", tmp_path / "src", symlinks=True)
-    assert not [path for path in copied.rglob("*") if path.is_symlink()]
-    for name in ("bandit", "memory_index", "ranker", "retrievers"):
-        (tmp_path / name).write_text(f"src/bandstand/{name}")
-    found = "import bandstand.app.searching, bandstand.bandit as b; print(b.__file__)"
-    shown = run(sys.executable, "-c", found, cwd=tmp_path, PYTHONPATH=str(copied))
-    assert Path(shown.strip()).is_relative_to(copied)
-
-
 def test_installed_elsewhere_everything_imports_and_works(installed, tmp_path):
     target, python = installed
     entities = tmp_path / "entities.ndjson"
