@@ -88,7 +88,18 @@ def test_an_entity_is_an_object(value):
         entity_from_json(value)
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"[9,1,2,3,4,5,6,7,8]", b"[0,1,2"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"[9,1,2,3,4,5,6,7,8]",
+        b'["track",1,2',
+        b'["opera","t",[],null,[],[],0.5,null,[]]',
+        b'["\xff"]',
+    ],
+)
 def test_a_damaged_payload_is_a_storage_error(payload):
     with pytest.raises(StorageError, match="damaged"):
         decode("a", payload)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from bandstand.types import ARMS, Candidates, Query
+from bandstand.types import ARMS, KINDS, Candidates, Query
 from bandstand.types.times import DAY_S
 
 SCRIPTS = ("latin", "cyrillic", "cjk", "arabic", "other")
@@ -59,7 +59,7 @@ LOW, HIGH = -1.0, 5.0
 """Every feature lies between these; linear learning is easier when scales are alike."""
 
 SLOT_NAMES = (
-    *("track", "artist", "album", "playlist", "station", "podcast"),
+    *KINDS,
     *("genre", "mood", "language", "era", "year", "kind", "version", "intent", "text"),
 )
 """Slots with a feature of their own; all others share ``slot_other``, so that the layout never changes."""

@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from bandstand.errors import BadInput
-from bandstand.types import Attribute, Entity, Kind
+from bandstand.types import KIND_SPECS, Attribute, Entity, Kind
 
 ATTRIBUTES = ("genre", "mood", "language", "occasion", "era", "country", "vocal", "version")
 """The names that an attribute may have, in the order in which an entity lists them."""
@@ -129,8 +129,7 @@ def _attribute(name: str, item: str) -> Attribute:
 
 
 _INHERITED = ("genre", "language", "occasion", "era", "vocal", "version")
-_COLLECTIONS: Mapping[str, Kind] = {"playlists.txt": "playlist", "podcasts.txt": "podcast", "stations.txt": "station"}
-_ORDER: tuple[Kind, ...] = ("artist", "album", "track", "playlist", "station", "podcast")
+_COLLECTIONS: Mapping[str, Kind] = {spec.file: kind for kind, spec in KIND_SPECS.items() if spec.file}
 _ALBUM_TO_BEST_TRACK = 0.9  # a record is asked for a little less often than its best-known song
 
 
@@ -207,7 +206,7 @@ def load_folder(folder: Traversable) -> Iterator[Entity]:
     for source in sources:
         if source.name in _COLLECTIONS:
             _add_collections(catalogue, _COLLECTIONS[source.name], read_lines(source))
-    return iter(sorted(catalogue.entities.values(), key=lambda entity: _ORDER.index(entity.kind)))
+    return iter(sorted(catalogue.entities.values(), key=lambda entity: KIND_SPECS[entity.kind].listed))
 
 
 def _era(year: str) -> str:

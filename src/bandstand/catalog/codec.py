@@ -8,7 +8,7 @@ from datetime import date
 from math import isfinite
 from typing import Any
 
-import orjson
+import msgspec
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import KINDS, Attribute, Entity, Kind
@@ -23,6 +23,27 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 FIELDS = ("id", "kind", "title", "artists", "album", "aliases", "attributes", "popularity", "released", "members")
 
 
+class _Payload(msgspec.Struct, array_like=True):
+    """What the store keeps of an entity beside its id, in this order; a new field goes last and has a default."""
+
+    kind: Kind
+    title: str
+    artists: tuple[str, ...]
+    album: str | None
+    aliases: tuple[str, ...]
+    attributes: tuple[tuple[str, str, float], ...]
+    popularity: float
+    released: str | None
+    members: tuple[str, ...]
+
+
+_PAYLOADS = msgspec.json.Decoder(_Payload)
+_NUMBERED: tuple[Kind, ...] = ("track", "artist", "album", "playlist", "station", "podcast")
+"""The kinds by the numbers that stood for them in payloads of format 1, whatever kinds there are now."""
+
+_NAMES = {b"[%d" % number: b'["%b"' % kind.encode() for number, kind in enumerate(_NUMBERED)}
+
+
 def encode(entity: Entity) -> bytes:
     """Return the store's payload of an entity: a JSON array without the id, the same bytes for the same content.
 
@@ -30,35 +51,41 @@ def encode(entity: Entity) -> bytes:
         BadInput: a text holds a lone surrogate or another value that JSON cannot carry.
     """
     attributes = [(a.name, a.value, a.confidence) for a in entity.attributes]
-    head = (KINDS.index(entity.kind), entity.title, entity.artists, entity.album, entity.aliases)
+    names = (entity.kind, entity.title, entity.artists, entity.album, entity.aliases)
     try:
-        return orjson.dumps((*head, attributes, entity.popularity, entity.released, entity.members))
-    except (orjson.JSONEncodeError, TypeError) as error:
+        return msgspec.json.encode((*names, attributes, entity.popularity, entity.released, entity.members))
+    except (ValueError, TypeError) as error:
         raise BadInput(f"entity {entity.id!r} cannot be stored: {error}. Send valid UTF-8 text.") from error
 
 
 def decode(id: str, payload: bytes) -> Entity:  # noqa: A002 - the field's name
-    """Return the entity whose payload `encode` made; nothing is checked again.
+    """Return the entity whose payload `encode` made.
 
     Raises:
         StorageError: the payload is damaged.
     """
     try:
-        kind, title, artists, album, aliases, attributes, popularity, released, members = orjson.loads(payload)
-        return Entity(
-            id=id,
-            kind=KINDS[kind],
-            title=title,
-            artists=tuple(artists),
-            album=album,
-            aliases=tuple(aliases),
-            attributes=tuple([Attribute(*attribute) for attribute in attributes]),
-            popularity=popularity,
-            released=released,
-            members=tuple(members),
-        )
-    except (ValueError, TypeError, IndexError) as error:
+        found = _PAYLOADS.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageError(f"the stored entity {id!r} is damaged: {error}. Ingest it again.") from error
+    return Entity(
+        id=id,
+        kind=found.kind,
+        title=found.title,
+        artists=found.artists,
+        album=found.album,
+        aliases=found.aliases,
+        attributes=tuple([Attribute(*attribute) for attribute in found.attributes]),
+        popularity=found.popularity,
+        released=found.released,
+        members=found.members,
+    )
+
+
+def kind_by_name(payload: bytes) -> bytes:
+    """Return a payload of format 1, in which a number stood for the kind, as today's; any other as it is."""
+    kind, comma, rest = payload.partition(b",")
+    return _NAMES.get(kind, kind) + comma + rest
 
 
 def entity_to_json(entity: Entity) -> dict[str, Any]:

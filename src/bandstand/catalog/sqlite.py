@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,8 +33,15 @@ def mapped(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error}. {remedy}") from error
 
 
-def connect(path: Path, *, version: int, schema: Sequence[str]) -> sqlite3.Connection:
+Upgrades = Mapping[int, Callable[[sqlite3.Connection], None]]
+"""By schema version, what brings the tables of a file of that version to the next one."""
+
+
+def connect(path: Path, *, version: int, schema: Sequence[str], upgrades: Upgrades | None = None) -> sqlite3.Connection:
     """Open (or create) a file in WAL mode, usable from any thread under the caller's lock.
+
+    A file of an older version is brought up to this one in one transaction: wholly or, when it is interrupted, not at
+    all; ``upgrades`` has an entry for every version that there was.
 
     Raises:
         StorageError: it cannot be opened, belongs to another program, or was written by a newer version.
@@ -45,7 +52,7 @@ def connect(path: Path, *, version: int, schema: Sequence[str]) -> sqlite3.Conne
             _refuse_foreign(connection, path, version)
             use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
-            _create(connection, version, schema)
+            _create(connection, version, schema, upgrades or {})
         except BaseException:
             connection.close()
             raise
@@ -82,14 +89,17 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path, version: int) ->
         raise StorageError(f"{path} has schema version {found}, known is {version}. Install a newer Bandstand.")
 
 
-def _create(connection: sqlite3.Connection, version: int, schema: Sequence[str]) -> None:
-    """Create the tables of a new file, one process only."""
+def _create(connection: sqlite3.Connection, version: int, schema: Sequence[str], upgrades: Upgrades) -> None:
+    """Create the tables of a new file, or upgrade those of an old one; one process only."""
     connection.execute("BEGIN IMMEDIATE")
-    if not _number(connection, "PRAGMA user_version"):
+    found = _number(connection, "PRAGMA user_version")
+    if not found:
         for statement in schema:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {version}")
+    for old in range(found, version) if found else ():
+        upgrades[old](connection)
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")
 
 

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 
-from bandstand.catalog.codec import decode, encode
+from bandstand.catalog.codec import decode, encode, kind_by_name
 from bandstand.catalog.sqlite import connect, mapped
 from bandstand.errors import BadInput, NotFound
 from bandstand.types import Clock, Entity, Ordinals
 from bandstand.types.hashing import digest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHUNK = 4_096
 """Entities a transaction: large enough to amortise its cost, small enough that other writers get their turn."""
 
@@ -31,6 +31,16 @@ _SCHEMA = (
         added REAL NOT NULL, digest BLOB NOT NULL, payload BLOB NOT NULL) STRICT""",
     "CREATE UNIQUE INDEX entities_seq ON entities (seq)",
 )
+
+
+def _name_kinds(connection: sqlite3.Connection) -> None:
+    """Version 1 held kinds by their place in a list, so that the list could not change: now by name."""
+    connection.create_function("kind_by_name", 1, kind_by_name, deterministic=True)
+    connection.create_function("digest", 1, lambda payload: digest(payload, 16), deterministic=True)
+    connection.execute("UPDATE entities SET payload = kind_by_name(payload), digest = digest(kind_by_name(payload))")
+
+
+_UPGRADES = {1: _name_kinds}
 _UPSERT = """INSERT INTO entities VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET
     seq = excluded.seq, live = 1, added = excluded.added, digest = excluded.digest, payload = excluded.payload"""
 
@@ -59,8 +69,8 @@ class CatalogStore:
         self._path = path
         self._clock = clock
         # One connection for each direction: a long write never makes a search of the same process wait.
-        self._writer = connect(path, version=SCHEMA_VERSION, schema=_SCHEMA)
-        self._reader = connect(path, version=SCHEMA_VERSION, schema=_SCHEMA)
+        self._writer = connect(path, version=SCHEMA_VERSION, schema=_SCHEMA, upgrades=_UPGRADES)
+        self._reader = connect(path, version=SCHEMA_VERSION, schema=_SCHEMA, upgrades=_UPGRADES)
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
 

@@ -14,18 +14,10 @@ from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.keys import query_key
 from bandstand.memory_index.memory import Memory
-from bandstand.types import Entity, Kind
+from bandstand.types import KIND_SPECS, Entity, Kind
 
 LONGEST_PHRASE = 80
 
-_WORDS: dict[Kind, tuple[str, ...]] = {
-    "track": ("songs", "music"),
-    "artist": ("artists", "music"),
-    "album": ("albums",),
-    "playlist": ("playlist", "songs"),
-    "station": ("radio",),
-    "podcast": ("podcast",),
-}
 _ORDER = ("mood", "era", "language", "genre", "subgenre")
 """Attributes that people search by, in the order in which they are said: happy 80s korean pop."""
 
@@ -52,7 +44,7 @@ def predicted_queries(entity: Entity) -> list[tuple[str, float]]:
 def _phrases(entity: Entity) -> Iterator[tuple[str, float]]:
     popularity = min(max(entity.popularity, 0.0), 1.0)
     artists = [] if entity.kind == "artist" else [name for artist in entity.artists if (name := _clean(artist))]
-    own = 0.75 if entity.kind in ("artist", "playlist", "station", "podcast") else 0.5
+    own = KIND_SPECS[entity.kind].own_name
     for name, weight in _names(entity):
         yield name, weight * (own + 0.2 * popularity)
         for artist in artists[:2]:
@@ -93,7 +85,7 @@ def _described(entity: Entity, scale: float) -> Iterator[tuple[str, float]]:
 
 
 def _with_words(phrase: str, kind: Kind) -> list[str]:
-    return [phrase, *(f"{phrase} {word}" for word in _WORDS[kind] if not phrase.endswith(word))]
+    return [phrase, *(f"{phrase} {word}" for word in KIND_SPECS[kind].described_by if not phrase.endswith(word))]
 
 
 def _decade(year: int) -> str:

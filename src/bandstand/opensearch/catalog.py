@@ -8,17 +8,27 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 
 import numpy as np
 
-from bandstand.catalog.codec import decode, encode
+from bandstand.catalog.codec import decode, encode, kind_by_name
 from bandstand.catalog.store import CHUNK, Change
 from bandstand.errors import BadInput, NotFound, StorageError, Unavailable
 from bandstand.opensearch.connection import Cluster, Document, Json, Operation, named
-from bandstand.opensearch.indices import STATE, Schema, drop, drop_unaliased, ensure, next_version, swap
+from bandstand.opensearch.indices import (
+    STATE,
+    Schema,
+    described,
+    drop,
+    drop_unaliased,
+    ensure,
+    live_index,
+    next_version,
+    swap,
+)
 from bandstand.types import Clock, Entity, Ordinals
+from bandstand.types.hashing import digest
 
 _ID = "catalog"
 _PATIENCE_S = 120.0
@@ -111,7 +121,7 @@ class Numbering:
 
 CATALOG = Schema(
     part="catalog",
-    format=1,
+    format=2,
     properties={
         "id": {"type": "keyword"},
         "ordinal": {"type": "integer"},
@@ -151,6 +161,7 @@ class OpenSearchStore:
     def __init__(self, cluster: Cluster, *, clock: Clock) -> None:
         self._cluster = cluster
         self._clock = clock
+        _name_kinds(cluster)
         self._index = ensure(cluster, CATALOG)
         self._numbering = Numbering(cluster, ensure(cluster, STATE), clock=clock)
 
@@ -166,13 +177,12 @@ class OpenSearchStore:
         """What to write of the entities: those that are new, were deleted, or have another content."""
         edits, now = list[_Edit](), self._clock()
         for id_, payload in payloads.items():
-            digest, old = blake2b(payload, digest_size=16).hexdigest(), known.get(key_of(id_))
+            content, old = _content(payload), known.get(key_of(id_))
             live = old is not None and old.source["live"]
-            if old is not None and live and old.source["digest"] == digest:
+            if old is not None and live and old.source["digest"] == content["digest"]:
                 continue
             added = old.source["added"] if old is not None and live else now
-            content = {"id": id_, "live": True, "added": added, "digest": digest}
-            edits.append(_Edit({**content, "payload": b64encode(payload).decode()}, old))
+            edits.append(_Edit({"id": id_, "live": True, "added": added, **content}, old))
         return edits
 
     def delete(self, ids: Iterable[str]) -> int:
@@ -314,7 +324,7 @@ def key_of(id_: str) -> str:
         BadInput: the id is not valid text.
     """
     try:
-        return blake2b(id_.encode(), digest_size=16).hexdigest()
+        return digest(id_.encode(), 16).hex()
     except UnicodeEncodeError as error:
         raise BadInput(f"an id is not valid text: {error}", field="id") from error
 
@@ -332,9 +342,38 @@ def _operations(edits: Sequence[_Edit], numbers: Reservation) -> Iterator[Operat
             yield {"index": {"_id": key, **state}}, {**edit.source, "seq": seq, "ordinal": edit.old.source["ordinal"]}
 
 
+def _content(payload: bytes) -> Json:
+    return {"digest": digest(payload, 16).hex(), "payload": b64encode(payload).decode()}
+
+
+def _name_kinds(cluster: Cluster) -> None:
+    """Bring an index of format 1, which held kinds by their place in a list, up to this one, which holds their names.
+
+    Every document is replaced as it was read, and left if another process was faster, until none is left to change;
+    then the index says that it is of this format. Whoever is interrupted begins again and repeats nothing.
+    """
+    index = live_index(cluster, cluster.index(CATALOG.part))
+    if index is None or described(cluster, index) != {**CATALOG.meta, "format": 1}:
+        return
+    while 409 in cluster.bulk(index, _renamed(cluster, index), refresh=True):
+        pass
+    cluster.request("PUT", f"/{index}/_mapping", {"_meta": {"bandstand": CATALOG.meta}})
+
+
+def _renamed(cluster: Cluster, index: str) -> Iterator[Operation]:
+    cluster.refresh(index)
+    hits = cluster.scan(index, {"match_all": {}}, sort="ordinal", fields=("id",))
+    while ids := [hit["_id"] for hit in islice(hits, CHUNK)]:
+        for key, document in cluster.mget(index, ids).items():
+            payload = b64decode(document.source["payload"])
+            if (renamed := kind_by_name(payload)) != payload:
+                state = {"if_seq_no": document.seq_no, "if_primary_term": document.term}
+                yield {"index": {"_id": key, **state}}, {**document.source, **_content(renamed)}
+
+
 def _entity(source: Json) -> Entity:
     try:
-        return decode(source["id"], b64decode(source["payload"]))
+        return decode(source["id"], kind_by_name(b64decode(source["payload"])))  # another machine may be renaming kinds
     except (KeyError, ValueError) as error:
         raise StorageError(f"a stored entity is damaged: {error!r}. Ingest it again.") from error
 

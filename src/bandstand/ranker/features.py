@@ -1,4 +1,4 @@
-"""The key under which the catalogue's columns file an artist, worked out from a normalised name."""
+"""The ranking features of a query and its candidates: float32 (candidates, features), NaN where unknown."""
 
 from __future__ import annotations
 
@@ -13,10 +13,22 @@ from rapidfuzz.distance import Indel, Prefix
 
 from bandstand.catalog.columns import Columns, artist_key_of
 from bandstand.errors import BadInput
-from bandstand.types import ARM_COLUMNS, ARMS, KINDS, CandidateSet, Mask, Matrix, Ordinals, Query, Scores, Slot
+from bandstand.types import (
+    ARM_COLUMNS,
+    ARMS,
+    KIND_SPECS,
+    KINDS,
+    CandidateSet,
+    Mask,
+    Matrix,
+    Ordinals,
+    Query,
+    Scores,
+    Slot,
+)
 from bandstand.types.times import YEAR_S
 from bandstand.understanding.records import NAMED, UNSTATED
-from bandstand.understanding.senses import bounds
+from bandstand.understanding.slots import held
 
 
 def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
@@ -30,7 +42,7 @@ def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> S
         return np.full(len(ordinals), np.nan, np.float32)
     matched = np.zeros(len(ordinals), np.float32)
     for slot in stated:
-        matched += slot.confidence * _held(slot, ordinals, columns)
+        matched += slot.confidence * held(slot, columns, ordinals)
     return matched / np.float32(asked)
 
 
@@ -50,22 +62,6 @@ def _named(slot: Slot, ordinals: Ordinals, columns: Columns) -> Mask:
         return theirs
     of_kind: Mask = (columns.kind[ordinals] == KINDS.index(slot.name)) & (columns.titles[ordinals] == slot.value)
     return of_kind
-
-
-def _held(slot: Slot, ordinals: Ordinals, columns: Columns) -> Scores | Mask:
-    """The confidence with which each entity has what one slot names."""
-    if slot.name == "kind":
-        is_kind: Mask = columns.kind[ordinals] == [*KINDS, slot.value].index(slot.value)
-        return is_kind
-    if slot.name == "year":
-        first, last = bounds(slot.value)
-        inside: Mask = (columns.year[ordinals] >= first) & (columns.year[ordinals] <= last)
-        return inside
-    having, confidences = columns.having(slot.name, slot.value)
-    if not len(having):
-        return np.zeros(len(ordinals), np.float32)
-    nearest = np.minimum(np.searchsorted(having, ordinals), len(having) - 1)
-    return np.where(having[nearest] == ordinals, confidences[nearest], np.float32(0))
 
 
 FEATURES_VERSION = 2
@@ -90,6 +86,7 @@ PAIR_FEATURES = (
     "query_words",
 )
 CATEGORICAL_FEATURES = ("kind",)
+_KIND_CODES = np.array([KIND_SPECS[kind].code for kind in KINDS])
 
 COMPARED_LENGTH = 256
 """Characters of a query that are compared with titles: beyond that it is no title, and comparing gets slow."""
@@ -197,7 +194,7 @@ def _entity_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[st
     return {
         "popularity": columns.popularity[ordinals],
         "age": 1970 + query.time / YEAR_S - columns.year[ordinals],
-        "kind": columns.kind[ordinals],
+        "kind": _KIND_CODES[columns.kind[ordinals]],
         "slot_match": slot_match(query.slots, ordinals, columns),
         "name_match": name_match(query.slots, ordinals, columns),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +11,16 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import Retriever, finish, permitted
-from bandstand.types import KINDS, Candidates, Colour, Query, RetrieverSpec, Scores, Slot
+from bandstand.types import Candidates, Colour, Query, RetrieverSpec, Scores, Slot
 from bandstand.types.times import DAY_S, YEAR_S
 from bandstand.understanding.records import UNSTATED
+from bandstand.understanding.slots import held
 
 _MINUTE = 60.0
 _MOST = 1_000.0
 """Half-lives that a 64-bit number can hold."""
 SURE = 0.5
 """Words that are read as facts with less than this probability, over all such readings, are more likely a name."""
-
-_PERIOD = re.compile(r"(\d{4})(?:-(\d{4}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,21 +161,10 @@ def _fit(slots: tuple[Slot, ...], columns: Columns) -> Scores:
     fit = np.ones(columns.n, np.float32)
     for readings in asked.values():
         if sum(slot.confidence for slot in readings) >= SURE:
-            fit *= np.sum([_having(slot, columns) for slot in readings], axis=0, dtype=np.float32)
+            fit *= np.sum(
+                [held(slot, columns) * np.float32(slot.confidence) for slot in readings], axis=0, dtype=np.float32
+            )
     return np.minimum(fit, np.float32(1.0))
-
-
-def _having(slot: Slot, columns: Columns) -> Scores:
-    """Confidence that each entity has a slot's value, float32 (n,)."""
-    held = np.zeros(columns.n, np.float32)
-    if slot.name == "kind" and slot.value in KINDS:
-        held[columns.kind == KINDS.index(slot.value)] = 1.0
-    elif slot.name == "year" and (period := _PERIOD.fullmatch(slot.value)):
-        held[(columns.year >= int(period[1])) & (columns.year <= int(period[2] or period[1]))] = 1.0
-    else:
-        ordinals, confidences = columns.having(slot.name, slot.value)
-        held[ordinals] = confidences
-    return held * np.float32(slot.confidence)
 
 
 def _best(scores: Scores, depth: int) -> NDArray[np.intp]:

@@ -22,12 +22,14 @@ from bandstand.types import (
     Query,
     RetrieverSpec,
     Scores,
+    Slot,
     best_score,
 )
 from bandstand.types.times import YEAR_S
 from bandstand.understanding.lexicon import ARTIST, TITLE, Lexicon
 from bandstand.understanding.records import NAMED, TEXT, Interpretation, Sense
 from bandstand.understanding.senses import bounds
+from bandstand.understanding.slots import held
 from bandstand.understanding.understanding import Understanding
 
 WORDS = 0.5
@@ -70,9 +72,7 @@ class EvidenceFinder:
             return self._named(sense)
         match sense.slot:
             case "kind":
-                return self._everything(
-                    (self._columns.kind == [*KINDS, sense.value].index(sense.value)).astype(np.float32)
-                )
+                return self._everything(held(Slot("kind", sense.value), self._columns))
             case "year":
                 return self._everything(_in_period(self._columns.year, *bounds(sense.value)))
             case "intent":

@@ -5,9 +5,10 @@ retriever as the bandit sees it; a *depth* is how many candidates an arm may bri
 """
 
 from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Progress, Scores
-from bandstand.types.entities import KINDS, Attribute, Entity, Kind
+from bandstand.types.entities import Attribute, Entity
 from bandstand.types.features import FeatureLayout, FeatureRows
 from bandstand.types.ids import timed_id
+from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
 from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
@@ -37,6 +38,7 @@ __all__ = [
     "DEPTHS",
     "EXPENSIVE_MS",
     "KINDS",
+    "KIND_SPECS",
     "LOGGED_DEPTH",
     "ArmDecision",
     "Attribute",
@@ -55,6 +57,7 @@ __all__ = [
     "Hit",
     "Impression",
     "Kind",
+    "KindSpec",
     "Mask",
     "Matrix",
     "Ordinals",

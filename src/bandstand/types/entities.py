@@ -1,12 +1,10 @@
-"""What can be found: entities, their kinds and attributes."""
+"""What can be found: entities and their attributes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Kind = Literal["track", "artist", "album", "playlist", "station", "podcast"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from bandstand.types.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

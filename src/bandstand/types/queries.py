@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bandstand.types.arrays import Mask
-from bandstand.types.entities import Kind
+from bandstand.types.kinds import Kind
 
 
 def actor_of(user_id: str | None, session_id: str | None) -> str | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bandstand.types import Slot
+from bandstand.types import KINDS, Slot
 
 TEXT = "text"
 """The slot of a word that is read as nothing in particular: some word of what is looked for."""
 
-NAMED = ("track", "artist", "album", "playlist", "station", "podcast")
-"""The slots whose values are names of entities, in the order of `bandstand.types.KINDS`."""
+NAMED = KINDS
+"""The slots whose values are names of entities."""
 
 UNSTATED = frozenset({*NAMED, TEXT, "intent", "version"})
 """The slots that are no attribute of an entity; all others (genre, mood, year, kind, ...) are facts that it states."""

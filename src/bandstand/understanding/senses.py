@@ -14,7 +14,7 @@ import numpy as np
 from bandstand.catalog.columns import AttributeKey, Columns, Posting
 from bandstand.catalog.text import romanize
 from bandstand.errors import BandstandError
-from bandstand.types import KINDS, Kind, Slot
+from bandstand.types import KIND_SPECS, KINDS, Kind, Slot
 from bandstand.understanding.lexicon import ARTIST, LONGEST, OTHER_SCRIPT, Lexicon, Meaning
 from bandstand.understanding.records import TEXT, Sense
 from bandstand.understanding.synonyms import EQUAL, Synonyms
@@ -118,12 +118,7 @@ def bounds(value: str) -> tuple[int, int]:
 
 
 SLOTS: Mapping[str, float] = {
-    "track": 0.35,
-    "artist": 0.25,
-    "album": 0.05,
-    "playlist": 0.02,
-    "station": 0.02,
-    "podcast": 0.02,
+    **{kind: spec.asked for kind, spec in KIND_SPECS.items()},
     "genre": 0.06,
     "mood": 0.05,
     "kind": 0.05,
@@ -140,7 +135,7 @@ OTHER_SLOT = 0.01
 _STEEP = 6.0
 """Queries grow with popularity like exp(6 p): the most popular is asked for 400 times as often as the least."""
 
-_CLOSED = {"kind": 1 / 6, "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
+_CLOSED = {"kind": 1 / len(KINDS), "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
 
 
 def mass(popularity: float) -> float:

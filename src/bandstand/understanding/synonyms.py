@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput, StorageError
-from bandstand.types import Slot
+from bandstand.types import KIND_SPECS, Slot
 from bandstand.understanding.lexicon import LONGEST
 
 MAX_LINES = 100_000
@@ -88,7 +88,8 @@ def load_synonyms(path: Path | None = None) -> Synonyms:
 
 @lru_cache(maxsize=1)
 def _bundled() -> Synonyms:
-    return parse_synonyms((files(__package__) / "synonyms.txt").read_text("utf-8"))
+    kinds = "".join(f"{', '.join(spec.words)} -> kind:{kind}\n" for kind, spec in KIND_SPECS.items())
+    return parse_synonyms(kinds + (files(__package__) / "synonyms.txt").read_text("utf-8"))
 
 
 def _phrases(parts: Iterable[str], number: int) -> list[str]:
