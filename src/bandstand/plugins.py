@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+import structlog
+
 GROUPS: Mapping[str, str] = {
     "retrievers": "a class without parameters that derives from `bandstand.Retriever`",
     "features": "a `bandstand.ranker.features.Feature`",
@@ -40,6 +42,17 @@ def plugins(group: str) -> tuple[Plugin, ...]:
 def loaded(group: str) -> dict[str, Any]:
     """By name what could be loaded of a group."""
     return {plugin.name: plugin.value for plugin in plugins(group) if plugin.error is None}
+
+
+def made(group: str) -> tuple[Any, ...]:
+    """One new object of each class that could be loaded of a group; a class that fails is logged and left out."""
+    found = []
+    for name, make in loaded(group).items():
+        try:
+            found.append(make())
+        except Exception:  # noqa: BLE001 - whatever somebody else's code does
+            structlog.get_logger("plugins").exception("plugin_failed", group=group, name=name)
+    return tuple(found)
 
 
 def _loaded(group: str, point: EntryPoint) -> Plugin:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bandstand.app.encoders import open_encoder, prepare_encoder
 from bandstand.backend import Paths
 from bandstand.bandit.policy import Policy
 from bandstand.engine.runner import RetrieverRunner, Runner
 from bandstand.errors import ModelError
+from bandstand.plugins import made
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.settings import Settings
@@ -58,3 +59,12 @@ class Options:
         except ModelError:
             prepare_encoder(settings, paths, progress=progress)
             return self.open_encoder(settings, paths)
+
+
+def with_plugins(options: Options) -> Options:
+    """The same options, with the retrievers and policies that installed distributions bring behind those given."""
+    return replace(
+        options,
+        retrievers=(*options.retrievers, *made("retrievers")),
+        policies=(*options.policies, *made("policies")),
+    )

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from bandstand.app.learning import LearningSide
-from bandstand.app.options import Options
+from bandstand.app.options import Options, with_plugins
 from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Intake, Storage
 from bandstand.errors import Conflict
@@ -23,7 +23,7 @@ class Platform:
     """
 
     def __init__(self, settings: Settings, options: Options = Options()) -> None:
-        self.settings, self.options = settings, options
+        self.settings, self.options = settings, with_plugins(options)
         self._opening = threading.RLock()
         self._opened = ExitStack()
         self._intake: Intake | None = None

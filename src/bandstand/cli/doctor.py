@@ -13,6 +13,7 @@ import typer
 
 from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
 from bandstand.errors import BandstandError
+from bandstand.plugins import GROUPS, Plugin, plugins
 from bandstand.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none y
 
 def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
-    findings = [*_installation(), *_environment(), _synonyms(settings_of(home)), *_home(home)]
+    findings = [*_installation(), *_plugins(), *_environment(), _synonyms(settings_of(home)), *_home(home)]
     good = all(finding["ok"] for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -53,6 +54,21 @@ def _installation() -> list[Finding]:
     found = [(name, find_spec(name) is not None) for name in _LIBRARIES]
     libraries = [_finding(name, there, "installed" if there else missing) for name, there in found]
     return [_finding("bandstand", True, version("bandstand")), *libraries]
+
+
+def _plugins() -> list[Finding]:
+    """What other distributions bring; one that cannot be loaded is left out everywhere."""
+    return [
+        _finding(f"plug-in {plugin.name} ({plugin.group})", plugin.error is None, _state(plugin))
+        for group in GROUPS
+        for plugin in plugins(group)
+    ]
+
+
+def _state(plugin: Plugin) -> str:
+    if plugin.error is None:
+        return f"loaded from {plugin.distribution} {plugin.version}"
+    return f"{plugin.error}; mend {plugin.distribution} {plugin.version}, or pip uninstall {plugin.distribution}"
 
 
 def _environment() -> list[Finding]:

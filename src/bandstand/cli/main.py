@@ -20,6 +20,7 @@ from bandstand.cli import (
     memory_commands,
     model_commands,
     ope_command,
+    plugin_command,
     search_command,
     serve,
     synonym_commands,
@@ -43,6 +44,7 @@ app.add_typer(model_commands.app, name="models")
 app.command("ablate")(feedback_commands.ablate)
 app.command("export")(feedback_commands.export)
 app.command("doctor")(doctor.doctor)
+app.command("plugins")(plugin_command.list_plugins)
 app.command("replay")(evaluation_commands.replay)
 app.command("simulate")(evaluation_commands.simulate)
 app.command("ope")(ope_command.ope)

@@ -11,17 +11,24 @@ from bandstand.catalog.readers.lastfm import LastfmReader
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.spotify import COLUMNS, SpotifyReader
 from bandstand.errors import BadInput
+from bandstand.plugins import loaded
 
 READERS: Mapping[str, Callable[[], Reader]] = {
     reader.name: reader for reader in (NdjsonReader, CsvReader, SpotifyReader, LastfmReader)
 }
 
 
+def readers() -> Mapping[str, Callable[[], Reader]]:
+    """Every reader by the name of its format: those above, and those of plug-ins."""
+    return {**loaded("readers"), **READERS}
+
+
 def reader_named(name: str) -> Reader:
     """Return the reader of a format, or raise `BadInput` listing the formats."""
-    if name not in READERS:
-        raise BadInput(f"there is no format {name!r}; known are {', '.join(READERS)}", field="format")
-    return READERS[name]()
+    known = readers()
+    if name not in known:
+        raise BadInput(f"there is no format {name!r}; known are {', '.join(known)}", field="format")
+    return known[name]()
 
 
 def guess_reader(path: Path) -> Reader:
@@ -37,7 +44,7 @@ def guess_reader(path: Path) -> Reader:
     else:
         name = _by_first_line(next(read_lines(path), ""))
     if name is None:
-        raise BadInput(f"cannot tell the format of {path}; name one of {', '.join(READERS)}", field="format")
+        raise BadInput(f"cannot tell the format of {path}; name one of {', '.join(readers())}", field="format")
     return reader_named(name)
 
 
