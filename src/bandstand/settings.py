@@ -103,6 +103,16 @@ class Settings(BaseSettings):
         60.0, ge=0, description="Seconds after a click at which the bandit learns from the search"
     )
     publish_every: int = Field(200, ge=1, description="Settled searches after which the learner publishes the bandit")
+    keep_log_days: float | None = Field(
+        None,
+        ge=1,
+        description="Days after which what was logged is deleted, once it was learned from; by default never",
+    )
+    keep_log_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Gigabytes above which the oldest of the log is deleted, once learned from; not on a cluster",
+    )
     retrain_minutes: float = Field(
         60.0, ge=0, description="Minutes between trainings of the ranker while serving; 0 is never"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from bandstand.errors import NotFound
 from bandstand.feedback.joined import joined
-from bandstand.feedback.log import Control, Log
+from bandstand.feedback.log import Control, Log, Spared
 from bandstand.opensearch.log import ClusterLog
 from tests.support.log_entries import NOW, click, documents, followed, machine, names, search
 
@@ -110,3 +110,16 @@ def test_old_entries_go(log):
     assert log.prune(NOW - 1) == 0
     assert log.prune(NOW + 1) == 1
     assert followed(log) == []
+
+
+def test_what_is_spared_stays(log):
+    for name in ("parked", "old"):
+        log.append_impression(search(name, user="u1"))
+    log.append_events([click("a", query_id="parked", user="u1"), click("b", query_id="old", user="u1")])
+    log.append_events([click("c"), click("d")])
+    finalize(log)
+    alone = next(entry.seq for entry in followed(log) if entry.kind == "event" and entry.record.id == "c")
+    spared = Spared(seqs={alone}, searches={"parked"})
+    assert log.prune(NOW + 1, spared=spared) == 3
+    assert names(followed(log)) == [("impression", "parked"), ("event", "a"), ("event", "c")]
+    assert log.prune(NOW + 1, spared=spared) == 0

@@ -22,11 +22,13 @@ from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
 from bandstand.learner.indexer import Indexer
+from bandstand.learner.retention import Retention
 from bandstand.learner.train_ranker import TrainingReport
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Progress, Scores
+from bandstand.types.times import HOUR_S
 
 _AFTER_FAILURE_S = 1.0
 
@@ -165,11 +167,12 @@ class LearningSide:
         Each in a thread of its own: encoding new entities takes seconds and training minutes, while a click is to be
         learned within one.
         """
-        learner = self.learner
+        learner, retention = self.learner, self.retention()
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
             ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
             ("learner", lambda: learner.step() > 0, _POLL_S),
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
+            ("retention", lambda: retention.prune() > 0, HOUR_S),
         )
         threads = [
             threading.Thread(target=partial(repeat, work, stop, name=name, pause_s=pause), name=name, daemon=True)
@@ -181,6 +184,17 @@ class LearningSide:
         for thread in threads:
             thread.join()
 
+    def retention(self) -> Retention:
+        """Prunes the log as the settings want it."""
+        storage, settings = self._storage, self.settings
+        return Retention(
+            storage.log,
+            storage.memory,
+            clock=storage.clock,
+            days=settings.keep_log_days,
+            gigabytes=settings.keep_log_gb,
+        )
+
     def close(self) -> None:
         """Give the locks back; the storage is closed by who opened it."""
         self._indexes.close()
@@ -188,14 +202,14 @@ class LearningSide:
 
     def _retraining(self, searching: SearchingSide, stop: threading.Event) -> Callable[[], bool]:
         """Train when enough was clicked since the last time; by the schedule, never twice at once."""
-        trained_on = self._storage.log.count("event")
+        log, trained_on = self._storage.log, self._storage.log.head()
 
         def retrain() -> bool:
             nonlocal trained_on
-            events = self._storage.log.count("event")
-            if events - trained_on >= self.settings.retrain_clicks:
+            head = log.head()
+            if log.count("event", after=trained_on) >= self.settings.retrain_clicks:
                 self.train(searching, progress=stopper(stop))
-                trained_on = events
+                trained_on = head
             return False
 
         return retrain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,16 @@ class LogEntry(NamedTuple):
     kind: EntryKind
     time: float
     record: Impression | Event | Control
+
+
+class Spared(NamedTuple):
+    """What pruning passes over: entries by seq, and searches by id with everything that was done on them."""
+
+    seqs: Collection[int] = ()
+    searches: Collection[str] = ()
+
+
+NOTHING_SPARED = Spared()
 
 
 class Appended(NamedTuple):
@@ -221,10 +231,27 @@ class Log:
         """The seq of the newest entry, 0 where there is none; later entries are above every seq ever given."""
         return int(self._select(_HEAD, ())[0][0])
 
-    def count(self, kind: EntryKind | None = None) -> int:
-        """How many entries the log holds, of one kind if given."""
-        where, values = ("", ()) if kind is None else (" WHERE kind = ?", (kind,))
-        return int(self._select(f"SELECT count(*) FROM log{where}", values)[0][0])  # noqa: S608 - constants
+    def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
+        """How many entries the log holds after a seq, of one kind if given."""
+        where, values = ("", ()) if kind is None else (" AND kind = ?", (kind,))
+        return int(self._select(f"SELECT count(*) FROM log WHERE seq > ?{where}", (after, *values))[0][0])  # noqa: S608
+
+    def size(self) -> int:
+        """Bytes that the entries take, with what the database adds; pages that are free again are not counted."""
+        ((pages, free, page_size),) = self._select(
+            "SELECT page_count, freelist_count, page_size"
+            " FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()",
+            (),
+        )
+        return int((pages - free) * page_size)
+
+    def surplus(self, most_bytes: int) -> int:
+        """The seq up to which the oldest entries are too many for a size, all taken as equally long; 0: none are."""
+        share = 1 - most_bytes / max(self.size(), 1)
+        if share <= 0:
+            return 0
+        rows = self._select("SELECT seq FROM log ORDER BY seq LIMIT 1 OFFSET ?", (int(share * self.count()),))
+        return int(rows[0][0]) if rows else self.head()
 
     def delete_user(self, user_id: str) -> dict[str, int]:
         """Delete the user's searches and events, also unnamed events on those searches; counts by kind.
@@ -237,7 +264,9 @@ class Log:
         deleted = self._delete(_DELETE_USER, {"user": user_id})
         return {"impressions": deleted.count("impression"), "events": deleted.count("event")}
 
-    def prune(self, before: float, *, upto: int | None = None, batch: int = 1_000) -> int:
+    def prune(
+        self, before: float, *, upto: int | None = None, spared: Spared = NOTHING_SPARED, batch: int = 1_000
+    ) -> int:
         """Delete what was logged before the time ``before``, up to seq ``upto`` (a follower's position) if given.
 
         Works in transactions of ``batch`` rows, so that other writers get their turn; returns how many rows went.
@@ -246,13 +275,14 @@ class Log:
         upto = self.head() if upto is None else upto
         while True:
             found = self._select(
-                "SELECT seq FROM log WHERE seq > ? AND seq <= ? AND time < ? ORDER BY seq LIMIT ?",
+                "SELECT seq, query_id FROM log WHERE seq > ? AND seq <= ? AND time < ? ORDER BY seq LIMIT ?",
                 (last, upto, before, batch),
             )
             if not found:
                 break
-            self._writer.run(_many("DELETE FROM log WHERE seq = ?", found), rows=len(found))
-            last, total = found[-1][0], total + len(found)
+            gone = [(seq,) for seq, query_id in found if seq not in spared.seqs and query_id not in spared.searches]
+            self._writer.run(_many("DELETE FROM log WHERE seq = ?", gone), rows=max(len(gone), 1))
+            last, total = found[-1][0], total + len(gone)
         if total:
             checkpoint(self._path, busy_s=self._settings.busy_s)
         return total

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bandstand.errors import DamagedRecord, NotFound
 from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
+from bandstand.feedback.log import NOTHING_SPARED, Control, EntryKind, Log, LogEntry, Spared
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.log_order import Order, Ref
 from bandstand.opensearch.outbox import Outbox
@@ -121,8 +121,10 @@ class ClusterLog(Log):
         """The cluster's newest seq, also where its entry was deleted since."""
         return self._order.tail().last
 
-    def count(self, kind: EntryKind | None = None) -> int:
-        """How many searches and events the cluster holds and finds; orders are not counted."""
+    def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
+        """How many searches and events the cluster holds and finds; orders are not counted, but where ``after`` is."""
+        if after:
+            return sum(1 for _ in self._places(after, kind))
         schemas = {"impression": (QUERIES,), "event": (EVENTS,), "control": ()}.get(kind or "", (QUERIES, EVENTS))
         return sum(self._indices.count(schema, now=self._clock()) for schema in schemas)
 
@@ -142,9 +144,22 @@ class ClusterLog(Log):
                 user = entry.record.payload.get("user_id", "")
                 self._order.replace_order(seq, {"payload": {FORGOTTEN: forgotten(str(user))}})
 
-    def prune(self, before: float, *, upto: int | None = None, batch: int = 1_000) -> int:  # noqa: ARG002 - see `Log`
+    def surplus(self, most_bytes: int) -> int:  # noqa: ARG002 - see `Log`
+        """None: how much a cluster holds is watched there."""
+        return 0
+
+    def prune(
+        self,
+        before: float,
+        *,
+        upto: int | None = None,  # noqa: ARG002 - what was not learned from yet is younger than ``before``
+        spared: Spared = NOTHING_SPARED,
+        batch: int = 1_000,  # noqa: ARG002 - the cluster deletes by itself
+    ) -> int:
         """Delete what was logged before the time ``before``, in the cluster; the outbox clears itself."""
-        return self._indices.delete_before(before, now=self._clock())
+        entries = [entry for seq in spared.seqs if seq for entry in self.read(seq - 1, 1) if entry.seq == seq]
+        events = [entry.record.id for entry in entries if isinstance(entry.record, Event)]
+        return self._indices.delete_before(before, now=self._clock(), searches=spared.searches, events=events)
 
     def close(self) -> None:
         """Write what is queued, try to deliver it, and close. What the cluster does not take now waits on disk.

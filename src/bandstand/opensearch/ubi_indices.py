@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -208,9 +208,15 @@ class UbiIndices:
             deleted += self._delete(events, {"bool": {"filter": {"terms": {"query_id": some}}, "must_not": named}})
         return self._delete(queries, own), deleted
 
-    def delete_before(self, time: float, *, now: float) -> int:
-        """Delete what was logged before a moment; how many documents that were."""
-        logged = {"range": {"bandstand.logged": {"lt": time}}}
+    def delete_before(
+        self, time: float, *, now: float, searches: Collection[str] = (), events: Collection[str] = ()
+    ) -> int:
+        """Delete what was logged before a moment, but for some searches with their events, and some events by id.
+
+        Returns how many documents that were.
+        """
+        spared = [{"terms": {"query_id": sorted(searches)}}, {"ids": {"values": sorted(events)}}]
+        logged = {"bool": {"filter": {"range": {"bandstand.logged": {"lt": time}}}, "must_not": spared}}
         aliases = [self.alias(schema, now) for schema in (QUERIES, EVENTS)]
         for alias in aliases:
             self._cluster.refresh(alias)
