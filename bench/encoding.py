@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bandstand.app.storage import Storage
 from bandstand.retrievers.encoder import OnnxEncoder
+from bandstand.retrievers.encoder_registry import made_in
 from bandstand.settings import load_settings
 
 CALLERS = (1, 4, 8)
@@ -34,7 +35,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     given = parser.parse_args()
     settings = load_settings(home=given.home)
-    encoders = {way: OnnxEncoder(given.home / "encoder", lanes=lanes) for way, lanes in WAYS.items()}
+    folder = next(folder for folder, manifest in made_in(given.home) if manifest.runtime == "onnx")
+    encoders = {way: OnnxEncoder(folder, lanes=lanes) for way, lanes in WAYS.items()}
     texts = iter(_queries(Storage(settings), given.rounds * len(CALLERS) * len(WAYS) * CALLS))
     print("| callers | way | encoded a second | p50, ms | p95, ms |")
     print("| ---: | --- | ---: | ---: | ---: |")

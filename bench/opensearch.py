@@ -23,6 +23,7 @@ from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.opensearch.connection import Cluster
+from bandstand.retrievers.encoder_registry import link_encoders
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.settings import Settings, load_settings
 from bandstand.types import Entity, Matrix, Scores
@@ -79,8 +80,8 @@ def known_vectors(storage: Storage) -> dict[str, Scores]:
 def fill(storage: Storage, found: list[Entity], vectors: dict[str, Scores]) -> None:
     """Entities and indexes into the cluster, each with its rate."""
     timed("entities (upsert)", len(found), lambda: storage.store.upsert(found))
-    encoder = KnownVectors(open_encoder(storage.settings, storage.paths), vectors)
-    text, dense = storage.backend.open_writer(storage.store).followers(encoder)
+    encoder = KnownVectors(open_encoder(storage.settings), vectors)
+    text, dense = storage.backend.open_writer(storage.store, storage.encoders.of).followers(encoder)
     for follower in (text, dense):
         timed(f"{follower.name} (bulk)", len(found), lambda follower=follower: followed(storage, follower))
     learning_side = LearningSide(storage)
@@ -106,8 +107,7 @@ def timed(name: str, count: int, work: Callable[[], object]) -> None:
 def arm_hits(home: SearchingSide, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
-    encoder = open_encoder(storage.settings, storage.paths)
-    arms = RetrieverSet(storage, home.catalog, encoder, Understood(storage, home.catalog).understanding)
+    arms = RetrieverSet(storage, home.catalog, Understood(storage, home.catalog).understanding)
     for kind, text, wanted in queries:
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:
@@ -156,7 +156,7 @@ def cluster_home(base: Settings, folder: Path) -> Settings:
     """The settings of a home on the cluster, with the encoder of the embedded one."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copytree(base.home / "encoder", folder / "encoder")
+    link_encoders(base.home, folder)
     return load_settings(home=folder, backend="opensearch", opensearch_prefix=f"bench-{uuid.uuid4().hex[:8]}")
 
 

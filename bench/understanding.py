@@ -71,7 +71,7 @@ class Bench:
         encoder, store = OnnxEncoder(OUT / "encoder"), VectorStore(folder / "vectors.sqlite")
         closing.callback(store.close)
         store.apply(self.store.changes(store.seq, _EVERYTHING), encoder)
-        return DenseRetriever(encoder, DenseIndex(store), self.catalog)
+        return DenseRetriever(lambda _: encoder, DenseIndex(store), self.catalog)
 
 
 def speed(bench: Bench, count: int) -> list[str]:

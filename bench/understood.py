@@ -48,7 +48,7 @@ def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[t
     storage = Storage(load_settings(home=folder, deadline_ms=10_000.0), clock=clock, durable=False)
     learning_side, numbers = LearningSide(storage), itertools.count()
     learning_side.prepare()
-    home = SearchingSide(storage, new_id=lambda: f"b{next(numbers)}", encoder=learning_side.encoder)
+    home = SearchingSide(storage, new_id=lambda: f"b{next(numbers)}")
     try:
         yield home, learning_side
     finally:

@@ -18,7 +18,7 @@ from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder import Encoder, EncoderOf
 
 Work = Callable[[threading.Event], None]
 """Indexing and learning, until the event is set."""
@@ -31,8 +31,6 @@ class Paths:
         self.home = home
         self.catalog = home / "catalog.sqlite"
         self.text = home / "text"
-        self.vectors = home / "vectors.sqlite"
-        self.encoder = home / "encoder"
         self.memory = home / "memory"
         self.log = home / "log.sqlite"
         self.models = home / "models"
@@ -104,7 +102,15 @@ class IndexWriter(Protocol):
     """Keeps a backend's text and vector indexes up with the catalogue; for one process at a time."""
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
-        """Texts and vectors as followers of the catalogue."""
+        """Texts and vectors as followers of the catalogue.
+
+        Vectors of another encoder serve until this one's are complete.
+        """
+        ...
+
+    @property
+    def query_encoder(self) -> str:
+        """The fingerprint of the encoder for queries that searches are to find again; "" while there is none."""
         ...
 
     def reset(self) -> None:
@@ -148,15 +154,19 @@ class Backend(Protocol):
         """The published models."""
         ...
 
-    def open_reader(self, catalog: Catalog, encoder: Encoder) -> IndexReader:
-        """The indexes for searching.
+    def encoder(self) -> str:
+        """The fingerprint of the encoder whose vectors serve; "" while there are none."""
+        ...
+
+    def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> IndexReader:
+        """The indexes for searching; ``encoder_of`` opens the encoder of the vectors that serve, whichever that is.
 
         Raises:
-            Unavailable: there is no index yet, or none of this encoder; the message says how to make one.
+            Unavailable: there is no index yet; the message says how to make one.
         """
         ...
 
-    def open_writer(self, store: Store) -> IndexWriter:
+    def open_writer(self, store: Store, encoder_of: EncoderOf) -> IndexWriter:
         """The indexes for writing.
 
         Raises:

@@ -55,7 +55,7 @@ def nearest(source: Source, vector, depth, mask):
 
 
 def best(index, vector, depth, mask, *, selective=False):
-    ordinals, scores = index.search(vector, depth, mask, selective=selective)
+    ordinals, scores = index.view.search(vector, depth, mask, selective=selective)
     assert len(set(ordinals.tolist())) == len(ordinals)
     return ordinals[np.lexsort((ordinals, -np.round(scores, 5)))][:depth].tolist()
 
@@ -95,7 +95,7 @@ def test_the_approximate_index_finds_nearly_that(source, rng, share):
 def test_the_approximate_index_depends_on_its_seed_alone(source, rng):
     few = DenseSettings(exact_limit=40, probes=4, seed=3)
     vector, mask = unit(rng).astype(np.float32), np.ones(300, np.bool_)
-    first, second = (DenseIndex(source, settings=few).search(vector, 50, mask) for _ in range(2))
+    first, second = (DenseIndex(source, settings=few).view.search(vector, 50, mask) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
 
@@ -141,8 +141,8 @@ def test_whatever_changed_a_refreshed_index_is_as_one_built_anew(steps, configur
             index.refresh()
     index.refresh()
     present = {ordinal for ordinal, vector in dict(source.log).items() if vector is not None}
-    assert len(index) == len(present)
-    ordinals, scores = index.search(unit(rng).astype(np.float32), 100, np.ones(61, np.bool_))
+    assert len(index.view) == len(present)
+    ordinals, scores = index.view.search(unit(rng).astype(np.float32), 100, np.ones(61, np.bool_))
     assert sorted(ordinals.tolist()) == sorted(present)
     assert np.isfinite(scores).all()
     if configuration is EXACT:
@@ -169,7 +169,7 @@ def test_refresh_says_how_much_changed(source, rng):
     source.put(300, 301, rng=rng)
     source.log.append((0, None))
     assert index.refresh() == 3
-    assert (len(index), index.seq) == (301, 303)
+    assert (len(index.view), index.view.seq) == (301, 303)
 
 
 def test_vectors_of_a_new_encoder_replace_all(source, rng):
@@ -177,7 +177,7 @@ def test_vectors_of_a_new_encoder_replace_all(source, rng):
     source.log, source.fingerprint = [], "other"
     source.put(5, rng=rng)
     index.refresh()
-    assert (len(index), index.fingerprint, index.seq) == (1, "other", 1)
+    assert (len(index.view), index.view.fingerprint, index.view.seq) == (1, "other", 1)
 
 
 def test_ordinals_outside_the_mask_are_not_permitted(source, rng):
@@ -188,10 +188,10 @@ def test_ordinals_outside_the_mask_are_not_permitted(source, rng):
 
 def test_a_vector_of_another_length_is_refused(source):
     with pytest.raises(RetrievalError, match="8 numbers"):
-        DenseIndex(source).search(np.ones(3, np.float32), 5, np.ones(300, np.bool_))
+        DenseIndex(source).view.search(np.ones(3, np.float32), 5, np.ones(300, np.bool_))
 
 
 @pytest.mark.parametrize("depth", [0, 5])
 def test_an_empty_index_finds_nothing(depth):
-    ordinals, scores = DenseIndex(Source()).search(np.ones(DIM, np.float32), depth, np.ones(3, np.bool_))
+    ordinals, scores = DenseIndex(Source()).view.search(np.ones(DIM, np.float32), depth, np.ones(3, np.bool_))
     assert (len(ordinals), len(scores)) == (0, 0)

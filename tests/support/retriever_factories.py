@@ -84,7 +84,7 @@ def fusion(world: ClusterWorld) -> Iterator[Retriever]:
 def open_dense(world: ClusterWorld, settings: DenseSettings) -> Iterator[Retriever]:
     encoder, store = HashingEncoder(), VectorStore(world.folder / "vectors.sqlite")
     store.apply(world.store.changes(store.seq, 1_000_000), encoder)
-    yield DenseRetriever(encoder, DenseIndex(store, settings=settings), world.catalog)
+    yield DenseRetriever(lambda _: encoder, DenseIndex(store, settings=settings), world.catalog)
     store.close()
 
 

@@ -127,15 +127,21 @@ class Service:
         self._home = home
         self._loaded.set()
         self._run("refresher", self._refresh)
+        if platform.storage.backend.remote:  # every machine needs the encoder whose vectors one of them is making
+            self._run("encoder", self._make_encoder)
 
     def _learn_beside(self, learning: LearningSide, ends: threading.Event) -> None:
         """Index and learn, until ``ends``."""
-        learning.prepare()
+        if not self._platform.storage.backend.encoder():
+            learning.prepare()  # else searches go on by what there is while another encoder is made
         self._prepared.set()
         while not ends.is_set() and not self._loaded.wait(_RETRY_S):
             pass  # the home opens once the indexes are there, which the lines above have seen to
         if not ends.is_set():
             learning.run(self.home, ends)
+
+    def _make_encoder(self) -> None:
+        self._platform.storage.encoders.wanted()
 
     def _refresh(self) -> None:
         while not self._stop.wait(self.settings.refresh_ms / 1e3):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 from bandstand.backend import Finding, Paths, Work
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import CatalogStore, Change, Store
+from bandstand.errors import MissingDependency, ModelError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
 from bandstand.learner.indexer import Follower
@@ -19,12 +20,12 @@ from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.text_index import TextIndex, delete_index
 from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
-from bandstand.retrievers.vector_store import VectorStore
+from bandstand.retrievers.vector_store import VectorFollower, VectorStores
 from bandstand.settings import Settings
 from bandstand.types import Clock
 
@@ -41,14 +42,14 @@ class EmbeddedBackend:
         self._durable = durable
         self._opening = threading.Lock()
         self._opened = ExitStack()
-        self._vectors: VectorStore | None = None
+        self._vectors: VectorStores | None = None
 
     @property
-    def vectors(self) -> VectorStore:
+    def vectors(self) -> VectorStores:
         """The vectors of the home, opened when first asked for."""
         with self._opening:
             if self._vectors is None:
-                self._vectors = self._opened.enter_context(closing(VectorStore(self._paths.vectors)))
+                self._vectors = self._opened.enter_context(closing(VectorStores(self._paths.home)))
             return self._vectors
 
     def open_log(self) -> Log:
@@ -67,15 +68,19 @@ class EmbeddedBackend:
         """See `Backend`."""
         return ModelRegistry(self._paths.models, self._clock)
 
-    def open_reader(self, catalog: Catalog, encoder: Encoder) -> EmbeddedReader:
+    def encoder(self) -> str:
+        """See `Backend`."""
+        return self.vectors.fingerprint
+
+    def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> EmbeddedReader:
         """See `Backend`."""
         text = TextIndex.open(self._paths.text, writable=False)
-        dense = DenseIndex(self.vectors, settings=DenseSettings(exact_limit=self._exact_up_to))
-        return EmbeddedReader(text, dense, catalog, encoder)
+        dense = DenseSettings(exact_limit=self._exact_up_to)
+        return EmbeddedReader(text, self.vectors, dense, catalog, encoder_of)
 
-    def open_writer(self, store: Store) -> EmbeddedWriter:  # noqa: ARG002 - a cluster asks it for the newest change
+    def open_writer(self, store: Store, encoder_of: EncoderOf) -> EmbeddedWriter:
         """See `Backend`."""
-        return EmbeddedWriter(self._paths.text, self.vectors)
+        return EmbeddedWriter(self._paths.text, self.vectors, store, encoder_of)
 
     def leading(self) -> AbstractContextManager[None]:
         """See `Backend`: there is no other machine, and other processes are kept out by the home's lock."""
@@ -100,25 +105,35 @@ class EmbeddedBackend:
 class EmbeddedReader:
     """See `IndexReader`: a tantivy index and the vectors in memory."""
 
-    def __init__(self, text: TextIndex, dense: DenseIndex, catalog: Catalog, encoder: Encoder) -> None:
-        self._text, self._dense = text, dense
+    def __init__(
+        self, text: TextIndex, vectors: VectorStores, settings: DenseSettings, catalog: Catalog, encoder_of: EncoderOf
+    ) -> None:
+        self._text, self._vectors, self._encoder_of = text, vectors, encoder_of
+        self._open_encoder()
+        self._dense = DenseIndex(vectors, settings=settings)
         self.lexical = LexicalRetriever(text, catalog)
         self.trigram = TrigramRetriever(text, catalog)
-        self.dense = DenseRetriever(encoder, dense, catalog)
+        self.dense = DenseRetriever(encoder_of, self._dense, catalog)
 
     @property
     def seq(self) -> int:
         """See `IndexReader`."""
-        return min(self._text.seq, self._dense.seq)
+        return min(self._text.seq, self._dense.view.seq)
 
     def refresh(self) -> None:
         """See `IndexReader`."""
         self._text.refresh()
+        self._open_encoder()
         self._dense.refresh()
 
     def close(self) -> None:
         """See `IndexReader`."""
         self._text.close()
+
+    def _open_encoder(self) -> None:
+        """Have the encoder at hand before its vectors serve; without it dense searches fail, and say why."""
+        with suppress(ModelError, MissingDependency):
+            self._encoder_of(self._vectors.fingerprint)
 
 
 class TextFollower:
@@ -140,26 +155,6 @@ class TextFollower:
         self._index.commit()
 
 
-class VectorFollower:
-    """The vector store as a follower of the catalogue."""
-
-    name = "vectors"
-
-    def __init__(self, vectors: VectorStore, encoder: Encoder) -> None:
-        vectors.adopt(encoder)
-        self._vectors = vectors
-        self._encoder = encoder
-
-    @property
-    def seq(self) -> int:
-        """See `Follower`."""
-        return self._vectors.seq
-
-    def follow(self, changes: Sequence[Change]) -> None:
-        """See `Follower`."""
-        self._vectors.apply(changes, self._encoder)
-
-
 class EmbeddedWriter:
     """See `IndexWriter`; the text index is locked until it is closed.
 
@@ -168,14 +163,24 @@ class EmbeddedWriter:
         StorageError: its files cannot be used.
     """
 
-    def __init__(self, text: Path, vectors: VectorStore) -> None:
+    def __init__(self, text: Path, vectors: VectorStores, store: Store, encoder_of: EncoderOf) -> None:
         self._folder = text
+        self._store = store
+        self._encoder_of = encoder_of
+        self._anew = False
         self._text = TextIndex.open(text, writable=True)
         self._vectors = vectors
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
         """See `IndexWriter`."""
-        return TextFollower(self._text), VectorFollower(self._vectors, encoder)
+        anew, self._anew = self._anew, False
+        vectors = VectorFollower(self._vectors, encoder, self._encoder_of, head=self._store.head, anew=anew)
+        return TextFollower(self._text), vectors
+
+    @property
+    def query_encoder(self) -> str:
+        """See `IndexWriter`: that of the vectors that serve, which are others once those are complete."""
+        return self._vectors.fingerprint
 
     def reset(self) -> None:
         """See `IndexWriter`."""
@@ -184,7 +189,7 @@ class EmbeddedWriter:
             delete_index(self._folder)
         finally:
             self._text = TextIndex.open(self._folder, writable=True)
-        self._vectors.clear()
+        self._anew = True
 
     def close(self) -> None:
         """See `IndexWriter`."""

@@ -1,46 +1,84 @@
-"""The encoder of a home: made where it is missing, and opened."""
+"""The encoders of a home: the one that the settings name, and those of vectors that were made before."""
 
 from __future__ import annotations
 
-import os
+import threading
 
-from bandstand.backend import Paths
 from bandstand.errors import ModelError
-from bandstand.retrievers.encoder import Encoder, HashingEncoder, OnnxEncoder
-from bandstand.retrievers.encoder_export import export_encoder
+from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder_registry import encoder_recipe, reopen
 from bandstand.settings import Settings
 from bandstand.types import Progress
 
-_LANES = min(2, os.cpu_count() or 1)
-"""Encodings that run side by side. On two free cores two lanes encode 1,220 queries a second of eight callers, one lane
-830, and every call by itself 920 (`python -m bench.encoding`)."""
 
-
-def open_encoder(settings: Settings, paths: Paths) -> Encoder:
-    """The encoder that the settings name, exported before by `bandstand index`.
+def open_encoder(settings: Settings) -> Encoder:
+    """The encoder that the settings name, which `bandstand index` has made before.
 
     Raises:
-        ModelError: it was not exported yet, or is damaged.
+        BadInput: the settings name none.
+        ModelError: it was not made yet, or is damaged.
     """
-    if settings.encoder == "hashing":
-        return HashingEncoder()
-    return OnnxEncoder(paths.encoder, lanes=_LANES)
+    if (found := encoder_recipe(settings.encoder).find(settings.home)) is None:
+        raise ModelError(f"{settings.home} holds no encoder {settings.encoder} yet. Run `bandstand index` to make it.")
+    return found
 
 
-def prepare_encoder(settings: Settings, paths: Paths, *, progress: Progress | None = None) -> None:
-    """Export the encoder into the home when it is missing there, which takes some ten seconds."""
-    if settings.encoder == "hashing" or _exported(settings, paths):
-        return
+def prepare_encoder(settings: Settings, *, progress: Progress | None = None) -> Encoder:
+    """Make the encoder that the settings name where it is missing in the home (MiniLM: some ten seconds); open it.
+
+    Raises:
+        BadInput, MissingDependency, Unavailable, ModelError, StorageError: see `export_encoder`.
+    """
+    recipe = encoder_recipe(settings.encoder)
+    if (found := recipe.find(settings.home)) is not None:
+        return found
     if progress is not None:
         progress("encoder", 0, 1)
-    export_encoder(paths.encoder, precision=settings.encoder)
+    made = recipe.make(settings.home)
     if progress is not None:
         progress("encoder", 1, 1)
+    return made
 
 
-def _exported(settings: Settings, paths: Paths) -> bool:
-    try:
-        open_encoder(settings, paths)
-    except ModelError:
-        return False
-    return True
+class Encoders:
+    """The encoders of a home, each opened once in a process and shared by its two sides. Safe for threads.
+
+    ``given`` is used in place of the one that the settings name.
+    """
+
+    def __init__(self, settings: Settings, given: Encoder | None = None) -> None:
+        self._settings = settings
+        self._making = threading.Lock()
+        self._lock = threading.Lock()
+        self._wanted = given
+        self._opened: dict[str, Encoder] = {} if given is None else {given.fingerprint: given}
+
+    def wanted(self, *, progress: Progress | None = None) -> Encoder:
+        """The encoder that new vectors are made with; made where it is missing, see `prepare_encoder`."""
+        with self._making:
+            if self._wanted is None:
+                made = prepare_encoder(self._settings, progress=progress)
+                with self._lock:  # not held meanwhile: searches go on with another one
+                    self._wanted = self._opened.setdefault(made.fingerprint, made)
+            return self._wanted
+
+    def ready(self, fingerprint: str) -> None:
+        """Have the encoder of the vectors that serve; where there are none, or it is gone, the wanted one."""
+        try:
+            self.of(fingerprint)
+        except ModelError:
+            self.wanted()
+
+    def of(self, fingerprint: str) -> Encoder:
+        """The encoder that made certain vectors, see `EncoderOf`.
+
+        Raises:
+            ModelError: the home does not hold it; the message says what to do.
+        """
+        found = self._opened.get(fingerprint)
+        if found is not None:
+            return found
+        with self._lock:
+            if fingerprint not in self._opened:
+                self._opened[fingerprint] = reopen(fingerprint, self._settings.home)
+            return self._opened[fingerprint]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import IO
 
 import structlog
 
-from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.app.training import TrainingPlan, new_models, prediction_of, weights_of
@@ -27,7 +27,7 @@ from bandstand.learner.train_ranker import TrainingReport
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
-from bandstand.types import Progress, Scores
+from bandstand.types import Progress
 from bandstand.types.times import HOUR_S
 
 _AFTER_FAILURE_S = 1.0
@@ -81,49 +81,36 @@ class LearningSide:
         Conflict: another process writes to this home.
     """
 
-    def __init__(self, storage: Storage, options: Options = Options()) -> None:
+    def __init__(self, storage: Storage) -> None:
         self.settings = storage.settings
         self.paths = storage.paths
         self._storage = storage
-        self._options = options
         self._preparing, self._indexing, self._training = threading.RLock(), threading.Lock(), threading.Lock()
+        self._opening = threading.Lock()
         self._lock = _locked(self.paths)
         try:
-            self._indexes = storage.backend.open_writer(storage.store)
+            self._indexes = storage.backend.open_writer(storage.store, storage.encoders.of)
         except BandstandError:
             self._lock.close()
             raise
-        self._encoder: Encoder | None = None
         self._indexer: Indexer | None = None
         self._learner: Learner | None = None
         self._scorers: dict[str, ScoreCall] = {}
 
     def prepare(self, *, progress: Progress | None = None) -> None:
-        """Make ready to index and to learn, indexes made where there are none; done again, it changes nothing.
+        """Make ready to index, indexes made where there are none; done again, it changes nothing.
 
-        The encoder is exported when it is missing (once, some ten seconds).
+        The encoder is made when it is missing (once; MiniLM takes some ten seconds).
         """
         with self._preparing:
-            if self._encoder is None:
-                self._encoder = self._options.ready_encoder(self.settings, self.paths, progress=progress)
             if self._indexer is None:
-                self._indexer = self._new_indexer(self._encoder)
-            if self._learner is None:
-                self._learner = self._new_learner(self._encoder.encode_query)
+                self._indexer = self._new_indexer(self._storage.encoders.wanted(progress=progress))
 
     def reset(self) -> None:
         """Let the next `index` build texts and vectors anew from the catalogue."""
         with self._indexing:
             self._indexes.reset()
             self._indexer = None
-
-    @property
-    def encoder(self) -> Encoder:
-        """Of entities and of learned queries."""
-        with self._preparing:
-            self.prepare()
-            assert self._encoder is not None
-            return self._encoder
 
     @property
     def indexer(self) -> Indexer:
@@ -136,9 +123,9 @@ class LearningSide:
     @property
     def learner(self) -> Learner:
         """Follows the log."""
-        with self._preparing:
-            self.prepare()
-            assert self._learner is not None
+        with self._opening:
+            if self._learner is None:
+                self._learner = self._new_learner()
             return self._learner
 
     def index(self, *, progress: Progress | None = None) -> int:
@@ -221,7 +208,7 @@ class LearningSide:
             storage.store, (text, PredictedQueries(storage.memory, partial(prediction_of, storage)), vectors)
         )
 
-    def _new_learner(self, encode: Callable[[str], Scores]) -> Learner:
+    def _new_learner(self) -> Learner:
         settings = self.settings
         bandit = BanditLearner(scorer_of=self._scorer_of, cost_weight=settings.cost_weight)
         return Learner(
@@ -243,9 +230,15 @@ class LearningSide:
                     relabel=settings.relabel,
                 ),
             ),
-            encode=encode,
+            encoder=self._query_encoder,
             clock=self._storage.clock,
         )
+
+    def _query_encoder(self) -> Encoder | None:
+        """What encodes learned queries; None while its vectors are still to come, or it is gone."""
+        with suppress(ModelError):
+            return self._storage.encoders.of(self._indexes.query_encoder)
+        return None
 
     def _scorer_of(self, version: str) -> ScoreCall:
         """The ranker that served a page; the plain scorer where that version is gone."""

@@ -7,19 +7,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from bandstand.app.encoders import open_encoder, prepare_encoder
-from bandstand.backend import Paths
 from bandstand.bandit.policy import Policy
 from bandstand.engine.runner import RetrieverRunner, Runner
-from bandstand.errors import ModelError
 from bandstand.plugins import made
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.settings import Settings
-from bandstand.types import Clock, Progress
-
-EncoderOf = Callable[[Settings, Paths], Encoder]
-"""Opens the encoder of a home."""
+from bandstand.types import Clock
 
 RunnerOf = Callable[[Mapping[str, Retriever], Settings], Runner]
 """Makes what runs the retrievers of a search, from the retrievers by name."""
@@ -39,26 +33,18 @@ def side_by_side(retrievers: Mapping[str, Retriever], settings: Settings) -> Run
 class Options:
     """How a home is opened; every default is what `bandstand serve` uses.
 
-    ``clock`` gives seconds since 1970, ``new_id`` the id of the next search. ``retrievers`` and ``policies`` take part
-    beside the platform's own. Where the log need not be ``durable``, what was logged survives the end of the process,
-    but no power cut.
+    ``clock`` gives seconds since 1970, ``new_id`` the id of the next search. ``encoder`` takes the place of the one
+    that the settings name, ``retrievers`` and ``policies`` take part beside the platform's own. Where the log need not
+    be ``durable``, what was logged survives the end of the process, but no power cut.
     """
 
     clock: Clock = time.time
     new_id: Callable[[], str] = new_query_id
     durable: bool = True
-    open_encoder: EncoderOf = open_encoder
+    encoder: Encoder | None = None
     runner: RunnerOf = side_by_side
     retrievers: tuple[Retriever, ...] = ()
     policies: tuple[Policy, ...] = ()
-
-    def ready_encoder(self, settings: Settings, paths: Paths, *, progress: Progress | None = None) -> Encoder:
-        """The encoder, exported into the home before where it is missing there."""
-        try:
-            return self.open_encoder(settings, paths)
-        except ModelError:
-            prepare_encoder(settings, paths, progress=progress)
-            return self.open_encoder(settings, paths)
 
 
 def with_plugins(options: Options) -> Options:

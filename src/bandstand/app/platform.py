@@ -65,7 +65,13 @@ class Platform:
         with self._opening:
             if self._storage is None:
                 options, intake = self.options, self.intake
-                storage = Storage(self.settings, clock=options.clock, durable=options.durable, intake=intake)
+                storage = Storage(
+                    self.settings,
+                    clock=options.clock,
+                    durable=options.durable,
+                    intake=intake,
+                    encoder=options.encoder,
+                )
                 self._storage = self._opened.enter_context(closing(storage))
             return self._storage
 
@@ -95,7 +101,7 @@ class Platform:
             if self._learning is None:
                 with ExitStack() as taken:
                     taken.enter_context(self.storage.backend.leading())
-                    self._learning = taken.enter_context(closing(LearningSide(self.storage, self.options)))
+                    self._learning = taken.enter_context(closing(LearningSide(self.storage)))
                     self._leading = taken.pop_all()
             return self._learning
 
@@ -129,14 +135,17 @@ class Platform:
         """
 
         def led(ends: threading.Event) -> None:
-            with closing(LearningSide(self.storage, self.options)) as learning:
+            with closing(LearningSide(self.storage)) as learning:
                 work(learning, ends)
 
         self.storage.backend.lead(led, stop)
 
     def prepare_encoder(self) -> None:
-        """Export the encoder into the home when it is missing there, which takes some ten seconds."""
-        self.options.ready_encoder(self.settings, self.storage.paths)
+        """Have an encoder to search with: that of the vectors that serve; else the one that the settings name.
+
+        This one is made where it is missing (MiniLM: some ten seconds).
+        """
+        self.storage.encoders.ready(self.storage.backend.encoder())
 
     def close(self) -> None:
         """Close what was opened, the last first, also when one of the parts fails to; safe to call twice.

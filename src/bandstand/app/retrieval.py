@@ -9,7 +9,6 @@ from bandstand.catalog.columns import Catalog
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.corrected import CorrectedRetriever
-from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.fresh import FreshRetriever
 from bandstand.retrievers.memory import MemoryRetriever
 from bandstand.retrievers.personal import PersonalRetriever
@@ -37,10 +36,10 @@ class RetrieverSet:
         Unavailable: there is no index yet; the message says how to make one.
     """
 
-    def __init__(self, storage: Storage, catalog: Catalog, encoder: Encoder, understanding: Understanding) -> None:
-        memory = storage.memory
-        self._reader = reader = storage.backend.open_reader(catalog, encoder)
-        self._rephrase = RephraseRetriever(memory, encoder, catalog)
+    def __init__(self, storage: Storage, catalog: Catalog, understanding: Understanding) -> None:
+        memory, encoder_of = storage.memory, storage.encoders.of
+        self._reader = reader = storage.backend.open_reader(catalog, encoder_of)
+        self._rephrase = RephraseRetriever(memory, encoder_of, catalog)
         retrievers: tuple[Retriever, ...] = (
             MemoryRetriever(memory, catalog),
             AlikeRetriever(memory, catalog),

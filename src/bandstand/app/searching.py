@@ -69,8 +69,7 @@ class SearchingSide:
         serving = _serving(storage, options)
         load = Load(settings.threads)
         with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
-            encoder = options.open_encoder(settings, storage.paths)
-            found = RetrieverSet(storage, catalog, encoder, understood.understanding)
+            found = RetrieverSet(storage, catalog, understood.understanding)
             opened.enter_context(closing(found))
             runner = opened.enter_context(closing(options.runner(found.retrievers, settings)))
             speculation = Speculation(runner, load, places=settings.threads if settings.speculate else 0)

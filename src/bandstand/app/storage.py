@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, closing
 
+from bandstand.app.encoders import Encoders
 from bandstand.backend import Backend, Paths
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.retrievers.encoder import Encoder
 from bandstand.settings import Settings
 from bandstand.types import Clock
 from bandstand.understanding.synonym_file import SynonymFile
@@ -68,10 +70,10 @@ class Intake:
 
 
 class Storage:
-    """Catalogue, log, memory and models of a home, created where they are missing, and its backend. Safe for threads.
+    """The backend of a home and its parts, created where they are missing, and its encoders. Safe for threads.
 
     For ``durable`` see `open_backend`. An ``intake`` that is open already is used, and left to be closed by who opened
-    it.
+    it. An ``encoder`` takes the place of the one that the settings name.
 
     Raises:
         StorageError: a part cannot be opened.
@@ -79,11 +81,18 @@ class Storage:
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock = time.time, durable: bool = True, intake: Intake | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = time.time,
+        durable: bool = True,
+        intake: Intake | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.paths = Paths(settings.home)
+        self.encoders = Encoders(settings, encoder)
         with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
             intake = intake or opened.enter_context(closing(Intake(settings, clock=clock, durable=durable)))
             self.backend, self.log = intake.backend, intake.log

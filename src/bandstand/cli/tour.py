@@ -17,6 +17,7 @@ from bandstand.app.storage import Storage
 from bandstand.backend import Paths
 from bandstand.engine.request import SearchRequest
 from bandstand.feedback.ubi_events import parse_event
+from bandstand.retrievers.encoder_registry import NO_COPY, link_encoders
 from bandstand.settings import Settings
 from bandstand.types import Entity, Impression
 
@@ -107,10 +108,9 @@ class VirtualClock:
 
 
 def copy_home(source: Paths, target: Path) -> None:
-    """A copy that the tour may teach; the encoder, which nothing changes, is linked."""
-    shutil.copytree(source.home, target, ignore=shutil.ignore_patterns("encoder", "*.lock", "*.mdb-lock"))
-    if source.encoder.exists():
-        (target / "encoder").symlink_to(source.encoder.resolve())
+    """A copy that the tour may teach; it shares the encoders."""
+    shutil.copytree(source.home, target, ignore=shutil.ignore_patterns(*NO_COPY, "*.lock", "*.mdb-lock"))
+    link_encoders(source.home, target)
 
 
 class Tour:

@@ -21,7 +21,8 @@ from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
 from bandstand.memory_index.memory import Memory, MemoryBatch
 from bandstand.models.registry import ModelCard, ModelRegistry, Stamp
-from bandstand.types import Clock, Entity, Impression, Ordinals, Scores
+from bandstand.retrievers.encoder import Encoder
+from bandstand.types import Clock, Entity, Impression, Ordinals
 
 _FINALIZED = b"bandit/settled"
 _FINALIZED_METRIC = "settled_searches"
@@ -58,7 +59,7 @@ class Learner:
         bandit: BanditLearner,
         ordinals: Callable[[Sequence[str]], Ordinals],
         entities: Callable[[Ordinals], Sequence[Entity | None]],
-        encode: Callable[[str], Scores],
+        encoder: Callable[[], Encoder | None],
         settings: LearnerSettings,
         clock: Clock,
     ) -> None:
@@ -69,7 +70,7 @@ class Learner:
         self._rewards = RewardProvider()
         self._sources = Sources(impression=log.impression, ordinals=ordinals, entities=entities, rewards=self._rewards)
         self._settings = settings
-        self._encode = encode
+        self._encoder = encoder
         self._clock = clock
         self._turn = threading.Lock()
         self._loaded = False
@@ -228,9 +229,18 @@ class Learner:
             batch.delete(COMMAND)
 
     def _embed(self) -> None:
-        """Store vectors of newly shared queries, so that rephrasings find them; outside the learning transaction."""
+        """Store vectors of newly shared queries, so that rephrasings find them; outside the learning transaction.
+
+        All of them are made anew, step by step, when another encoder is to read queries.
+        """
+        encoder = self._encoder()
+        if encoder is None:
+            return
+        if self._memory.encoder() != encoder.fingerprint:
+            with self._memory.batch() as batch:
+                batch.adopt_encoder(encoder.fingerprint, encoder.dim)
         if wanted := self._memory.vectors_wanted(_EMBEDDED_AT_ONCE):
-            vectors = {normalized: self._encode(normalized) for normalized in wanted}
+            vectors = {normalized: encoder.encode_query(normalized) for normalized in wanted}
             with self._memory.batch() as batch:
                 for normalized, vector in vectors.items():
                     batch.set_vector(normalized, vector)

@@ -17,7 +17,7 @@ from bandstand.memory_index.keys import counter_key, query_key
 from bandstand.memory_index.phrase_senses import VERSION, SenseKey
 from bandstand.memory_index.query_records import CLICKS, PLAYS
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.shared_queries import VECTOR_HEADER
+from bandstand.memory_index.shared_queries import ENCODER, VECTOR_HEADER
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.trends import TrendPage, place
 from bandstand.types import Ordinals, Scores
@@ -131,6 +131,21 @@ class MemoryBatch:
         txn.put(key, VECTOR_HEADER.pack(change) + np.asarray(vector, np.float16).tobytes(), db=dbs["vectors"])
         txn.put(counter_key(change), key, db=dbs["changes"])
         txn.delete(key, db=dbs["wanted"])
+
+    def adopt_encoder(self, fingerprint: str, dim: int) -> None:
+        """Let the vectors be of one encoder: those of another one are dropped, and wanted again.
+
+        Memories of version 0.1 do not say whose vectors they hold: these are kept where their length is ``dim``.
+        """
+        txn, dbs, before = self._tables.txn, self._tables.dbs, self.get(ENCODER)
+        self._tables.flush()
+        for key, value in list(items_under(txn, dbs["vectors"], b"")) if before != fingerprint.encode() else ():
+            if before is None and len(value) == VECTOR_HEADER.size + np.dtype(np.float16).itemsize * dim:
+                continue
+            txn.delete(key, db=dbs["vectors"])
+            txn.delete(counter_key(VECTOR_HEADER.unpack_from(value)[0]), db=dbs["changes"])
+            txn.put(key, b"", db=dbs["wanted"])
+        self.put(ENCODER, fingerprint.encode())
 
     @property
     def position(self) -> int:

@@ -25,7 +25,7 @@ from bandstand.memory_index.query_records import StoredQuery, shared_rows, worth
 from bandstand.memory_index.relations import NONE_LIKE, LikeQueries, Relations, like_queries, relations
 from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, QueryRow, Rows
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.memory_index.shared_queries import VECTOR_HEADER, PopularQueries
+from bandstand.memory_index.shared_queries import ENCODER, VECTOR_HEADER, PopularQueries
 from bandstand.memory_index.trends import trending
 from bandstand.types import Ordinals, Scores
 
@@ -156,6 +156,10 @@ class Memory:
             if txn.stat(db)["entries"] >= len(learned):
                 return []
             return [text for text in learned if txn.get(query_key(text), db=db) is None]
+
+    def encoder(self) -> str:
+        """The fingerprint of the encoder that made the vectors of `learned`; "" where nobody has said so yet."""
+        return (self.state(ENCODER) or b"").decode()
 
     def vectors_wanted(self, limit: int) -> list[str]:
         """Shared queries without a vector, at most ``limit``; encode them, then `MemoryBatch.set_vector`."""

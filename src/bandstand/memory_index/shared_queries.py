@@ -27,6 +27,9 @@ POPULARITY = Struct("<dd")
 VECTOR_HEADER = Struct("<Q")
 """The change number with which a vector was set; the float16 vector follows."""
 
+ENCODER = b"query_encoder"
+"""Under this key of the learner's own: the fingerprint of the encoder that made the vectors."""
+
 _LONGEST_SUGGESTION = 255
 
 

@@ -19,15 +19,15 @@ from bandstand.opensearch.catalog import OpenSearchStore, rebuild
 from bandstand.opensearch.connection import Cluster, ClusterSettings
 from bandstand.opensearch.first_round import FirstRound
 from bandstand.opensearch.health import examine
-from bandstand.opensearch.indices import serving
+from bandstand.opensearch.indices import described, live_index, serving
 from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
 from bandstand.opensearch.log import ClusterLog
 from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
 from bandstand.opensearch.models import ClusterModels
 from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
 from bandstand.opensearch.text_index import TEXT, TextFollower
-from bandstand.opensearch.vector_index import VectorFollower, vector_schema
-from bandstand.retrievers.encoder import Encoder
+from bandstand.opensearch.vector_index import VECTORS, LiveVectors, VectorFollower
+from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.trigram import TrigramSettings
 from bandstand.settings import Settings
 from bandstand.types import Clock
@@ -75,11 +75,16 @@ class OpenSearchBackend:
         """See `Backend`."""
         return ClusterModels(self._paths.mirrored, self._clock, self.cluster)
 
-    def open_reader(self, catalog: Catalog, encoder: Encoder) -> OpenSearchReader:
+    def encoder(self) -> str:
         """See `Backend`."""
-        return OpenSearchReader(self.cluster, catalog, encoder, deadline_s=self._settings.deadline_ms / 1e3)
+        live = live_index(self.cluster, self.cluster.index(VECTORS))
+        return "" if live is None else str(described(self.cluster, live).get("encoder", ""))
 
-    def open_writer(self, store: Store) -> OpenSearchWriter:
+    def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> OpenSearchReader:
+        """See `Backend`."""
+        return OpenSearchReader(self.cluster, catalog, encoder_of, deadline_s=self._settings.deadline_ms / 1e3)
+
+    def open_writer(self, store: Store, encoder_of: EncoderOf) -> OpenSearchWriter:  # noqa: ARG002 - nobody follows what serves
         """See `Backend`."""
         return OpenSearchWriter(self.cluster, store)
 
@@ -110,14 +115,15 @@ class OpenSearchBackend:
 class OpenSearchReader:
     """See `bandstand.backend.IndexReader`: lexical and trigram share the first round trip of a query."""
 
-    def __init__(self, cluster: Cluster, catalog: Catalog, encoder: Encoder, *, deadline_s: float) -> None:
+    def __init__(self, cluster: Cluster, catalog: Catalog, encoder_of: EncoderOf, *, deadline_s: float) -> None:
         self._cluster = cluster
-        self._schemas = (TEXT, vector_schema(encoder.fingerprint, encoder.dim))
-        text, vectors = (cluster.index(schema.part) for schema in self._schemas)
-        first = FirstRound(cluster, text, text_searches(deadline_s=deadline_s), deadline_s=deadline_s)
+        self._live = LiveVectors(cluster)
+        first = FirstRound(
+            cluster, cluster.index(TEXT.part), text_searches(deadline_s=deadline_s), deadline_s=deadline_s
+        )
         self.lexical = OpenSearchLexical(first, catalog)
         self.trigram = OpenSearchTrigram(first, catalog, TrigramSettings())
-        self.dense = OpenSearchDense(cluster, vectors, encoder, catalog, deadline_s=deadline_s)
+        self.dense = OpenSearchDense(cluster, self._live, encoder_of, catalog, deadline_s=deadline_s)
         self._seq = self._served()
 
     @property
@@ -133,7 +139,7 @@ class OpenSearchReader:
         """Nothing was opened for them."""
 
     def _served(self) -> int:
-        return min(serving(self._cluster, schema)[1] for schema in self._schemas)
+        return min(serving(self._cluster, TEXT)[1], self._live.refresh().seq)
 
 
 class OpenSearchWriter:
@@ -143,9 +149,11 @@ class OpenSearchWriter:
         self._cluster = cluster
         self._store = store
         self._anew = False
+        self.query_encoder = ""  # the new one at once, as every machine of the cluster makes it
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
         """See `IndexWriter`."""
+        self.query_encoder = encoder.fingerprint
         text = TextFollower(self._cluster, head=self._store.head)
         vectors = VectorFollower(self._cluster, encoder, head=self._store.head)
         if self._anew:

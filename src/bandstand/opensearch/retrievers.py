@@ -10,14 +10,14 @@ import numpy as np
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.text import terms
-from bandstand.errors import BandstandError, RetrievalError
+from bandstand.errors import BandstandError, RetrievalError, Unavailable
 from bandstand.opensearch.connection import Cluster, Json, hits_of
 from bandstand.opensearch.first_round import Asked, FirstRound, ranked, scored
 from bandstand.opensearch.text_index import LONGEST_TERM, POPULARITY, conditions
-from bandstand.opensearch.vector_index import VECTOR
+from bandstand.opensearch.vector_index import VECTOR, LiveVectors, ServedVectors
 from bandstand.retrievers.base import Retriever, check, finish, inside, permitted
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder import EncoderOf
 from bandstand.retrievers.lexical import LexicalRetriever, LexicalSettings
 from bandstand.retrievers.text_index import ALIAS_GRAMS, EXACT, GRAMS, grams
 from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings, raise_aliased, similarities
@@ -159,15 +159,17 @@ one, and few of the nearest are missed."""
 class OpenSearchDense(Retriever):
     """See `DenseRetriever`; approximate, and never more than the largest of `DEPTHS` candidates.
 
-    ``index`` names the index (or its alias) that holds this encoder's vectors.
+    Queries are encoded by the encoder of the vectors that serve, also while another one's are being built beside them.
     """
 
     spec = DenseRetriever.spec
 
-    def __init__(self, cluster: Cluster, index: str, encoder: Encoder, catalog: Catalog, *, deadline_s: float) -> None:
+    def __init__(
+        self, cluster: Cluster, live: LiveVectors, encoder_of: EncoderOf, catalog: Catalog, *, deadline_s: float
+    ) -> None:
         self._cluster = cluster
-        self._index = index
-        self._encoder = encoder
+        self._live = live
+        self._encoder_of = encoder_of
         self._catalog = catalog
         self._deadline_s = deadline_s
 
@@ -180,15 +182,28 @@ class OpenSearchDense(Retriever):
         if not query.normalized or depth <= 0:
             return Candidates.empty(self.name)
         try:
-            body = self._body(query, self._encoder.encode_query(query.normalized))
-            check()
-            (answer,) = self._cluster.msearch([(self._index, body)], timeout=self._deadline_s)
-            hits = hits_of(answer)
+            hits = self._hits(query)
         except BandstandError as error:
             raise RetrievalError(str(error)) from error
         ordinals, scores = scored(hits)
         mask = permitted(query, self._catalog.columns.live)
         return finish(self.name, ordinals, np.round(cosines(scores), _DECIMALS), mask=mask, depth=depth)
+
+    def _hits(self, query: Query) -> list[Json]:
+        """What the cluster finds, by the vectors that serve now where those that were asked are gone."""
+        served = self._live.served
+        try:
+            return self._found(query, served)
+        except Unavailable as error:
+            if "index_not_found" not in str(error) or self._live.refresh() == served:
+                raise
+            return self._found(query, self._live.served)
+
+    def _found(self, query: Query, served: ServedVectors) -> list[Json]:
+        body = self._body(query, self._encoder_of(served.fingerprint).encode_query(query.normalized))
+        check()
+        (answer,) = self._cluster.msearch([(served.index, body)], timeout=self._deadline_s)
+        return hits_of(answer)
 
     def _body(self, query: Query, vector: Scores) -> Json:
         wanted: Json = {"vector": vector.tolist(), "k": EXAMINED}

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 
 from bandstand.catalog.store import Change
+from bandstand.errors import Unavailable
 from bandstand.opensearch.connection import Cluster, Json, Operation
-from bandstand.opensearch.indices import FollowingIndex, Schema, versioned
+from bandstand.opensearch.indices import FollowingIndex, Schema, described, live_index, reached, versioned
 from bandstand.opensearch.text_index import CONDITIONS, condition_fields
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.retrievers.text_index import KIND
 
-VECTOR, DIGEST = "vector", "digest"
+VECTORS, VECTOR, DIGEST = "vectors", "vector", "digest"
 
 _GRAPH = {"m": 48, "ef_construction": 512}
 """Links of an entity and how far they are looked for. Sentences about songs are much alike, and a sparse graph loses
 them: of the nearest 10 of 28,352 the default (16, 128) finds 0.89, this 0.97, and 0.99 when 400 are asked for."""
 
 
+_FORMAT = 1
+
+
 def vector_schema(fingerprint: str, dim: int) -> Schema:
     """The index of an encoder's vectors: an HNSW graph by inner product (Malkov & Yashunin 2018), built by Lucene."""
     method = {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct", "parameters": _GRAPH}
     return Schema(
-        part="vectors",
-        format=1,
+        part=VECTORS,
+        format=_FORMAT,
         properties={
             **CONDITIONS,
             KIND: {"type": "keyword", "doc_values": False},
@@ -37,6 +42,39 @@ def vector_schema(fingerprint: str, dim: int) -> Schema:
         settings={"knn": True},
         facts={"encoder": fingerprint},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedVectors:
+    """The index of vectors that serves, the encoder that made them, and the change up to which it holds everything."""
+
+    index: str
+    fingerprint: str
+    seq: int
+
+
+class LiveVectors:
+    """Which vectors serve, as of the last `refresh`.
+
+    Raises:
+        Unavailable: none do yet, or they are of another format; the message says what to run.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.served = self.refresh()
+
+    def refresh(self) -> ServedVectors:
+        """Ask the cluster again."""
+        alias = self._cluster.index(VECTORS)
+        live = live_index(self._cluster, alias)
+        if live is None:
+            raise Unavailable(f"{self._cluster.where} has no index {alias} yet; run `bandstand index`")
+        meta = described(self._cluster, live)
+        if meta.get("format") != _FORMAT:
+            raise Unavailable(f"{self._cluster.where}: {live} is of another version; run `bandstand index`")
+        self.served = ServedVectors(index=live, fingerprint=meta["encoder"], seq=reached(self._cluster, live))
+        return self.served
 
 
 class VectorFollower:

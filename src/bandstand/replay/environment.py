@@ -11,11 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bandstand.app.encoders import open_encoder
-from bandstand.app.options import EncoderOf, Options
+from bandstand.app.encoders import prepare_encoder
+from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.app.training import TrainingPlan, new_models, self_play
-from bandstand.backend import Paths
 from bandstand.catalog.readers.base import Rejected
 from bandstand.engine.runner import InlineRunner
 from bandstand.errors import BadInput, NotFound
@@ -25,7 +24,7 @@ from bandstand.learner.train_ranker import TrainingReport
 from bandstand.ranker.train import TrainSettings
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
 from bandstand.retrievers.base import Retriever
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder_registry import NO_COPY, link_encoders
 from bandstand.settings import Settings
 from bandstand.types import Entity, Event, Impression
 
@@ -95,7 +94,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
             clock=clock,
             new_id=lambda: self._next_id,
             durable=False,
-            open_encoder=_shared(lambda *of: PreparedEncoder(open_encoder(*of), vectors)),
+            encoder=PreparedEncoder(prepare_encoder(settings), vectors),
             # One after another in the caller's thread: no deadline can make an answer another one.
             runner=lambda retrievers, _: InlineRunner(wrap(retrievers)),
         )
@@ -187,18 +186,6 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         return self._examples[1]
 
 
-def _shared(opened: EncoderOf) -> EncoderOf:
-    """One encoder for all who open it, opened by the first."""
-    found: list[Encoder] = []
-
-    def shared(settings: Settings, paths: Paths) -> Encoder:
-        if not found:
-            found.append(opened(settings, paths))
-        return found[0]
-
-    return shared
-
-
 def _blocks(
     searches: Sequence[Impression], events: Sequence[Event], closes: Mapping[str, float], *, window: float
 ) -> Iterator[tuple[list[Impression], list[Event]]]:
@@ -262,9 +249,7 @@ def fill(
 
 
 def copy_home(source: Path, target: Path) -> None:
-    """A copy that may learn for itself; the encoder, which nothing changes, is linked."""
+    """A copy that may learn for itself; it shares the encoders."""
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("encoder", "*.lock", "*.mdb-lock", "lock.mdb"))
-    encoder = Paths(source).encoder
-    if encoder.exists():
-        (target / "encoder").symlink_to(encoder.resolve())
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*NO_COPY, "*.lock", "*.mdb-lock", "lock.mdb"))
+    link_encoders(source, target)

@@ -7,7 +7,7 @@ import numpy as np
 from bandstand.catalog.columns import Catalog
 from bandstand.errors import BandstandError, RetrievalError
 from bandstand.retrievers.base import Retriever, check, finish, permitted
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder import EncoderOf
 from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.types import Candidates, Colour, Query, RetrieverSpec
 
@@ -17,7 +17,8 @@ _DECIMALS = 6
 class DenseRetriever(Retriever):
     """Cosine between the encoded query and the entities' sentences, best first.
 
-    Scores are cosines rounded to six decimals, so that equal sentences tie whatever index they come from.
+    Scores are cosines rounded to six decimals, so that equal sentences tie whatever index they come from. Queries are
+    encoded by the encoder of the vectors that the index holds at the time, also while another one's are being made.
     """
 
     spec = RetrieverSpec(
@@ -30,8 +31,8 @@ class DenseRetriever(Retriever):
         weight=0.7,
     )
 
-    def __init__(self, encoder: Encoder, index: DenseIndex, catalog: Catalog) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder_of: EncoderOf, index: DenseIndex, catalog: Catalog) -> None:
+        self._encoder_of = encoder_of
         self._index = index
         self._catalog = catalog
 
@@ -39,20 +40,16 @@ class DenseRetriever(Retriever):
         """At most ``depth`` nearest entities, none for a blank query.
 
         Raises:
-            RetrievalError: the query cannot be encoded, or the index holds another encoder's vectors.
+            RetrievalError: the query cannot be encoded, or the encoder of the index's vectors is not there.
         """
-        if not query.normalized or depth <= 0:
+        view = self._index.view
+        if not query.normalized or depth <= 0 or not view.fingerprint:
             return Candidates.empty(self.name)
-        if self._index.fingerprint not in {"", self._encoder.fingerprint}:
-            raise RetrievalError(
-                f"the vectors are by {self._index.fingerprint}, queries are encoded by {self._encoder.fingerprint}."
-                " Restart this process, or run `bandstand index`."
-            )
         try:
-            vector = self._encoder.encode_query(query.normalized)
+            vector = self._encoder_of(view.fingerprint).encode_query(query.normalized)
         except BandstandError as error:
             raise RetrievalError(f"the query cannot be encoded: {error}") from error
         check()
         mask = permitted(query, self._catalog.columns.live)
-        ordinals, scores = self._index.search(vector, depth, mask, selective=query.allowed is not None)
+        ordinals, scores = view.search(vector, depth, mask, selective=query.allowed is not None)
         return finish(self.name, ordinals, np.round(scores, _DECIMALS), mask=mask, depth=depth)

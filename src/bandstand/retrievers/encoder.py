@@ -1,4 +1,4 @@
-"""Texts to vectors: the interface, MiniLM by ONNX Runtime, hashed n-grams; cached, and in micro-batches."""
+"""Texts to vectors: the interface, exported models by ONNX Runtime, hashed n-grams; cached, and in micro-batches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from hashlib import file_digest
+from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from zlib import crc32
@@ -182,21 +183,29 @@ class HashingEncoder:
 
 
 Precision = Literal["int8", "fp32"]
+Runtime = Literal["onnx", "sentence-transformers"]
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+MODEL_FOLDER = "model"
 MANIFEST_FILE = "manifest.json"
 
+QUERY_TOKENS = 64
+DOCUMENT_TOKENS = 128
+"""Where texts are cut. A sentence about a track has 27 tokens on average; MiniLM was trained on 128."""
+
 _FORMAT = 1
-_REMEDY = "Run `bandstand index` to export the encoder."
+_REMEDY = "Run `bandstand index` to make it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderManifest:
-    """What an exported encoder is, and how it was checked.
+    """What the encoder in a folder is, and how it was checked.
 
-    ``cosine_mean`` and ``cosine_min`` compare it with the original over ``probes`` texts. The hashes are SHA-256
-    of the original weights and of the two exported files.
+    ``runtime`` says what runs it: ONNX Runtime a graph, or sentence-transformers the model as it is. ``cosine_mean``
+    and ``cosine_min`` compare a graph with the original over ``probes`` texts. ``max_tokens`` is what the model can
+    read at once, the prompts are what it wants before a query and before a document. The hashes are SHA-256 of the
+    original's files (of MiniLM: its weights), and of what the folder holds.
     """
 
     model: str
@@ -209,12 +218,16 @@ class EncoderManifest:
     source_sha256: str
     model_sha256: str
     tokenizer_sha256: str
+    runtime: Runtime = "onnx"
+    max_tokens: int = DOCUMENT_TOKENS
+    query_prompt: str = ""
+    document_prompt: str = ""
     format: int = _FORMAT
 
     @property
     def fingerprint(self) -> str:
-        """Model, precision and weights: what a vector depends on."""
-        return f"{self.model}/{self.precision}/{self.source_sha256[:12]}"
+        """Model, precision, weights and settings: what a vector depends on."""
+        return fingerprint_of(self.model, self.precision, self.source_sha256)
 
     @classmethod
     def read(cls, folder: Path) -> EncoderManifest:
@@ -234,14 +247,21 @@ class EncoderManifest:
         (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
 
     def verify(self, folder: Path) -> None:
-        """Compare the files with their hashes, and raise `ModelError` when one is not what was exported."""
-        for name, expected in ((MODEL_FILE, self.model_sha256), (TOKENIZER_FILE, self.tokenizer_sha256)):
+        """Compare the files with their hashes, and raise `ModelError` when one is not what was written."""
+        graph = ((MODEL_FILE, sha256, self.model_sha256), (TOKENIZER_FILE, sha256, self.tokenizer_sha256))
+        as_it_is = ((MODEL_FOLDER, tree_sha256, self.model_sha256),)
+        for name, digest, expected in graph if self.runtime == "onnx" else as_it_is:
             try:
-                found = sha256(folder / name)
+                found = digest(folder / name)
             except OSError as error:
                 raise ModelError(f"{folder / name} cannot be read: {error}. {_REMEDY}") from error
             if found != expected:
-                raise ModelError(f"{folder / name} is not the file that was exported: it is damaged. {_REMEDY}")
+                raise ModelError(f"{folder / name} is not what was written: it is damaged. {_REMEDY}")
+
+
+def fingerprint_of(model: str, precision: Precision, source_sha256: str) -> str:
+    """What the vectors of an exported model depend on, in one line."""
+    return f"{model}/{precision}/{source_sha256[:12]}"
 
 
 def sha256(path: Path) -> str:
@@ -250,9 +270,18 @@ def sha256(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-QUERY_TOKENS = 64
-DOCUMENT_TOKENS = 128
-"""Where texts are cut. A sentence about a track has 27 tokens on average; the model was trained on 128."""
+_UNTOLD = {".md", ".png", ".jpg", ".gitattributes", ".gitignore"}
+"""Suffixes and names of files in a model's folder on which no vector depends."""
+
+
+def tree_sha256(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model's files, pages about it left out; raises OSError."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _UNTOLD & {path.suffix, path.name})
+    if not files:
+        raise FileNotFoundError(f"no file in {folder}")
+    told = "\n".join(f"{path.relative_to(folder).as_posix()} {sha256(path)}" for path in files)
+    return new_sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
 
 _BATCH = 16
 """Texts a run: 8 to 64 are equally fast on one core (within 5 %), and a small batch pads less."""
@@ -280,6 +309,12 @@ class Encoder(Protocol):
         ...
 
 
+EncoderOf = Callable[[str], Encoder]
+"""The encoder of a fingerprint, for who holds vectors and needs the encoder that made them.
+
+Raises `ModelError` where there is none; the message names the remedy."""
+
+
 class OnnxEncoder:
     """An encoder exported by `export_encoder`, run without torch; safe for threads.
 
@@ -301,8 +336,9 @@ class OnnxEncoder:
         self.fingerprint = self.manifest.fingerprint
         self._threads = max(1, threads)
         self._session = _open_session(path / MODEL_FILE)
-        self._documents = _open_tokenizer(path / TOKENIZER_FILE, DOCUMENT_TOKENS)
-        self._queries = _open_tokenizer(path / TOKENIZER_FILE, QUERY_TOKENS)
+        most = self.manifest.max_tokens
+        self._documents = _open_tokenizer(path / TOKENIZER_FILE, min(DOCUMENT_TOKENS, most))
+        self._queries = _open_tokenizer(path / TOKENIZER_FILE, min(QUERY_TOKENS, most))
         self._cache = QueryCache(MicroBatch(self._encode_queries, lanes=lanes), cache_size)
 
     def encode_query(self, text: str) -> Scores:
@@ -311,7 +347,8 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Return float32 (n, dim), rows of length 1, of the first `DOCUMENT_TOKENS` tokens of each text."""
-        tokens = [encoding.ids for encoding in self._documents.encode_batch_fast([_clean(text) for text in texts])]
+        prompt = self.manifest.document_prompt
+        tokens = [one.ids for one in self._documents.encode_batch_fast([prompt + clean(text) for text in texts])]
         vectors = np.empty((len(texts), self.dim), np.float32)
         # Texts of like length together: padding is computed for nothing.
         order = np.argsort([len(ids) for ids in tokens], kind="stable")
@@ -329,10 +366,11 @@ class OnnxEncoder:
         return vectors
 
     def _encode_queries(self, texts: Sequence[str]) -> Matrix:
-        return self._run([self._queries.encode(_clean(text)).ids for text in texts])
+        prompt = self.manifest.query_prompt
+        return self._run([self._queries.encode(prompt + clean(text)).ids for text in texts])
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Matrix:
-        ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
+        ids = np.zeros((len(tokens), max(1, *map(len, tokens))), np.int64)
         mask = np.zeros_like(ids)
         for row, tokens_of_row in enumerate(tokens):
             ids[row, : len(tokens_of_row)] = tokens_of_row
@@ -340,7 +378,7 @@ class OnnxEncoder:
         try:
             vectors: Matrix = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         except Exception as error:  # onnxruntime's exceptions have no common class of their own
-            raise ModelError(f"the encoder failed: {error}. Run `bandstand index` to export it again.") from error
+            raise ModelError(f"the encoder failed: {error}. {_REMEDY}") from error
         return vectors
 
 
@@ -350,8 +388,8 @@ def _consume(results: Iterable[None]) -> None:
         pass
 
 
-def _clean(text: str) -> str:
-    """Replace lone surrogates, which the tokenizer refuses."""
+def clean(text: str) -> str:
+    """Replace lone surrogates, which tokenizers refuse."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -365,7 +403,7 @@ def _open_session(path: Path) -> InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
-        raise ModelError(f"{path} cannot be loaded: {error}. Run `bandstand index` to export it again.") from error
+        raise ModelError(f"{path} cannot be loaded: {error}. {_REMEDY}") from error
 
 
 def _open_tokenizer(path: Path, tokens: int) -> Tokenizer:
@@ -374,7 +412,7 @@ def _open_tokenizer(path: Path, tokens: int) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
-        raise ModelError(f"{path} cannot be loaded: {error}. Run `bandstand index` to export it again.") from error
+        raise ModelError(f"{path} cannot be loaded: {error}. {_REMEDY}") from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length=tokens)
     return tokenizer

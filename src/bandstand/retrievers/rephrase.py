@@ -11,7 +11,7 @@ from bandstand.errors import BandstandError, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.rows import Rows
 from bandstand.retrievers.base import Retriever, check, finish, permitted
-from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.encoder import EncoderOf
 from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.retrievers.vector_store import VectorBatch
 from bandstand.types import Candidates, Colour, ContextFeature, Query, RetrieverSpec, best_value
@@ -47,13 +47,13 @@ class RephraseRetriever(Retriever):
     )
 
     def __init__(
-        self, memory: Memory, encoder: Encoder, catalog: Catalog, *, settings: RephraseSettings | None = None
+        self, memory: Memory, encoder_of: EncoderOf, catalog: Catalog, *, settings: RephraseSettings | None = None
     ) -> None:
         self._memory = memory
-        self._encoder = encoder
+        self._encoder_of = encoder_of
         self._catalog = catalog
         self._settings = settings or RephraseSettings()
-        self._learned = _LearnedQueries(memory, encoder)
+        self._learned = _LearnedQueries(memory, encoder_of)
         self._index = DenseIndex(self._learned)
 
     def refresh(self) -> None:
@@ -62,7 +62,7 @@ class RephraseRetriever(Retriever):
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`; a blank query finds nothing."""
-        if not query.normalized or depth <= 0 or not len(self._index):
+        if not query.normalized or depth <= 0 or not len(self._index.view):
             return Candidates.empty(self.name)
         try:
             neighbours = self._neighbours(query.normalized)
@@ -74,10 +74,11 @@ class RephraseRetriever(Retriever):
     def _neighbours(self, normalized: str) -> list[tuple[str, float]]:
         """The nearest other queries and their cosines, nearest first."""
         settings, texts = self._settings, self._learned.texts
-        vector = self._encoder.encode_query(normalized)
+        view = self._index.view
+        vector = self._encoder_of(view.fingerprint).encode_query(normalized)
         check()
         every = np.ones(len(texts), np.bool_)
-        rows, cosines = self._index.search(vector, settings.neighbours + 1, every)
+        rows, cosines = view.search(vector, settings.neighbours + 1, every)
         order = np.lexsort((rows, -cosines))
         near = [(texts[rows[at]], float(cosines[at])) for at in order if cosines[at] >= settings.minimum_similarity]
         return [(text, cosine) for text, cosine in near if text != normalized][: settings.neighbours]
@@ -108,26 +109,28 @@ class _LearnedQueries:
     The number of a withdrawn query goes to a later one, but not before the index has been told of the withdrawal.
     """
 
-    def __init__(self, memory: Memory, encoder: Encoder) -> None:
+    def __init__(self, memory: Memory, encoder_of: EncoderOf) -> None:
         self._memory = memory
-        self._encoder = encoder
+        self._encoder_of = encoder_of
         self._numbers: dict[str, int] = {}
         self._free: list[int] = []
         self.texts: list[str] = []
 
     def since(self, seq: int) -> VectorBatch:
-        """What was learned after a change number; vectors of another length are another encoder's and left out."""
-        head, learned = self._memory.learned(seq)
+        """What was learned after a change number; nothing while the encoder of these vectors is not there."""
+        fingerprint, (head, learned) = self._memory.encoder(), self._memory.learned(seq)
+        if self._memory.encoder() != fingerprint:  # another one was adopted in between
+            return self.since(seq)
         for text, _ in learned:
             if text not in self._numbers:
                 self._number(text)
         withdrawn = [self._numbers.pop(text) for text in self._memory.withdrawn(self._numbers)]
         self._free += withdrawn
-        numbers, dim = self._numbers, self._encoder.dim
+        numbers, dim = self._numbers, self._dim(fingerprint)
         vectors = {numbers[text]: vector for text, vector in learned if text in numbers and len(vector) == dim}
         return VectorBatch(
             seq=head,
-            fingerprint=self._encoder.fingerprint,
+            fingerprint=fingerprint if dim else "",
             ordinals=np.fromiter(vectors, np.int32, len(vectors)),
             vectors=np.array(list(vectors.values()), np.float16).reshape(len(vectors), dim),
             deleted=np.array(withdrawn, np.int32),
@@ -140,3 +143,10 @@ class _LearnedQueries:
         else:
             self._numbers[text] = len(self.texts)
             self.texts.append(text)
+
+    def _dim(self, fingerprint: str) -> int:
+        """The length of the encoder's vectors, 0 where it is not there."""
+        try:
+            return self._encoder_of(fingerprint).dim if fingerprint else 0
+        except BandstandError:
+            return 0

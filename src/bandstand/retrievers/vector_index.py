@@ -183,13 +183,41 @@ class VectorSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _State:
-    """What a search reads: replaced as a whole, never changed."""
+class IndexView:
+    """One state of a `DenseIndex`, which is replaced as a whole and never changed.
+
+    Who encodes a query for ``fingerprint`` and then searches the same view never compares vectors of two encoders.
+    ``seq`` is the catalogue position that is searched, ``origin`` says which vectors these are (`VectorBatch`).
+    """
 
     seq: int
     fingerprint: str
+    origin: int
     main: VectorPart
     tail: VectorPart
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.main.current) + np.count_nonzero(self.tail.current))
+
+    def search(self, vector: Scores, depth: int, mask: Mask, *, selective: bool = False) -> tuple[Ordinals, Scores]:
+        """Return the nearest entities inside ``mask`` in no order: the best ``depth``, their ties, and some more.
+
+        Args:
+            vector: float32 (dim,), length 1.
+            depth: how many are wanted.
+            mask: bool (n_ordinals,), what may be returned.
+            selective: whether the mask may leave few; else that nearly all pass.
+
+        Raises:
+            RetrievalError: the vector has another length than those of the index.
+        """
+        parts = [part for part in (self.main, self.tail) if len(part)]
+        if depth <= 0 or not parts:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        if len(vector) != parts[0].index.d:
+            raise RetrievalError(f"the index holds vectors of {parts[0].index.d} numbers, the query has {len(vector)}.")
+        found = [part.search(vector, depth, mask, selective=selective) for part in parts]
+        return np.concatenate([ordinals for ordinals, _ in found]), np.concatenate([scores for _, scores in found])
 
 
 class DenseIndex:
@@ -205,56 +233,27 @@ class DenseIndex:
         self._source = source
         self._settings = settings or DenseSettings()
         self._refreshing = threading.Lock()
-        self._state = self._loaded(source.since(0))
+        self._view = self._loaded(source.since(0))
 
     @property
-    def seq(self) -> int:
-        """The catalogue position that searches see."""
-        return self._state.seq
-
-    @property
-    def fingerprint(self) -> str:
-        """The encoder of the vectors, "" while there are none."""
-        return self._state.fingerprint
-
-    def __len__(self) -> int:
-        state = self._state
-        return int(np.count_nonzero(state.main.current) + np.count_nonzero(state.tail.current))
-
-    def search(self, vector: Scores, depth: int, mask: Mask, *, selective: bool = False) -> tuple[Ordinals, Scores]:
-        """Return the nearest entities inside ``mask`` in no order: the best ``depth``, their ties, and some more.
-
-        Args:
-            vector: float32 (dim,), length 1.
-            depth: how many are wanted.
-            mask: bool (n_ordinals,), what may be returned.
-            selective: whether the mask may leave few; else that nearly all pass.
-
-        Raises:
-            RetrievalError: the vector has another length than those of the index.
-        """
-        state = self._state
-        parts = [part for part in (state.main, state.tail) if len(part)]
-        if depth <= 0 or not parts:
-            return np.empty(0, np.int32), np.empty(0, np.float32)
-        if len(vector) != parts[0].index.d:
-            raise RetrievalError(f"the index holds vectors of {parts[0].index.d} numbers, the query has {len(vector)}.")
-        found = [part.search(vector, depth, mask, selective=selective) for part in parts]
-        return np.concatenate([ordinals for ordinals, _ in found]), np.concatenate([scores for _, scores in found])
+    def view(self) -> IndexView:
+        """What searches see at the moment."""
+        return self._view
 
     def refresh(self) -> int:
         """Take in what changed in the source; return how many entities that were."""
         with self._refreshing:
-            state = self._state
-            batch = self._source.since(state.seq)
-            if batch.fingerprint != state.fingerprint or batch.seq < state.seq:  # all of it was made anew
+            view = self._view
+            batch = self._source.since(view.seq)
+            known = (batch.fingerprint, batch.origin) == (view.fingerprint, view.origin)
+            if not known or batch.seq < view.seq:  # all of it was made anew
                 batch = self._source.since(0)
-                self._state = self._loaded(batch)
-            elif batch.seq > state.seq or len(batch.deleted):
-                self._state = self._advanced(state, batch)
+                self._view = self._loaded(batch)
+            elif batch.seq > view.seq or len(batch.deleted):
+                self._view = self._advanced(view, batch)
             return len(batch.ordinals) + len(batch.deleted)
 
-    def _loaded(self, batch: VectorBatch) -> _State:
+    def _loaded(self, batch: VectorBatch) -> IndexView:
         settings = self._settings
         if len(batch.ordinals) <= settings.exact_limit:
             main = VectorPart.exact(batch.vectors, batch.ordinals)
@@ -266,20 +265,20 @@ class DenseIndex:
                 sample=settings.sample_per_list,
                 seed=settings.seed,
             )
-        return _State(seq=batch.seq, fingerprint=batch.fingerprint, main=main, tail=_nothing(batch.vectors.shape[1]))
+        return _viewed(batch, main, _nothing(batch.vectors.shape[1]))
 
-    def _advanced(self, state: _State, batch: VectorBatch) -> _State:
+    def _advanced(self, view: IndexView, batch: VectorBatch) -> IndexView:
         touched = np.concatenate([batch.ordinals, batch.deleted])
-        vectors, ordinals = state.tail.without(touched).rows()
+        vectors, ordinals = view.tail.without(touched).rows()
         tail = VectorPart.exact(
             np.concatenate([vectors, batch.vectors.astype(np.float32)]), np.concatenate([ordinals, batch.ordinals])
         )
-        main = state.main.without(touched)
+        main = view.main.without(touched)
         if len(tail) > self._settings.tail_limit:
             if self._outgrown(main, len(tail)):
                 return self._loaded(self._source.since(0))
             main, tail = _folded(main, tail), _nothing(tail.index.d)
-        return _State(seq=batch.seq, fingerprint=batch.fingerprint, main=main, tail=tail)
+        return _viewed(batch, main, tail)
 
     def _outgrown(self, main: VectorPart, added: int) -> bool:
         """Whether the main index should be made anew: its kind or its lists no longer suit its size."""
@@ -287,6 +286,10 @@ class DenseIndex:
         if not main.trained:
             return counting + added > self._settings.exact_limit
         return len(main) + added > 2 * main.trained or counting < 0.7 * len(main)
+
+
+def _viewed(batch: VectorBatch, main: VectorPart, tail: VectorPart) -> IndexView:
+    return IndexView(seq=batch.seq, fingerprint=batch.fingerprint, origin=batch.origin, main=main, tail=tail)
 
 
 def _nothing(dim: int) -> VectorPart:

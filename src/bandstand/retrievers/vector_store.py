@@ -1,4 +1,4 @@
-"""The durable vectors of the catalogue's entities: one writer, any number of reading processes."""
+"""The durable vectors of the catalogue's entities; another encoder's are made beside them and then take their place."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from bandstand.catalog.sqlite import connect, mapped
 from bandstand.catalog.store import Change
-from bandstand.errors import Conflict
-from bandstand.retrievers.encoder import Encoder
+from bandstand.errors import BandstandError, Conflict, StorageError
+from bandstand.files import write_file
+from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.types import Ordinals
 
@@ -44,7 +45,8 @@ Row = tuple[int, int, bytes | None, bytes | None]
 class VectorBatch:
     """What changed: ``vectors`` float16 (n, dim) of ``ordinals`` int32 (n,), and the ``deleted`` ordinals.
 
-    ``seq`` is the catalogue position that this brings a reader to, ``fingerprint`` names the encoder.
+    ``seq`` is the catalogue position that this brings a reader to, ``fingerprint`` names the encoder. ``origin`` is
+    another number when all vectors were made anew.
     """
 
     seq: int
@@ -52,6 +54,7 @@ class VectorBatch:
     ordinals: Ordinals
     vectors: NDArray[np.float16]
     deleted: Ordinals
+    origin: int = 1
 
 
 class VectorStore:
@@ -94,12 +97,6 @@ class VectorStore:
             connection.execute("DELETE FROM vectors")
             connection.execute("UPDATE state SET seq = 0, fingerprint = ?, dim = ?", (encoder.fingerprint, encoder.dim))
             return fingerprint != ""
-
-    def clear(self) -> None:
-        """Drop every vector; the next `apply` starts from the beginning of the catalogue."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM vectors")
-            connection.execute("UPDATE state SET seq = 0, fingerprint = '', dim = 0")
 
     def apply(self, changes: Sequence[Change], encoder: Encoder, progress: Callable[[int], None] | None = None) -> int:
         """Take in changes in ascending order, those already taken in skipped; return how many texts were encoded.
@@ -193,9 +190,190 @@ class VectorStore:
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk may already have rolled back by itself
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+class VectorStores:
+    """The vectors of a home: those that serve searches, and those that are being made beside them.
+
+    Each encoder's are in a file of their own, ``vectors-<number>.sqlite`` (the first in ``vectors.sqlite``). A small
+    file names the one that serves and is replaced in one step: a process killed at any point leaves either the old
+    vectors serving or the new ones, whole. One process makes and swaps, any number read and follow. Safe for threads.
+
+    Raises:
+        StorageError: from any method, when a file cannot be opened, read or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pointer = folder / "vectors.serving"
+        self._lock = threading.RLock()
+        self._number = self._pointed()
+        self._serving = VectorStore(self._path(self._number))
+        self._making: VectorStore | None = None
+
+    @property
+    def serving(self) -> VectorStore:
+        """What searches read, as of now."""
+        with self._lock:
+            self._follow()
+            return self._serving
+
+    @property
+    def making(self) -> VectorStore | None:
+        """What is made beside them, see `prepare`."""
+        return self._making
+
+    @property
+    def fingerprint(self) -> str:
+        """The encoder of the vectors that serve, "" when there are none yet."""
+        return self.serving.fingerprint
+
+    def since(self, seq: int) -> VectorBatch:
+        """See `VectorStore.since`: of those that serve, whose ``origin`` is another number after a swap."""
+        with self._lock:
+            self._follow()
+            return replace(self._serving.since(seq), origin=self._number)
+
+    def prepare(self, encoder: Encoder, *, anew: bool = False) -> None:
+        """Make ready for an encoder's vectors: in place where there are none or these, else beside those that serve.
+
+        What an interrupted run made beside them is gone on with where it is this encoder's, else deleted. ``anew``
+        asks for new vectors also where they are this encoder's.
+        """
+        with self._lock:
+            self._follow()
+            self._stop_making()
+            if not self._serving.fingerprint:
+                self._serving.adopt(encoder)
+            beside, wanted = self._path(self._number + 1), encoder.fingerprint
+            if anew or self._serving.fingerprint != wanted or _fingerprint(beside) == wanted:
+                self._making = VectorStore(beside)
+                self._making.adopt(encoder)
+            self._delete_others()
+
+    def swap(self) -> None:
+        """Let what was made beside the others serve, and delete the others; who still reads them reads on."""
+        with self._lock:
+            if self._making is None:
+                return
+            self._stop_making()
+            with _mapped_os(self._pointer):
+                write_file(self._pointer, b"%d\n" % (self._number + 1))
+            self._follow()
+            self._delete_others()
+
+    def close(self) -> None:
+        """Close the files; safe to call twice."""
+        with self._lock:
+            self._serving.close()
+            self._stop_making()
+
+    def _stop_making(self) -> None:
+        if self._making is not None:
+            self._making.close()
+            self._making = None
+
+    def _follow(self) -> None:
+        """Open what serves where this or another process has swapped, maybe once more meanwhile."""
+        while (number := self._pointed()) != self._number:
+            serving = VectorStore(self._path(number))
+            self._serving.close()
+            self._number, self._serving = number, serving
+
+    def _pointed(self) -> int:
+        try:
+            with _mapped_os(self._pointer):
+                return int(self._pointer.read_bytes()) if self._pointer.exists() else 1
+        except ValueError as error:
+            raise StorageError(f"{self._pointer} is damaged: delete it, and run `bandstand index --rebuild`") from error
+
+    def _path(self, number: int) -> Path:
+        return self._folder / ("vectors.sqlite" if number == 1 else f"vectors-{number}.sqlite")
+
+    def _delete_others(self) -> None:
+        """Delete what neither serves nor is being made."""
+        kept = {self._path(self._number), *([] if self._making is None else [self._path(self._number + 1)])}
+        with _mapped_os(self._folder):
+            for path in self._folder.glob("vectors*.sqlite"):
+                for suffix in () if path in kept else ("", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _fingerprint(path: Path) -> str:
+    """The encoder of the vectors in a file, "" where there are none."""
+    if not path.exists():
+        return ""
+    with closing(VectorStore(path)) as store:
+        return store.fingerprint
+
+
+@contextmanager
+def _mapped_os(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path} cannot be used: {error.strerror}. Make it and its folder writable.") from error
+
+
+class VectorFollower:
+    """The vectors of a home as a follower of the catalogue.
+
+    While another encoder's are made beside those that serve, these are kept up to date too and come first, so that new
+    entities are found meanwhile. The new ones serve from the moment on at which they have reached the newest change.
+
+    Args:
+        encoder: makes new vectors.
+        encoder_of: opens the encoder of those that serve; where it is gone they stay as they are.
+        head: the catalogue's newest change.
+        anew: make new vectors also where there are some of this encoder.
+    """
+
+    name = "vectors"
+
+    def __init__(
+        self,
+        stores: VectorStores,
+        encoder: Encoder,
+        encoder_of: EncoderOf,
+        *,
+        head: Callable[[], int],
+        anew: bool = False,
+    ) -> None:
+        self._stores = stores
+        self._encoder = encoder
+        self._encoder_of = encoder_of
+        self._head = head
+        stores.prepare(encoder, anew=anew)
+        self._swap_if_complete()
+
+    @property
+    def seq(self) -> int:
+        """See `bandstand.learner.indexer.Follower`: of the store whose turn it is."""
+        return self._turn()[0].seq
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """See `bandstand.learner.indexer.Follower`."""
+        store, encoder = self._turn()
+        store.apply(changes, encoder)
+        self._swap_if_complete()
+
+    def _turn(self) -> tuple[VectorStore, Encoder]:
+        serving, making = self._stores.serving, self._stores.making
+        if making is None:
+            return serving, self._encoder
+        if serving.seq < self._head():
+            with suppress(BandstandError):
+                return serving, self._encoder_of(serving.fingerprint)
+        return making, self._encoder
+
+    def _swap_if_complete(self) -> None:
+        making = self._stores.making
+        if making is not None and making.seq >= self._head():
+            self._stores.swap()
 
 
 def _unchanged(seq: int, fingerprint: str, dim: int) -> VectorBatch:

@@ -69,7 +69,7 @@ class LoopEnvironment:
                 environment.play_examples()
                 scripts = (Script.of(self.world, number, seed=self.settings.seed) for number in range(self.searches))
                 typed = (normalize(text) for script in scripts for text in script.texts)
-                QueryVectors.of(typed, environment.learning_side.encoder).save(self._queries)
+                QueryVectors.of(typed, environment.storage.encoders.wanted()).save(self._queries)
             write_file(done, b"")
             progress("base", 1, 1)
         return QueryVectors.load(self._queries)
