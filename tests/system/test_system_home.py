@@ -190,7 +190,6 @@ class TestWorkshop:
         before = ids(small.search("hallelujah", policy="hybrid"))
         small.platform.stop_searching()
         small.learning_side.reset()
-        assert small.storage.backend.vectors.count() == 0
         assert small.learning_side.index() == 2 * len(ENTITIES)  # text and vectors, not the memory's predictions
         small.home = small.platform.searching
         assert ids(small.search("hallelujah", policy="hybrid")) == before
