@@ -21,9 +21,9 @@ from bandstand.retrievers.rephrase import RephraseRetriever, RephraseSettings
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.retrievers.vector_store import VectorStore
+from bandstand.testing.world import NOW
 from bandstand.types import ARM_COLUMNS, Attribute, Entity, Slot
 from bandstand.understanding.understanding import Understanding
-from tests.support.retriever_factories import NOW
 
 DAY = 86_400.0
 
