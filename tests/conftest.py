@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,6 @@ import hypothesis
 import pytest
 
 from bandstand.opensearch.connection import Cluster, ClusterSettings
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 hypothesis.settings.register_profile("bandstand", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("bandstand")
@@ -53,10 +52,11 @@ def opensearch_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Path:
-    """The browser that the pages are tested in."""
-    needed(CHROMIUM.exists(), f"there is no {CHROMIUM}: apt-get install chromium")
-    return CHROMIUM
+def chromium() -> str:
+    """The path of the browser that the pages are tested in."""
+    path = shutil.which("chromium") or ""
+    needed(path, "there is no chromium on the PATH: install it (Debian: apt-get install chromium)")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 from bandstand.cli.serve import _listening
 
-FAR = 60.0
+FAR = 120.0
 """Seconds in which a loaded machine starts or stops a few processes."""
 
 START = [sys.executable, "-c", "from bandstand.cli.main import main; main()", "serve", "--port", "0"]
@@ -36,7 +36,7 @@ class Server:
         found = re.search(r"http://127\.0\.0\.1:\d+", self.process.stdout.readline())
         assert found, self.process.communicate(timeout=FAR)
         self.address = found[0]
-        eventually(lambda: all(self("GET", "/readyz")[0] == 200 for _ in range(8)))  # whichever worker answers
+        eventually(lambda: self("GET", "/readyz")[0] == 200)
 
     def __call__(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
         data = None if body is None else json.dumps(body).encode()

@@ -29,6 +29,7 @@ from bandstand.api.metrics import Metrics, Recorder
 from bandstand.api.middleware import BodyLimit, Guard, SameOrigin
 from bandstand.api.problems import MEDIA_TYPE, install_problems
 from bandstand.api.processes import configure_logs, when_parent_ends
+from bandstand.api.readiness import Readiness
 from bandstand.api.service import Service
 from bandstand.settings import Settings, load_settings
 
@@ -79,10 +80,13 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastAPI:
-    """The application. ``learn`` says whether this process follows the log too, or another one does."""
+def create_app(settings: Settings | None = None, *, learn: bool = True, readiness: Readiness | None = None) -> FastAPI:
+    """The application. ``learn`` says whether this process follows the log too, or another one does.
+
+    ``readiness`` is what it shares with other workers of the same server, if there are any.
+    """
     settings = settings or load_settings()
-    service, metrics = Service(settings, learn=learn), Metrics()
+    service, metrics = Service(settings, learn=learn, readiness=readiness), Metrics()
     recorder = Recorder(service, metrics)
 
     @asynccontextmanager
@@ -116,8 +120,8 @@ def create_app(settings: Settings | None = None, *, learn: bool = True) -> FastA
     return app
 
 
-def create_worker(settings: Settings) -> FastAPI:
+def create_worker(settings: Settings, readiness: Readiness) -> FastAPI:
     """The application of a stateless API process beside a `LearnerProcess`; it ends with the process that began it."""
     configure_logs()
     when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    return create_app(settings, learn=False)
+    return create_app(settings, learn=False, readiness=readiness)

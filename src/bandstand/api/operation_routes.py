@@ -132,8 +132,8 @@ async def alive() -> JsonAnswer:
 
 @router.get("/readyz", summary="Can it search", responses=answered(ReadyAnswer, 503))
 async def ready(service: ServiceOf) -> JsonAnswer:
-    """503 with Retry-After while the home is loading. `parked` log entries could not be learned from: see the log."""
-    home = service.home
+    """503 with Retry-After while any worker is loading. `parked` log entries could not be learned from: see the log."""
+    home = service.ready
     parked = len(await asyncio.to_thread(parked_entries, home.memory.scan))
     found = {"status": "ready", "entities": int(home.catalog.columns.live.sum())}
     return JsonAnswer({**found, "parked": parked} if parked else found)

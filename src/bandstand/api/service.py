@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from bandstand.api.readiness import Readiness
 from bandstand.app.learning import LearningSide
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
@@ -31,9 +32,10 @@ class Service:
     kept waiting. ``learn`` says whether this process also indexes and learns, or another one does.
     """
 
-    def __init__(self, settings: Settings, *, learn: bool) -> None:
+    def __init__(self, settings: Settings, *, learn: bool, readiness: Readiness | None = None) -> None:
         self.settings = settings
         self._learn = learn
+        self._readiness = readiness
         self._platform = Platform(settings)
         self._intake: Intake | None = None
         self._home: SearchingSide | None = None
@@ -56,6 +58,17 @@ class Service:
         if self._home is None:
             raise Unavailable(self._failure, retry_after=2)
         return self._home
+
+    @property
+    def ready(self) -> SearchingSide:
+        """The opened home, once every worker of the server has opened its own.
+
+        Raises:
+            Unavailable: this worker or another one is still loading; says why.
+        """
+        if self._readiness is not None and not self._readiness.complete():
+            raise Unavailable(self._failure if self._home is None else "another worker is still loading", retry_after=2)
+        return self.home
 
     @property
     def intake(self) -> Intake:
@@ -126,6 +139,8 @@ class Service:
         home.freeze()
         self._home = home
         self._loaded.set()
+        if self._readiness is not None:
+            self._readiness.announce()
         self._run("refresher", self._refresh)
         if platform.storage.backend.remote:  # every machine needs the encoder whose vectors one of them is making
             self._run("encoder", self._make_encoder)

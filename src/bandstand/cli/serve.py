@@ -8,6 +8,7 @@ import socket
 import tempfile
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,20 +96,21 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
     from bandstand.api.app import create_worker
     from bandstand.api.metrics import SHARED_FOLDER
     from bandstand.api.processes import LearnerProcess
+    from bandstand.api.readiness import Readiness
 
-    config = uvicorn.Config(
-        partial(create_worker, settings),
-        factory=True,
-        workers=workers,
-        log_level="warning",
-        access_log=False,
-        timeout_keep_alive=KEPT_ALIVE_S,
-        timeout_graceful_shutdown=_END_S,
-        timeout_worker_healthcheck=_HUNG_S,
-    )
     with ExitStack() as running:
-        counters = running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-metrics-"))
+        counters, loaded = (running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-")) for _ in range(2))
         if learn:
             running.enter_context(LearnerProcess(settings))
         os.environ.setdefault(SHARED_FOLDER, counters)
+        config = uvicorn.Config(
+            partial(create_worker, settings, Readiness(Path(loaded), workers)),
+            factory=True,
+            workers=workers,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=KEPT_ALIVE_S,
+            timeout_graceful_shutdown=_END_S,
+            timeout_worker_healthcheck=_HUNG_S,
+        )
         Multiprocess(config, sockets=[listener]).run()
