@@ -13,7 +13,7 @@ from bandstand.app.storage import Storage
 from bandstand.catalog.bundled import load_bundled
 from bandstand.catalog.readers.base import Row
 from bandstand.catalog.readers.registry import guess_reader
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.settings import Settings
 from bandstand.types import Entity
 from bench.figures import Figure
@@ -36,7 +36,7 @@ def entities() -> list[Entity]:
 
 def ingest_figures(found: list[Entity], scratch: Path) -> list[Figure]:
     """Entities a second into a new store, the same again, and from the file's bytes to the store."""
-    store = CatalogStore(scratch / "ingest.sqlite", clock=time.time)
+    store = SqliteStore(scratch / "ingest.sqlite", clock=time.time)
     rates = []
     for _ in range(2):
         started = time.perf_counter()
@@ -48,7 +48,7 @@ def ingest_figures(found: list[Entity], scratch: Path) -> list[Figure]:
         Figure(name="ingest, nothing changed", value=rates[1], unit="/s"),
     ]
     started = time.perf_counter()
-    again = CatalogStore(scratch / "read.sqlite", clock=time.time)
+    again = SqliteStore(scratch / "read.sqlite", clock=time.time)
     again.upsert(entities())
     again.close()
     rate = len(found) / (time.perf_counter() - started)

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.types import Event
 from bench.figures import Figure
@@ -19,7 +19,7 @@ CALLS = 100
 
 def event_figures(scratch: Path) -> list[Figure]:
     """Durable events a second."""
-    log = Log(scratch / "log.sqlite", clock=time.time)
+    log = SqliteLog(scratch / "log.sqlite", clock=time.time)
     batches = [[_event(f"b{batch}-{number}") for number in range(BATCH)] for batch in range(BATCHES)]
     started = time.perf_counter()
     for batch in batches:

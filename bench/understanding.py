@@ -15,7 +15,7 @@ import numpy as np
 
 from bandstand.catalog.bundled import load_bundled
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.text import normalize
 from bandstand.learner.selfplay import misspell
 from bandstand.retrievers.base import Retriever
@@ -48,7 +48,7 @@ class Bench:
 
     def __init__(self, folder: Path, found: Sequence[Entity], closing: ExitStack) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.store = CatalogStore(folder / "catalog.sqlite", clock=time.time)
+        self.store = SqliteStore(folder / "catalog.sqlite", clock=time.time)
         closing.callback(self.store.close)
         self.store.upsert(found)
         self.catalog = Catalog(self.store)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from bandstand.catalog.store import CatalogStore, Store
+from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.catalog.store import Store
 from bandstand.opensearch.catalog import OpenSearchStore
 from bandstand.opensearch.connection import Cluster
 from bandstand.types import KINDS, Attribute, Clock, Entity
@@ -25,7 +26,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 
     def open_one(name: str = "catalog", clock: Clock = lambda: NOW) -> Store:
         if connect is None:
-            opened.append(CatalogStore(tmp_path / f"{name}.sqlite", clock=clock))
+            opened.append(SqliteStore(tmp_path / f"{name}.sqlite", clock=clock))
         else:
             clusters[name] = clusters.get(name) or connect()
             opened.append(OpenSearchStore(clusters[name], clock=clock))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Attribute, Entity, Filters
 
@@ -159,7 +159,7 @@ def test_entities_are_aligned_and_current(store, make_track):
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_following_the_feed_is_the_same_as_starting_anew(tmp_path_factory, any_entity, data):
-    store = CatalogStore(tmp_path_factory.mktemp("columns") / "c.sqlite", clock=lambda: 5.0)
+    store = SqliteStore(tmp_path_factory.mktemp("columns") / "c.sqlite", clock=lambda: 5.0)
     catalog = Catalog(store)
     for _ in range(data.draw(st.integers(1, 5))):
         batch = data.draw(st.lists(any_entity, max_size=6))

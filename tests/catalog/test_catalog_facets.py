@@ -7,7 +7,7 @@ import pytest
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.facets import MOST, FacetCount, check_facets, facet_counts
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.errors import BadInput
 from bandstand.types import Attribute, Entity, Filters
 
@@ -28,7 +28,7 @@ ENTITIES = (
 
 @pytest.fixture
 def columns(tmp_path):
-    store = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
     store.upsert(ENTITIES)
     store.delete(["4"])
     yield Catalog(store).columns
@@ -65,7 +65,7 @@ def test_an_unknown_facet_is_refused(columns):
 
 
 def test_only_the_most_frequent_values_are_returned(tmp_path):
-    store = CatalogStore(tmp_path / "many.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path / "many.sqlite", clock=lambda: 0.0)
     store.upsert([entity(number, "track", None, f"g{number}") for number in range(MOST + 5)])
     columns = Catalog(store).columns
     assert len(facet_counts(columns, np.arange(MOST + 5, dtype=np.int32), ("genre",))["genre"]) == MOST

@@ -14,7 +14,7 @@ from bandstand.catalog.readers.csv import CsvReader
 from bandstand.catalog.readers.lastfm import LastfmReader
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.spotify import SpotifyReader
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.errors import BadInput, StorageError
 
 
@@ -119,11 +119,11 @@ from pathlib import Path
 from bandstand.catalog import ingest as module
 from bandstand.catalog.ingest import Journal
 from bandstand.catalog.readers.ndjson import NdjsonReader
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 
 folder, moment = Path(sys.argv[1]), sys.argv[2]
 module.CHUNK = 10
-store = CatalogStore(folder / "catalog.sqlite", clock=time.time)
+store = SqliteStore(folder / "catalog.sqlite", clock=time.time)
 
 def kill(report):
     if report.read > 40:
@@ -152,7 +152,7 @@ module.ingest(NdjsonReader(), folder / "songs.ndjson", store, rejects=folder / "
 def test_a_killed_ingest_loses_and_doubles_nothing(source, tmp_path, moment):
     script = [sys.executable, "-c", textwrap.dedent(_KILLED), str(tmp_path), moment]
     assert subprocess.run(script, check=False, env=dict(os.environ)).returncode == -signal.SIGKILL
-    store = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
     assert 40 < store.count() < 86
     report = _run(source, store, tmp_path)
     assert report.skipped >= 50

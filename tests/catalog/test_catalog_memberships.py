@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.memberships import Memberships
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.types import Entity
 
 
@@ -58,7 +58,7 @@ def test_an_empty_catalogue(store):
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_it_follows_the_catalogue(tmp_path_factory, data):
-    store = CatalogStore(tmp_path_factory.mktemp("lists") / "c.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path_factory.mktemp("lists") / "c.sqlite", clock=lambda: 0.0)
     catalog = Catalog(store)
     lists = Memberships(catalog)
     lists.follow()  # nothing to do yet

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from bandstand.catalog import prefix as module
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.prefix import PrefixIndex
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.types import Entity
 
 
@@ -79,7 +79,7 @@ def test_the_index_follows_the_catalogue(catalog, store, monkeypatch, rebuild_af
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_following_is_the_same_as_building_anew(tmp_path_factory, data):
-    store = CatalogStore(tmp_path_factory.mktemp("prefix") / "c.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path_factory.mktemp("prefix") / "c.sqlite", clock=lambda: 0.0)
     catalog = Catalog(store)
     index = PrefixIndex(catalog)
     words = st.text("ab ", min_size=1, max_size=5).filter(str.strip)

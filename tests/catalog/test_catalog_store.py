@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bandstand.catalog import sqlite
-from bandstand.catalog.store import CHUNK, CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.catalog.store import CHUNK
 from bandstand.errors import BadInput, NotFound, StorageError
 from bandstand.types import Entity
 
@@ -135,7 +135,7 @@ def test_a_store_is_a_dictionary_with_memory(open_store, any_entity, data):
 
 
 def _write(path: Path, who: str, rounds: int) -> None:
-    store = CatalogStore(path, clock=lambda: 0.0)
+    store = SqliteStore(path, clock=lambda: 0.0)
     for i in range(rounds):
         store.upsert([Entity(id=f"{who}{i}-{j}", kind="track", title="t") for j in range(20)])
     store.close()
@@ -149,7 +149,7 @@ def test_processes_write_one_file_together(tmp_path):
     for writer in writers:
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    store = CatalogStore(path, clock=lambda: 0.0)
+    store = SqliteStore(path, clock=lambda: 0.0)
     feed = store.changes(0, 10_000)
     assert [c.seq for c in feed] == list(range(1, 1201))
     assert sorted(c.ordinal for c in feed) == list(range(1200))
@@ -180,7 +180,7 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     path = tmp_path / "c.sqlite"
     path.write_bytes(b"something else entirely" * 100)
     with pytest.raises(StorageError, match="move it away"):
-        CatalogStore(path, clock=lambda: 0.0)
+        SqliteStore(path, clock=lambda: 0.0)
 
 
 def test_another_programs_database_is_refused_untouched(tmp_path):
@@ -190,28 +190,28 @@ def test_another_programs_database_is_refused_untouched(tmp_path):
     other.close()
     before = path.read_bytes()
     with pytest.raises(StorageError, match="another program"):
-        CatalogStore(path, clock=lambda: 0.0)
+        SqliteStore(path, clock=lambda: 0.0)
     assert path.read_bytes() == before
 
 
 def test_a_newer_schema_is_refused(tmp_path):
     path = tmp_path / "c.sqlite"
-    CatalogStore(path, clock=lambda: 0.0).close()
+    SqliteStore(path, clock=lambda: 0.0).close()
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
     with pytest.raises(StorageError, match="newer Bandstand"):
-        CatalogStore(path, clock=lambda: 0.0)
+        SqliteStore(path, clock=lambda: 0.0)
 
 
 def test_a_missing_folder_and_a_folder_as_file_name_the_remedy(tmp_path):
     for path in (tmp_path / "missing" / "c.sqlite", tmp_path):
         with pytest.raises(StorageError, match="folder exists and is writable"):
-            CatalogStore(path, clock=lambda: 0.0)
+            SqliteStore(path, clock=lambda: 0.0)
 
 
 def test_use_after_closing_is_a_storage_error(tmp_path, make_track):
-    store = CatalogStore(tmp_path / "c.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path / "c.sqlite", clock=lambda: 0.0)
     store.close()
     for use in (store.count, store.head, lambda: store.upsert([make_track("a")]), lambda: store.get("a")):
         with pytest.raises(StorageError, match="closed"):
@@ -223,12 +223,15 @@ def test_an_id_that_is_not_text_is_refused(store):
         store.ordinals(["\ud800"])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name for name in vars(sqlite3) if name.endswith("Error") and issubclass(getattr(sqlite3, name), sqlite3.Error)],
-)
-def test_every_sqlite_error_is_mapped(name):
-    cause = getattr(sqlite3, name)("boom")
-    with pytest.raises(StorageError) as caught, sqlite.mapped(Path("x")):
-        raise cause
-    assert caught.value.__cause__ is cause
+def test_a_full_disk_names_the_remedy_and_undoes_the_chunk(tmp_path, make_track):
+    store = SqliteStore(tmp_path / "c.sqlite", clock=lambda: 0.0)
+    store.upsert([make_track("kept")])
+    ((pages,),) = store._writer.rows("PRAGMA page_count")
+    store._writer.rows(f"PRAGMA max_page_count = {pages + 2}")
+    many = [make_track(str(i), "t" * 500) for i in range(2_000)]
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
+        store.upsert(many)
+    assert (store.count(), store.head()) == (1, 1)
+    store._writer.rows("PRAGMA max_page_count = 1000000")
+    assert store.upsert(many) == 2_000
+    store.close()

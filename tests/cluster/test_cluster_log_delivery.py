@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bandstand.errors import NotFound, StorageError, Unavailable
 from bandstand.feedback.log import Control
-from bandstand.opensearch.log import ClusterLog
+from bandstand.opensearch.log import OpenSearchLog
 from tests.support.kill_points import kill_after, killed_in_a_fork
 from tests.support.log_entries import NOW, Line, click, documents, followed, machine, names, search
 
@@ -233,7 +233,7 @@ def test_an_index_that_cannot_be_written_is_named_and_what_waits_comes_later_onc
 def test_what_waited_is_delivered_by_itself_when_the_line_is_back(tmp_path, line):
     line.lose_request = ""
     delivered = threading.Event()
-    with ClusterLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
+    with OpenSearchLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
         log.append_events([click(f"e{n}") for n in range(3)])
         step = log._relay.step
 
@@ -251,10 +251,10 @@ def test_what_waited_is_delivered_by_itself_when_the_line_is_back(tmp_path, line
 
 
 def test_closing_delivers_what_it_can_and_keeps_the_rest(tmp_path, line):
-    with ClusterLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
+    with OpenSearchLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
         log.append_events([click("e1")])
     line.lose_request = ""
-    with ClusterLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
+    with OpenSearchLog(tmp_path / "log.sqlite", line, clock=lambda: NOW) as log:
         log.append_events([click("e2")])
     line.lose_request = None
     with machine(tmp_path, line) as log:

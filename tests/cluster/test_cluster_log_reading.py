@@ -2,6 +2,7 @@
 
 import pytest
 
+from bandstand.errors import NotFound
 from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Control
 from tests.support.log_entries import NOW, click, documents, followed, machine, names, search
@@ -119,3 +120,21 @@ def test_delivered_rows_leave_the_spool_and_others_stay(log):
     assert log.waiting() == 1
     log.deliver()
     assert [entry.record.id for entry in followed(log)] == ["e0", "e1", "e2", "waits"]
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_machine_that_had_read_a_search_forgets_it_by_the_order_to(tmp_path, cluster, log, carried_out):
+    with machine(tmp_path / "b", cluster) as other:
+        log.append_impression(search("of-u1", user="u1"))
+        log.append_impression(search("of-u2", user="u2"))
+        log.deliver()
+        seen = followed(other)[-1].seq
+        log.delete_user("u1")
+        log.append_control("forget_user", {"user_id": "u1"})
+        log.deliver()
+        if carried_out:
+            log.drop_control(seen + 1)
+        other.read(seen, 10)
+        with pytest.raises(NotFound, match="of-u1"):
+            other.impression("of-u1")
+        assert other.impression("of-u2").query.user_id == "u2"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from tests.support.log_records import NOW, event, impression, same
 
 
 @pytest.fixture
 def log(tmp_path):
-    with Log(tmp_path / "log.sqlite", clock=lambda: NOW) as opened:
+    with SqliteLog(tmp_path / "log.sqlite", clock=lambda: NOW) as opened:
         yield opened
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bandstand.errors import StorageError
 from bandstand.feedback.ablation import ABLATION, Ablation, ablation_event, ablation_of, choices, ladder, useful
 from bandstand.feedback.joined import joined
-from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.feedback.ubi_events import parse_events
 from bandstand.types import Query
 
@@ -87,7 +87,7 @@ def test_clients_cannot_send_one():
 def test_it_is_joined_exported_once_and_goes_with_its_user(tmp_path, make):
     from bandstand.feedback.formats.export import export
 
-    with Log(tmp_path / "log.sqlite", clock=lambda: 100.0) as log:
+    with SqliteLog(tmp_path / "log.sqlite", clock=lambda: 100.0) as log:
         impression = make.impression("q1", user="ana", time=100.0)
         log.append_impression(impression)
         for _ in range(2):

@@ -8,7 +8,8 @@ import pytest
 
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.log import Appended, Control, Log
+from bandstand.feedback.log import Appended, Control
+from bandstand.feedback.sqlite_log import SqliteLog
 from tests.support.processes import started
 
 
@@ -56,11 +57,11 @@ def test_records_come_back_in_the_order_of_writing(log, make):
 
 
 def test_an_id_counts_once_within_a_batch_across_batches_and_after_reopening(tmp_path, make):
-    with Log(tmp_path / "log", clock=lambda: make.now) as log:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now) as log:
         assert log.append_events([make.event("e1"), make.event("e1"), make.event("e2")])[:2] == (2, 1)
         again = log.append_events([make.event("e2", action="save"), make.event("e3")])
         assert (again.accepted, again.duplicates) == (1, 1)
-    with Log(tmp_path / "log", clock=lambda: make.now) as log:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now) as log:
         assert log.append_events([make.event(f"e{i}") for i in (1, 2, 3)])[:2] == (0, 3)
         assert [entry.record.action for entry in follow(log)] == ["click", "click", "click"]
 
@@ -117,7 +118,7 @@ def test_many_threads_share_commits_and_lose_nothing(log, make):
 
 def test_a_full_queue_holds_callers_back_without_losing_anything(tmp_path, make):
     settings = CommitSettings(max_queued=3, max_batch=2)
-    with Log(tmp_path / "log", clock=lambda: make.now, settings=settings) as log:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now, settings=settings) as log:
         log.append_events([make.event(f"e{i}") for i in range(10)])  # larger than the queue: let in alone
         for index in range(40):
             log.append_impression(make.impression(f"q{index}"))
@@ -126,11 +127,11 @@ def test_a_full_queue_holds_callers_back_without_losing_anything(tmp_path, make)
 
 
 def test_closing_writes_what_is_queued(tmp_path, make):
-    log = Log(tmp_path / "log", clock=lambda: make.now)
+    log = SqliteLog(tmp_path / "log", clock=lambda: make.now)
     for index in range(100):
         log.append_impression(make.impression(f"q{index}"))
     log.close()
-    with Log(tmp_path / "log", clock=lambda: make.now) as again:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now) as again:
         assert again.count("impression") == 100
 
 
@@ -146,7 +147,7 @@ def test_a_bad_event_spoils_its_own_call_only(log, make):
 
 def test_a_deleted_user_leaves_no_bytes(tmp_path, make):
     rng = random.Random(5)
-    with Log(tmp_path / "log", clock=lambda: make.now) as log:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now) as log:
         users = [f"user-{number:04d}-{rng.randrange(16**8):08x}" for number in range(150)]
         for turn in range(6):
             rng.shuffle(users)
@@ -195,7 +196,7 @@ def test_a_search_still_queued_is_deleted_too(log, make):
 
 def test_retention_goes_by_the_time_of_logging_in_batches_and_stops_at_the_follower(tmp_path, make):
     times = iter([10.0, 30.0, 20.0, 40.0, 15.0])  # the clock runs backwards now and then
-    with Log(tmp_path / "log", clock=lambda: next(times)) as log:
+    with SqliteLog(tmp_path / "log", clock=lambda: next(times)) as log:
         for index in range(5):
             log.append_events([make.event(f"e{index}")])
         assert log.prune(25.0, upto=2) == 1
@@ -207,16 +208,16 @@ def test_retention_goes_by_the_time_of_logging_in_batches_and_stops_at_the_follo
 WRITER = """
 import sys
 from pathlib import Path
-from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from tests.support.log_records import NOW, event
-with Log(Path(sys.argv[1]), clock=lambda: NOW) as log:
+with SqliteLog(Path(sys.argv[1]), clock=lambda: NOW) as log:
     for index in range(60):
         log.append_events([event(f"{sys.argv[2]}-{index}"), event(f"shared-{index}")])
 """
 
 
 def test_a_follower_of_several_writing_processes_misses_nothing(tmp_path, make):
-    with Log(tmp_path / "log", clock=lambda: make.now) as log, ExitStack() as stack:
+    with SqliteLog(tmp_path / "log", clock=lambda: make.now) as log, ExitStack() as stack:
         writers = [stack.enter_context(started("-c", WRITER, tmp_path / "log", name)) for name in "ab"]
         followed, after = [], 0
         while True:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.feedback.rewards import RateGuard
 from bandstand.learner.indexer import BATCH, Indexer
 from bandstand.learner.open_searches import OpenSearch, OpenSearches
@@ -152,7 +152,7 @@ class Index:
 class TestIndexer:
     @pytest.fixture
     def store(self, tmp_path):
-        opened = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+        opened = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
         opened.upsert(Entity(id=f"e{n}", kind="track", title=f"Title {n}") for n in range(2 * BATCH + 1))
         yield opened
         opened.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.text import normalize
 from bandstand.ranker.features import feature_names
 from bandstand.ranker.train import TrainSettings, train_lambdamart
@@ -28,7 +28,7 @@ ENTITIES = (
 
 @pytest.fixture(scope="session")
 def columns(tmp_path_factory):
-    store = CatalogStore(tmp_path_factory.mktemp("catalog") / "catalog.db", clock=lambda: Y2000)
+    store = SqliteStore(tmp_path_factory.mktemp("catalog") / "catalog.db", clock=lambda: Y2000)
     store.upsert(ENTITIES)
     snapshot = Catalog(store).columns
     store.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.opensearch.connection import Cluster
 from bandstand.testing.world import ENTITIES, NOW
 from bandstand.types import Entity
@@ -26,7 +26,7 @@ def connect_lazily(request: pytest.FixtureRequest) -> Callable[[], Callable[[], 
 @contextmanager
 def open_world(folder: Path, entities: Iterable[Entity], connect: Callable[[], Cluster]) -> Iterator[ClusterWorld]:
     """A world in a folder, holding entities."""
-    store = CatalogStore(folder / "catalog.sqlite", clock=lambda: NOW)
+    store = SqliteStore(folder / "catalog.sqlite", clock=lambda: NOW)
     store.upsert(entities)
     yield ClusterWorld(store=store, catalog=Catalog(store), folder=folder, clock=lambda: NOW, connect=connect)
     store.close()

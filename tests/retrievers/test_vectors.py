@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.errors import Conflict, StorageError
 from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.sentence import entity_sentence
@@ -37,7 +37,7 @@ def track(number, title="", **fields):
 
 @pytest.fixture
 def catalog(tmp_path):
-    store = CatalogStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    store = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
     yield store
     store.close()
 
@@ -152,7 +152,7 @@ def test_another_connection_sees_whole_batches(catalog, vectors, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.vector_store import VectorStore
 
@@ -166,7 +166,7 @@ class Dying(HashingEncoder):
         return super().encode(texts)
 
 home = Path(sys.argv[1])
-changes = CatalogStore(home / "catalog.sqlite", clock=lambda: 0.0).changes(0, 1_000_000)
+changes = SqliteStore(home / "catalog.sqlite", clock=lambda: 0.0).changes(0, 1_000_000)
 VectorStore(home / "vectors.sqlite").apply(changes, Dying(4))
 """
 
@@ -184,6 +184,19 @@ def test_a_killed_run_resumes_after_its_last_batch(catalog, tmp_path, batches):
     np.testing.assert_array_equal(vectors.since(0).vectors, undisturbed.since(0).vectors)
     vectors.close()
     undisturbed.close()
+
+
+def test_a_full_disk_names_the_remedy_and_undoes_the_batch(catalog, vectors):
+    catalog.upsert([Entity(id=f"id {i}", kind="track", title=f"title {i}") for i in range(500)])
+    encoder, changes = CountingEncoder(1_024), catalog.changes(0, 10_000)
+    ((pages,),) = vectors._database.rows("PRAGMA page_count")
+    vectors._database.rows(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
+        vectors.apply(changes, encoder)
+    assert (vectors.count(), vectors.seq) == (0, 0)
+    vectors._database.rows("PRAGMA max_page_count = 1000000")
+    vectors.apply(changes, encoder)
+    assert (vectors.count(), vectors.seq) == (500, 500)
 
 
 def test_what_sqlite_raises_is_a_storage_error(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 from bandstand.errors import Unavailable
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.opensearch.connection import Cluster
-from bandstand.opensearch.log import ClusterLog
+from bandstand.opensearch.log import OpenSearchLog
 from bandstand.types import ArmDecision, Decision, Impression, Query, RetrieverOutcome
 
 NOW = 1_750_000_000.0
@@ -76,7 +76,7 @@ class Line(Cluster):
 def machine(folder, cluster, *, clock=lambda: NOW):
     """A machine's log, delivered only when the test says so."""
     folder.mkdir(parents=True, exist_ok=True)
-    return ClusterLog(folder / "log.sqlite", cluster, clock=clock, deliver=False)
+    return OpenSearchLog(folder / "log.sqlite", cluster, clock=clock, deliver=False)
 
 
 def followed(log, page=7):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.text import normalize
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.structured import StructuredRetriever
@@ -74,7 +74,7 @@ ENTITIES: tuple[Entity, ...] = (
 class Small:
     """A catalogue with everything that reads queries against it."""
 
-    store: CatalogStore
+    store: SqliteStore
     catalog: Catalog
     understanding: Understanding
     speller: Speller
@@ -106,7 +106,7 @@ class Small:
 
 @contextmanager
 def open_small(folder: Path, entities: Iterable[Entity], **understood) -> Iterator[Small]:
-    store = CatalogStore(folder / "catalog.sqlite", clock=lambda: NOW)
+    store = SqliteStore(folder / "catalog.sqlite", clock=lambda: NOW)
     store.upsert(entities)
     catalog = Catalog(store)
     understanding = Understanding(catalog, **understood)

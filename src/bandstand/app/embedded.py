@@ -10,10 +10,12 @@ from pathlib import Path
 
 from bandstand.backend import Finding, Paths, Work
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore, Change, Store
+from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.catalog.store import Change, Store
 from bandstand.errors import MissingDependency, ModelError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.learner.indexer import Follower
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
@@ -54,11 +56,11 @@ class EmbeddedBackend:
 
     def open_log(self) -> Log:
         """See `Backend`."""
-        return Log(self._paths.log, clock=self._clock, settings=CommitSettings(durable=self._durable))
+        return SqliteLog(self._paths.log, clock=self._clock, settings=CommitSettings(durable=self._durable))
 
     def open_store(self) -> Store:
         """See `Backend`."""
-        return CatalogStore(self._paths.catalog, clock=self._clock)
+        return SqliteStore(self._paths.catalog, clock=self._clock)
 
     def open_memory(self, settings: MemorySettings) -> Memory:
         """See `Backend`."""

@@ -13,9 +13,9 @@ import orjson
 import structlog
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from bandstand.catalog.sqlite import connect, mapped
 from bandstand.errors import BandstandError
 from bandstand.learner.outcome_metrics import KEPT_HOURS_S, KEPT_MINUTES_S
+from bandstand.sqlite import Database, Format
 from bandstand.types import Clock
 from bandstand.types.times import HOUR_S, MINUTE_S
 
@@ -24,12 +24,14 @@ Counts = dict[str, float]
 
 MAX = "max:"
 
-_VERSION = 1
-_SCHEMA = (
-    """CREATE TABLE growth (
-        start INTEGER NOT NULL, step INTEGER NOT NULL, process TEXT NOT NULL, counts BLOB NOT NULL,
-        PRIMARY KEY (start, step, process)
-    ) WITHOUT ROWID""",
+_FORMAT = Format(
+    version=1,
+    schema=(
+        """CREATE TABLE growth (
+            start INTEGER NOT NULL, step INTEGER NOT NULL, process TEXT NOT NULL, counts BLOB NOT NULL,
+            PRIMARY KEY (start, step, process)
+        ) WITHOUT ROWID""",
+    ),
 )
 _PUT = "INSERT OR REPLACE INTO growth VALUES (?, ?, ?, ?)"
 _TOGETHER = ""
@@ -46,49 +48,41 @@ class Minutes:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection = connect(path, version=_VERSION, schema=_SCHEMA)
-        with mapped(path):
-            # What a power cut takes are the last seconds of a chart: waiting for the disk is not worth it.
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+        # What a power cut takes are the last seconds of a chart: waiting for the disk is not worth it.
+        self._database = Database(path, _FORMAT, synchronous="NORMAL")
 
     def put(self, start: int, process: str, counts: Mapping[str, float]) -> None:
         """Set what a process counted in the minute that began at ``start``, in seconds since 1970."""
-        with self._lock, mapped(self._path):
-            self._connection.execute(_PUT, (start, MINUTE_S, process, _packed(counts)))
+        self._database.rows(_PUT, (start, MINUTE_S, process, _packed(counts)))
 
     def read(self, since: float) -> Iterator[tuple[int, int, Counts]]:
         """Start, length in seconds, and counts of every row from a time on, oldest first."""
-        with self._lock, mapped(self._path):
-            rows = self._connection.execute(
-                "SELECT start, step, counts FROM growth WHERE start + step > ? ORDER BY start, step DESC", (since,)
-            ).fetchall()
+        rows = self._database.rows(
+            "SELECT start, step, counts FROM growth WHERE start + step > ? ORDER BY start, step DESC", (since,)
+        )
         return ((start, step, _unpacked(counts)) for start, step, counts in rows)
 
     def housekeep(self, now: float) -> None:
         """Turn old minutes into hours and drop old hours; any process may, at any time."""
         before = int(now - KEPT_MINUTES_S) // HOUR_S * HOUR_S
-        with self._lock, mapped(self._path), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            old = self._connection.execute(
+        with self._database.transaction() as connection:
+            old = connection.execute(
                 "SELECT start / ? * ?, counts FROM growth WHERE start < ? ORDER BY start", (HOUR_S, HOUR_S, before)
             ).fetchall()
             hours: dict[int, Counts] = {}
             for start, counts in old:
                 hours[start] = added(hours.get(start, {}), _unpacked(counts))
-            self._connection.execute("DELETE FROM growth WHERE start < ?", (before,))
+            connection.execute("DELETE FROM growth WHERE start < ?", (before,))
             kept = (
                 (hour, HOUR_S, _TOGETHER, _packed(counts))
                 for hour, counts in hours.items()
                 if hour > now - KEPT_HOURS_S
             )
-            self._connection.executemany(_PUT, kept)
+            connection.executemany(_PUT, kept)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
 
 def added(sums: Counts, counts: Mapping[str, float]) -> Counts:

@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from bandstand.errors import StorageError, Unavailable
-from bandstand.feedback.sqlite import connect, mapped
+from bandstand.sqlite import Database
 
 T = TypeVar("T")
 Apply = Callable[[sqlite3.Connection], T]
@@ -47,15 +46,14 @@ class _Write:
 
 
 class GroupCommit:
-    """The only writer of this process; other processes may have theirs, SQLite's lock puts them in a row.
+    """The only writer of this process to a database; other processes may have theirs, SQLite's lock lines them up.
 
     Writes are applied in the order of their submission. A failed transaction leaves no trace: every caller that
     waits on it gets the error, writes that nobody waits on go back to the front of the queue.
     """
 
-    def __init__(self, path: Path, settings: CommitSettings) -> None:
-        self._path, self._settings = path, settings
-        self._connection = connect(path, busy_s=settings.busy_s, durable=settings.durable)
+    def __init__(self, database: Database, settings: CommitSettings) -> None:
+        self._database, self._settings = database, settings
         self._queue: deque[_Write] = deque()
         self._rows = 0
         self._closing = False
@@ -95,7 +93,7 @@ class GroupCommit:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
-        self._connection.close()
+        self._database.close()
         if self._queue:
             raise StorageError(f"{len(self._queue)} searches were not logged: {self._failure}") from self._failure
 
@@ -162,18 +160,8 @@ class GroupCommit:
             time.sleep(0)
 
     def _transact(self, batch: list[_Write]) -> list[Any]:
-        connection = self._connection
-        with mapped(self._path):
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                results = [write.apply(connection) for write in batch]
-                connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may already have rolled back by itself.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        return results
+        with self._database.transaction() as connection:
+            return [write.apply(connection) for write in batch]
 
     def _fail(self, batch: list[_Write], error: Exception) -> bool:
         """Tell those who wait, keep the rest for another attempt; False when closing leaves no further attempt."""

@@ -20,6 +20,7 @@ from bandstand.errors import StorageError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import (
     SYNTHETIC_WEIGHT,
@@ -142,4 +143,4 @@ def _deal_examples(curriculum: Curriculum, folder: Path, *, count: int, seed: in
 
 
 def _open(path: Path) -> Log:
-    return Log(path, clock=time.time, settings=CommitSettings(durable=False))
+    return SqliteLog(path, clock=time.time, settings=CommitSettings(durable=False))

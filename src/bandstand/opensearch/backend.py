@@ -21,7 +21,7 @@ from bandstand.opensearch.first_round import FirstRound
 from bandstand.opensearch.health import examine
 from bandstand.opensearch.indices import described, live_index, serving
 from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
-from bandstand.opensearch.log import ClusterLog
+from bandstand.opensearch.log import OpenSearchLog
 from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
 from bandstand.opensearch.models import ClusterModels
 from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
@@ -60,7 +60,7 @@ class OpenSearchBackend:
 
     def open_log(self) -> Log:
         """See `Backend`."""
-        return ClusterLog(self._paths.log, self.cluster, clock=self._clock)
+        return OpenSearchLog(self._paths.log, self.cluster, clock=self._clock)
 
     def open_store(self) -> Store:
         """See `Backend`."""

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from bandstand.catalog.codec import decode, encode, kind_by_name
-from bandstand.catalog.store import CHUNK, Change
+from bandstand.catalog.store import CHUNK, Change, Store
 from bandstand.errors import BadInput, NotFound, StorageError, Unavailable
 from bandstand.opensearch.connection import Cluster, Document, Json, Operation, named
 from bandstand.opensearch.indices import (
@@ -148,8 +148,8 @@ class _Edit:
     old: Document | None
 
 
-class OpenSearchStore:
-    """Entities by id and by ordinal, and the order in which they last changed; see `bandstand.catalog.store.Store`.
+class OpenSearchStore(Store):
+    """See `bandstand.catalog.store.Store`.
 
     Any number of processes may write at the same time: a document is made, or changed, only as it was read, and who
     loses such a race reads again. A deleted entity keeps its document, since its ordinal is never given away.
@@ -166,7 +166,7 @@ class OpenSearchStore:
         self._numbering = Numbering(cluster, ensure(cluster, STATE), clock=clock)
 
     def upsert(self, entities: Iterable[Entity]) -> int:
-        """Store entities, the last of several with one id winning; return how many differ from what was stored."""
+        """See `Store`."""
         source, changed = iter(entities), 0
         while chunk := {entity.id: entity for entity in islice(source, CHUNK)}:
             payloads = {id_: encode(entity) for id_, entity in chunk.items()}
@@ -186,7 +186,7 @@ class OpenSearchStore:
         return edits
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Delete entities; return how many of the ids were there."""
+        """See `Store`."""
         wanted = list(dict.fromkeys(ids))
 
         def edits(known: dict[str, Document]) -> list[_Edit]:
@@ -223,18 +223,18 @@ class OpenSearchStore:
         return lost
 
     def get(self, id: str) -> Entity:  # noqa: A002 - the field's name
-        """Return the entity of an id, or raise `NotFound`."""
+        """See `Store`."""
         found = self._cluster.get(self._index, key_of(id))
         if found is None or not found.source["live"]:
             raise NotFound(f"there is no entity {id!r}")
         return _entity(found.source)
 
     def get_many(self, ordinals: Ordinals) -> list[Entity | None]:
-        """Return the entities of ordinals, aligned; None where unknown or deleted."""
+        """See `Store`."""
         return self._by_ordinal(ordinals, [{"term": {"live": True}}])
 
     def recall(self, ordinals: Ordinals) -> list[Entity | None]:
-        """Return the last known state of ordinals, deleted ones too, aligned; None where never given."""
+        """See `Store`."""
         return self._by_ordinal(ordinals, [])
 
     def _by_ordinal(self, ordinals: Ordinals, conditions: list[Json]) -> list[Entity | None]:
@@ -247,14 +247,14 @@ class OpenSearchStore:
         return [found.get(ordinal) for ordinal in wanted]
 
     def ordinals(self, ids: Sequence[str]) -> Ordinals:
-        """Return the ordinals of ids, int32 (n,), -1 where unknown or deleted."""
+        """See `Store`."""
         keys = [key_of(id_) for id_ in ids]
         found = self._cluster.mget(self._index, list(dict.fromkeys(keys)), ("ordinal", "live"))
         numbers = {key: doc.source["ordinal"] for key, doc in found.items() if doc.source["live"]}
         return np.fromiter((numbers.get(key, -1) for key in keys), np.int32, len(keys))
 
     def scan(self, batch: int = 5_000) -> Iterator[tuple[int, Entity]]:  # noqa: ARG002 - pages are the cluster's
-        """Yield (ordinal, entity) of everything live by ordinal."""
+        """See `Store`."""
         hits = self._cluster.scan(
             self._index, {"term": {"live": True}}, sort="ordinal", fields=("id", "ordinal", "payload")
         )
@@ -262,7 +262,7 @@ class OpenSearchStore:
             yield hit["_source"]["ordinal"], _entity(hit["_source"])
 
     def changes(self, after: int, limit: int) -> list[Change]:
-        """Return at most ``limit`` changes with a sequence number above ``after``, ascending."""
+        """See `Store`."""
         head = self.head()
         if after >= head:
             return []
@@ -271,11 +271,11 @@ class OpenSearchStore:
         return [_change(hit["_source"]) for hit in islice(hits, limit)]
 
     def head(self) -> int:
-        """Return the newest sequence number up to which all changes can be read, 0 when nothing was ever stored."""
+        """See `Store`: the newest number up to which all changes can be read."""
         return self._numbering.head()
 
     def count(self) -> int:
-        """Return how many entities are live."""
+        """See `Store`."""
         return int(
             self._cluster.request("POST", f"/{self._index}/_count", {"query": {"term": {"live": True}}})["count"]
         )

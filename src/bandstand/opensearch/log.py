@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bandstand.errors import DamagedRecord, NotFound
+from bandstand.errors import NotFound
 from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings
-from bandstand.feedback.log import NOTHING_SPARED, Control, EntryKind, Log, LogEntry, Spared
+from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
+from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.log_order import Order, Ref
 from bandstand.opensearch.outbox import Outbox
-from bandstand.opensearch.relay import FORGOTTEN, Ends, Relay, RelayThread, forgotten
+from bandstand.opensearch.relay import Relay, RelayThread
 from bandstand.opensearch.ubi_indices import EVENTS, QUERIES, UbiIndices
 from bandstand.types import Clock, Event, Impression
 
@@ -28,13 +30,14 @@ class _Place(NamedTuple):
     ref: Ref
 
 
-class ClusterLog(Log):
-    """A `Log` whose file is an outbox. What is appended is durable there, whether or not the cluster is up.
+class OpenSearchLog(Log):
+    """See `Log`. What is appended is durable in the file ``path``, whether or not the cluster is up.
 
     ``append_*`` return numbers of the outbox; everything that reads (`read`, `head`, ...) speaks of the cluster's
-    order, and `reached` translates. ``ship=False`` leaves delivery to who calls `deliver`.
+    order, and `reached` translates. ``deliver=False`` leaves delivery to who calls `deliver`.
 
     Raises:
+        StorageError: the file cannot be used.
         Unavailable: every method that reads, while the cluster cannot be reached. `impression` still answers for this
             machine's searches of the last hour.
     """
@@ -48,19 +51,38 @@ class ClusterLog(Log):
         settings: CommitSettings | None = None,
         deliver: bool = True,
     ) -> None:
-        super().__init__(path, clock=clock, settings=settings)
-        self._outbox = Outbox(path, busy_s=self._settings.busy_s)
+        self._clock = clock
+        self._here = SqliteLog(path, clock=clock, settings=settings)
+        self._outbox = Outbox(self._here)
         self._indices = UbiIndices(cluster)
         self._order = Order(cluster)
-        self._relay = Relay(
-            Ends(outbox=self._outbox, indices=self._indices, order=self._order, forget=super().delete_user)
-        )
-        self._searches: OrderedDict[str, bytes] = OrderedDict()
+        self._relay = Relay(self._outbox, self._indices, self._order)
+        self._read_lately = _Searches()
         self._deleted_upto: tuple[int, int] = (0, 0)
         self._thread = RelayThread(self._relay, self._outbox, clock) if deliver else None
 
+    def append_events(self, events: Sequence[Event]) -> Appended:
+        """See `Log`."""
+        return self._here.append_events(events)
+
+    def append_impression(self, impression: Impression) -> None:
+        """See `Log`."""
+        self._here.append_impression(impression)
+
+    def append_control(self, kind: str, payload: Mapping[str, Any]) -> int:
+        """See `Log`."""
+        return self._here.append_control(kind, payload)
+
+    def drop_control(self, seq: int) -> None:
+        """See `Log`: what stays is a hash, by which machines that are away still know whom to forget."""
+        self._order.carried_out(seq)
+
+    def flush(self) -> None:
+        """See `Log`."""
+        self._here.flush()
+
     def deliver(self) -> int:
-        """Deliver everything that waits in the outbox; how many rows that were.
+        """See `Log`.
 
         Raises:
             Unavailable, StorageError: the cluster did not take it; it still waits.
@@ -72,16 +94,16 @@ class ClusterLog(Log):
         return total
 
     def waiting(self) -> int:
-        """See `Log.waiting`."""
+        """See `Log`."""
         return self._outbox.waiting()
 
     def reached(self, position: int, seq: int) -> bool:
-        """See `Log.reached`."""
+        """See `Log`."""
         place = self._outbox.place(seq)
         return place is not None and place <= position
 
     def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
-        """See `Log.read`: in the cluster's order. Entries that were deleted since are passed over."""
+        """See `Log`: in the cluster's order. Entries that were deleted since are passed over."""
         start = self._deleted_upto[1] if kind is None and self._deleted_upto[0] == after else after
         found: list[LogEntry] = []
         last = start
@@ -99,53 +121,47 @@ class ClusterLog(Log):
         return found
 
     def impression(self, query_id: str) -> Impression:
-        """See `Log.impression`: from this machine's outbox, else from the cluster once it was delivered there."""
+        """See `Log`: from this machine's outbox, else from the cluster once it was delivered there."""
         try:
-            return super().impression(query_id)
+            return self._here.impression(query_id)
         except NotFound:
-            record = self._searches.get(query_id) or self._indices.search_record(query_id, now=self._clock())
+            record = self._read_lately.get(query_id) or self._indices.search_record(query_id, now=self._clock())
             if record is None:
                 raise
             return decode_impression(record)
 
     def events_of(self, query_id: str, *, limit: int) -> list[Event]:
-        """See `Log.events_of`: those that the cluster holds and finds."""
+        """See `Log`: those that the cluster holds and finds."""
         return self.events_of_each([query_id], limit=limit)[0]
 
     def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:
-        """See `Log.events_of_each`, in one request."""
+        """See `Log`, in one request."""
         found = self._indices.events_of(query_ids, limit=limit, now=self._clock())
         return [[decode_event(record) for record in records] for records in found]
 
     def head(self) -> int:
-        """The cluster's newest seq, also where its entry was deleted since."""
+        """See `Log`: the cluster's newest seq, also where its entry was deleted since."""
         return self._order.tail().last
 
     def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
-        """How many searches and events the cluster holds and finds; orders are not counted, but where ``after`` is."""
+        """See `Log`: those that the cluster holds and finds."""
         if after:
             return sum(1 for _ in self._places(after, kind))
         schemas = {"impression": (QUERIES,), "event": (EVENTS,), "control": ()}.get(kind or "", (QUERIES, EVENTS))
         return sum(self._indices.count(schema, now=self._clock()) for schema in schemas)
 
     def delete_user(self, user_id: str) -> dict[str, int]:
-        """See `Log.delete_user`: here and in the cluster; other machines follow when they read the order."""
-        here = super().delete_user(user_id)
+        """See `Log`: here and in the cluster; other machines follow when they read the order to forget."""
+        here = self._here.delete_user(user_id)
         searches, events = self._indices.delete_user(user_id, now=self._clock())
+        self._read_lately.forget(lambda user: user == user_id)
         return {
             "impressions": max(here["impressions"], searches),
             "events": max(here["events"], events),
         }
 
-    def drop_control(self, seq: int) -> None:
-        """See `Log.drop_control`: what stays is a hash, by which machines that are away still know whom to forget."""
-        for entry in self.read(seq - 1, 1):
-            if entry.seq == seq and isinstance(entry.record, Control):
-                user = entry.record.payload.get("user_id", "")
-                self._order.replace_order(seq, {"payload": {FORGOTTEN: forgotten(str(user))}})
-
     def surplus(self, most_bytes: int) -> int:  # noqa: ARG002 - see `Log`
-        """None: how much a cluster holds is watched there."""
+        """See `Log`."""
         return 0
 
     def prune(
@@ -156,24 +172,19 @@ class ClusterLog(Log):
         spared: Spared = NOTHING_SPARED,
         batch: int = 1_000,  # noqa: ARG002 - the cluster deletes by itself
     ) -> int:
-        """Delete what was logged before the time ``before``, in the cluster; the outbox clears itself."""
+        """See `Log`: in the cluster; the outbox clears itself."""
         entries = [entry for seq in spared.seqs if seq for entry in self.read(seq - 1, 1) if entry.seq == seq]
         events = [entry.record.id for entry in entries if isinstance(entry.record, Event)]
         return self._indices.delete_before(before, now=self._clock(), searches=spared.searches, events=events)
 
     def close(self) -> None:
-        """Write what is queued, try to deliver it, and close. What the cluster does not take now waits on disk.
-
-        Raises:
-            StorageError: searches were left that could not be written.
-        """
+        """See `Log`: what the cluster does not take now waits on disk."""
         try:
             self.flush()
             if self._thread is not None:
                 self._thread.stop()
         finally:
             self._outbox.close()
-            super().close()
 
     def _places(self, after: int, kind: EntryKind | None) -> Iterator[_Place]:
         """The order's entries after a seq, of one kind if given."""
@@ -191,32 +202,51 @@ class ClusterLog(Log):
         by_seq = {place.seq: record for place, record in zip(stored, records, strict=True)}
         found: list[LogEntry] = []
         for seq, ref in places:
-            try:
-                record = _order(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
-            except DamagedRecord as error:
-                raise DamagedRecord(str(error), seq=seq, time=ref.time) from error
+            record = self._control(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
             if record is not None:
                 found.append(LogEntry(seq, _KINDS[ref.kind], ref.time, record))
         return found
 
+    def _control(self, ref: Ref) -> Control | None:
+        """The order that an entry is; None once it was carried out. Whom it forgets is forgotten here as well."""
+        self._read_lately.forget(ref.forgets)
+        content: Mapping[str, Any] = ref.order or {}
+        return Control(kind=content["kind"], payload=content["payload"]) if "kind" in content else None
+
     def _decoded(self, ref: Ref, record: bytes | None) -> Impression | Event | None:
         if record is None:
             return None
-        if ref.kind == "impression":
-            self._hold(str(ref.id), record)
-        return _DECODERS[ref.kind](record)
-
-    def _hold(self, query_id: str, record: bytes) -> None:
-        """Keep a search that was just read: events on it come soon."""
-        self._searches[query_id] = record
-        while len(self._searches) > _SEARCHES_HELD:
-            self._searches.popitem(last=False)
+        decoded = _DECODERS[ref.kind](record)
+        if isinstance(decoded, Impression):
+            self._read_lately.hold(decoded, record)
+        return decoded
 
 
-def _order(ref: Ref) -> Control | None:
-    """The order that an entry is; None once it was carried out."""
-    content: Mapping[str, Any] = ref.order or {}
-    return Control(kind=content["kind"], payload=content["payload"]) if "kind" in content else None
+class _Searches:
+    """The encoded searches that were read last: events on them come soon. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[str, tuple[str | None, bytes]] = OrderedDict()
+        self._using = threading.Lock()
+
+    def get(self, query_id: str) -> bytes | None:
+        """The record of a search, None where it is not held."""
+        with self._using:
+            return self._records.get(query_id, (None, None))[1]
+
+    def hold(self, impression: Impression, record: bytes) -> None:
+        """Keep a search, in place of the oldest where there are too many."""
+        with self._using:
+            self._records[impression.query.id] = (impression.query.user_id, record)
+            while len(self._records) > _SEARCHES_HELD:
+                self._records.popitem(last=False)
+
+    def forget(self, whose: Callable[[str], bool]) -> None:
+        """Drop the searches of certain users."""
+        with self._using:
+            gone = [id_ for id_, (user, _) in self._records.items() if user is not None and whose(user)]
+            for query_id in gone:
+                del self._records[query_id]
 
 
 _KINDS: Mapping[str, EntryKind] = {"impression": "impression", "event": "event", "control": "control"}

@@ -8,8 +8,9 @@ sequence without gaps (as in the transaction log of Delta Lake, Armbrust et al.,
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from bandstand.errors import StorageError
@@ -31,6 +32,10 @@ LOG = Schema(
     },
 )
 
+_USER, _FORGOTTEN = "user_id", "forgotten"
+"""In an order that was carried out, the user's name gives way to a hash under the second key, by which a machine that
+was away still recognises whom to forget."""
+
 _AT_ONCE = 8
 _REMEMBERED = 256
 
@@ -46,6 +51,11 @@ class Ref(NamedTuple):
     within: str | None
     time: float
     order: Json | None = None
+
+    def forgets(self, user: str) -> bool:
+        """Whether it is an order to forget a user, carried out or not."""
+        payload = (self.order or {}).get("payload", {})
+        return bool(payload.get(_USER) == user or payload.get(_FORGOTTEN) == _hashed(user))
 
 
 class Tail(NamedTuple):
@@ -134,12 +144,14 @@ class Order:
         self._remember(batch.tail)
         return batch
 
-    def replace_order(self, seq: int, content: Mapping[str, Any]) -> None:
-        """Put something else in the place of an order's content; harmless where there is no such order."""
+    def carried_out(self, seq: int) -> None:
+        """Replace an order by what machines that were away need; harmless where there is no such order."""
         for batch in self.following(seq - 1)[:1]:
             place = seq - batch.first
-            if 0 <= place < len(batch.entries) and batch.entries[place].order is not None:
-                self._replace(batch.number, place, dict(content))
+            if 0 <= place < len(batch.entries) and (order := batch.entries[place].order) is not None:
+                user = str(order.get("payload", {}).get(_USER, ""))
+                if "kind" in order:  # else it was replaced before
+                    self._replace(batch.number, place, {"payload": {_FORGOTTEN: _hashed(user)}})
 
     def _replace(self, number: int, place: int, content: Json) -> None:
         def edit(source: Json) -> Json:
@@ -162,6 +174,11 @@ class Order:
         self._ends[tail.last] = tail.number
         while len(self._ends) > _REMEMBERED:
             self._ends.popitem(last=False)
+
+
+def _hashed(user: str) -> str:
+    """A user as 32 hex digits."""
+    return blake2b(user.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _encoded(batch: Batch) -> Json:

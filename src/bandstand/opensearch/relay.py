@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -16,38 +14,20 @@ from bandstand.opensearch.log_order import Batch, Order, Ref, Tail
 from bandstand.opensearch.outbox import Outbox, Row
 from bandstand.opensearch.ubi_indices import Document, Origin, UbiIndices
 from bandstand.types import Clock
-from bandstand.types.times import HOUR_S
+from bandstand.types.times import HOUR_S, MINUTE_S
 
 Json = dict[str, Any]
 
 ROWS_AT_ONCE = 500
-FORGOTTEN = "forgotten"
-"""In an order that was carried out, the user's name gives way to a hash under this key, by which a machine that was
-away still recognises whom to forget."""
-
-_USER = "user_id"
 _POLL_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _KEPT_S = HOUR_S
-_CLEARED_EVERY = 600
-"""Polls after which delivered rows are looked through for old ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
-    """What a relay stands between: this machine's outbox, and the cluster's indices and order.
-
-    ``forget`` deletes a user's rows from the local log.
-    """
-
-    outbox: Outbox
-    indices: UbiIndices
-    order: Order
-    forget: Callable[[str], object]
+_CLEARED_EVERY_S = MINUTE_S
+"""How often delivered rows are looked through for old ones."""
 
 
 class Relay:
-    """Carries rows from the outbox to the cluster, oldest first. For the process that claimed the outbox.
+    """Carries rows from this machine's outbox to the cluster, oldest first. For the process that claimed the outbox.
 
     A delivery is (1) the documents, created under ids that follow from the rows, then (2) a batch of the order that
     names them, created under the next free number, then (3) the note in the outbox. Killed after 1, it repeats 1, which
@@ -55,8 +35,8 @@ class Relay:
     appends. So each row comes into the order once. An event that another machine delivered first is left to that one.
     """
 
-    def __init__(self, ends: Ends) -> None:
-        self._ends = ends
+    def __init__(self, outbox: Outbox, indices: UbiIndices, order: Order) -> None:
+        self._outbox, self._indices, self._order = outbox, indices, order
         self._stepping = threading.Lock()
 
     def step(self) -> int:
@@ -69,36 +49,35 @@ class Relay:
             return self._step()
 
     def _step(self) -> int:
-        ends, tail = self._ends, self.follow()
-        rows = ends.outbox.rows(ROWS_AT_ONCE)
+        tail = self.follow()
+        rows = self._outbox.rows(ROWS_AT_ONCE)
         if not rows:
             return 0
         upto, entries = rows[-1].seq, self._deliver(rows)
         if entries:
             try:
-                tail = ends.order.append(tail, outbox=ends.outbox.id, upto=upto, entries=entries).tail
+                tail = self._order.append(tail, outbox=self._outbox.id, upto=upto, entries=entries).tail
             except Conflict:  # another machine took this number: read its batch, then once more
                 return len(rows)
-        ends.outbox.advance(tail, upto)
+        self._outbox.advance(tail, upto)
         return len(rows)
 
     def follow(self) -> Tail:
         """Read the order to its end: note what of it is from here, and forget whom it says to forget."""
-        ends = self._ends
-        tail = ends.outbox.seen
+        tail = self._outbox.seen
         if tail is None:
-            tail = ends.order.tail()
-            ends.outbox.advance(tail)
-        while batches := ends.order.after(tail.number):
+            tail = self._order.tail()
+            self._outbox.advance(tail)
+        while batches := self._order.after(tail.number):
             for batch in batches:
-                self._obey(batch)
+                self._forget(batch)
                 tail = batch.tail
-                ends.outbox.advance(tail, batch.upto if batch.outbox == ends.outbox.id else None)
+                self._outbox.advance(tail, batch.upto if batch.outbox == self._outbox.id else None)
         return tail
 
     def _deliver(self, rows: Sequence[Row]) -> list[Ref]:
         """Write the documents of rows; the entries that are this outbox's to order."""
-        indices, outbox = self._ends.indices, self._ends.outbox.id
+        indices, outbox = self._indices, self._outbox.id
         documents = {row.seq: self._document(row) for row in rows if row.kind != "control"}
         written = list(documents.values())
         created = indices.create(written) if written else []
@@ -115,10 +94,10 @@ class Relay:
         ]
 
     def _document(self, row: Row) -> Document:
-        origin = Origin(outbox=self._ends.outbox.id, seq=row.seq, logged=row.time)
+        origin = Origin(outbox=self._outbox.id, seq=row.seq, logged=row.time)
         if row.kind == "impression":
-            return self._ends.indices.of_search(decode_impression(row.payload), row.payload, origin)
-        return self._ends.indices.of_event(decode_event(row.payload), row.payload, origin)
+            return self._indices.of_search(decode_impression(row.payload), row.payload, origin)
+        return self._indices.of_event(decode_event(row.payload), row.payload, origin)
 
     def _ref(self, row: Row, document: Document | None) -> Ref:
         if document is not None:
@@ -126,28 +105,26 @@ class Relay:
         kind, payload = decode_json(row.payload)
         return Ref("control", None, None, row.time, {"kind": kind, "payload": payload})
 
-    def _obey(self, batch: Batch) -> None:
-        """Forget a user here too: what has not been delivered must not be."""
+    def _forget(self, batch: Batch) -> None:
+        """Forget a user here too where the batch orders it: what has not been delivered must not be."""
         for ref in batch.entries:
-            payload = (ref.order or {}).get("payload", {})
-            for user in self._ends.outbox.users() if payload else ():
-                if payload.get(_USER) == user or payload.get(FORGOTTEN) == forgotten(user):
-                    self._ends.forget(user)
-                    self._ends.indices.delete_user(user, now=ref.time)
-
-
-def forgotten(user: str) -> str:
-    """A user as 32 hex digits."""
-    return blake2b(user.encode("utf-8", "replace"), digest_size=16).hexdigest()
+            for user in self._outbox.users() if ref.order is not None else ():
+                if ref.forgets(user):
+                    self._outbox.log.delete_user(user)
+                    self._indices.delete_user(user, now=ref.time)
 
 
 class RelayThread:
-    """Ships as long as it runs, whenever the outbox is free to claim and the cluster there."""
+    """Delivers as long as it runs, whenever the outbox is free to claim and the cluster there.
 
-    def __init__(self, relay: Relay, outbox: Outbox, clock: Clock) -> None:
-        self._relay, self._outbox, self._clock = relay, outbox, clock
+    Whatever goes wrong is logged and tried again: a thread that ended would not be missed for days.
+    """
+
+    def __init__(self, relay: Relay, outbox: Outbox, clock: Clock, *, poll_s: float = _POLL_S) -> None:
+        self._relay, self._outbox, self._clock, self._poll_s = relay, outbox, clock, poll_s
         self._stop = threading.Event()
-        self._told = ""
+        self._failure = ""
+        self._cleared = clock()
         self._thread = threading.Thread(target=self._run, name="bandstand-relay", daemon=True)
         self._thread.start()
 
@@ -157,27 +134,35 @@ class RelayThread:
         self._thread.join()
 
     def _run(self) -> None:
-        polls = 0
-        pause = _POLL_S
+        pause = self._poll_s
         while not self._stop.wait(pause):
             pause = self._round(pause)
-            polls += 1
-            if polls % _CLEARED_EVERY == 0:
-                self._outbox.clear(self._clock() - _KEPT_S)
         self._round(pause)
 
     def _round(self, pause: float) -> float:
-        """Ship what there is; how long to wait then, longer and longer where the cluster does not take it."""
+        """Deliver what there is; how long to wait then, longer and longer where the cluster does not take it."""
         try:
             while self._outbox.claim() and self._relay.step():
                 pass
-        except BandstandError as error:
-            if str(error) != self._told:  # the same failure twice a second is one piece of news
-                structlog.get_logger("relay").error("not_delivered", reason=str(error), waiting=self._outbox.waiting())
-            self._told = str(error)
-            longest = _LONGEST_PAUSE_S if isinstance(error, Unavailable) else 2 * _LONGEST_PAUSE_S
-            return min(2 * pause, longest)
-        if self._told:
+            self._clear()
+        except Exception as error:  # noqa: BLE001 - see the class
+            self._tell(error)
+            return min(2 * pause, _LONGEST_PAUSE_S if isinstance(error, Unavailable) else 2 * _LONGEST_PAUSE_S)
+        if self._failure:
             structlog.get_logger("relay").info("delivers_again")
-        self._told = ""
-        return _POLL_S
+        self._failure = ""
+        return self._poll_s
+
+    def _clear(self) -> None:
+        """Now and then, drop delivered rows that are old."""
+        now = self._clock()
+        if now - self._cleared >= _CLEARED_EVERY_S:
+            self._outbox.clear(now - _KEPT_S)
+            self._cleared = now
+
+    def _tell(self, error: Exception) -> None:
+        """Log a failure; the same one twice a second is one piece of news."""
+        if str(error) != self._failure:
+            unforeseen = None if isinstance(error, BandstandError) else error
+            structlog.get_logger("relay").error("not_delivered", reason=str(error), exc_info=unforeseen)
+        self._failure = str(error)

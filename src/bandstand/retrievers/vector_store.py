@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -14,24 +13,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.catalog.sqlite import connect, mapped
 from bandstand.catalog.store import Change
 from bandstand.errors import BandstandError, Conflict, StorageError
 from bandstand.files import write_file
 from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.sentence import entity_sentence
+from bandstand.sqlite import Database, Format
 from bandstand.types import Ordinals
 
-SCHEMA_VERSION = 1
 BATCH = 2_048
 """Changes a transaction: about three seconds of encoding, the most that a crash can cost."""
 
-_SCHEMA = (
-    # A deleted entity keeps a row without vector, so that readers learn of it.
-    "CREATE TABLE vectors (ordinal INTEGER PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB, vector BLOB) STRICT",
-    "CREATE UNIQUE INDEX vectors_seq ON vectors (seq)",
-    "CREATE TABLE state (seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL) STRICT",
-    "INSERT INTO state VALUES (0, '', 0)",
+_FORMAT = Format(
+    version=1,
+    schema=(
+        # A deleted entity keeps a row without vector, so that readers learn of it.
+        "CREATE TABLE vectors (ordinal INTEGER PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB, vector BLOB) STRICT",
+        "CREATE UNIQUE INDEX vectors_seq ON vectors (seq)",
+        "CREATE TABLE state (seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL) STRICT",
+        "INSERT INTO state VALUES (0, '', 0)",
+    ),
 )
 _UPSERT = (
     "INSERT INTO vectors VALUES (?, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET seq = excluded.seq,"
@@ -68,9 +69,7 @@ class VectorStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = connect(path, version=SCHEMA_VERSION, schema=_SCHEMA)
-        self._lock = threading.RLock()
+        self._database = Database(path, _FORMAT)
 
     @property
     def seq(self) -> int:
@@ -84,13 +83,12 @@ class VectorStore:
 
     def count(self) -> int:
         """Return how many vectors there are."""
-        with self._lock, mapped(self._path):
-            found = self._connection.execute("SELECT count(*) FROM vectors WHERE vector IS NOT NULL").fetchone()
-            return int(found[0])
+        ((count,),) = self._database.rows("SELECT count(*) FROM vectors WHERE vector IS NOT NULL")
+        return int(count)
 
     def adopt(self, encoder: Encoder) -> bool:
         """Make the store this encoder's; return whether vectors of another one were dropped (``seq`` is 0 then)."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             _, fingerprint, _ = self._state()
             if fingerprint == encoder.fingerprint:
                 return False
@@ -112,7 +110,7 @@ class VectorStore:
             self.adopt(encoder)
         elif fingerprint != encoder.fingerprint:
             raise Conflict(
-                f"{self._path} holds vectors of {fingerprint}, not of {encoder.fingerprint}: adopt it first."
+                f"{self._database.path} holds vectors of {fingerprint}, not of {encoder.fingerprint}: adopt it first."
             )
         fresh = [change for change in changes if change.seq > seq]
         done, encoded = len(changes) - len(fresh), 0
@@ -137,22 +135,18 @@ class VectorStore:
         texts = list(dict.fromkeys(text for _, text, _ in pending))  # one vector a sentence: equal ones tie exactly
         vectors = dict(zip(texts, encoder.encode(texts).astype(np.float16), strict=True))
         rows += [(change.ordinal, change.seq, digest, vectors[text].tobytes()) for change, text, digest in pending]
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             connection.executemany(_UPSERT, rows)
             connection.execute("UPDATE state SET seq = max(seq, ?)", (batch[-1].seq,))
         return len(texts)
 
     def _digests(self, ordinals: Sequence[int]) -> dict[int, bytes]:
-        with self._lock, mapped(self._path):
-            found = self._connection.execute(
-                "SELECT ordinal, digest FROM vectors WHERE ordinal IN (SELECT value FROM json_each(?))",
-                (json.dumps(ordinals),),
-            )
-            return dict(found.fetchall())
+        found = "SELECT ordinal, digest FROM vectors WHERE ordinal IN (SELECT value FROM json_each(?))"
+        return dict(self._database.rows(found, (json.dumps(ordinals),)))
 
     def since(self, seq: int) -> VectorBatch:
         """Return everything that changed after a position; 0 loads it all."""
-        with self._transaction("DEFERRED") as connection:
+        with self._database.transaction("DEFERRED") as connection:
             head, fingerprint, dim = self._state()
             if seq and seq == head:
                 return _unchanged(head, fingerprint, dim)
@@ -175,25 +169,11 @@ class VectorStore:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        with self._lock, mapped(self._path):
-            self._connection.close()
+        self._database.close()
 
     def _state(self) -> tuple[int, str, int]:
-        with self._lock, mapped(self._path):
-            seq, fingerprint, dim = self._connection.execute("SELECT seq, fingerprint, dim FROM state").fetchone()
-            return seq, fingerprint, dim
-
-    @contextmanager
-    def _transaction(self, mode: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with self._lock, mapped(self._path):
-            self._connection.execute(f"BEGIN {mode}")
-            try:
-                yield self._connection
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk may already have rolled back by itself
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        ((seq, fingerprint, dim),) = self._database.rows("SELECT seq, fingerprint, dim FROM state")
+        return seq, fingerprint, dim
 
 
 class VectorStores:

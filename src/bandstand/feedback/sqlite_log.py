@@ -1,0 +1,260 @@
+"""The log in a SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+from bandstand.errors import DamagedRecord, NotFound
+from bandstand.feedback.codec import (
+    decode_event,
+    decode_impression,
+    decode_json,
+    encode_event,
+    encode_impression,
+    encode_json,
+)
+from bandstand.feedback.commit import CommitSettings, GroupCommit
+from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
+from bandstand.sqlite import Database, Format, Values
+from bandstand.types import Clock, Event, Impression
+
+FORMAT = Format(
+    version=1,
+    schema=(
+        # AUTOINCREMENT never gives a number twice, so a reader's stored position stays valid when the newest rows are
+        # deleted. `query_id` finds the events of a search, `user_id` what must go when a user goes.
+        """CREATE TABLE log (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT, time REAL NOT NULL, query_id TEXT,
+            user_id TEXT, session_id TEXT, payload BLOB NOT NULL, UNIQUE (kind, id))""",
+        "CREATE INDEX log_events_by_query ON log (query_id) WHERE kind = 'event' AND query_id IS NOT NULL",
+        "CREATE INDEX log_by_user ON log (user_id) WHERE user_id IS NOT NULL",
+    ),
+    signed=False,
+    erases=True,
+)
+
+Row = tuple[str, str | None, float, str | None, str | None, str | None, bytes]
+"""Kind, id, time of logging, query id, user id, session id, payload."""
+
+
+def impression_row(impression: Impression, now: float) -> Row:
+    """A search as it is stored (raises `BadInput` where it cannot be encoded)."""
+    query = impression.query
+    return ("impression", query.id, now, query.id, query.user_id, query.session_id, encode_impression(impression))
+
+
+def event_row(event: Event, now: float) -> Row:
+    """An event as it is stored (raises `BadInput` where it cannot be encoded)."""
+    return ("event", event.id, now, event.query_id, event.user_id, event.session_id, encode_event(event))
+
+
+def control_row(kind: str, payload: Mapping[str, Any], now: float) -> Row:
+    """An order as it is stored (raises `BadInput` where it is not plain JSON)."""
+    return ("control", None, now, None, None, None, encode_json([kind, dict(payload)]))
+
+
+def decoded(seq: int, kind: EntryKind, time: float, payload: bytes) -> LogEntry:
+    """The entry of a row (raises `DamagedRecord` with its place where it cannot be decoded)."""
+    try:
+        return LogEntry(seq, kind, time, _DECODERS[kind](payload))
+    except DamagedRecord as error:
+        raise DamagedRecord(str(error), seq=seq, time=time) from error
+
+
+def _control(payload: bytes) -> Control:
+    kind, values = decode_json(payload)
+    return Control(kind=kind, payload=values)
+
+
+_DECODERS: dict[EntryKind, Callable[[bytes], Impression | Event | Control]] = {
+    "impression": decode_impression,
+    "event": decode_event,
+    "control": _control,
+}
+
+
+_INSERT = """INSERT INTO log (kind, id, time, query_id, user_id, session_id, payload) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, id) DO NOTHING"""
+# Not sqlite_sequence: that also counts numbers drawn for duplicates, which no follower will ever reach.
+_HEAD = "SELECT coalesce(max(seq), 0) FROM log"
+_EVENTS_OF = "SELECT payload FROM log WHERE kind = 'event' AND query_id = ? ORDER BY seq LIMIT ?"
+
+# What a user did without being named, on a search that was theirs, goes too. Control records stay until their
+# reader drops them: one of them may be the order to forget this very user.
+_DELETE_USER = """DELETE FROM log WHERE kind != 'control' AND (user_id = :user OR (kind = 'event' AND user_id IS NULL
+AND query_id IN (SELECT id FROM log WHERE kind = 'impression' AND user_id = :user))) RETURNING kind"""
+
+
+class SqliteLog(Log):
+    """The log in the SQLite file ``path``. Close it to write what is queued.
+
+    Raises:
+        StorageError: the file cannot be opened or is from a newer version; every method, when the disk fails.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, settings: CommitSettings | None = None) -> None:
+        self.path, self._clock, self._settings = path, clock, settings or CommitSettings()
+        durable = self._settings.durable
+        self._writer = GroupCommit(self.open_database(synchronous="FULL" if durable else "OFF"), self._settings)
+        self._reader = self.open_database()
+        self._queued: dict[str, Impression] = {}
+
+    def open_database(self, *, synchronous: Literal["FULL", "OFF"] = "FULL") -> Database:
+        """Another connection to the same file."""
+        return Database(self.path, FORMAT, busy_s=self._settings.busy_s, synchronous=synchronous)
+
+    def append_events(self, events: Sequence[Event]) -> Appended:
+        """See `Log`."""
+        now = self._clock()
+        rows = [event_row(event, now) for event in events]
+        return self._writer.run(lambda connection: _insert(connection, rows), rows=max(1, len(rows)))
+
+    def append_impression(self, impression: Impression) -> None:
+        """See `Log`."""
+        query, row = impression.query, impression_row(impression, self._clock())
+        # Visible before it is queued: the writer may finish, and take it out, before `post` returns.
+        self._queued.setdefault(query.id, impression)
+        try:
+            self._writer.post(lambda connection: connection.execute(_INSERT, row), lambda: self._unqueue(impression))
+        except BaseException:
+            self._unqueue(impression)
+            raise
+
+    def append_control(self, kind: str, payload: Mapping[str, Any]) -> int:
+        """See `Log`."""
+        row = control_row(kind, payload, self._clock())
+        return self._writer.run(lambda connection: _insert(connection, [row])).last_seq
+
+    def drop_control(self, seq: int) -> None:
+        """See `Log`."""
+        self._delete("DELETE FROM log WHERE kind = 'control' AND seq = ? RETURNING kind", (seq,))
+
+    def flush(self) -> None:
+        """See `Log`."""
+        self._writer.run(lambda _: None)
+
+    def deliver(self) -> int:
+        """See `Log`: followers read here."""
+        self.flush()
+        return 0
+
+    def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
+        """See `Log`."""
+        where = "" if kind is None else " AND kind = ?"
+        rows = self._reader.rows(
+            f"SELECT seq, kind, time, payload FROM log WHERE seq > ?{where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
+            (after, limit) if kind is None else (after, kind, limit),
+        )
+        return [decoded(*row) for row in rows]
+
+    def impression(self, query_id: str) -> Impression:
+        """See `Log`."""
+        # Read the queue first: an impression leaves it only after it can be read from the database.
+        queued = self._queued.get(query_id)
+        if queued is not None:
+            return queued
+        rows = self._reader.rows("SELECT payload FROM log WHERE kind = 'impression' AND id = ?", (query_id,))
+        if not rows:
+            raise NotFound(f"there is no search {query_id!r}: it was never made, or its log entry was deleted since")
+        return decode_impression(rows[0][0])
+
+    def events_of(self, query_id: str, *, limit: int) -> list[Event]:
+        """See `Log`."""
+        return [decode_event(payload) for (payload,) in self._reader.rows(_EVENTS_OF, (query_id, limit))]
+
+    def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:
+        """See `Log`."""
+        return [self.events_of(query_id, limit=limit) for query_id in query_ids]
+
+    def reached(self, position: int, seq: int) -> bool:
+        """See `Log`."""
+        return position >= seq
+
+    def waiting(self) -> int:
+        """See `Log`."""
+        return 0
+
+    def head(self) -> int:
+        """See `Log`."""
+        return int(self._reader.rows(_HEAD)[0][0])
+
+    def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
+        """See `Log`."""
+        where, values = ("", ()) if kind is None else (" AND kind = ?", (kind,))
+        return int(self._reader.rows(f"SELECT count(*) FROM log WHERE seq > ?{where}", (after, *values))[0][0])  # noqa: S608
+
+    def size(self) -> int:
+        """Bytes that the entries take, with what the database adds; pages that are free again are not counted."""
+        ((pages, free, page_size),) = self._reader.rows(
+            "SELECT page_count, freelist_count, page_size"
+            " FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
+        )
+        return int((pages - free) * page_size)
+
+    def surplus(self, most_bytes: int) -> int:
+        """See `Log`."""
+        share = 1 - most_bytes / max(self.size(), 1)
+        if share <= 0:
+            return 0
+        rows = self._reader.rows("SELECT seq FROM log ORDER BY seq LIMIT 1 OFFSET ?", (int(share * self.count()),))
+        return int(rows[0][0]) if rows else self.head()
+
+    def delete_user(self, user_id: str) -> dict[str, int]:
+        """See `Log`: rows are overwritten with zeros and the write-ahead log is cut, so that no byte is left on disk.
+
+        Raises:
+            StorageError: a reader of another process kept old pages in use; the rows are deleted, call it again.
+        """
+        deleted = self._delete(_DELETE_USER, {"user": user_id})
+        return {"impressions": deleted.count("impression"), "events": deleted.count("event")}
+
+    def prune(
+        self, before: float, *, upto: int | None = None, spared: Spared = NOTHING_SPARED, batch: int = 1_000
+    ) -> int:
+        """See `Log`."""
+        last, total = 0, 0
+        upto = self.head() if upto is None else upto
+        some = "SELECT seq, query_id FROM log WHERE seq > ? AND seq <= ? AND time < ? ORDER BY seq LIMIT ?"
+        while found := self._reader.rows(some, (last, upto, before, batch)):
+            gone = [(seq,) for seq, query_id in found if seq not in spared.seqs and query_id not in spared.searches]
+            self._writer.run(_many("DELETE FROM log WHERE seq = ?", gone), rows=max(len(gone), 1))
+            last, total = found[-1][0], total + len(gone)
+        if total:
+            self._truncate()
+        return total
+
+    def close(self) -> None:
+        """See `Log`."""
+        try:
+            self._writer.close()
+        finally:
+            self._reader.close()
+
+    def _unqueue(self, impression: Impression) -> None:
+        if self._queued.get(impression.query.id) is impression:
+            del self._queued[impression.query.id]
+
+    def _delete(self, statement: str, values: Values) -> list[str]:
+        kinds = self._writer.run(lambda connection: [kind for (kind,) in connection.execute(statement, values)])
+        self._truncate()
+        return kinds
+
+    def _truncate(self) -> None:
+        """By a connection of its own, since it may wait for the readers of other processes."""
+        with closing(self.open_database()) as database:
+            database.truncate_log()
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> Appended:
+    before = connection.total_changes
+    connection.executemany(_INSERT, rows)
+    accepted = connection.total_changes - before
+    return Appended(accepted, len(rows) - accepted, connection.execute(_HEAD).fetchone()[0])
+
+
+def _many(statement: str, values: Iterable[tuple[object, ...]]) -> Callable[[sqlite3.Connection], object]:
+    return lambda connection: connection.executemany(statement, values)

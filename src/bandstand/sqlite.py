@@ -1,0 +1,178 @@
+"""SQLite files of ours: how they are opened, shared by threads and processes, written, and what their errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bandstand.errors import StorageError
+
+BUSY_S = 30.0
+"""How long a connection waits for the locks of others, unless it is told otherwise."""
+
+_APPLICATION_ID = 0x42534343  # "BSCC": tells our file from somebody else's database
+_FOREIGN = "it is damaged or not ours; restore it from a backup, or move it away and begin a new one"
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space and try again, nothing that was acknowledged is lost",
+    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
+    sqlite3.SQLITE_BUSY: "another process holds its lock; stop the other writer or try again",
+    sqlite3.SQLITE_LOCKED: "another process holds its lock; stop the other writer or try again",
+    sqlite3.SQLITE_CORRUPT: _FOREIGN,
+    sqlite3.SQLITE_NOTADB: _FOREIGN,
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that the folder exists and is writable",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write; check the disk and its free space",
+}
+
+Values = Sequence[object] | Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """What a file holds: a version, to be raised with every change, and the statements that make a new file.
+
+    ``upgrades`` has for every version that there was what brings a file of it to the next one. A ``signed`` file carries our application id, and a database without it is refused; logs are older than the id.
+    Where a file ``erases``, what is deleted is overwritten with zeros.
+    """
+
+    version: int
+    schema: tuple[str, ...]
+    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = field(default_factory=dict)
+    signed: bool = True
+    erases: bool = False
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """Raise `StorageError` with the remedy for whatever SQLite raises inside the block."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The low byte is the primary code: SQLITE_IOERR_FSYNC and its like share the remedy of SQLITE_IOERR.
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        remedy = _REMEDIES.get(code, "close other programs that use it, open it again and try once more")
+        raise StorageError(f"{path} failed ({error}): {remedy}") from error
+
+
+class Database:
+    """One connection to a file, made where it is missing, in WAL mode; the threads that share it take turns.
+
+    ``synchronous`` says when a commit is on disk: FULL before it returns, NORMAL a moment later (a power cut may take
+    the last commits), OFF whenever the system likes (likewise, and it may damage the file).
+
+    Raises:
+        StorageError: from any method: the file cannot be opened, read or written, belongs to another program, or was
+            written by a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        form: Format,
+        *,
+        busy_s: float = BUSY_S,
+        synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
+    ) -> None:
+        self.path = path
+        self._turn = threading.RLock()
+        with mapped(path):
+            self._connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+            try:
+                _refuse(self._connection, path, form)
+                _use_wal(self._connection)
+                self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+                if form.erases:
+                    self._connection.execute("PRAGMA secure_delete = ON")
+                if _number(self._connection, "PRAGMA user_version") != form.version:
+                    self._prepare(form)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def rows(self, statement: str, values: Values = ()) -> list[Any]:
+        """Every row that a statement gives, which is a transaction of its own outside of `transaction`."""
+        with self._turn, mapped(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def transaction(self, mode: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """One transaction: on disk after the block, undone when the block or the commit fails.
+
+        IMMEDIATE is held from before its first read, so that numbers are given in the order of commits.
+        """
+        with self._turn, mapped(self.path):
+            self._connection.execute(f"BEGIN {mode}")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back by itself; a second time would fail, and hide what happened.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def truncate_log(self) -> None:
+        """Move everything from the write-ahead log into the database and cut the former to zero bytes.
+
+        Raises:
+            StorageError: readers of other connections kept old pages in use.
+        """
+        ((busy, _, _),) = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise StorageError(
+                f"deleted, but {self.path}-wal still holds old pages for a reader; end long reads and try again"
+            )
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        with self._turn, mapped(self.path):
+            self._connection.close()
+
+    def _prepare(self, form: Format) -> None:
+        """Create the tables of a new file, or upgrade those of an old one: one process only, wholly or not at all."""
+        with self.transaction() as connection:
+            found = _number(connection, "PRAGMA user_version")
+            for statement in () if found else form.schema:
+                connection.execute(statement)
+            for old in range(found, form.version) if found else ():
+                form.upgrades[old](connection)
+            if form.signed:
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {form.version}")
+
+
+def _refuse(connection: sqlite3.Connection, path: Path, form: Format) -> None:
+    """Raise before anything is written to a file that is not ours or is newer than we are."""
+    # Tables before the id: another process may be creating both, in one transaction, between the two.
+    tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
+    ours = not form.signed or _number(connection, "PRAGMA application_id") == _APPLICATION_ID
+    found = _number(connection, "PRAGMA user_version")
+    if tables and not ours:
+        raise StorageError(f"{path} is a database of another program; choose another path, or move it away")
+    if found > form.version:
+        raise StorageError(
+            f"{path} was written by a newer Bandstand (format {found}, known is {form.version}); upgrade Bandstand"
+        )
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn write-ahead logging on. SQLite does not wait for its turn at this one change: ask again until it is ours."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _number(connection: sqlite3.Connection, sql: str) -> int:
+    return int(connection.execute(sql).fetchone()[0])
