@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bandstand.feedback.log import Log
+from bandstand.feedback.sqlite_log import SqliteLog
 from tests.support.cli_world import ENTITIES, ndjson
 
 HOLDER = """
@@ -314,7 +314,7 @@ class TestDoctor:
         assert "bandstand train" in self.findings(ended)["ranker"]["says"]
 
     def test_a_log_entry_that_cannot_be_learned_from(self, cli, home):
-        with closing(Log(home / "log.sqlite", clock=lambda: 1.0)) as log:
+        with closing(SqliteLog(home / "log.sqlite", clock=lambda: 1.0)) as log:
             seq = log.append_control("undo_edit", {})
         assert cli("click", cli("search", "hello", "--json").json()["query_id"], 1).code == 0  # it learns
         ended = cli("doctor", "--json")

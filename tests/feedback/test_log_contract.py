@@ -7,6 +7,7 @@ from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Control, Spared
 from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.opensearch.log import OpenSearchLog
+from tests.support.log_entries import followed, names
 
 
 @pytest.fixture(params=["embedded", "opensearch"])
@@ -28,23 +29,6 @@ def finalize(log):
         log.count()
         for part in ("ubi_events", "ubi_queries"):
             log._order._cluster.refresh(log._order._cluster.index(part))
-
-
-def followed(log, page=7):
-    """Every entry, as a follower reads it."""
-    after, found = 0, []
-    while entries := log.read(after, page):
-        found += entries
-        after = entries[-1].seq
-    return found
-
-
-def names(entries):
-    """What entries are, by kind and id."""
-    return [
-        (entry.kind, getattr(entry.record, "id", None) or getattr(getattr(entry.record, "query", None), "id", None))
-        for entry in entries
-    ]
 
 
 def test_an_empty_log(log):

@@ -202,7 +202,10 @@ class OpenSearchLog(Log):
         by_seq = {place.seq: record for place, record in zip(stored, records, strict=True)}
         found: list[LogEntry] = []
         for seq, ref in places:
-            record = self._control(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
+            try:
+                record = self._control(ref) if ref.order is not None else self._decoded(ref, by_seq[seq])
+            except DamagedRecord as error:
+                raise DamagedRecord(str(error), seq=seq, time=ref.time) from error
             if record is not None:
                 found.append(LogEntry(seq, _KINDS[ref.kind], ref.time, record))
         return found
