@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bandstand.errors import NotFound
+from bandstand.errors import DamagedRecord, NotFound
 from bandstand.feedback.codec import decode_event, decode_impression
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared

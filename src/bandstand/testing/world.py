@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore, Store
+from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.catalog.store import Store
 from bandstand.catalog.text import normalize
 from bandstand.types import Attribute, Clock, Entity, Filters, Kind, Query
 
@@ -42,7 +43,7 @@ class World:
 @contextmanager
 def open_world(folder: Path, entities: Iterable[Entity]) -> Iterator[World]:
     """A world in a folder, holding entities."""
-    store = CatalogStore(folder / "catalog.sqlite", clock=lambda: NOW)
+    store = SqliteStore(folder / "catalog.sqlite", clock=lambda: NOW)
     store.upsert(entities)
     yield World(store=store, catalog=Catalog(store), folder=folder, clock=lambda: NOW)
     store.close()
