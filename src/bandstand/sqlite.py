@@ -36,8 +36,9 @@ Values = Sequence[object] | Mapping[str, object]
 class Format:
     """What a file holds: a version, to be raised with every change, and the statements that make a new file.
 
-    ``upgrades`` has for every version that there was what brings a file of it to the next one. A ``signed`` file carries our application id, and a database without it is refused; logs are older than the id.
-    Where a file ``erases``, what is deleted is overwritten with zeros.
+    ``upgrades`` has for every version that there was what brings a file of it to the next one. A ``signed`` file
+    carries our application id, and a database without it is refused; logs are older than the id. Where a file
+    ``erases``, what is deleted is overwritten with zeros.
     """
 
     version: int

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bandstand.catalog.codec import encode
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.opensearch.catalog import CATALOG, OpenSearchStore, key_of
 from bandstand.opensearch.indices import described, live_index
 from bandstand.types import KIND_SPECS, KINDS, Attribute, Entity
@@ -36,10 +36,10 @@ exec(compile("from dataclasses import replace\\n" + source.replace("from __futur
              str(path), "exec"), module.__dict__)
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.store import CatalogStore
+from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.types import KINDS, Entity
 
-store = CatalogStore(where, clock=lambda: 5.0)
+store = SqliteStore(where, clock=lambda: 5.0)
 before = store.head()
 unchanged = store.upsert([entity for _, entity in store.scan()])
 store.upsert([Entity(id="label:1", kind="label", title="A label")])
@@ -81,7 +81,7 @@ def version(path: Path) -> int:
 
 
 def test_what_the_last_version_stored_opens_with_every_kind_right(old):
-    store = CatalogStore(old, clock=lambda: 0.0)
+    store = SqliteStore(old, clock=lambda: 0.0)
     assert version(old) == 2
     assert [entity for _, entity in store.scan()] == [entity(kind) for kind in KINDS]
     assert store.recall(np.array([6], np.int32))[0].kind == "track"  # deleted, and still known
@@ -96,22 +96,23 @@ def test_an_upgrade_that_is_interrupted_has_not_begun(old, monkeypatch):
     before = connection.execute("SELECT * FROM entities").fetchall()
     connection.close()
     program = (
-        "import os, sys, pathlib, bandstand.catalog.store as s\n"
-        "whole = s._UPGRADES[1]\n"
-        "s._UPGRADES[1] = lambda connection: (whole(connection), os._exit(9))\n"
-        "s.CatalogStore(pathlib.Path(sys.argv[1]), clock=lambda: 0.0)"
+        "import os, sys, pathlib, bandstand.catalog.sqlite_store as s\n"
+        "upgrades = s._FORMAT.upgrades\n"
+        "whole = upgrades[1]\n"
+        "upgrades[1] = lambda connection: (whole(connection), os._exit(9))\n"
+        "s.SqliteStore(pathlib.Path(sys.argv[1]), clock=lambda: 0.0)"
     )
     assert subprocess.run([sys.executable, "-c", program, old], check=False).returncode == 9
     connection = sqlite3.connect(old)
     assert connection.execute("SELECT * FROM entities").fetchall() == before
     connection.close()
     assert version(old) == 1
-    CatalogStore(old, clock=lambda: 0.0).close()
+    SqliteStore(old, clock=lambda: 0.0).close()
     assert version(old) == 2
 
 
 def test_a_kind_put_into_the_middle_changes_nothing_that_is_stored(old):
-    CatalogStore(old, clock=lambda: 0.0).close()
+    SqliteStore(old, clock=lambda: 0.0).close()
     kinds = sys.modules[KIND_SPECS["track"].__class__.__module__].__file__
     found = subprocess.run(
         [sys.executable, "-c", WITH_A_LABEL, kinds, old], check=True, capture_output=True, text=True, env=os.environ
