@@ -156,7 +156,8 @@ class Log(Protocol):
     ) -> int:
         """Delete what was logged before the time ``before``, up to seq ``upto`` (a follower's position) if given.
 
-        A cluster goes by the time alone: what was not learned from yet must be younger than ``before``. Works in transactions of ``batch`` rows, so that other writers get their turn; returns how many went.
+        Works in transactions of ``batch`` rows, so that other writers get their turn; returns how many went. A cluster
+        goes by the time alone: what was not learned from yet must be younger than ``before``.
         """
         ...
 
