@@ -117,7 +117,9 @@ def test_grades_for_the_ranker():
 
 
 def test_weights_and_window_are_settings(make):
-    result = SearchOutcome(make.impression(), attribution=Attribution(window=1), weights=RewardWeights(click=0.7))
+    result = SearchOutcome(
+        make.impression(), attribution=Attribution(window=1), weights=RewardWeights(worth={"click": 0.7})
+    )
     assert not result.add(make.event(time=make.now + 2))
     assert result.add(make.event(time=make.now + 1))
     assert result.reward == pytest.approx(0.7)

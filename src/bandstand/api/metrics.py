@@ -19,9 +19,9 @@ from bandstand.dashboard.live import LAG
 from bandstand.dashboard.minutes import Minutes, Sampler
 from bandstand.engine.request import SearchResult
 from bandstand.errors import BandstandError, Unavailable
-from bandstand.feedback.rewards import LEARNED_ACTIONS
 from bandstand.learner.parking import parked_entries
 from bandstand.types import Clock
+from bandstand.types.actions import ACTIONS
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's own variable: set before this process began, processes add up what they count in that folder."""
@@ -90,7 +90,7 @@ class Metrics:
     def acted(self, actions: Iterable[str]) -> None:
         """People did things; names that are not UBI's usual ones are counted together, as anybody can invent some."""
         for action in actions:
-            self._actions.labels(action if action in LEARNED_ACTIONS else "other").inc()
+            self._actions.labels(action if action in ACTIONS else "other").inc()
 
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bandstand.engine.request import MAX_QUERY_CHARS, SearchRequest
 from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Kind
+from bandstand.types.actions import ACTION_NAMES
 
 MAX_ID = 100
 """Characters of a user's, session's or query's id; UBI's limit."""
@@ -128,7 +129,7 @@ _EVENT: JsonSchema = {
     "type": "object",
     "required": ["action_name"],
     "properties": {
-        "action_name": {**_TEXT, "description": "click, play, save, skip; others are stored and ignored"},
+        "action_name": {**_TEXT, "description": f"{ACTION_NAMES}; others are stored and ignored"},
         "event_id": {**_TEXT, "description": "Makes a repeat harmless; default: a hash of the event"},
         "query_id": {**_TEXT, "description": "The search, as its answer named it"},
         "user_id": _TEXT,

@@ -20,6 +20,7 @@ from bandstand.cli.common import (
     progress_shown,
 )
 from bandstand.errors import BadInput
+from bandstand.types.actions import ACTION_NAMES, ACTIONS
 
 if TYPE_CHECKING:
     from bandstand.app.storage import Storage
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def click(
     query_id: Annotated[str, typer.Argument(help="The search, as its answer named it.")],
     hit: Annotated[str, typer.Argument(help="Position of the hit (from 1), or its entity id.")],
-    action: Annotated[str, typer.Option(help="click, play, save or skip.")] = "click",
+    action: Annotated[str, typer.Option(help=f"{ACTION_NAMES}.")] = "click",
     seconds: Annotated[float | None, typer.Option(min=0, help="With play: for how long.")] = None,
     user: Annotated[str | None, typer.Option(help="Who; default: whose search it was.")] = None,
     home: HomeOption = None,
@@ -37,10 +38,9 @@ def click(
 ) -> None:
     """Say what was chosen from a search; it is learned at once, by this command or by the running server."""
     from bandstand.errors import BadInput
-    from bandstand.feedback.rewards import LEARNED_ACTIONS
 
-    if action not in LEARNED_ACTIONS:
-        raise BadInput(f"unknown action {action!r}: use one of {', '.join(LEARNED_ACTIONS)}", field="action")
+    if action not in ACTIONS:
+        raise BadInput(f"unknown action {action!r}: use one of {ACTION_NAMES}", field="action")
     with opened_storage(home) as storage:
         event = _event(storage, storage.log.impression(query_id), hit, action, seconds, user)
         appended = storage.log.append_events([event])

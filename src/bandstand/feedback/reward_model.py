@@ -24,6 +24,7 @@ from bandstand.feedback.classifier import Probability
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights, SearchOutcome
 from bandstand.types import Event, Impression, Scores
+from bandstand.types.actions import ACTIONS
 
 MODEL_FILE = "reward.json"
 
@@ -114,7 +115,7 @@ def _holds(interactions: Sequence[Interaction], row: int) -> bool:
     """Whether the last word on a hit is that it was played long or saved."""
     own = [interaction for interaction in interactions if interaction.row == row]
     strong = [at for at, interaction in enumerate(own) if is_strong(interaction)]
-    return bool(strong) and not any(interaction.action == "skip" for interaction in own[strong[-1] :])
+    return bool(strong) and not any(ACTIONS[interaction.action].takes_back for interaction in own[strong[-1] :])
 
 
 Grader = Callable[[Impression, Sequence[Event], Attribution], Scores]

@@ -24,7 +24,7 @@ from bandstand.feedback.joined import Joined
 from bandstand.feedback.reward_model import RewardModel
 from bandstand.feedback.sessions import RETRIED_S, Moment, SessionSearch, hit_moments, kept, search_moments, sessions
 from bandstand.types import Impression, Matrix
-from bandstand.types.hashing import uniform
+from bandstand.types.hashing import digest
 
 ENOUGH_PAIRS = 150
 """Quick next searches after a failed one that the log must hold."""
@@ -213,4 +213,4 @@ def _fitted(
 
 def _fold(search: SessionSearch, seed: int) -> int:
     query = search.impression.query
-    return int(5 * uniform(seed, query.session_id or query.user_id or query.id))
+    return int.from_bytes(digest(f"{seed}/{query.session_id or query.user_id or query.id}", 4)) % 5

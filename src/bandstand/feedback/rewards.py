@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -11,33 +11,37 @@ from numpy.typing import NDArray
 
 from bandstand.feedback.attribution import Attribution, position_of
 from bandstand.types import Event, Impression, Scores
+from bandstand.types.actions import ACTIONS
 
-LEARNED_ACTIONS = ("click", "play", "save", "skip")
-"""The actions that teach; every other one is stored and worth nothing."""
+_WORTH = {name: spec.worth for name, spec in ACTIONS.items()}
+_SHORT_WORTH = {name: spec.short_worth for name, spec in ACTIONS.items() if spec.short_worth is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardWeights:
     """Grades of single actions; the best action on a hit counts, and a skip takes its share off.
 
-    A play of unknown length is worth ``click``: somebody started it. ``relabelled`` scales the grade of a search
-    that is credited with what a later wording of it found; ``unlike`` does so where the two have no word in common.
+    ``worth`` and ``short_worth`` are by action, see `ActionSpec`; ``full_play_seconds`` is from when on one that lasts
+    is not short. ``relabelled`` scales the grade of a search that is credited with what a later wording of it found;
+    ``unlike`` does so where the two have no word in common. A search whose reward reaches ``success`` has succeeded.
     """
 
-    click: float = 0.3
-    short_play: float = 0.1
-    play: float = 1.0
-    save: float = 1.0
-    skip: float = -0.2
+    worth: Mapping[str, float] = field(default_factory=lambda: _WORTH)
+    short_worth: Mapping[str, float] = field(default_factory=lambda: _SHORT_WORTH)
     full_play_seconds: float = 30.0
     relabelled: float = 0.5
     unlike: float = 0.25
     success: float = 0.3
 
+    @property
+    def click(self) -> float:
+        """What a click is worth."""
+        return self.worth["click"]
+
 
 DEFAULT_WEIGHTS = RewardWeights()
 
-CLICKS_ALONE = RewardWeights(click=1.0, short_play=0.0, play=0.0, save=0.0, skip=0.0, success=1.0)
+CLICKS_ALONE = RewardWeights(worth={"click": 1.0}, short_worth={}, success=1.0)
 """Every click is a success and nothing else counts: what the others are compared with."""
 
 # float32 as the grades are: 0.9 as float32 is a little less than 0.9.
@@ -46,17 +50,20 @@ _RANKER_BOUNDS = np.array([0.5, 0.9], np.float32)
 
 def ends_well(action: str, seconds: float | None, weights: RewardWeights = DEFAULT_WEIGHTS) -> bool:
     """Whether an action is what people end with once they have what they wanted: a long play or a save."""
-    return action == "save" or (action == "play" and seconds is not None and seconds >= weights.full_play_seconds)
+    spec = ACTIONS.get(action)
+    if spec is None or not spec.satisfies:
+        return False
+    return not spec.lasts or (seconds is not None and seconds >= weights.full_play_seconds)
 
 
 def grade_of(event: Event, weights: RewardWeights = DEFAULT_WEIGHTS) -> float:
     """The worth of one action, in [skip, 1]; 0 for actions that do not teach."""
-    if event.action == "play":
-        if event.play_seconds is None:
-            return weights.click
-        return weights.play if event.play_seconds >= weights.full_play_seconds else weights.short_play
-    worth = {"click": weights.click, "save": weights.save, "skip": weights.skip}
-    return worth.get(event.action, 0.0)
+    spec, worth = ACTIONS.get(event.action), weights.worth.get(event.action, 0.0)
+    if spec is None or not spec.lasts:
+        return worth
+    if event.play_seconds is None:
+        return weights.click
+    return worth if event.play_seconds >= weights.full_play_seconds else weights.short_worth.get(event.action, 0.0)
 
 
 class SearchOutcome:
@@ -81,7 +88,7 @@ class SearchOutcome:
 
     def add(self, event: Event) -> bool:
         """Count an event; False when it is not this search's, teaches nothing, or names no object."""
-        if event.action not in LEARNED_ACTIONS or not self._attribution.in_window(self.impression, event):
+        if event.action not in ACTIONS or not self._attribution.in_window(self.impression, event):
             return False
         grade = grade_of(event, self._weights)
         position = position_of(self.impression, event)

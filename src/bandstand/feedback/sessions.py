@@ -13,6 +13,7 @@ from bandstand.feedback.behaviour import MOST_INTERACTIONS, Interaction, interac
 from bandstand.feedback.joined import Joined, slim
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RateGuard, RewardWeights
 from bandstand.types import Impression, Query
+from bandstand.types.actions import ACTIONS
 
 _QUICK_SECONDS = 60.0
 _SIMILAR = 60.0
@@ -155,7 +156,7 @@ def kept(searches: Sequence[SessionSearch]) -> tuple[int, int]:
 
 def _told(search: SessionSearch) -> bool:
     """Whether silence means anything: only where somebody reports what became of a click."""
-    return any(interaction.action in {"play", "save"} for interaction in search.interactions)
+    return any(ACTIONS[interaction.action].satisfies for interaction in search.interactions)
 
 
 def _in_vain(search: SessionSearch, row: int) -> bool:
@@ -173,6 +174,6 @@ def _in_vain(search: SessionSearch, row: int) -> bool:
 
 
 def _takes_back(interaction: Interaction, row: int) -> bool:
-    return (interaction.row == row and interaction.action == "skip") or (
+    return (interaction.row == row and ACTIONS[interaction.action].takes_back) or (
         interaction.row != row and is_strong(interaction)
     )

@@ -14,6 +14,7 @@ from bandstand.feedback.attribution import RELATED_TO
 from bandstand.feedback.fields import iso, mapping, number, text, timestamp
 from bandstand.feedback.ubi_queries import impression_from_ubi, query_to_ubi
 from bandstand.types import Event
+from bandstand.types.actions import ACTION_NAMES
 from bandstand.types.hashing import digest
 from bandstand.types.times import DAY_S
 
@@ -56,7 +57,7 @@ def parse_event(raw: Mapping[str, object], *, now: float, limits: EventLimits = 
     attributes = mapping(raw.get("event_attributes"), "event_attributes")
     action = text(raw.get("action_name"), "action_name", _ID_LIMIT)
     if action is None:
-        raise BadInput("action_name is required: click, play, save, skip, or a name of your own", field="action_name")
+        raise BadInput(f"action_name is required: {ACTION_NAMES}, or a name of your own", field="action_name")
     for name in _TEXTS:
         text(raw.get(name), name, _MESSAGE_LIMIT if name == "message" else _ID_LIMIT)
     text(attributes.get(RELATED_TO), f"event_attributes.{RELATED_TO}", _OBJECT_ID_LIMIT)
@@ -249,7 +250,7 @@ def parse_events(
                 raise BadInput("an event must be a JSON object")  # noqa: TRY301 - one place that collects reasons
             event = parse_event(raw, now=now, limits=limits)
             if event.action == ABLATION:
-                raise BadInput(f"{ABLATION} is the platform's own: send click, play, save or skip")  # noqa: TRY301
+                raise BadInput(f"{ABLATION} is the platform's own: send {ACTION_NAMES}")  # noqa: TRY301
             parsed.events.append((index, event))
         except orjson.JSONDecodeError as error:
             parsed.rejected.append(Rejected(index, f"not JSON: {error}"))

@@ -10,13 +10,14 @@ import numpy as np
 from bandstand.catalog.text import normalize
 from bandstand.feedback.attribution import related_to
 from bandstand.feedback.behaviour import interaction_of
-from bandstand.feedback.rewards import LEARNED_ACTIONS, actor_of, ends_well, grade_of
+from bandstand.feedback.rewards import actor_of, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.open_searches import OpenSearch
 from bandstand.learner.relabelling import BELIEVED, Relabelling, Success, hashed
 from bandstand.learner.state import LearnerState
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
+from bandstand.types.actions import ACTIONS
 from bandstand.understanding.credit import credited
 
 
@@ -109,7 +110,7 @@ class Actions:
 
     def apply(self, event: Event, now: float) -> None:
         """One event of the log."""
-        ordinal = self._ordinal_of(event.object_id) if event.action in LEARNED_ACTIONS else None
+        ordinal = self._ordinal_of(event.object_id) if event.action in ACTIONS else None
         if ordinal is None:  # an action that teaches nothing, or an entity that is unknown or deleted
             return
         impression = self._impression(event.query_id)

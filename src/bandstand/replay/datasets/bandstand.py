@@ -70,7 +70,7 @@ def _acted(open_asks: OpenAsks, event: Event, line: int) -> Rejected | None:
     worth = grade_of(event)
     if event.object_id is None or worth <= 0:
         return None
-    grade = PLAY_GRADE if worth >= DEFAULT_WEIGHTS.play else 1
+    grade = PLAY_GRADE if worth >= DEFAULT_WEIGHTS.worth["play"] else 1
     if event.query_id is None:
         open_asks.interaction(
             Interaction(

@@ -21,7 +21,7 @@ from bandstand.replay.simulate.tally import Tally, tally_of
 from bandstand.replay.simulate.world import Music, World
 from bandstand.settings import load_settings
 from bandstand.types import Entity, Progress
-from bandstand.types.hashing import uniform
+from bandstand.types.hashing import digest
 
 PREPARED: Mapping[str, Mapping[str, object]] = {
     "no self-play": {"selfplay_queries": 0, "generator": False},
@@ -64,7 +64,8 @@ def _halves(music: Music, seed: int) -> tuple[Music, Music]:
     """Tracks by their first artist: seen, and new."""
     tracks: tuple[list[int], list[int]] = ([], [])
     for at, track in enumerate(music.tracks):
-        tracks[uniform(seed, normalize(track.artists[0]) if track.artists else track.id) < 0.5].append(at)
+        artist = normalize(track.artists[0]) if track.artists else track.id
+        tracks[digest(f"{seed}/{artist}", 1)[0] % 2].append(at)
     return (
         replace(music, tracks=tuple(music.tracks[at] for at in tracks[0]), playlists={}),
         replace(music, tracks=tuple(music.tracks[at] for at in tracks[1]), playlists={}),
