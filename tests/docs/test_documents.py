@@ -93,7 +93,7 @@ def test_every_route_that_is_named_exists():
 
 
 def test_every_route_is_on_the_page_of_the_api():
-    page = TEXT[ROOT / "docs" / "api.md"]
+    page = TEXT[ROOT / "docs" / "http-api.md"]
     documented = {(method, normal(path)) for method, path in re.findall(r"`(GET|PUT|POST|DELETE) (/[^`\s]+)`", page)}
     assert {(method, normal(path)) for method, path in routes()} <= documented
 
@@ -104,7 +104,7 @@ def examples(page: str) -> list[dict]:
 
 
 def test_the_examples_of_the_api_are_what_it_reads_and_writes():
-    answer, event = examples("api.md")
+    answer, event = examples("http-api.md")
     SearchAnswer.model_validate(answer)
     parsed = parse_event(event, now=4e9)
     assert (parsed.object_id, parsed.position, parsed.play_seconds) == (answer["hits"][0]["entity_id"], 1, 61)
