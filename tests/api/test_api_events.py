@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bandstand.feedback.ablation import ABLATION
 from tests.support.api_world import click, eventually, ids, problem, search, serving
 
 
@@ -119,7 +120,8 @@ class TestLearning:
         event = {**click(before["query_id"], "hello", user_id="ann"), "action_name": "hover"}
         assert client.post("/v1/events?wait=true", json=event).json()["accepted"] == 1
         assert ids(search(client, "greeting", user_id="ann", policy="memory")) == []
-        assert client.app.state.service.home.log.count("event") == 1
+        logged = client.app.state.service.home.log.events_of(before["query_id"], limit=10)
+        assert [each.action for each in logged if each.action != ABLATION] == ["hover"]
 
     def test_without_a_learner_wait_says_so(self, home, monkeypatch):
         with serving(home, learn=False) as client:

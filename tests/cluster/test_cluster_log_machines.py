@@ -35,7 +35,7 @@ def two(tmp_path, new_cluster):
         service.stop()
 
 
-def until(true, seconds=30):
+def until(true, seconds=60):
     """Wait for something that another thread does; what it raises while it is still loading is no answer."""
     ends, pause = time.monotonic() + seconds, 0.01
     while True:

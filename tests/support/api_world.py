@@ -14,7 +14,7 @@ from bandstand.app.platform import Platform
 from bandstand.catalog.codec import entity_from_json
 from bandstand.settings import Settings
 
-FAR = 15.0
+FAR = 60.0
 """Seconds after which something that takes milliseconds has failed, also on a loaded machine."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-BOUND_S = 0.05
+BOUND = 6.0
+"""Loops of a million steps (see `effort`), 0.09 s on an idle core: quadratic work on these takes many times that."""
+
 SYNTAX = '+ - && || ! ( ) { } [ ] ^ " ~ * ? : \\ /'
 
 HOSTILE = {

@@ -76,7 +76,7 @@ def serving(home: Path, **settings: object) -> Iterator[str]:
             thread.join(timeout=30)
 
 
-def wait_until(reached: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(reached: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition, with a deadline."""
     deadline = time.monotonic() + seconds
     while not reached():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.support.web_world import build_home, serving
 
+expect.set_options(timeout=30_000)  # what takes milliseconds takes seconds on a loaded machine
 FLAGS = ["--no-sandbox", "--disable-background-networking"]
 
 

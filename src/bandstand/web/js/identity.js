@@ -76,7 +76,7 @@ async function erase(name) {
   begin("");
   if (!answer) return "A new session has begun: nothing ties you to what you did before";
   const { impressions, events } = answer.deleted;
-  return `Forgotten: ${impressions} searches and ${events} actions are erased`;
+  return `Forgotten: ${impressions} searches and ${events} events are erased`;
 }
 
 function refusal(error) {
