@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandstand.memory_index.history import CHOICE, History, Related, likeness, sketch
+from bandstand.memory_index.history import CHOICE, CoChosen, History, likeness, sketch
 from bandstand.types.times import DAY_S
 
 
@@ -71,7 +71,7 @@ def test_history_is_bounded_and_the_weakest_goes(open_memory, now):
     rows = memory.personal("ann", "", now=now + DAY_S)
     assert rows.ordinals[rows.times > 0].tolist() == [1, 2, 3]
     choose(memory, "bob", 5, 9, at=now)
-    assert 9 not in memory.personal("ann", "", now=now).ordinals  # ann is no fan of 5 any more
+    assert 9 not in memory.personal("ann", "", now=now).ordinals  # ann is not among those who chose 5 any more
 
 
 def test_one_row_for_an_entity_under_several_queries(memory, now):
@@ -85,8 +85,8 @@ def test_records_survive_their_bytes():
     history = History(np.empty(0, CHOICE))
     history.choose(np.array([(3, 1, 2, 5.0, b"12345678", sketch("x"))], CHOICE), DAY_S)
     assert np.array_equal(History.load(history.dump()).rows, history.rows)
-    related = Related(2.0, {5: 1.0, 4: 3.0})
-    assert Related.load(related.dump()).users == related.users
+    related = CoChosen(2.0, {5: 1.0, 4: 3.0})
+    assert CoChosen.load(related.dump()).users == related.users
     related.add(9, 2)
     assert related.users == {4: 3.0, 9: 1.0}
 

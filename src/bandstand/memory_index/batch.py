@@ -15,7 +15,6 @@ from bandstand.memory_index.forgetting import Forgetting
 from bandstand.memory_index.identity import Meta
 from bandstand.memory_index.keys import counter_key, query_key
 from bandstand.memory_index.phrase_senses import VERSION, SenseKey
-from bandstand.memory_index.query_records import CLICKS, PLAYS
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.shared_queries import ENCODER, VECTOR_HEADER
 from bandstand.memory_index.tables import Tables
@@ -55,11 +54,11 @@ class MemoryBatch:
 
     def click(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
         """Count a click; ``weight`` below 1 for what is only inferred."""
-        self._chosen(CLICKS, normalized, ordinal, user, now, weight)
+        self._chosen("clicks", normalized, ordinal, user, now, weight)
 
     def play(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
         """Count a play that satisfied."""
-        self._chosen(PLAYS, normalized, ordinal, user, now, weight)
+        self._chosen("plays", normalized, ordinal, user, now, weight)
 
     def predict(self, normalized: str, ordinals: Ordinals, scores: Scores) -> None:
         """Set predicted scores in (0, 1), shape (n,): the prior of each pair until clicks and plays outweigh it."""
@@ -81,7 +80,7 @@ class MemoryBatch:
         now: float,
         beside: int | None = None,
     ) -> None:
-        """Add to a user's history, the entity's fans and what goes together; ``strength`` > 0, a click being 1.
+        """Add to a user's history, who chose the entity and what goes together; ``strength`` > 0, a click being 1.
 
         ``beside`` is the entity as related to which it was offered.
         """
@@ -187,7 +186,7 @@ class MemoryBatch:
         if self._senses.changed:
             self._meta.add(VERSION, 1)
 
-    def _chosen(self, column: int, normalized: str, ordinal: int, user: str | None, now: float, weight: float) -> None:
+    def _chosen(self, column: str, normalized: str, ordinal: int, user: str | None, now: float, weight: float) -> None:
         if weight <= 0:
             raise BadInput(f"a choice must have a positive weight, not {weight}", field="weight")
         self._tables.spill()

@@ -9,11 +9,11 @@ import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.memory_index.environment import items_under, values_of
-from bandstand.memory_index.history import CHOICE, Fans, History, Related, sketch
+from bandstand.memory_index.history import CHOICE, CoChosen, History, UsersWhoChose, sketch
 from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, ordinal_key, query_key
 from bandstand.memory_index.phrase_senses import SenseKey, SenseRecord, hashed
 from bandstand.memory_index.posterior import decay
-from bandstand.memory_index.query_records import CLICKS, IMPRESSIONS, PENDING, SEEN, SHARED, QueryRecord, worth
+from bandstand.memory_index.query_records import PENDING, SEEN, SHARED, QueryRecord, worth
 from bandstand.memory_index.tables import Tables
 from bandstand.types import Ordinals, Scores
 
@@ -35,18 +35,18 @@ class Evidence:
         if record is not None:
             record.advance(now, self._settings.half_life)
             at = record.add(shown)
-            record.counts[IMPRESSIONS, at] += 1
+            record.rows["impressions"][at] += 1
         own = None if user is None else self._tables.own.get(user + key)
         if own is not None:
             own.advance(now, self._settings.half_life)
-            own.counts[IMPRESSIONS, np.isin(own.ordinals, shown)] += 1
+            own.rows["impressions"][np.isin(own.rows["ordinal"], shown)] += 1
 
-    def choice(self, column: int, normalized: str, ordinal: int, weight: float, now: float) -> None:
-        """Count a click or play (row ``column`` of the counts) in the query's record."""
+    def choice(self, column: str, normalized: str, ordinal: int, weight: float, now: float) -> None:
+        """Count in the query's record; ``column`` is "clicks" or "plays"."""
         record = self._tables.query(normalized)
         record.advance(now, self._settings.half_life)
-        at = record.row(ordinal)  # may replace the columns: not inside the next line
-        record.counts[column, at] += weight
+        at = record.row(ordinal)  # may replace the rows: not inside the next line
+        record.rows[column][at] += weight
 
     def support(self, normalized: str, ordinal: int, user: bytes | None) -> None:
         """Remember who chose a pair; with enough different users it is shared and they are forgotten.
@@ -55,28 +55,28 @@ class Evidence:
         """
         record = self._tables.query(normalized)
         at, supporter = record.row(ordinal), ANONYMOUS if user is None else user
-        if record.states[at] == SHARED:
+        if record.rows["state"][at] == SHARED:
             return
         pair, (txn, db) = query_key(normalized) + ordinal_key(ordinal), self._support
         known = txn.get(pair, db=db) or b""
         supporters = {known[i : i + HASH_BYTES] for i in range(0, len(known), HASH_BYTES)} | {supporter}
         if len(supporters) >= self._settings.agree_users:
-            record.states[at], record.text = SHARED, normalized
+            record.rows["state"][at], record.text = SHARED, normalized
             txn.delete(pair, db=db)
         elif HASH_BYTES * len(supporters) > len(known):
-            record.states[at] = PENDING
+            record.rows["state"][at] = PENDING
             txn.put(pair, known + supporter, db=db)
 
-    def own_choice(self, column: int, normalized: str, ordinal: int, weight: float, user: bytes, now: float) -> None:
+    def own_choice(self, column: str, normalized: str, ordinal: int, weight: float, user: bytes, now: float) -> None:
         """Count a click or play in the user's own record."""
         key = user + query_key(normalized)
         own = self._tables.own.get(key)
         if own is None:
             self._make_room(user)
-            own = self._tables.own.put(key, QueryRecord.empty(normalized, now))
+            own = self._tables.own.put(key, QueryRecord(normalized, now))
         own.advance(now, self._settings.half_life)
         at = own.row(ordinal)
-        own.counts[column, at] += weight
+        own.rows[column][at] += weight
 
     def predict(self, normalized: str, ordinals: Ordinals, scores: Scores) -> None:
         """Set the predicted scores of entities, replacing earlier ones of the same entities."""
@@ -87,7 +87,7 @@ class Evidence:
         record, key = self._tables.query(normalized), query_key(normalized)
         record.text = normalized
         at = record.add(unique.astype(np.int32))
-        record.predicted[at] = scores[first]
+        record.rows["predicted"][at] = scores[first]
         for ordinal in unique.tolist():
             entity = ordinal_key(ordinal)
             (self._tables.phrases.get(entity) or self._tables.phrases.put(entity, set())).add(key)
@@ -99,9 +99,9 @@ class Evidence:
             record = self._tables.queries.get(key)
             at = -1 if record is None else record.find(ordinal)
             if record is not None and at >= 0:
-                record.predicted[at] = np.nan
-                if record.states[at] == SEEN:
-                    record.keep(record.ordinals != ordinal)
+                record.rows["predicted"][at] = np.nan
+                if record.rows["state"][at] == SEEN:
+                    record.drop(ordinal)
         if phrases:
             phrases &= keep
             if not phrases:
@@ -118,21 +118,24 @@ class Evidence:
 
     def _unsupport(self, key: bytes, own: QueryRecord, record: QueryRecord, user: bytes) -> None:
         txn, db = self._support
-        for at, ordinal in enumerate(own.ordinals.tolist()):
+        for added in own.rows:
+            ordinal = int(added["ordinal"])
             there = record.find(ordinal)
-            if there < 0 or record.states[there] != PENDING:
+            if there < 0 or record.rows["state"][there] != PENDING:
                 continue
+            row = record.rows[there]  # a view: what is set in it is set in the record
             pair = key + ordinal_key(ordinal)
             known = txn.get(pair, db=db) or b""
             left = b"".join(s for i in range(0, len(known), HASH_BYTES) if (s := known[i : i + HASH_BYTES]) != user)
-            record.counts[:, there] = np.maximum(record.counts[:, there] - own.counts[:, at], 0)
+            for name in ("impressions", "clicks", "plays"):
+                row[name] = max(row[name] - added[name], 0)
             if left:
                 txn.put(pair, left, db=db)
                 continue
             txn.delete(pair, db=db)
-            record.states[there], record.counts[CLICKS:, there] = SEEN, 0
-            if np.isnan(record.predicted[there]):
-                record.keep(record.ordinals != ordinal)
+            row["state"], row["clicks"], row["plays"] = SEEN, 0, 0
+            if np.isnan(row["predicted"]):
+                record.drop(ordinal)
 
     def _make_room(self, user: bytes) -> None:
         """Bound a user's own queries; when there are too many, the tenth with the least evidence goes."""
@@ -187,28 +190,28 @@ class Choices:
         row = np.array([(ordinal, 1.0, strength, now, query, sketch(normalized))], CHOICE)
         history.choose(row, self._settings.history_half_life)
         entity = ordinal_key(ordinal)
-        fans = self._tables.fans.get(entity) or self._tables.fans.put(entity, Fans([]))
-        fans.add(user, self._settings.fans_per_entity)
+        users = self._tables.users_who_chose.get(entity) or self._tables.users_who_chose.put(entity, UsersWhoChose([]))
+        users.add(user, self._settings.users_per_entity)
         for gone in history.trim(self._settings.history_per_user, self._settings.history_half_life):
             self._leave(user, gone)
 
     def _choose_together(self, ordinal: int, before: Ordinals) -> None:
-        limit, this = self._settings.related_per_entity, self._related(ordinal)
+        limit, this = self._settings.related_per_entity, self._co_chosen(ordinal)
         this.choosers += 1
-        for mate in dict.fromkeys(before[: -4 * _TOGETHER : -1].tolist()[:_TOGETHER]):
-            this.add(mate, limit)
-            self._related(mate).add(ordinal, limit)
+        for other in dict.fromkeys(before[: -4 * _TOGETHER : -1].tolist()[:_TOGETHER]):
+            this.add(other, limit)
+            self._co_chosen(other).add(ordinal, limit)
 
-    def _related(self, ordinal: int) -> Related:
+    def _co_chosen(self, ordinal: int) -> CoChosen:
         key = ordinal_key(ordinal)
-        return self._tables.related.get(key) or self._tables.related.put(key, Related(0.0, {}))
+        return self._tables.co_chosen.get(key) or self._tables.co_chosen.put(key, CoChosen(0.0, {}))
 
     def _leave(self, user: bytes, ordinal: int) -> None:
-        fans = self._tables.fans.get(ordinal_key(ordinal))
-        if fans is not None:
-            fans.remove(user)
-            if not fans.keys:
-                self._tables.fans.delete(ordinal_key(ordinal))
+        users = self._tables.users_who_chose.get(ordinal_key(ordinal))
+        if users is not None:
+            users.remove(user)
+            if not users.keys:
+                self._tables.users_who_chose.delete(ordinal_key(ordinal))
 
     def forget_user(self, user: bytes) -> int:
         """Remove a user's history; how many choices it held."""
@@ -221,19 +224,19 @@ class Choices:
         return len(history.rows)
 
     def forget_entity(self, ordinal: int) -> int:
-        """Remove an entity from the histories of its known fans and from what goes together; how many records."""
+        """Remove an entity from the histories of users who chose it and from what goes together; how many records."""
         key, changed = ordinal_key(ordinal), 0
-        fans, related = self._tables.fans.get(key), self._tables.related.get(key)
-        for user in fans.keys if fans else ():
+        users, together = self._tables.users_who_chose.get(key), self._tables.co_chosen.get(key)
+        for user in users.keys if users else ():
             history = self._tables.users.get(user)
             if history is not None:
                 history.rows = history.rows[history.rows["ordinal"] != ordinal]
                 changed += 1
-        for mate in related.users if related else ():
-            other = self._tables.related.get(ordinal_key(mate))
-            changed += other is not None and other.users.pop(ordinal, None) is not None
-        self._tables.fans.delete(key)
-        self._tables.related.delete(key)
+        for other in together.users if together else ():
+            beside = self._tables.co_chosen.get(ordinal_key(other))
+            changed += beside is not None and beside.users.pop(ordinal, None) is not None
+        self._tables.users_who_chose.delete(key)
+        self._tables.co_chosen.delete(key)
         return changed
 
 

@@ -7,7 +7,7 @@ from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.history import choices
 from bandstand.memory_index.keys import HASH_BYTES, ordinal_key
 from bandstand.memory_index.posterior import decay
-from bandstand.memory_index.query_records import SEEN, worth
+from bandstand.memory_index.query_records import worth
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.trends import place
 
@@ -40,8 +40,7 @@ class Forgetting:
         for key in values_of(self._tables.txn, self._tables.dbs["links"], ordinal_key(ordinal)):
             record = self._tables.queries.get(key)
             if record is not None and record.find(ordinal) >= 0:
-                record.states[record.find(ordinal)] = SEEN
-                record.keep(record.ordinals != ordinal)
+                record.drop(ordinal)
                 changed += 1
         key, at = place(ordinal)
         page = self._tables.trend.get(key)

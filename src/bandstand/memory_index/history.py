@@ -29,7 +29,7 @@ CHOICE = np.dtype(
 )
 """One (entity, query) that a user chose: decayed number and strength as of ``last`` (seconds since 1970)."""
 
-_MATE = np.dtype([("ordinal", "<i4"), ("users", "<f4")])
+_CO_CHOSEN = np.dtype([("ordinal", "<i4"), ("users", "<f4")])
 _CHOOSERS = Struct("<d")
 
 
@@ -112,13 +112,13 @@ class History:
 
 
 @dataclass(slots=True, eq=False)
-class Fans:
+class UsersWhoChose:
     """Keys of the users who chose an entity, latest last."""
 
     keys: list[bytes]
 
     @classmethod
-    def load(cls, value: bytes) -> Fans:
+    def load(cls, value: bytes) -> UsersWhoChose:
         """Inverse of `dump`."""
         return cls([value[at : at + HASH_BYTES] for at in range(0, len(value), HASH_BYTES)])
 
@@ -137,27 +137,27 @@ class Fans:
             self.keys.remove(user)
 
 
-def mates(value: bytes | memoryview) -> tuple[np.ndarray, float]:
+def co_chosen(value: bytes | memoryview) -> tuple[np.ndarray, float]:
     """Rows (ordinal, users) chosen together with an entity, and how many users chose the entity."""
-    return np.frombuffer(value, _MATE, offset=_CHOOSERS.size), _CHOOSERS.unpack_from(value)[0]
+    return np.frombuffer(value, _CO_CHOSEN, offset=_CHOOSERS.size), _CHOOSERS.unpack_from(value)[0]
 
 
 @dataclass(slots=True, eq=False)
-class Related:
+class CoChosen:
     """What is chosen by the same users shortly before or after an entity, and how many users chose the entity."""
 
     choosers: float
     users: dict[int, float]
 
     @classmethod
-    def load(cls, value: bytes) -> Related:
+    def load(cls, value: bytes) -> CoChosen:
         """Inverse of `dump`."""
-        rows, choosers = mates(value)
+        rows, choosers = co_chosen(value)
         return cls(choosers, dict(zip(rows["ordinal"].tolist(), rows["users"].tolist(), strict=True)))
 
     def dump(self) -> bytes:
-        """The bytes that `mates` reads."""
-        return _CHOOSERS.pack(self.choosers) + np.array(list(self.users.items()), _MATE).tobytes()
+        """The bytes that `co_chosen` reads."""
+        return _CHOOSERS.pack(self.choosers) + np.array(list(self.users.items()), _CO_CHOSEN).tobytes()
 
     def add(self, ordinal: int, limit: int) -> None:
         """Count one more user for a pair; over ``limit`` the rarest goes, the oldest of these first."""

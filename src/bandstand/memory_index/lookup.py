@@ -11,24 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.memory_index import near_queries
-from bandstand.memory_index import query_records as stored
 from bandstand.memory_index.curation import Curation
 from bandstand.memory_index.environment import items_under, values_of
 from bandstand.memory_index.keys import ordinal_key, query_key
 from bandstand.memory_index.posterior import decay, decays, posterior_mean
-from bandstand.memory_index.query_records import SHARED, StoredQuery, worth
+from bandstand.memory_index.query_records import SHARED, StoredQuery, StoredRows, worth
 from bandstand.memory_index.relations import LikeQueries
 from bandstand.memory_index.rows import (
-    CLICK,
+    ANSWER,
     COANSWER,
-    COLUMNS,
     EXACT,
-    IMPRESSION,
-    OWN,
-    PLAY,
-    PREDICTED,
     REORDERED,
-    SCORE,
     Answers,
     LikeAnswers,
     QueryRow,
@@ -36,7 +29,7 @@ from bandstand.memory_index.rows import (
     merge,
 )
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.types import Matrix, Ordinals, Scores
+from bandstand.types import Ordinals, Scores
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import Databases, ReadTransaction
@@ -82,6 +75,8 @@ def _changed(rows: Rows, change: Callable[[str, NDArray[Any]], NDArray[Any]]) ->
     return replace(rows, **changed)
 
 
+_COUNTS = ("clicks", "plays", "impressions")
+
 _SEEDS, _LINKED = 5, 8
 """Co-answers: of how many best rows, and over how many other queries each."""
 
@@ -94,7 +89,6 @@ class Lookup:
     ) -> None:
         self._dbs, self._txn, self._settings = dbs, txn, settings
         self._user, self._now = user, now
-        self._weights = np.array([settings.click_weight, settings.play_weight], np.float32)
 
     def exact_rows(self, normalized: str) -> Rows:
         """What the memory has to say on a query by its own record alone."""
@@ -121,7 +115,7 @@ class Lookup:
     def believed_rows(self, record: StoredQuery) -> tuple[QueryRow, ...]:
         """The record's visible rows, best first, one by one."""
         rows = self._believed(record).rows()
-        shared = np.isin(rows.ordinals, record.ordinals[record.block[stored.STATE].view(np.int32) == SHARED])
+        shared = np.isin(rows.ordinals, record.rows["ordinal"][record.rows["state"] == SHARED])
         return tuple(
             QueryRow(
                 ordinal=int(rows.ordinals[at]),
@@ -142,17 +136,16 @@ class Lookup:
         if not held:
             return LikeAnswers.empty()
         known, records = list(held), list(held.values())
-        sizes = [record.visible for record in records]
-        block = np.concatenate([record.block[:, : record.visible] for record in records], axis=1)
+        sizes = [len(record.visible) for record in records]
         ages = np.array([self._now - record.updated for record in records])
-        answers = self._belief(block, np.repeat(decays(ages, self._settings.half_life), sizes))
-        likeness, chosen = np.repeat(found.likeness[known], sizes), answers.chosen
-        clicks = answers.matrix[CLICK] + answers.matrix[PLAY]
+        left = np.repeat(decays(ages, self._settings.half_life), sizes)
+        answers = self._belief(StoredRows.joined([record.visible for record in records]), left)
+        table, likeness = answers.table[answers.chosen], np.repeat(found.likeness[known], sizes)
         return LikeAnswers(
-            ordinals=answers.ordinals[chosen],
-            likeness=likeness[chosen],
-            scores=answers.matrix[SCORE, chosen],
-            clicks=clicks[chosen],
+            ordinals=table["ordinals"].copy(),
+            likeness=likeness[answers.chosen],
+            scores=table["scores"].copy(),
+            clicks=table["clicks"] + table["plays"],
         )
 
     def _answers(self, key: bytes) -> tuple[Answers, bool]:
@@ -168,41 +161,47 @@ class Lookup:
     def _believed(self, record: StoredQuery) -> Answers:
         """Rows that everybody may see: shared ones, and predicted ones without what a single user did there."""
         left = np.float32(decay(self._now - record.updated, self._settings.half_life))
-        return self._belief(record.block[:, : record.visible], left)
+        return self._belief(record.visible, left)
 
-    def _belief(self, block: Matrix, left: np.float32 | Scores) -> Answers:
-        """Stored rows (9, n) as believed, ``left`` being what is left of their counts, for all or (n,)."""
-        matrix = np.zeros((len(COLUMNS), block.shape[1]), np.float32)
-        np.multiply(block[stored.CLICK : stored.IMPRESSION + 1], left, out=matrix[CLICK : IMPRESSION + 1])
-        predicted = matrix[PREDICTED] = block[stored.PREDICTED]
-        prior = np.fmax(predicted, np.float32(self._settings.base_rate))  # of NaN and a number, the number
-        gained = self._weights @ matrix[CLICK : PLAY + 1]
-        matrix[SCORE] = posterior_mean(prior, gained, block[stored.UNCLICKED] * left, self._settings.prior_strength)
-        return Answers(block[stored.ORDINAL].view(np.int32).copy(), matrix)
+    def _belief(self, rows: StoredRows, left: np.float32 | Scores) -> Answers:
+        """Stored rows as believed, ``left`` being what is left of their counts, for all or (n,)."""
+        table = np.zeros(len(rows), ANSWER)
+        table["ordinals"], table["predicted"] = rows["ordinal"], rows["predicted"]
+        for name in _COUNTS:
+            table[name] = rows[name] * left
+        prior = np.fmax(table["predicted"], np.float32(self._settings.base_rate))  # of NaN and a number, the number
+        gained = self._gained(table["clicks"], table["plays"])
+        table["scores"] = posterior_mean(prior, gained, rows["unclicked"] * left, self._settings.prior_strength)
+        return Answers(table)
+
+    def _gained(self, clicks: Scores, plays: Scores) -> Scores:
+        """Clicks and plays as one number (n,), each weighted."""
+        return np.float32(self._settings.click_weight) * clicks + np.float32(self._settings.play_weight) * plays
 
     def _with_own(self, shared: Answers, own: StoredQuery) -> Answers:
         """The user's own evidence on top: what everybody believes is the prior of what this user does."""
         left = np.float32(decay(self._now - own.updated, self._settings.half_life))
-        counts = own.block[[stored.RAW_CLICK, stored.RAW_PLAY, stored.IMPRESSION]] * left
-        answers = self._widened(shared, own.ordinals)
-        at, matrix = np.searchsorted(answers.ordinals, own.ordinals), answers.matrix
-        failures = own.block[stored.UNCLICKED] * left
-        matrix[SCORE, at] = posterior_mean(
-            matrix[SCORE, at], self._weights @ counts[:2], failures, self._settings.own_strength
+        rows = own.rows
+        clicks, plays, impressions = (rows[name] * left for name in ("raw_clicks", "raw_plays", "impressions"))
+        answers = self._widened(shared, rows["ordinal"])
+        table, at = answers.table, np.searchsorted(answers.table["ordinals"], rows["ordinal"])
+        table["scores"][at] = posterior_mean(
+            table["scores"][at], self._gained(clicks, plays), rows["unclicked"] * left, self._settings.own_strength
         )
-        matrix[CLICK : IMPRESSION + 1, at] = np.maximum(matrix[CLICK : IMPRESSION + 1, at], counts)
-        matrix[OWN, at] = 1
+        for name, counts in zip(_COUNTS, (clicks, plays, impressions), strict=True):
+            table[name][at] = np.maximum(table[name][at], counts)
+        table["own"][at] = 1
         return answers
 
     def _widened(self, shared: Answers, ordinals: Ordinals) -> Answers:
         """Answers that hold ``ordinals`` too, at the base rate where they are new."""
-        every = np.union1d(shared.ordinals, ordinals).astype(np.int32)
+        every = np.union1d(shared.table["ordinals"], ordinals)
         if len(every) == len(shared):
             return shared
-        matrix = np.zeros((len(COLUMNS), len(every)), np.float32)
-        matrix[SCORE], matrix[PREDICTED] = self._settings.base_rate, np.nan
-        matrix[:, np.searchsorted(every, shared.ordinals)] = shared.matrix
-        return Answers(every, matrix)
+        table = np.zeros(len(every), ANSWER)
+        table["ordinals"], table["scores"], table["predicted"] = every, self._settings.base_rate, np.nan
+        table[np.searchsorted(every, shared.table["ordinals"])] = shared.table
+        return Answers(table)
 
     def _reordered(self, normalized: str) -> list[Answers]:
         keys = near_queries.reordered(self._txn, self._dbs["near"], normalized)
@@ -236,9 +235,9 @@ class Lookup:
     def _coanswers(self, key: bytes, found: Answers) -> list[Answers]:
         """Shared rows of other queries that led to the best rows; a score is a product along the path."""
         answers: dict[bytes, Answers] = {}
-        for at in np.argsort(-found.matrix[SCORE], kind="stable")[:_SEEDS]:
-            weight = self._settings.coanswer_discount * float(found.matrix[SCORE, at])
-            for other in values_of(self._txn, self._dbs["links"], ordinal_key(found.ordinals[at])):
+        for at in np.argsort(-found.table["scores"], kind="stable")[:_SEEDS]:
+            weight = self._settings.coanswer_discount * float(found.table["scores"][at])
+            for other in values_of(self._txn, self._dbs["links"], ordinal_key(found.table["ordinals"][at])):
                 if len(answers) == _LINKED:
                     break
                 value = self._txn.get(other, db=self._dbs["queries"]) if other != key and other not in answers else None
@@ -247,5 +246,5 @@ class Lookup:
         return list(answers.values())
 
     def _shared_only(self, value: memoryview) -> Answers:
-        table = self._believed(StoredQuery(value))
-        return Answers(table.ordinals[table.chosen], table.matrix[:, table.chosen])
+        answers = self._believed(StoredQuery(value))
+        return Answers(answers.table[answers.chosen])

@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import Struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.memory_index.keys import decode, encode
 from bandstand.memory_index.posterior import decay, unclicked
-from bandstand.types import Mask, Matrix, Ordinals, Scores
+from bandstand.types import Mask, Matrix, Ordinals
 
 HEADER = Struct("<dffIII")
 """Time of the counts, evidence and best predicted score as of then, rows, visible rows, shared rows."""
 
-ORDINAL, CLICK, PLAY, IMPRESSION, PREDICTED, UNCLICKED, STATE, RAW_CLICK, RAW_PLAY = range(9)
-"""Columns: what everybody may see of a row, impressions that led to nothing, and what only the writer reads.
+_STORED = (
+    *("ordinal", "clicks", "plays", "impressions", "predicted", "unclicked"),
+    *("state", "raw_clicks", "raw_plays"),
+)
+"""The columns on disk, in this order: what everybody may see of a row, then what only the writer reads.
 
-``CLICK`` and ``PLAY`` are 0 until a pair is shared, whatever its raw counts are; ``ORDINAL`` and ``STATE`` are int32.
+``clicks`` and ``plays`` are 0 until a pair is shared, whatever its raw counts are; ``unclicked`` are the impressions
+that led to nothing. ``ordinal`` and ``state`` are int32, the others float32.
 """
 
-COLUMNS = RAW_PLAY + 1
+_PLACES = {name: place for place, name in enumerate(_STORED)}
+_INTEGERS = ("ordinal", "state")
+
+Column = NDArray[Any]
+"""A column of rows, of the type that its name says."""
+
+
+class StoredRows:
+    """Rows of stored records, by column: ``rows["clicks"]`` is float32 (n,), without copying."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: Matrix) -> None:
+        self.block = block
+
+    def __len__(self) -> int:
+        return int(self.block.shape[1])
+
+    def __getitem__(self, name: str) -> Column:
+        column: Column = self.block[_PLACES[name]]
+        return column.view(np.int32) if name in _INTEGERS else column
+
+    def first(self, n: int) -> StoredRows:
+        """The first ``n`` rows."""
+        return StoredRows(self.block[:, :n])
+
+    @classmethod
+    def joined(cls, parts: Sequence[StoredRows]) -> StoredRows:
+        """The rows of several records, one after another."""
+        return cls(np.concatenate([part.block for part in parts], axis=1))
 
 
 class StoredQuery:
     """Read-only view of a stored record, valid as long as its bytes are.
 
-    ``updated`` is seconds since 1970; ``block`` float32 (9, n) holds the columns named above, its first ``visible``
-    rows being shared or predicted, ascending by ordinal within visible and hidden ones.
+    ``updated`` is seconds since 1970. The ``visible`` rows, which are shared or predicted, stand first among ``rows``;
+    both they and the hidden ones ascend by ordinal. ``shared`` of them are shared.
     """
 
-    __slots__ = ("_value", "block", "shared", "updated", "visible")
+    __slots__ = ("_text", "rows", "shared", "updated", "visible")
 
     def __init__(self, value: bytes | memoryview) -> None:
-        self.updated, _, _, n, self.visible, self.shared = HEADER.unpack_from(value)
-        self.block: Matrix = np.frombuffer(value, np.float32, COLUMNS * n, HEADER.size).reshape(COLUMNS, n)
-        self._value = value
-
-    @property
-    def ordinals(self) -> Ordinals:
-        """Every row's entity, int32 (n,)."""
-        ordinals: Ordinals = self.block[ORDINAL].view(np.int32)
-        return ordinals
+        self.updated, _, _, n, visible, self.shared = HEADER.unpack_from(value)
+        block: Matrix = np.frombuffer(value, np.float32, len(_STORED) * n, HEADER.size).reshape(len(_STORED), n)
+        self.rows = StoredRows(block)
+        self.visible = self.rows.first(visible)
+        self._text = value[HEADER.size + block.nbytes :]
 
     @property
     def text(self) -> str:
         """The query, '' where nobody but one user knows it."""
-        return decode(self._value[HEADER.size + self.block.nbytes :])
+        return decode(self._text)
 
 
 def worth(value: bytes | memoryview) -> tuple[float, float, float]:
@@ -65,138 +96,142 @@ def shared_rows(value: bytes | memoryview) -> int:
 SEEN, PENDING, SHARED = 0, 1, 2
 """States of a pair: only shown or predicted; chosen by too few users; agreed upon."""
 
-IMPRESSIONS, CLICKS, PLAYS = 0, 1, 2
-"""Rows of `QueryRecord.counts`."""
+ROW = np.dtype(
+    [
+        ("ordinal", np.int32),
+        ("state", np.int32),
+        ("impressions", np.float32),
+        ("clicks", np.float32),
+        ("plays", np.float32),
+        ("predicted", np.float32),
+    ]
+)
+"""One entity under a query; ``predicted`` is NaN where nothing was predicted."""
+
+_COUNTS = ("impressions", "clicks", "plays")
 
 
 @dataclass(slots=True, eq=False)
 class QueryRecord:
     """What one query led to, counts as of ``updated`` (seconds since 1970).
 
-    ``ordinals`` int32 (n,) ascending, ``states`` int32 (n,), ``counts`` float32 (3, n): impressions, clicks, plays;
-    ``predicted`` float32 (n,), NaN where nothing was predicted. ``text`` stays empty until the query is shared or
-    predicted: what a single user typed is written into that user's own record only.
+    ``rows`` (n,) are `ROW`, ascending by ordinal. ``text`` stays empty until the query is shared or predicted: what a
+    single user typed is written into that user's own record only. ``published`` are the shared ordinals that the
+    indexes know, ``stored`` is how many rows the record had when it was read.
     """
 
-    text: str
-    updated: float
-    ordinals: Ordinals
-    states: NDArray[np.int32]
-    counts: Matrix
-    predicted: Scores
+    text: str = ""
+    updated: float = 0.0
+    rows: Column = field(default_factory=lambda: np.empty(0, ROW))
     published: Ordinals = field(default_factory=lambda: np.empty(0, np.int32))
     stored: int = 0
 
     def __len__(self) -> int:
-        return len(self.ordinals)
-
-    @classmethod
-    def blank(cls, ordinals: Ordinals, text: str = "", updated: float = 0.0) -> QueryRecord:
-        """A record of rows without counts or predictions."""
-        n = len(ordinals)
-        counts, predicted = np.zeros((3, n), np.float32), np.full(n, np.nan, np.float32)
-        return cls(text, updated, ordinals, np.zeros(n, np.int32), counts, predicted)
-
-    @classmethod
-    def empty(cls, text: str = "", updated: float = 0.0) -> QueryRecord:
-        """A record without rows."""
-        return cls.blank(np.empty(0, np.int32), text, updated)
+        return len(self.rows)
 
     @classmethod
     def load(cls, value: bytes) -> QueryRecord:
         """A record that may be changed, from the bytes of `dump`."""
         stored = StoredQuery(value)
-        n = stored.block.shape[1]
-        order = np.argsort(stored.ordinals, kind="stable") if 0 < stored.visible < n else slice(None)
-        block = stored.block[:, order].copy()
-        counts = block[[IMPRESSION, RAW_CLICK, RAW_PLAY]]
-        ordinals, states = block[ORDINAL].view(np.int32), block[STATE].view(np.int32)
-        record = cls(stored.text, stored.updated, ordinals, states, counts, block[PREDICTED], stored=n)
+        rows = np.empty(len(stored.rows), ROW)
+        for name in ("ordinal", "state", "impressions", "predicted"):
+            rows[name] = stored.rows[name]
+        rows["clicks"], rows["plays"] = stored.rows["raw_clicks"], stored.rows["raw_plays"]
+        if 0 < len(stored.visible) < len(rows):
+            rows = rows[np.argsort(rows["ordinal"], kind="stable")]
+        record = cls(stored.text, stored.updated, rows, stored=len(rows))
         record.published = record.shared_ordinals
         return record
 
     def dump(self) -> bytes:
         """The bytes that `StoredQuery` reads."""
-        shared = self.states == SHARED
-        visible = shared | ~np.isnan(self.predicted)
-        block = np.empty((COLUMNS, len(self)), np.float32)
-        block[ORDINAL], block[STATE] = self.ordinals.view(np.float32), self.states.view(np.float32)
-        block[[IMPRESSION, RAW_CLICK, RAW_PLAY]], block[PREDICTED] = self.counts, self.predicted
-        block[[CLICK, PLAY]] = self.counts[CLICKS:] * shared
-        block[UNCLICKED] = unclicked(*self.counts)
-        if not visible.all():
-            block = block[:, np.argsort(~visible, kind="stable")]
-        prior, evidence = float(np.fmax.reduce(self.predicted, initial=0.0)), float(self.counts[CLICKS:].sum())
-        header = HEADER.pack(self.updated, evidence, prior, len(self), visible.sum(), shared.sum())
-        return header + block.tobytes() + encode(self.text)
+        visible = (self.rows["state"] == SHARED) | ~np.isnan(self.rows["predicted"])
+        rows = self.rows if visible.all() else self.rows[np.argsort(~visible, kind="stable")]
+        shared, stored = rows["state"] == SHARED, StoredRows(np.empty((len(_STORED), len(rows)), np.float32))
+        for name in ("ordinal", "state", "impressions", "predicted"):
+            stored[name][:] = rows[name]
+        for name in ("clicks", "plays"):
+            stored[f"raw_{name}"][:], stored[name][:] = rows[name], rows[name] * shared
+        stored["unclicked"][:] = unclicked(rows["impressions"], rows["clicks"], rows["plays"])
+        evidence, prior = rows["clicks"].sum() + rows["plays"].sum(), np.fmax.reduce(rows["predicted"], initial=0.0)
+        header = HEADER.pack(self.updated, evidence, prior, len(rows), visible.sum(), shared.sum())
+        return header + stored.block.tobytes() + encode(self.text)
 
     @property
     def is_shared(self) -> bool:
         """Whether enough users agree on at least one pair."""
-        return bool((self.states == SHARED).any())
+        return bool((self.rows["state"] == SHARED).any())
 
     @property
     def is_predicted(self) -> bool:
         """Whether at least one pair has a predicted score."""
-        return not bool(np.isnan(self.predicted).all())
+        return not bool(np.isnan(self.rows["predicted"]).all())
 
     @property
     def shared_ordinals(self) -> Ordinals:
         """The entities that enough users agree on, ascending."""
-        shared: Ordinals = self.ordinals[self.states == SHARED]
-        return shared
+        return self.in_state(SHARED)
 
     @property
     def popularity(self) -> float:
         """Clicks and plays of the shared pairs, as of ``updated``."""
-        return float(self.counts[CLICKS:, self.states == SHARED].sum())
+        shared = self.rows[self.rows["state"] == SHARED]
+        return float(shared["clicks"].sum() + shared["plays"].sum())
 
     @property
     def holds_nothing(self) -> bool:
         """Whether no pair was chosen or predicted."""
-        return not self.states.any() and not self.is_predicted
+        return not self.rows["state"].any() and not self.is_predicted
+
+    def in_state(self, state: int) -> Ordinals:
+        """The entities of a state, ascending."""
+        ordinals: Ordinals = self.rows["ordinal"][self.rows["state"] == state]
+        return ordinals
 
     def advance(self, now: float, half_life: float) -> None:
         """Decay every count to ``now``; earlier times than ``updated`` change nothing."""
         if now > self.updated:
-            if len(self):
-                self.counts *= np.float32(decay(now - self.updated, half_life))
+            for name in _COUNTS if len(self) else ():
+                self.rows[name] *= np.float32(decay(now - self.updated, half_life))
             self.updated = now
-
-    def row(self, ordinal: int) -> int:
-        """The position of an entity, added when it was missing."""
-        at = int(self.ordinals.searchsorted(ordinal))
-        if at == len(self.ordinals) or self.ordinals[at] != ordinal:
-            new = QueryRecord.blank(np.array([ordinal], np.int32))
-            self.ordinals = np.concatenate([self.ordinals[:at], new.ordinals, self.ordinals[at:]])
-            self.states = np.concatenate([self.states[:at], new.states, self.states[at:]])
-            self.counts = np.concatenate([self.counts[:, :at], new.counts, self.counts[:, at:]], axis=1)
-            self.predicted = np.concatenate([self.predicted[:at], new.predicted, self.predicted[at:]])
-        return at
 
     def find(self, ordinal: int) -> int:
         """The position of an entity, -1 when it is missing."""
-        at = int(self.ordinals.searchsorted(ordinal))
-        return at if at < len(self.ordinals) and self.ordinals[at] == ordinal else -1
+        at = int(self.rows["ordinal"].searchsorted(ordinal))
+        return at if at < len(self) and self.rows["ordinal"][at] == ordinal else -1
+
+    def row(self, ordinal: int) -> int:
+        """The position of an entity, added when it was missing."""
+        at = self.find(ordinal)
+        return at if at >= 0 else int(self.add(np.array([ordinal], np.int32))[0])
 
     def add(self, ordinals: Ordinals) -> NDArray[np.intp]:
         """The positions of unique ascending ``ordinals``, the missing ones added without counts."""
-        merged = np.union1d(self.ordinals, ordinals).astype(np.int32) if len(self) else ordinals
+        known = self.rows["ordinal"]
+        merged = np.union1d(known, ordinals) if len(self) else ordinals
         if len(merged) > len(self):
-            old, new = np.searchsorted(merged, self.ordinals), QueryRecord.blank(merged)
-            new.states[old], new.counts[:, old], new.predicted[old] = self.states, self.counts, self.predicted
-            self.ordinals, self.states, self.counts, self.predicted = merged, new.states, new.counts, new.predicted
-        return np.searchsorted(self.ordinals, ordinals)
+            rows = np.zeros(len(merged), ROW)
+            rows["ordinal"], rows["predicted"] = merged, np.nan
+            rows[np.searchsorted(merged, known)] = self.rows
+            self.rows = rows
+        return np.searchsorted(merged, ordinals)
+
+    def drop(self, ordinal: int) -> None:
+        """Take an entity out."""
+        self.keep(self.rows["ordinal"] != ordinal)
 
     def keep(self, mask: Mask) -> None:
         """Drop the rows where ``mask`` (n,) is False."""
-        self.ordinals, self.states = self.ordinals[mask], self.states[mask]
-        self.counts, self.predicted = self.counts[:, mask], self.predicted[mask]
+        self.rows = self.rows[mask]
+
+    def clear(self) -> None:
+        """Drop every row."""
+        self.rows = self.rows[:0]
 
     def surplus(self, limit: int) -> Mask:
         """Which rows (n,) are too many for ``limit``: the least chosen, then the least predicted."""
-        surplus = np.zeros(len(self), np.bool_)
+        rows, surplus = self.rows, np.zeros(len(self), np.bool_)
         if len(self) > limit:
-            chosen = self.counts[CLICKS:].sum(axis=0)
-            surplus[np.lexsort((self.ordinals, -np.nan_to_num(self.predicted), -chosen))[limit:]] = True
+            order = (rows["ordinal"], -np.nan_to_num(rows["predicted"]), -(rows["clicks"] + rows["plays"]))
+            surplus[np.lexsort(order)[limit:]] = True
         return surplus

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.memory_index.environment import values_of
-from bandstand.memory_index.history import mates
+from bandstand.memory_index.history import co_chosen
 from bandstand.memory_index.keys import HASH_BYTES, ordinal_key
 from bandstand.memory_index.posterior import decay
-from bandstand.memory_index.query_records import CLICK, PLAY, StoredQuery, shared_rows
+from bandstand.memory_index.query_records import StoredQuery, shared_rows
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.types import Ordinals, Scores
 
@@ -62,14 +62,14 @@ def like_queries(dbs: Databases, txn: ReadTransaction, key: bytes) -> LikeQuerie
     value = txn.get(key, db=dbs["queries"])
     if value is None:
         return NONE_LIKE
-    record = StoredQuery(value)
-    gains = record.block[CLICK, : record.visible] + record.block[PLAY, : record.visible]
+    rows = StoredQuery(value).visible
+    ordinals, gains = rows["ordinal"], rows["clicks"] + rows["plays"]
     seeds = np.argsort(-gains, kind="stable")[:_SEEDS]
     seeds = np.sort(seeds[gains[seeds] > 0])
-    links = _links(dbs, txn, record.ordinals[seeds])
+    links = _links(dbs, txn, ordinals[seeds])
     if not len(links):
         return NONE_LIKE
-    seed = np.searchsorted(record.ordinals[seeds], links["ordinal"])
+    seed = np.searchsorted(ordinals[seeds], links["ordinal"])
     weights = np.log1p(gains[seeds]) / np.sqrt(np.maximum(np.bincount(seed, minlength=len(seeds)), 1))
     queries, at = np.unique(links["query"], return_inverse=True)
     common = np.bincount(at, weights[seed], minlength=len(queries)) / np.linalg.norm(weights)
@@ -124,11 +124,11 @@ def _together(dbs: Databases, txn: ReadTransaction, settings: MemorySettings, or
     value = txn.get(ordinal_key(ordinal), db=dbs["related"])
     if value is None:
         return _nothing()
-    rows, choosers = mates(value)
+    rows, choosers = co_chosen(value)
     rows = rows[rows["users"] >= settings.agree_users]
     rows = rows[np.argsort(rows["ordinal"])]
-    others = [txn.get(ordinal_key(mate), db=dbs["related"]) for mate in rows["ordinal"].tolist()]
-    theirs = np.array([0.0 if other is None else mates(other)[1] for other in others])
+    others = [txn.get(ordinal_key(ordinal), db=dbs["related"]) for ordinal in rows["ordinal"].tolist()]
+    theirs = np.array([0.0 if other is None else co_chosen(other)[1] for other in others])
     both = rows["users"].astype(np.float64)  # who chose f as related to e need not have chosen e
     scores = both / (np.sqrt(np.maximum(choosers, both) * np.maximum(theirs, both)) + settings.shrinkage)
     return rows["ordinal"].astype(np.int32), scores.astype(np.float32)
@@ -147,10 +147,8 @@ def _asked(dbs: Databases, txn: ReadTransaction, settings: MemorySettings, ordin
         if value is None:
             continue
         record = StoredQuery(value)
-        found = record.ordinals[: record.visible]
-        counts = (record.block[CLICK] + record.block[PLAY])[: record.visible] * decay(
-            now - record.updated, settings.half_life
-        )
+        found, left = record.visible["ordinal"], decay(now - record.updated, settings.half_life)
+        counts = (record.visible["clicks"] + record.visible["plays"]) * left
         own = float(counts[found == ordinal].sum())
         reached += own
         ordinals.append(found)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bandstand.types import Mask, Matrix, Ordinals, Scores
+from bandstand.types import Mask, Ordinals, Scores
 
 EXACT, REORDERED, COANSWER = 0.0, 0.5, 3.0
 """Values of `Rows.distance` beside 1 and 2, which count the edits of a near spelling."""
 
-COLUMNS = ("scores", "clicks", "plays", "impressions", "predicted", "own", "distance")
-"""The float columns of `Rows`, in the order of the matrix of `Answers`."""
-
-SCORE, CLICK, PLAY, IMPRESSION, PREDICTED, OWN, DISTANCE = range(len(COLUMNS))
+ANSWER = np.dtype(
+    [
+        ("ordinals", np.int32),
+        ("scores", np.float32),
+        ("clicks", np.float32),
+        ("plays", np.float32),
+        ("impressions", np.float32),
+        ("predicted", np.float32),
+        ("own", np.float32),
+        ("distance", np.float32),
+    ]
+)
+"""One row of `Answers`: a field for each column of `Rows`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,47 +134,44 @@ class MemoryStats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """Rows in the making: unique ascending ordinals int32 (n,) and a float32 (7, n) matrix laid out as `COLUMNS`."""
+    """Rows in the making: an array of `ANSWER` (n,), ordinals ascending and without repeats."""
 
-    ordinals: Ordinals
-    matrix: Matrix
+    table: NDArray[Any]
 
     def __len__(self) -> int:
-        return len(self.ordinals)
+        return len(self.table)
 
     @property
     def chosen(self) -> Mask:
         """Which rows were clicked or played, bool (n,): the others are predictions."""
-        chosen: Mask = (self.matrix[CLICK] > 0) | (self.matrix[PLAY] > 0)
+        chosen: Mask = (self.table["clicks"] > 0) | (self.table["plays"] > 0)
         return chosen
 
     @classmethod
     def empty(cls) -> Answers:
         """No rows."""
-        return cls(np.empty(0, np.int32), np.empty((len(COLUMNS), 0), np.float32))
+        return cls(np.empty(0, ANSWER))
 
     def discounted(self, discount: float, distance: float) -> Answers:
         """The same rows as an answer from further away."""
-        matrix = self.matrix.copy()
-        matrix[SCORE] *= discount
-        matrix[DISTANCE] = distance
-        return Answers(self.ordinals, matrix)
+        table = self.table.copy()
+        table["scores"] *= discount
+        table["distance"] = distance
+        return Answers(table)
 
     def rows(self, corrected: str | None = None) -> Rows:
         """Best first."""
-        order = (-self.matrix[SCORE]).argsort(kind="stable")
-        scores, clicks, plays, impressions, predicted, own, distance = self.matrix.take(order, axis=1)
-        return Rows(self.ordinals[order], scores, clicks, plays, impressions, predicted, own, distance, corrected)
+        table = self.table[(-self.table["scores"]).argsort(kind="stable")]
+        columns: dict[str, NDArray[Any]] = {name: table[name].copy() for name in ANSWER.names or ()}
+        return Rows(**columns, corrected=corrected)
 
 
 def merge(tables: list[Answers]) -> Answers:
     """One table of all rows; of rows with the same ordinal the best scored stays (the first table's on a tie)."""
     if len(tables) == 1:
         return tables[0]
-    ordinals = np.concatenate([table.ordinals for table in tables])
-    matrix = np.concatenate([table.matrix for table in tables], axis=1)
-    order = np.lexsort((-matrix[SCORE], ordinals))
-    ordinals = ordinals[order]
-    first = np.ones(len(ordinals), np.bool_)
-    first[1:] = ordinals[1:] != ordinals[:-1]
-    return Answers(ordinals[first], matrix[:, order[first]])
+    table = np.concatenate([answers.table for answers in tables])
+    table = table[np.lexsort((-table["scores"], table["ordinals"]))]
+    first = np.ones(len(table), np.bool_)
+    first[1:] = table["ordinals"][1:] != table["ordinals"][:-1]
+    return Answers(table[first])

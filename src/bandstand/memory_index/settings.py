@@ -37,7 +37,7 @@ class MemorySettings:
     history_per_user: int = 500
     links_per_entity: int = 64
     related_per_entity: int = 64
-    fans_per_entity: int = 64
+    users_per_entity: int = 64
 
     def __post_init__(self) -> None:
         """Refuse values with which the formulas lose their meaning."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from bandstand.memory_index.history import Fans, History, Related
+from bandstand.memory_index.history import CoChosen, History, UsersWhoChose
 from bandstand.memory_index.keys import ordinal_key, query_key
 from bandstand.memory_index.phrase_senses import SenseRecord
 from bandstand.memory_index.query_records import PENDING, QueryRecord
@@ -72,19 +72,28 @@ class Tables:
         self.own = Table(txn, dbs["own"], QueryRecord.load, QueryRecord.dump)
         self.phrases = Table(txn, dbs["phrases"], _load_keys, _dump_keys)
         self.users = Table(txn, dbs["users"], History.load, History.dump)
-        self.fans = Table(txn, dbs["fans"], Fans.load, Fans.dump)
-        self.related = Table(txn, dbs["related"], Related.load, Related.dump)
+        self.users_who_chose = Table(txn, dbs["fans"], UsersWhoChose.load, UsersWhoChose.dump)
+        self.co_chosen = Table(txn, dbs["related"], CoChosen.load, CoChosen.dump)
         self.trend = Table(txn, dbs["trend"], TrendPage.load, TrendPage.dump)
         self.senses = Table(txn, dbs["senses"], SenseRecord.load, SenseRecord.dump)
         self.added_pairs = 0
         self._written = (
-            *(self.queries, self.own, self.phrases, self.users, self.fans, self.related, self.trend, self.senses),
+            *(
+                self.queries,
+                self.own,
+                self.phrases,
+                self.users,
+                self.users_who_chose,
+                self.co_chosen,
+                self.trend,
+                self.senses,
+            ),
         )
 
     def query(self, normalized: str) -> QueryRecord:
         """The shared record of a query, made when missing."""
         key = query_key(normalized)
-        return self.queries.get(key) or self.queries.put(key, QueryRecord.empty())
+        return self.queries.get(key) or self.queries.put(key, QueryRecord())
 
     def spill(self) -> None:
         """Flush when many records are held; call only where no record is in hand."""
@@ -107,20 +116,20 @@ class Tables:
         """Remove a query's shared record with everything that points to it."""
         record = self.queries.get(key)
         if record is not None:
-            for ordinal in record.ordinals[record.states == PENDING]:
+            for ordinal in record.in_state(PENDING):
                 self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
-            record.keep(np.zeros(len(record), np.bool_))
+            record.clear()
             self._finalize(key, record)
 
     def _finalize(self, key: bytes, record: QueryRecord) -> None:
         """Bound a record, index what became shared, withdraw what no longer is, remove what says nothing."""
         surplus = record.surplus(self.settings.max_pairs_per_query)
         if surplus.any():
-            for ordinal in record.ordinals[surplus & (record.states == PENDING)]:
+            for ordinal in record.rows["ordinal"][surplus & (record.rows["state"] == PENDING)]:
                 self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
             record.keep(~surplus)
         if record.holds_nothing:  # shown, at most
-            record.keep(np.zeros(len(record), np.bool_))
+            record.clear()
         shared = record.shared_ordinals
         if len(record.published) and not np.array_equal(shared, record.published):
             withdraw(self.txn, self.dbs, key, record, shared)
