@@ -26,7 +26,7 @@ from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput, ModelError
-from bandstand.models.registry import ModelRegistry
+from bandstand.models.folder import FolderRegistry
 
 
 def context(memory_top: float, lexical_top: float):
@@ -58,7 +58,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def published(trained, tmp_path_factory):
-    models = ModelRegistry(tmp_path_factory.mktemp("models"), lambda: 1.0)
+    models = FolderRegistry(tmp_path_factory.mktemp("models"), lambda: 1.0)
     return models.get("abstention", models.publish("abstention", trained.files()))
 
 
@@ -110,7 +110,7 @@ def test_too_little_to_learn_from_is_said(some):
 
 @pytest.mark.parametrize("file", [TREES, CALIBRATION])
 def test_damage_is_refused(trained, tmp_path, file):
-    models = ModelRegistry(tmp_path, lambda: 1.0)
+    models = FolderRegistry(tmp_path, lambda: 1.0)
     version = models.publish("abstention", {**trained.files(), file: b"{}"})
     with pytest.raises(ModelError, match="bandstand train"):
         RetrievalGate(models.get("abstention", version))
@@ -119,7 +119,7 @@ def test_damage_is_refused(trained, tmp_path, file):
 def test_a_model_that_lacks_an_arm_is_refused(trained, tmp_path):
     raw = json.loads(trained.calibration)
     del raw["full"]["dense"]
-    models = ModelRegistry(tmp_path, lambda: 1.0)
+    models = FolderRegistry(tmp_path, lambda: 1.0)
     version = models.publish("abstention", {**trained.files(), CALIBRATION: json.dumps(raw).encode()})
     with pytest.raises(ModelError, match="knows nothing of dense"):
         RetrievalGate(models.get("abstention", version))

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bandstand.errors import Conflict, ModelError, Unavailable
+from bandstand.models.folder import FolderRegistry
 from bandstand.models.registry import ModelCard
-from bandstand.opensearch import models as published
-from bandstand.opensearch.models import ClusterModels
+from bandstand.opensearch import models as module
+from bandstand.opensearch.models import MirroredRegistry
 from tests.support.log_entries import Line
 
 NOON = 1_767_268_800.0
@@ -21,13 +22,17 @@ def line(cluster):
     opened.close()
 
 
+def mirrored(folder, line):
+    return MirroredRegistry(FolderRegistry(folder, lambda: NOON), line, clock=lambda: NOON)
+
+
 @pytest.fixture
 def two(tmp_path, line):
-    return [ClusterModels(tmp_path / name, lambda: NOON, line) for name in ("a", "b")]
+    return [mirrored(tmp_path / name, line) for name in ("a", "b")]
 
 
 def test_a_version_appears_on_every_machine_with_its_files_and_card(two, monkeypatch):
-    monkeypatch.setattr(published, "CHUNK", 1_000)
+    monkeypatch.setattr(module, "CHUNK", 1_000)
     one, other = two
     files, card = {"model.txt": bytes(range(256)) * 13, "empty": b""}, ModelCard(metrics={"ndcg@10": 0.5})
     version = one.publish("ranker", files, card)
@@ -92,7 +97,7 @@ def test_a_machine_that_comes_later_gets_everything(two, tmp_path, line):
     one, _ = two
     version = one.publish("ranker", {"model.txt": b"a"})
     one.promote("ranker", version)
-    late = ClusterModels(tmp_path / "late", lambda: NOON, line)
+    late = mirrored(tmp_path / "late", line)
     assert late.follow()
     assert late.current("ranker").read("model.txt") == b"a"
 
@@ -148,6 +153,20 @@ def test_a_damaged_chunk_is_refused_and_what_served_serves_on(two, line, how):
     with pytest.raises(ModelError, match=bad):
         other.follow()
     assert other.current("ranker").version == good
+
+
+def test_a_damaged_pointer_of_a_mirror_is_reported_and_mended_by_the_next_change(two, tmp_path):
+    one, other = two
+    versions = [one.publish("ranker", {"model.txt": text}) for text in (b"a", b"b")]
+    for version in versions:
+        one.promote("ranker", version)
+    other.follow()
+    (tmp_path / "b" / "ranker" / "CURRENT").write_text("{")
+    with pytest.raises(ModelError, match="pointer of ranker is damaged"):
+        other.current("ranker")
+    one.rollback("ranker")
+    other.follow()
+    assert other.current("ranker").version == versions[0]
 
 
 def test_followers_in_threads_do_not_disturb_each_other(two):

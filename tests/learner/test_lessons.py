@@ -15,7 +15,7 @@ from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, SyntheticExampl
 from bandstand.learner.train_ranker import curriculum_set, train_ranker
 from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.models.registry import ModelRegistry
+from bandstand.models.folder import FolderRegistry
 from bandstand.ranker.features import feature_names
 from bandstand.types import ARMS, ArmDecision, Attribute, Decision, Entity, Impression, Query
 
@@ -150,6 +150,6 @@ def test_memory_is_hidden_in_most_posed_lessons_but_never_in_remembered_ones():
 
 
 def test_nothing_to_train_on_is_said(tmp_path):
-    registry = ModelRegistry(tmp_path, lambda: 1_700_000_000.0)
+    registry = FolderRegistry(tmp_path, lambda: 1_700_000_000.0)
     with pytest.raises(BadInput, match="nothing to train on"):
         train_ranker(registry, curriculum=Curriculum(), searches=[], seed=0)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bandstand.models.registry import ModelRegistry
+from bandstand.models.folder import FolderRegistry
 
 PROCESSES = multiprocessing.get_context("fork")
 NOON = 1_767_268_800.0
@@ -17,7 +17,7 @@ STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 
 def new_registry(root):
-    return ModelRegistry(root, clock=lambda: NOON)
+    return FolderRegistry(root, clock=lambda: NOON)
 
 
 def in_child(work):

@@ -1,4 +1,4 @@
-"""The registry: publishing, promoting, rolling back, pruning, and what is refused."""
+"""What every registry promises, in a folder and on a cluster: publish, promote, roll back, prune, refuse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import pytest
 
 from bandstand.errors import BadInput, Conflict, ModelError, NotFound, StorageError
-from bandstand.models.registry import HISTORY, ModelCard, ModelRegistry
+from bandstand.models.folder import FolderRegistry
+from bandstand.models.registry import HISTORY, ModelCard
+from bandstand.opensearch.models import MirroredRegistry
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 CARD = ModelCard(
@@ -19,9 +21,21 @@ CARD = ModelCard(
 )
 
 
+@pytest.fixture(params=["embedded", "opensearch"])
+def open_registry(request, tmp_path):
+    """Opens registries of either kind over one folder, which on a cluster is the mirror."""
+    cluster = request.getfixturevalue("borrow_cluster")() if request.param == "opensearch" else None
+
+    def open_one(clock=lambda: NOON):
+        folder = FolderRegistry(tmp_path, clock)
+        return folder if cluster is None else MirroredRegistry(folder, cluster, clock=clock)
+
+    return open_one
+
+
 @pytest.fixture
-def registry(tmp_path):
-    return ModelRegistry(tmp_path, clock=lambda: NOON)
+def registry(open_registry):
+    return open_registry()
 
 
 def publish(registry, *contents):
@@ -50,9 +64,9 @@ def test_publishing_promotes_nothing(registry):
     assert registry.stamp("ranker") is None
 
 
-def test_versions_increase_while_the_clock_stands_still_or_steps_back(tmp_path):
+def test_versions_increase_while_the_clock_stands_still_or_steps_back(open_registry):
     times = iter([NOON, NOON, NOON - 3600, NOON + 60])
-    registry = ModelRegistry(tmp_path, clock=lambda: next(times))
+    registry = open_registry(clock=lambda: next(times))
     versions = publish(registry, b"same", b"same", b"same", b"same")
     assert [version[:15] for version in versions] == [
         "20260101T120000", "20260101T120001", "20260101T120002", "20260101T120100",
@@ -182,7 +196,8 @@ def test_a_damaged_version_is_refused_by_name_with_the_remedy(registry, tmp_path
     assert registry.current("ranker").version == a
 
 
-def test_a_damaged_pointer_is_reported_and_mended_by_a_promote(registry, tmp_path):
+def test_a_damaged_pointer_is_reported_and_mended_by_a_promote(tmp_path):
+    registry = FolderRegistry(tmp_path, lambda: NOON)
     (a,) = publish(registry, b"a")
     registry.promote("ranker", a)
     (tmp_path / "ranker" / "CURRENT").write_text("{")
@@ -246,4 +261,22 @@ def test_bad_values(registry, tmp_path):
 def test_an_unwritable_root_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be changed"):
-        ModelRegistry(tmp_path / "file", clock=lambda: NOON).publish("ranker", {"f": b""})
+        FolderRegistry(tmp_path / "file", clock=lambda: NOON).publish("ranker", {"f": b""})
+
+
+def test_nothing_is_new_to_who_published_it(registry):
+    (a,) = publish(registry, b"a")
+    registry.promote("ranker", a)
+    registry.follow()
+    stamp = registry.stamp("ranker")
+    assert not registry.follow()
+    assert (registry.stamp("ranker"), registry.current("ranker").version) == (stamp, a)
+
+
+def test_what_was_published_is_there_after_opening_again(open_registry):
+    first = open_registry()
+    a, b = publish(first, b"a", b"b")
+    first.promote("ranker", b)
+    again = open_registry()
+    again.follow()
+    assert ([model.version for model in again.list("ranker")], again.current("ranker").version) == ([a, b], b)

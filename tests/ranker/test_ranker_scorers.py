@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput, ModelError
-from bandstand.models.registry import ModelRegistry
+from bandstand.models.folder import FolderRegistry
 from bandstand.ranker.features import build_features, feature_names
 from bandstand.ranker.page import rank, union
 from bandstand.ranker.scorers import ARM_WEIGHTS, PAIR_WEIGHTS, LambdaMartScorer, PlainScorer
@@ -20,7 +20,7 @@ NAMES = feature_names()
 
 @pytest.fixture
 def registry(tmp_path):
-    return ModelRegistry(tmp_path, clock=lambda: 0.0)
+    return FolderRegistry(tmp_path, clock=lambda: 0.0)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import structlog
 from bandstand.app.serving import UNTRAINED, ModelFollower, promote_model
 from bandstand.bandit.vw import BanditSettings
 from bandstand.errors import ModelError, NotFound, StorageError
-from bandstand.models.registry import ModelCard, ModelRegistry
+from bandstand.models.folder import FolderRegistry
+from bandstand.models.registry import ModelCard
 from bandstand.ranker.scorers import PlainScorer
 from tests.support.small_home import SmallHome, ids
 
@@ -124,7 +125,7 @@ class TestRefusal:
         assert "statistics" in small.home.serving.refused["bandit"]
 
 
-class Flaky(ModelRegistry):
+class Flaky(FolderRegistry):
     """A registry whose disk fails for a while."""
 
     failing = False

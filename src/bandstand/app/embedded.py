@@ -20,6 +20,7 @@ from bandstand.learner.indexer import Follower
 from bandstand.memory_index.environment import Environment
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.models.folder import FolderRegistry
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import Encoder, EncoderOf
@@ -68,7 +69,7 @@ class EmbeddedBackend:
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""
-        return ModelRegistry(self._paths.models, self._clock)
+        return FolderRegistry(self._paths.models, self._clock)
 
     def encoder(self) -> str:
         """See `Backend`."""

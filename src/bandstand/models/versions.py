@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -159,10 +159,41 @@ def contents_of(files: Mapping[str, bytes] | Path) -> dict[str, bytes]:
     return contents
 
 
-def next_version(existing: tuple[str, ...], created: float, manifest: bytes) -> str:
-    """The UTC second and six hex digits of the manifest's SHA-256, above every existing version."""
+def new_version(
+    name: str, contents: Mapping[str, bytes], card: ModelCard | None, *, existing: Sequence[str], created: float
+) -> tuple[str, dict[str, bytes]]:
+    """The name of a new version, above every ``existing`` one, and its files with the manifest.
+
+    The name is the UTC second and six hex digits of the manifest's SHA-256.
+    """
+    manifest = encode_manifest(name, created, contents, card or ModelCard())
     moment = datetime.fromtimestamp(created, UTC)
     if existing:
         newest = datetime.strptime(existing[-1].partition("-")[0], _STAMP).replace(tzinfo=UTC)
         moment = max(moment, newest + timedelta(seconds=1))
-    return f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"
+    version = f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"
+    return version, {**contents, MANIFEST: manifest}
+
+
+def promotion(version: str, *, automatic: bool) -> Callable[[Pointer | None], Pointer]:
+    """What a promote makes of a pointer, see `ModelRegistry.promote`."""
+
+    def promoted(pointer: Pointer | None) -> Pointer:
+        if pointer is None:
+            return Pointer(current=version)
+        stays = automatic and (pointer.pinned or version <= max((pointer.current, *pointer.history)))
+        return pointer if stays else pointer.promoted(version)
+
+    return promoted
+
+
+def superfluous(versions: Sequence[str], keep: int, pointer: Pointer | None) -> tuple[str, ...]:
+    """The versions that a prune deletes, see `ModelRegistry.prune`.
+
+    Raises:
+        BadInput: ``keep`` is negative.
+    """
+    if keep < 0:
+        raise BadInput(f"keep must be 0 or more, not {keep}", field="keep")
+    kept = {pointer.current, *pointer.history[-1:]} if pointer else set()
+    return tuple(version for version in versions[: max(len(versions) - keep, 0)] if version not in kept)

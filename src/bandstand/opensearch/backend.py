@@ -14,6 +14,7 @@ from bandstand.feedback.log import Log
 from bandstand.learner.indexer import Follower
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.models.folder import FolderRegistry
 from bandstand.models.registry import ModelRegistry
 from bandstand.opensearch.catalog import OpenSearchStore, rebuild
 from bandstand.opensearch.connection import Cluster, ClusterSettings
@@ -23,7 +24,7 @@ from bandstand.opensearch.indices import described, live_index, serving
 from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
 from bandstand.opensearch.log import OpenSearchLog
 from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
-from bandstand.opensearch.models import ClusterModels
+from bandstand.opensearch.models import MirroredRegistry
 from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
 from bandstand.opensearch.text_index import TEXT, TextFollower
 from bandstand.opensearch.vector_index import VECTORS, LiveVectors, VectorFollower
@@ -73,7 +74,7 @@ class OpenSearchBackend:
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""
-        return ClusterModels(self._paths.mirrored, self._clock, self.cluster)
+        return MirroredRegistry(FolderRegistry(self._paths.mirrored, self._clock), self.cluster, clock=self._clock)
 
     def encoder(self) -> str:
         """See `Backend`."""
