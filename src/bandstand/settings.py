@@ -1,22 +1,60 @@
-"""Every setting of the platform, read once from the environment (``BANDSTAND_*``) at the edge."""
+"""Every setting of the platform: read once, at the edge, from arguments, the environment and the home's file."""
 
 from __future__ import annotations
 
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import structlog
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bandstand.errors import BadInput
+
+FILE = "bandstand.toml"
+"""In the home folder; its keys are the names of the settings."""
+
+RENAMED: Mapping[str, str] = {"BANDSTAND_EXPLORATION": "epsilon", "BANDSTAND_SETTLE_SECONDS": "finalize_seconds"}
+"""Variables of version 0.1 and the settings that they set, with a warning; the next version does not know them."""
+
+NO_SETTINGS = frozenset({"BANDSTAND_DATA"})
+"""Variables of tests and benchmarks."""
 
 _THREADS = {"embedded": 2, "opensearch": 16}
 
 
 class Settings(BaseSettings):
-    """Frozen values; each field is the environment variable ``BANDSTAND_`` + its name in capitals."""
+    """Frozen values, each from the first source that gives it.
+
+    These are an argument; the environment variable ``BANDSTAND_`` + its name in capitals; the home's file
+    ``bandstand.toml``; its default. The home itself comes from an argument or the environment.
+
+    Raises:
+        ValidationError: a value cannot be used; `load_settings` says so in Bandstand's own words.
+        BadInput: the file cannot be read, or names no setting.
+    """
 
     model_config = SettingsConfigDict(env_prefix="BANDSTAND_", frozen=True, extra="ignore", populate_by_name=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor such a folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, first things first."""
+        home = _home(init_settings())
+        renamed = InitSettingsSource(settings_cls, _renamed())
+        return init_settings, env_settings, renamed, InitSettingsSource(settings_cls, read_file(home))
 
     home: Path = Field(
         Path(".bandstand"), description="Folder that holds everything: catalogue, indexes, memory, log, models"
@@ -51,9 +89,11 @@ class Settings(BaseSettings):
     )
     max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
 
-    encoder: Literal["int8", "fp32", "hashing"] = Field(
+    encoder: str = Field(
         "int8",
-        description="Query and entity encoder: MiniLM quantised, MiniLM in full, or hashed n-grams (no model needed)",
+        description="Query and entity encoder: `int8` and `fp32` are MiniLM quantised and in full, `hashing` is hashed"
+        " n-grams (no model needed); else the folder of a sentence-transformers model, or its name on the Hugging Face"
+        " hub; `int8:` before either quantises it",
     )
     exact_up_to: int = Field(
         200_000, ge=0, description="Entities up to which dense search is exact; above, approximate"
@@ -136,6 +176,17 @@ class Settings(BaseSettings):
     )
     seed: int = Field(1, ge=0, description="Seed of everything random")
 
+    @field_validator("encoder")
+    @classmethod
+    def _encoder(cls, value: str) -> str:
+        from bandstand.retrievers.encoder_registry import encoder_recipe
+
+        try:
+            encoder_recipe(value)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+        return value
+
     @property
     def threads(self) -> int:
         """How many searches run side by side.
@@ -145,15 +196,161 @@ class Settings(BaseSettings):
         return self.search_threads or _THREADS[self.backend]
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with ``overrides`` (None means "not given") on top.
+def load_settings(**given: object) -> Settings:
+    """Settings with the arguments ``given`` on top (None means "not given").
 
     Raises:
-        BadInput: naming the variable and what it must be.
+        BadInput: naming what is wrong, where it was said, and what it must be; the first of `problems`.
     """
+    for problem in problems(**given):
+        raise problem
+    return Settings(**_arguments(given))  # type: ignore[arg-type]
+
+
+def problems(**given: object) -> list[BadInput]:
+    """Everything that is wrong with the settings as they would be loaded: the file, its keys, and all values."""
+    arguments = _arguments(given)
+    file = _home(arguments) / FILE
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        content = _parsed(file)
+    except BadInput as error:
+        return [error]
+    if unknown := _unknown_keys(file, content):
+        return unknown
+    try:
+        Settings(**arguments)  # type: ignore[arg-type]
     except ValidationError as cause:
-        first = cause.errors()[0]
-        name = "BANDSTAND_" + str(first["loc"][0]).upper()
-        raise BadInput(f"{name}: {first['msg']} (got {first['input']!r})", field=name) from cause
+        return [_bad_value(str(each["loc"][0]), each["msg"], each["input"], arguments) for each in cause.errors()]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One setting: its value, and where that came from: "argument", a variable's name, `FILE`, or "default".
+
+    A ``secret`` one is not to be shown.
+    """
+
+    name: str
+    value: object
+    origin: str
+    secret: bool
+
+
+def told(**given: object) -> list[Told]:
+    """Every setting as `load_settings` gives it.
+
+    Raises:
+        BadInput: see `load_settings`.
+    """
+    values, arguments = load_settings(**given), _arguments(given)
+    return [
+        Told(name, getattr(values, name), _origin(name, arguments), not field.repr)
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def unknown_variables() -> list[str]:
+    """What is wrong with variables that look like settings and are none, or will be none in the next version."""
+    known = [variable for name in Settings.model_fields for variable in _variables(name)]
+    found = sorted(name for name in os.environ if name.startswith("BANDSTAND_") and name not in {*known, *NO_SETTINGS})
+    return [
+        f"{name} is called BANDSTAND_{RENAMED[name].upper()} now: rename it"
+        if name in RENAMED
+        else f"no such setting: {name}{_nearest(name, known)}"
+        for name in found
+    ]
+
+
+def read_file(home: Path) -> dict[str, object]:
+    """What the file of a home sets, by name; nothing where there is none.
+
+    Raises:
+        BadInput: it cannot be read, or a key is no setting.
+    """
+    content = _parsed(home / FILE)
+    for problem in _unknown_keys(home / FILE, content):
+        raise problem
+    return content
+
+
+def _parsed(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as cause:  # of which those of TOML and of UTF-8 are
+        raise BadInput(f"{file} cannot be read: {cause}. Correct it, or move it away.", field=FILE) from cause
+
+
+def _unknown_keys(file: Path, content: Mapping[str, object]) -> list[BadInput]:
+    """One for each key that is no setting, or that cannot be set there."""
+    found = [
+        BadInput(f"{file}: no such setting: {key}{_nearest(key, Settings.model_fields)}", field=key)
+        for key in content
+        if key not in Settings.model_fields
+    ]
+    if "home" in content:
+        found.append(BadInput(f"{file}: home: the file lies in it; set BANDSTAND_HOME, or use --home", field="home"))
+    return found
+
+
+def _bad_value(name: str, message: str, value: object, arguments: Mapping[str, object]) -> BadInput:
+    name = next((field for field in Settings.model_fields if name in {field, *_variables(field)}), name)
+    origin = _origin(name, arguments)
+    where = {FILE: f"{_home(arguments) / FILE}: {name}", "argument": f"BANDSTAND_{name.upper()}"}.get(origin, origin)
+    shown = "" if not Settings.model_fields[name].repr else f" (got {value!r})"
+    return BadInput(f"{where}: {message.removeprefix('Value error, ')}{shown}", field=where)
+
+
+def _arguments(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _home(given: Mapping[str, object]) -> Path:
+    return Path(str(given.get("home") or _environment().get("BANDSTAND_HOME") or Settings.model_fields["home"].default))
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    """The environment variables that set a setting, first things first."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (f"BANDSTAND_{name.upper()}",)
+
+
+def _origin(name: str, arguments: Mapping[str, object]) -> str:
+    old = (variable for variable, field in RENAMED.items() if field == name)
+    set_by = next((variable for variable in (*_variables(name), *old) if variable in _environment()), None)
+    if name in arguments:
+        return "argument"
+    if set_by is not None:
+        return set_by
+    return FILE if name in _parsed(_home(arguments) / FILE) else "default"
+
+
+def _environment() -> dict[str, str]:
+    """The environment by names in capitals: settings are found there however they are written."""
+    return {name.upper(): value for name, value in os.environ.items()}
+
+
+def _renamed() -> dict[str, object]:
+    """Settings under the names that their variables had in version 0.1."""
+    found: dict[str, object] = {}
+    for old, name in RENAMED.items():
+        if (value := _environment().get(old)) is not None:
+            _warn_renamed(old, f"BANDSTAND_{name.upper()}")
+            found[name] = value
+    return found
+
+
+@cache
+def _warn_renamed(old: str, new: str) -> None:
+    """Once in a process."""
+    structlog.get_logger("settings").warning("variable_renamed", old=old, new=new, until="the next version")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, as a remedy."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else "; remove it, or see `bandstand config show` for all there are"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bandstand.feedback.sqlite_log import SqliteLog
+from bandstand.settings import Settings
 from tests.support.cli_world import ENTITIES, ndjson
 
 HOLDER = """
@@ -322,8 +325,40 @@ class TestDoctor:
         assert f"control {seq}: KeyError" in self.findings(ended)["parked"]["says"]
 
     @pytest.mark.usefixtures("home")
+    def test_an_encoder_that_is_to_come(self, cli, tmp_path, monkeypatch):
+        monkeypatch.setenv("BANDSTAND_ENCODER", str(tmp_path / "model"))
+        ended = cli("doctor", "--json")
+        assert ended.code == 1
+        assert "bandstand index makes it" in self.findings(ended)["encoder"]["says"]
+
+    def test_a_file_of_settings_with_mistakes(self, cli, home):
+        (home / "bandstand.toml").write_text("prt = 1\n", "utf-8")
+        ended = cli("doctor", "--json")
+        assert ended.code == 1
+        assert "did you mean port?" in self.findings(ended)["settings"]["says"]
+        refused = cli("search", "hello")
+        assert (refused.code, "bandstand.toml" in refused.err) == (2, True)
+
+    @pytest.mark.usefixtures("home")
     def test_a_misspelt_setting(self, cli, monkeypatch):
         monkeypatch.setenv("BANDSTAND_DEDLINE_MS", "5")
         ended = cli("doctor", "--json")
         assert ended.code == 1
         assert "BANDSTAND_DEDLINE_MS" in self.findings(ended)["settings"]["says"]
+
+
+class TestConfig:
+    def test_it_says_what_each_setting_is_and_where_that_comes_from(self, cli, tmp_path, monkeypatch):
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "bandstand.toml").write_text("seed = 7\n", "utf-8")
+        monkeypatch.setenv("BANDSTAND_ADMIN_KEY", "s3cret")
+        found = cli("config", "show", "--json").json()
+        assert list(found) == list(Settings.model_fields)
+        assert found["seed"] == {"value": 7, "origin": "bandstand.toml"}
+        assert found["encoder"] == {"value": "hashing", "origin": "BANDSTAND_ENCODER"}
+        assert found["admin_key"] == {"value": "********", "origin": "BANDSTAND_ADMIN_KEY"}
+        assert found["host"] == {"value": "127.0.0.1", "origin": "default"}
+        shown = cli("config", "show", "--home", tmp_path / "other").out
+        assert "s3cret" not in shown
+        assert re.search(r'^home = "\S+other" +# argument$', shown, re.MULTILINE)
+        assert tomllib.loads(shown)["selfplay_queries"] == 40

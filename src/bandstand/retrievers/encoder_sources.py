@@ -136,19 +136,21 @@ class HubModel:
 
 
 def model_source(name: str) -> ModelSource:
-    """What a folder or the name of a model stands for; ``hf:`` before a name says that no folder is meant.
+    """What a folder or the name of a model stands for.
+
+    ``hf:`` before a name says that no folder is meant; a name of one word, of sentence-transformers' own, needs it.
 
     Raises:
         BadInput: it can be neither.
     """
-    if not name.startswith("hf:"):
-        path = Path(name).expanduser()
-        if path.is_dir() or path.is_absolute() or name.startswith((".", "~")):
-            return ModelFolder(path.resolve())
-    name = name.removeprefix("hf:")
-    if not _HUB_NAME.fullmatch(name):
+    path = Path(name).expanduser()
+    if (name and path.is_dir()) or path.is_absolute() or name.startswith((".", "~")):
+        return ModelFolder(path.resolve())
+    hub = name.removeprefix("hf:")
+    if not _HUB_NAME.fullmatch(hub) or (hub == name and "/" not in name):
         raise BadInput(
-            f"BANDSTAND_ENCODER: {name!r} is neither int8, fp32, hashing, a folder, nor a name on the Hugging Face hub",
+            f"{name!r} is neither int8, fp32 or hashing, nor a folder, nor the name of a model on the Hugging Face hub"
+            " (such as sentence-transformers/LaBSE, or hf:LaBSE)",
             field="encoder",
         )
-    return HubModel(name if "/" in name else f"sentence-transformers/{name}")
+    return HubModel(hub if "/" in hub else f"sentence-transformers/{hub}")
