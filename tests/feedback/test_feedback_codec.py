@@ -1,6 +1,9 @@
 """Bytes of the log: round trips of arbitrary records, and damage of every byte noticed."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from bandstand.feedback.codec import (
     encode_impression,
     encode_json,
 )
+from bandstand.feedback.ubi_queries import impression_from_ubi, query_to_ubi
 from bandstand.types import (
     ArmDecision,
     Correction,
@@ -181,7 +185,7 @@ def test_kinds_do_not_pass_for_each_other(make):
 
 def test_newer_versions_ask_for_an_upgrade(make):
     data = bytearray(encode_event(make.event()))
-    data[3] = 2
+    data[3] = 99
     with pytest.raises(StorageError, match="upgrade"):
         decode_event(bytes(data))
 
@@ -198,3 +202,77 @@ def test_what_cannot_be_encoded_is_the_callers_fault(make):
         encode_event(make.event(position=2**70))
     with pytest.raises(BadInput, match="cannot be logged"):
         encode_json({"a": object()})
+
+
+GOLDEN = Path(__file__).parent / "golden"
+"""One record of each kind, and one UBI query, as the last version wrote them."""
+
+LAST_QUERY = Query(
+    id="q-1",
+    text="Happy  K-pop",
+    normalized="happy kpop",
+    k=2,
+    kinds=("track", "album"),
+    filters=Filters(values=(("genre", ("k-pop", "dance")),), year_gte=1990),
+    user_id="ana",
+    session_id="s-1",
+    locale="de-AT",
+    time=1_700_000_000.25,
+    slots=(Slot("mood", "happy", 0.9, "happy"), Slot("genre", "k-pop", 0.8, "kpop")),
+    correction=Correction(typed="hapy kpop", text="happy kpop", mode="showing", edits=1, confidence=0.75),
+)
+
+
+def last_impression(read: Literal["codec", "ubi"]) -> Impression:
+    if read == "codec":
+        return decode_impression((GOLDEN / "impression.bin").read_bytes())
+    return impression_from_ubi(json.loads((GOLDEN / "ubi_query.json").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("read", ["codec", "ubi"])
+def test_a_search_that_the_last_version_logged_is_read_whole(read):
+    impression = last_impression(read)
+    assert impression.query == LAST_QUERY
+    memory, dense = impression.decision.arms
+    assert (impression.decision.experiment, impression.decision.assigned) == ("e-1", 0.5)
+    assert memory == ArmDecision(arm="memory", depth=50)
+    assert (dense.depth, dense.propensity, dense.probabilities) == (10, 0.25, (0.5, 0.25, 0.125, 0.125))
+    assert dense.context[0] == ("words", 2.0)
+    assert dense.context[1][0] == "best"
+    assert np.isnan(dense.context[1][1])
+    assert [(o.retriever, o.candidates, o.took_ms) for o in impression.outcomes] == [
+        ("memory", 3, 0.5),
+        ("dense", 10, 6.25),
+        ("lexical", 4, 1.0),
+    ]
+    assert impression.entity_ids == ("track:a", "track:b", "album:c")
+    assert impression.ordinals.tolist() == [3, 1, 2]
+    assert impression.scores.tolist() == [2.5, 1.25, -0.5]
+    np.testing.assert_array_equal(impression.features, np.array([[1, np.nan], [0.5, 2], [np.nan, 3]], np.float32))
+    assert (impression.feature_names, impression.feature_versions) == (("memory.score", "popularity"), {})
+    assert (impression.shown, impression.models) == (2, {"ranker": "r1", "bandit": "b1"})
+    assert (impression.corrected, impression.took_ms) == ("happy k-pop", 12.5)
+
+
+def test_events_and_commands_that_the_last_version_logged_are_read():
+    assert decode_event((GOLDEN / "event.bin").read_bytes()) == Event(
+        id="e-1",
+        action="play",
+        time=1_700_000_010.5,
+        query_id="q-1",
+        user_query="happy kpop",
+        user_id="ana",
+        session_id="s-1",
+        object_id="track:b",
+        position=2,
+        play_seconds=31.5,
+        payload='{"action_name":"play"}',
+    )
+    assert decode_json((GOLDEN / "control.bin").read_bytes()) == {"kind": "forget_user", "user_id": "bob"}
+
+
+def test_what_the_last_version_exported_is_exported_again():
+    """A search exported by either version is the same document, but for what records say since."""
+    again = query_to_ubi(last_impression("codec"), features=True)
+    assert again["query_attributes"]["bandstand"].pop("feature_versions") == {}
+    assert json.loads(json.dumps(again)) == json.loads((GOLDEN / "ubi_query.json").read_text("utf-8"))

@@ -7,17 +7,23 @@ https://o19s.github.io/ubi/schema/1.3.0/query.request.schema.json.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bandstand.errors import BadInput
+from bandstand.feedback.codec import impression_of
 from bandstand.feedback.fields import iso, timestamp
-from bandstand.types import ArmDecision, Correction, Decision, Filters, Impression, Query, RetrieverOutcome, Slot
+from bandstand.types import Impression, RetrieverOutcome, Slot
 
 _APPLICATION = "bandstand"
+_OF_THE_QUERY = ("k", "offset", "kinds", "normalized", "correction", "literal", "user_id", "session_id", "locale")
+_OF_THE_DECISION = ("policy", "version", "experiment", "assigned")
+_SLOT = tuple(field.name for field in fields(Slot))
+_OUTCOME = tuple(field.name for field in fields(RetrieverOutcome))
 
 
 def query_to_ubi(impression: Impression, *, features: bool = False) -> dict[str, object]:
@@ -36,7 +42,7 @@ def query_to_ubi(impression: Impression, *, features: bool = False) -> dict[str,
         "object_id_field": "id",
         "query_response_id": query.id,
         "query_response_hit_ids": list(page),
-        "query_attributes": _attributes(impression, features),
+        "query_attributes": _json(_attributes(impression, features)),
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -50,7 +56,7 @@ def impression_from_ubi(document: Mapping[str, Any]) -> Impression:
     try:
         attributes = document["query_attributes"]
         return _impression(document, attributes, attributes["bandstand"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
         raise BadInput(
             f"this UBI query cannot be read back ({error!r}); it needs query_attributes.bandstand as exported",
             field="query_attributes.bandstand",
@@ -58,115 +64,74 @@ def impression_from_ubi(document: Mapping[str, Any]) -> Impression:
 
 
 def _attributes(impression: Impression, features: bool) -> dict[str, object]:
-    query, decision = impression.query, impression.decision
+    query = msgspec.to_builtins(impression.query, enc_hook=lambda _: None)
+    decision = msgspec.to_builtins(impression.decision)
     own: dict[str, object] = {
-        "policy": decision.policy,
-        "version": decision.version,
-        "experiment": decision.experiment,
-        "assigned": decision.assigned,
-        "arms": [_arm(arm) for arm in decision.arms],
+        **decision,
+        "arms": [{**arm, "context": dict(arm["context"])} for arm in decision["arms"]],
         "outcomes": [[o.retriever, o.candidates, o.took_ms, o.status] for o in impression.outcomes],
         "models": dict(impression.models),
-        "ranking": list(impression.entity_ids),
+        "ranking": impression.entity_ids,
         "ordinals": impression.ordinals.tolist(),
-        "scores": _plain(impression.scores.tolist()),
+        "scores": impression.scores.tolist(),
         "took_ms": impression.took_ms,
         "corrected": impression.corrected,
     }
     if features:
-        own["feature_names"] = list(impression.feature_names)
+        own["feature_names"] = impression.feature_names
         own["feature_versions"] = dict(impression.feature_versions)
-        own["features"] = [_plain(row) for row in impression.features.tolist()]
+        own["features"] = impression.features.tolist()
+    filters = query["filters"]
     return {
-        "k": query.k,
-        "offset": query.offset,
+        **{name: query[name] for name in _OF_THE_QUERY},
         "shown": impression.shown,
-        "kinds": list(query.kinds),
-        "filters": [[name, list(values)] for name, values in query.filters.values],
-        "year": [query.filters.year_gte, query.filters.year_lte],
-        "normalized": query.normalized,
-        "slots": [[slot.name, slot.value, slot.confidence, slot.phrase] for slot in query.slots],
-        "correction": None if query.correction is None else asdict(query.correction),
-        "literal": query.literal,
-        "user_id": query.user_id,
-        "session_id": query.session_id,
-        "locale": query.locale,
+        "filters": filters["values"],
+        "year": [filters["year_gte"], filters["year_lte"]],
+        "slots": [tuple(slot.values()) for slot in query["slots"]],
         "bandstand": own,
     }
 
 
-def _arm(arm: ArmDecision) -> dict[str, object]:
-    names, values = [name for name, _ in arm.context], _plain([value for _, value in arm.context])
+def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own: Mapping[str, Any]) -> Impression:
+    names, ids = own.get("feature_names", ()), own["ranking"]
+    rows = own.get("features", [[] for _ in ids])
+    arms = [{**arm, "context": [*_numbers(arm["context"]).items()]} for arm in own["arms"]]
+    return impression_of(
+        {
+            **{name: own[name] for name in ("models", "corrected", "took_ms", "feature_versions") if name in own},
+            "query": _query(document, attributes),
+            "decision": {**{name: own[name] for name in _OF_THE_DECISION if name in own}, "arms": arms},
+            "outcomes": [dict(zip(_OUTCOME, outcome, strict=True)) for outcome in own["outcomes"]],
+            "entity_ids": ids,
+            "ordinals": np.asarray(own["ordinals"], np.int32),
+            "scores": np.asarray(own["scores"], np.float32),
+            "features": np.asarray(rows, np.float32).reshape(len(ids), len(names)),
+            "feature_names": names,
+            "shown": attributes["shown"],
+        }
+    )
+
+
+def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    year_gte, year_lte = attributes["year"]
     return {
-        "arm": arm.arm,
-        "depth": arm.depth,
-        "propensity": arm.propensity,
-        "probabilities": list(arm.probabilities),
-        "context": dict(zip(names, values, strict=True)),
+        **{name: attributes[name] for name in _OF_THE_QUERY if name in attributes},
+        "id": document["query_id"],
+        "text": document["user_query"],
+        "time": timestamp(document["timestamp"], "timestamp") or 0.0,
+        "filters": {"values": attributes["filters"], "year_gte": year_gte, "year_lte": year_lte},
+        "slots": [dict(zip(_SLOT, slot, strict=False)) for slot in attributes["slots"]],
     }
 
 
-def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own: Mapping[str, Any]) -> Impression:
-    names = tuple(own.get("feature_names", ()))
-    ids = tuple(own["ranking"])
-    rows = own.get("features", [[] for _ in ids])
-    return Impression(
-        query=_query(document, attributes),
-        decision=Decision(
-            policy=own["policy"],
-            version=own["version"],
-            arms=tuple(_arm_decision(arm) for arm in own["arms"]),
-            experiment=own.get("experiment", ""),
-            assigned=own.get("assigned", 1.0),
-        ),
-        outcomes=tuple(
-            RetrieverOutcome(retriever=a, candidates=n, took_ms=ms, status=s) for a, n, ms, s in own["outcomes"]
-        ),
-        entity_ids=ids,
-        ordinals=np.asarray(own["ordinals"], np.int32),
-        scores=np.asarray(own["scores"], np.float32),
-        features=np.asarray(rows, np.float32).reshape(len(ids), len(names)),
-        feature_names=names,
-        shown=attributes["shown"],
-        models=dict(own["models"]),
-        corrected=own["corrected"],
-        took_ms=own["took_ms"],
-        feature_versions=dict(own.get("feature_versions", {})),
-    )
+def _json(value: Any) -> Any:  # noqa: ANN401 - plain values, however deep
+    """As JSON has it: lists, and null for NaN and infinities."""
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _json(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> Query:
-    year_gte, year_lte = attributes["year"]
-    values = tuple((name, tuple(values)) for name, values in attributes["filters"])
-    return Query(
-        id=document["query_id"],
-        text=document["user_query"],
-        normalized=attributes["normalized"],
-        k=attributes["k"],
-        offset=attributes["offset"],
-        kinds=tuple(attributes["kinds"]),
-        filters=Filters(values=values, year_gte=year_gte, year_lte=year_lte),
-        user_id=attributes["user_id"],
-        session_id=attributes["session_id"],
-        locale=attributes["locale"],
-        time=timestamp(document["timestamp"], "timestamp") or 0.0,
-        slots=tuple(Slot(*slot) for slot in attributes["slots"]),
-        correction=Correction(**found) if (found := attributes.get("correction")) else None,
-        literal=attributes.get("literal", False),
-    )
-
-
-def _arm_decision(arm: Mapping[str, Any]) -> ArmDecision:
-    context = tuple((name, math.nan if value is None else float(value)) for name, value in arm["context"].items())
-    return ArmDecision(
-        arm=arm["arm"],
-        depth=arm["depth"],
-        propensity=arm["propensity"],
-        probabilities=tuple(arm["probabilities"]),
-        context=context,
-    )
-
-
-def _plain(values: Sequence[float]) -> list[float | None]:
-    """JSON has no NaN and no infinities: both are written as null."""
-    return [value if math.isfinite(value) else None for value in values]
+def _numbers(context: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in context.items()}
