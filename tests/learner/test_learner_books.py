@@ -158,6 +158,13 @@ class TestExperiment:
         read = small.storage.log.impression(logged.query.id).decision
         assert (read.experiment, read.assigned) == ("x", 0.5)
 
+    def test_an_order_of_version_0_1_is_understood(self, small):
+        """It called the window in which a visitor counts ``ripens_s``."""
+        self.start(small, ripens_s=60.0)
+        assert running_experiment(small.home.memory.state).split.window_s == 60.0
+        state = small.home.memory.state(b"experiment/now").replace(b"window_s", b"ripens_s")
+        assert running_experiment(lambda _: state) == running_experiment(small.home.memory.state)
+
     def test_stopping_keeps_the_result_and_assigns_nobody_any_more(self, small):
         self.start(small)
         self.visitors(small, 4, wins="all")

@@ -73,9 +73,9 @@ async def start_experiment(body: ExperimentBody, service: ServiceOf) -> JsonAnsw
         b=body.b,
         share=body.share,
         alpha=body.alpha,
-        ripens_s=body.ripens_seconds,
+        window_s=body.ripens_seconds,
     )
-    payload = {name: getattr(split, name) for name in ("id", "a", "b", "share", "alpha", "ripens_s")}
+    payload = {name: getattr(split, name) for name in ("id", "a", "b", "share", "alpha", "window_s")}
     done = await give_command(service, START_EXPERIMENT, payload)
     return JsonAnswer({"id": split.id, "carried_out": done}, status_code=201)
 
@@ -99,7 +99,7 @@ def _experiment_json(experiment: Experiment) -> Json:
         "b": _arm_json(split.b, test.b, experiment),
         "share": split.share,
         "alpha": split.alpha,
-        "ripens_seconds": split.ripens_s,
+        "ripens_seconds": split.window_s,
         "started": split.started,
         "stopped": experiment.stopped,
         "low": low,

@@ -26,7 +26,7 @@ class Assignment:
 class Split:
     """An online experiment: visitors get policy ``b`` with probability ``share``, else ``a``.
 
-    ``alpha`` is the error that the test may make, ever; ``ripens_s`` for how many seconds after a visitor's first
+    ``alpha`` is the error that the test may make, ever; ``window_s`` for how many seconds after a visitor's first
     search in it what this visitor does counts; ``started`` is in seconds since 1970.
 
     Raises:
@@ -38,13 +38,13 @@ class Split:
     b: str
     share: float = 0.5
     alpha: float = 0.05
-    ripens_s: float = HOUR_S
+    window_s: float = HOUR_S
     started: float = 0.0
 
     def __post_init__(self) -> None:
         if self.a == self.b:
             raise BadInput("an experiment compares two different policies", field="b")
-        for name, low, high in (("share", 0.01, 0.99), ("alpha", 1e-6, 0.5), ("ripens_s", 0.0, 30 * DAY_S)):
+        for name, low, high in (("share", 0.01, 0.99), ("alpha", 1e-6, 0.5), ("window_s", 0.0, 30 * DAY_S)):
             if not low <= getattr(self, name) <= high:
                 raise BadInput(f"{name} must be from {low:g} to {high:g}", field=name)
 

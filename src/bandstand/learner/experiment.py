@@ -14,7 +14,7 @@ from bandstand.learner.open_searches import KeyValue
 from bandstand.types import Impression
 
 START_EXPERIMENT, STOP_EXPERIMENT = "start_experiment", "stop_experiment"
-"""Control records: ``{"id", "a", "b", "share", "alpha", "ripens_s"}``, and ``{"id"}``."""
+"""Control records: ``{"id", "a", "b", "share", "alpha", "window_s"}``, and ``{"id"}``."""
 
 _RUNNING = b"experiment/now"
 _PAST = b"experiment/past/"
@@ -39,7 +39,7 @@ class Experiment:
 
 
 class ExperimentKeeper:
-    """Follows the running experiment. A visitor counts once, with the mean reward of the first ``ripens_s`` seconds.
+    """Follows the running experiment. A visitor counts once, with the mean reward of the first ``window_s`` seconds.
 
     Searches of one visitor are alike; the test wants values that are not. So one visitor is one value, which is handed
     to the test when everything of that time has finalized: at the end of the window of ``window`` seconds after it.
@@ -55,7 +55,7 @@ class ExperimentKeeper:
         running = self._now
         if kind == START_EXPERIMENT:
             self._stop(now)
-            split = Split(**payload, started=now)
+            split = _split({**payload, "started": now})
             self._put(Experiment(split=split, test=SequentialTest.begin(share=split.share, alpha=split.alpha)))
         elif kind == STOP_EXPERIMENT and running is not None and running.split.id == payload.get("id"):
             self._stop(now)
@@ -100,12 +100,12 @@ class ExperimentKeeper:
         key, time = _VISITOR + who.encode(), impression.query.time
         raw = self._state.get(key)
         if raw is None:
-            self._state.put(_due_key(time + split.ripens_s + self._window, who), b"")
+            self._state.put(_due_key(time + split.window_s + self._window, who), b"")
             in_b = impression.decision.policy == split.b
             self._state.put(key, orjson.dumps((in_b, time, 1, reward)))
             return
         in_b, first, searches, total = orjson.loads(raw)
-        if first is not None and time <= first + split.ripens_s:
+        if first is not None and time <= first + split.window_s:
             self._state.put(key, orjson.dumps((in_b, first, searches + 1, total + reward)))
 
     def _stop(self, now: float) -> None:
@@ -141,12 +141,17 @@ def _dumped(experiment: Experiment) -> bytes:
 def _loaded(raw: bytes) -> Experiment:
     values = orjson.loads(raw)
     return Experiment(
-        split=Split(**values["split"]),
+        split=_split(values["split"]),
         test=SequentialTest.from_dict(values["test"]),
         stopped=values["stopped"],
         decided=values["decided"],
         by_arm={name: tuple(sums) for name, sums in values["by_arm"].items()},
     )
+
+
+def _split(values: Mapping[str, Any]) -> Split:
+    """A split as it is stored; version 0.1 called its window ``ripens_s``."""
+    return Split(**{"window_s" if name == "ripens_s" else name: value for name, value in values.items()})
 
 
 def _due_key(moment: float, who: str) -> bytes:

@@ -77,18 +77,7 @@ class Tables:
         self.trend = Table(txn, dbs["trend"], TrendPage.load, TrendPage.dump)
         self.senses = Table(txn, dbs["senses"], SenseRecord.load, SenseRecord.dump)
         self.added_pairs = 0
-        self._written = (
-            *(
-                self.queries,
-                self.own,
-                self.phrases,
-                self.users,
-                self.users_who_chose,
-                self.co_chosen,
-                self.trend,
-                self.senses,
-            ),
-        )
+        self._written = [table for table in vars(self).values() if isinstance(table, Table)]
 
     def query(self, normalized: str) -> QueryRecord:
         """The shared record of a query, made when missing."""
