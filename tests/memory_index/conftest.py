@@ -1,16 +1,15 @@
 """A fresh memory for each test, and the shorthand to teach it."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.environment import LmdbEnvironment
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.opensearch.connection import Cluster
-from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
+from bandstand.opensearch.memory import MemoryJournal, replicated
 
 NOW = 1_700_000_000.0
 
@@ -23,11 +22,11 @@ def open_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
     connect = request.getfixturevalue("borrow_cluster") if request.param == "opensearch" else None
 
     def open_one(name: str = "memory", map_size: int = 1 << 24, **settings: float) -> Memory:
-        open_env = Environment
+        open_env = LmdbEnvironment
         if connect is not None:
             clusters[name] = clusters.get(name) or connect()
             journal = MemoryJournal(clusters[name], clock=lambda: NOW)
-            open_env = partial(ReplicatedEnvironment, journal=journal)
+            open_env = replicated(journal)
         memory = Memory(tmp_path / name, settings=MemorySettings(**settings), map_size=map_size, open_env=open_env)
         opened.append(memory)
         return memory

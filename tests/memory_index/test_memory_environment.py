@@ -28,11 +28,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from functools import partial
-from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.environment import LmdbEnvironment
 from bandstand.memory_index.memory import Memory
 from tests.memory_index.test_memory_environment import apply
 durable = sys.argv[2] == "durable"
-memory = Memory(Path(sys.argv[1]), map_size=1 << 22, open_env=partial(Environment, durable=durable))
+memory = Memory(Path(sys.argv[1]), map_size=1 << 22, open_env=partial(LmdbEnvironment, durable=durable))
 while True:
     with memory.batch() as batch:
         for position in range(batch.position, batch.position + 7):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
 
 from bandstand.errors import Conflict, StorageError, Unavailable
-from bandstand.memory_index.environment import Place, packed, unpacked
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
+from bandstand.opensearch.memory import MemoryJournal, replicated
+from bandstand.opensearch.memory_writes import Place, packed, unpacked
 
 NOW = 1_700_000_000.0
 
@@ -46,7 +45,7 @@ def machine(borrow_cluster, tmp_path):
             tmp_path / name,
             settings=MemorySettings(agree_users=1),
             map_size=1 << 24,
-            open_env=partial(ReplicatedEnvironment, journal=journal),
+            open_env=replicated(journal),
         )
         opened.append(memory)
         return memory
@@ -166,7 +165,7 @@ def test_who_was_away_for_long_begins_from_the_base(borrow_cluster, tmp_path):
     journal = MemoryJournal(cluster, clock=lambda: now[0])
 
     def opened(name):
-        return Memory(tmp_path / name, map_size=1 << 24, open_env=partial(ReplicatedEnvironment, journal=journal))
+        return Memory(tmp_path / name, map_size=1 << 24, open_env=replicated(journal))
 
     away, busy = opened("away"), opened("busy")
     for number in range(40):

@@ -17,7 +17,7 @@ from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
 from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.learner.indexer import Follower
-from bandstand.memory_index.environment import Environment
+from bandstand.memory_index.environment import LmdbEnvironment
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.folder import FolderRegistry
@@ -65,7 +65,7 @@ class EmbeddedBackend:
 
     def open_memory(self, settings: MemorySettings) -> Memory:
         """See `Backend`."""
-        return Memory(self._paths.memory, settings=settings, open_env=partial(Environment, durable=self._durable))
+        return Memory(self._paths.memory, settings=settings, open_env=partial(LmdbEnvironment, durable=self._durable))
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""

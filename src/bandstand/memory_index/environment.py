@@ -1,15 +1,13 @@
-"""The LMDB environment: databases, transactions, growth of the map, and what a transaction wrote."""
+"""What holds the memory: databases with transactions over all of them, in one LMDB environment that grows."""
 
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import takewhile
 from pathlib import Path
-from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import lmdb
 
@@ -124,7 +122,44 @@ _HEADROOM = 4
 _MAX_READERS = 1024
 
 
-class Environment:
+class Environment(Protocol):
+    """Databases by name with transactions over all of them: any number of readers, one writer at a time.
+
+    ``path`` is the folder of the files, ``dbs`` are the databases of `DATABASES`.
+
+    Raises:
+        StorageError, Unavailable: from any method, when what is stored cannot be read or written.
+    """
+
+    path: Path
+    dbs: Databases
+
+    def reading(self) -> AbstractContextManager[ReadTransaction]:
+        """A read transaction over one consistent state; its values are memoryviews that die with it."""
+        ...
+
+    def writing(self) -> AbstractContextManager[WriteTransaction]:
+        """The one write transaction: on disk after the block, undone when the block raises.
+
+        Raises:
+            Conflict: another machine has committed meanwhile; nothing of the block remains.
+        """
+        ...
+
+    def follow(self) -> int:
+        """Take in what other machines have committed; returns how many commits that were."""
+        ...
+
+    def used(self) -> tuple[int, int]:
+        """Bytes in use and size of the map."""
+        ...
+
+    def close(self) -> None:
+        """Wait for the reads under way, then close the files; a second call does nothing."""
+        ...
+
+
+class LmdbEnvironment(Environment):
     """One folder with one LMDB environment, for any number of reading threads and processes and one writer.
 
     The map grows by doubling: before a batch when less than a quarter is free, and after a batch that did not fit.
@@ -169,7 +204,7 @@ class Environment:
 
     @contextmanager
     def reading(self) -> Iterator[ReadTransaction]:
-        """A read transaction over one consistent state; its values are memoryviews that die with it."""
+        """See `Environment`."""
         self._gate.enter()
         try:
             with self._begin_reading() as txn:
@@ -194,7 +229,7 @@ class Environment:
 
     @contextmanager
     def writing(self) -> Iterator[WriteTransaction]:
-        """The one write transaction: on disk after the block, undone when the block raises."""
+        """See `Environment`."""
         with self._writer:
             self._make_room()
             try:
@@ -210,11 +245,11 @@ class Environment:
                 raise self._mapped(cause) from cause
 
     def follow(self) -> int:
-        """Take in what others have committed elsewhere; nothing here, where all processes share the files."""
+        """See `Environment`: all processes share the files."""
         return 0
 
     def used(self) -> tuple[int, int]:
-        """Bytes in use and size of the map."""
+        """See `Environment`."""
         try:
             info = self._lmdb.info()
         except lmdb.Error as cause:
@@ -222,7 +257,7 @@ class Environment:
         return (info["last_pgno"] + 1) * _PAGE, info["map_size"]
 
     def close(self) -> None:
-        """Wait for the reads under way, then close the files; a second call does nothing."""
+        """See `Environment`."""
         with self._writer, self._gate.alone():
             self._lmdb.close()
 
@@ -258,99 +293,3 @@ class Environment:
         if isinstance(cause, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError)):
             return StorageError(f"{where} is damaged or from another version ({why}): delete the folder and learn anew")
         return StorageError(f"{where} cannot be used ({why}): check free space and permissions")
-
-
-_NAMES = tuple(DATABASES)
-_HEAD = Struct("<BBII")
-_REMOVED, _STORED = 0, 1
-
-
-class Place(NamedTuple):
-    """Where something is stored: a database and a key, and the value too where a key may hold several."""
-
-    db: str
-    key: bytes
-    value: bytes
-
-
-Writes = Mapping[Place, bytes | None]
-"""The value that each place holds afterwards, None where it holds nothing."""
-
-
-class Recorder:
-    """A write transaction of LMDB that notes what is written: as much of its interface as the memory uses."""
-
-    def __init__(self, txn: WriteTransaction, dbs: Databases) -> None:
-        self._txn = txn
-        self._names = {id(db): name for name, db in dbs.items()}
-        self.writes: dict[Place, bytes | None] = {}
-
-    def get(self, key: bytes, default: bytes | None = None, *, db: Database) -> bytes | None:
-        """As LMDB does."""
-        return self._txn.get(key, default, db=db)
-
-    def put(self, key: bytes, value: bytes, *, db: Database, dupdata: bool = True) -> bool:
-        """As LMDB does."""
-        self.writes[self._place(db, key, value)] = bytes(value)
-        return self._txn.put(key, value, dupdata=dupdata, db=db)
-
-    def delete(self, key: bytes, value: bytes = b"", *, db: Database) -> bool:
-        """As LMDB does; where a key may hold several values, one of them must be named."""
-        removed = self._txn.delete(key, value, db=db)
-        if removed:
-            self.writes[self._place(db, key, value)] = None
-        return removed
-
-    def pop(self, key: bytes, *, db: Database) -> bytes | None:
-        """As LMDB does."""
-        value = self._txn.pop(key, db=db)
-        if value is not None:
-            self.writes[self._place(db, key, value)] = None
-        return value
-
-    def cursor(self, *, db: Database) -> Cursor:
-        """As LMDB does; the memory reads by cursors and never writes by them."""
-        return self._txn.cursor(db=db)
-
-    def stat(self, db: Database) -> dict[str, int]:
-        """As LMDB does."""
-        return {"entries": self._txn.stat(db)["entries"]}
-
-    def _place(self, db: Database, key: bytes, value: bytes) -> Place:
-        name = self._names[id(db)]
-        return Place(name, bytes(key), bytes(value) if DATABASES[name] else b"")
-
-
-def apply(txn: WriteTransaction, dbs: Databases, writes: Iterable[tuple[Place, bytes | None]]) -> None:
-    """Bring a transaction to what others wrote."""
-    for place, value in writes:
-        if value is not None:
-            txn.put(place.key, value, dupdata=True, db=dbs[place.db])
-        else:
-            txn.delete(place.key, place.value, db=dbs[place.db])
-
-
-def packed(writes: Writes, *, size: int) -> Iterator[bytes]:
-    """Writes as compressed parts, each of about ``size`` bytes before compression; none for no writes."""
-    part = bytearray()
-    for place, value in writes.items():
-        content = place.value if value is None else value
-        state = _REMOVED if value is None else _STORED
-        part += _HEAD.pack(_NAMES.index(place.db), state, len(place.key), len(content)) + place.key + content
-        if len(part) >= size:
-            yield zlib.compress(part, 1)
-            part.clear()
-    if part:
-        yield zlib.compress(part, 1)
-
-
-def unpacked(part: bytes) -> Iterator[tuple[Place, bytes | None]]:
-    """Inverse of `packed`, of one part."""
-    data, at = zlib.decompress(part), 0
-    while at < len(data):
-        db, state, key_size, size = _HEAD.unpack_from(data, at)
-        middle = at + _HEAD.size + key_size
-        key, content = data[at + _HEAD.size : middle], data[middle : middle + size]
-        several = DATABASES[_NAMES[db]]
-        yield Place(_NAMES[db], key, content if several else b""), content if state == _STORED else None
-        at = middle + size

@@ -14,7 +14,7 @@ import numpy as np
 from bandstand.errors import BandstandError
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.curation import Curation, edits_of
-from bandstand.memory_index.environment import Environment, items_from, items_under
+from bandstand.memory_index.environment import Environment, LmdbEnvironment, items_from, items_under
 from bandstand.memory_index.history import favourites
 from bandstand.memory_index.identity import Meta, secret_of
 from bandstand.memory_index.keys import counter_key, query_key, user_key
@@ -52,7 +52,7 @@ class Memory:
         *,
         settings: MemorySettings | None = None,
         map_size: int = 1 << 30,
-        open_env: Callable[[Path, int], Environment] = Environment,
+        open_env: Callable[[Path, int], Environment] = LmdbEnvironment,
     ) -> None:
         self.settings = settings or MemorySettings()
         self._env = open_env(path, map_size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 
 from bandstand.backend import Finding, Paths, Work
 from bandstand.catalog.columns import Catalog
@@ -23,7 +22,7 @@ from bandstand.opensearch.health import examine
 from bandstand.opensearch.indices import described, live_index, serving
 from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
 from bandstand.opensearch.log import OpenSearchLog
-from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment
+from bandstand.opensearch.memory import MemoryJournal, replicated
 from bandstand.opensearch.models import MirroredRegistry
 from bandstand.opensearch.retrievers import OpenSearchDense, OpenSearchLexical, OpenSearchTrigram, text_searches
 from bandstand.opensearch.text_index import TEXT, TextFollower
@@ -70,7 +69,7 @@ class OpenSearchBackend:
     def open_memory(self, settings: MemorySettings) -> Memory:
         """See `Backend`."""
         journal = MemoryJournal(self.cluster, clock=self._clock)
-        return Memory(self._paths.memory, settings=settings, open_env=partial(ReplicatedEnvironment, journal=journal))
+        return Memory(self._paths.memory, settings=settings, open_env=replicated(journal))
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import uuid
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bandstand.errors import Conflict, StorageError
-from bandstand.memory_index.environment import DATABASES, Environment, Place, Recorder, Writes, apply, packed, unpacked
+from bandstand.memory_index.environment import DATABASES, Environment, LmdbEnvironment
 from bandstand.memory_index.identity import Meta
 from bandstand.opensearch.connection import Cluster, Json, Operation, named
 from bandstand.opensearch.indices import STATE, Schema, ensure
+from bandstand.opensearch.memory_writes import Place, Recorder, Writes, apply, packed, unpacked
 from bandstand.types import Clock
 
 if TYPE_CHECKING:
-    from bandstand.memory_index.environment import WriteTransaction
+    from bandstand.memory_index.environment import ReadTransaction, WriteTransaction
 
 
 _ID = "memory"
@@ -174,7 +175,9 @@ _AT_ONCE = 50_000
 
 
 class ReplicatedEnvironment(Environment):
-    """An `Environment` whose batches are commits of a journal: all copies go through the same states in the same order.
+    """See `Environment`: ``copy`` holds a copy on this machine, and every batch is a commit of a journal first.
+
+    All copies go through the same states in the same order.
 
     A search reads a handful of dependent records for one look-up; from the copy that takes microseconds, from a cluster
     each step would be a round trip. The copy is bounded by the memory's own bounds, and is rebuilt from the cluster
@@ -185,8 +188,9 @@ class ReplicatedEnvironment(Environment):
         Unavailable: from `writing` and `follow`, when the cluster cannot be reached; nothing of the batch remains.
     """
 
-    def __init__(self, path: Path, map_size: int, *, journal: MemoryJournal) -> None:
-        super().__init__(path, map_size)
+    def __init__(self, copy: LmdbEnvironment, *, journal: MemoryJournal) -> None:
+        self.path, self.dbs = copy.path, copy.dbs
+        self._copy = copy
         self._journal = journal
         self._turn = threading.RLock()
         try:
@@ -195,8 +199,20 @@ class ReplicatedEnvironment(Environment):
             self.close()
             raise
 
+    def reading(self) -> AbstractContextManager[ReadTransaction]:
+        """See `Environment`: of the copy, as far as it has followed."""
+        return self._copy.reading()
+
+    def used(self) -> tuple[int, int]:
+        """See `Environment`: of the copy."""
+        return self._copy.used()
+
+    def close(self) -> None:
+        """See `Environment`."""
+        self._copy.close()
+
     def follow(self) -> int:
-        """Take in what was committed since; returns how many commits that were."""
+        """See `Environment`."""
         with self._turn:
             state, (journal, mine) = self._journal.state(), self._stands()
             if mine and (journal != state.journal or mine > state.head):
@@ -214,10 +230,10 @@ class ReplicatedEnvironment(Environment):
 
     @contextmanager
     def writing(self) -> Iterator[WriteTransaction]:
-        """The one write transaction: committed in the cluster and here after the block, undone when it raises."""
+        """See `Environment`: committed in the cluster and here after the block, undone when it raises."""
         with self._turn:
             self.follow()
-            with super().writing() as txn:
+            with self._copy.writing() as txn:
                 recorder = Recorder(txn, self.dbs)
                 yield cast("WriteTransaction", recorder)
                 if recorder.writes:
@@ -237,20 +253,29 @@ class ReplicatedEnvironment(Environment):
 
     def _apply(self, writes: Iterable[tuple[Place, bytes | None]], journal: str, number: int) -> None:
         """One commit of somebody else; passed over where another process of this machine has applied it."""
-        with super().writing() as txn:
+        with self._copy.writing() as txn:
             if Meta(txn, self.dbs["meta"]).get(_COMMIT) < number:
                 apply(txn, self.dbs, writes)
                 self._note(txn, journal, number)
 
     def _begin_from_base(self, state: State) -> int:
         """Fill an empty copy with all that is folded; the commit from which to follow on."""
-        with super().writing() as txn:
+        with self._copy.writing() as txn:
             for name in DATABASES:
                 txn.drop(self.dbs[name], delete=False)
         source = self._journal.base()
         while some := list(islice(source, _AT_ONCE)):
-            with super().writing() as txn:
+            with self._copy.writing() as txn:
                 apply(txn, self.dbs, some)
-        with super().writing() as txn:
+        with self._copy.writing() as txn:
             self._note(txn, state.journal, state.folded)
         return state.folded
+
+
+def replicated(journal: MemoryJournal) -> Callable[[Path, int], ReplicatedEnvironment]:
+    """Opens the copy in a folder, with a map of some bytes to begin with, as what follows a journal."""
+
+    def open_env(path: Path, map_size: int) -> ReplicatedEnvironment:
+        return ReplicatedEnvironment(LmdbEnvironment(path, map_size), journal=journal)
+
+    return open_env
