@@ -14,7 +14,7 @@ from tests.support.small_home import ENTITIES
 
 DURABLE = (
     "learner/follow.py", "opensearch/memory.py",
-    "memory_index/environment.py", "models/registry.py", "models/versions.py", "opensearch/models.py", "files.py",
+    "memory_index/environment.py", "models/folder.py", "models/versions.py", "opensearch/models.py", "files.py",
     "opensearch/log.py", "opensearch/log_order.py",
 )  # fmt: skip
 

@@ -248,3 +248,17 @@ def test_suggestions_come_from_this_machines_copy(small, asked):
     asked.clear()
     assert small.home.suggester.suggest("beyonse", 5)[0].text == "Beyoncé"
     assert asked == []
+
+
+def test_a_late_event_is_not_learned_under_a_forgotten_user(small):
+    found = small.search("halo", user="u1")
+    small.act("halo", on=found)
+    small.learn()
+    assert small.storage.memory.knows("u1")
+    small.storage.log.delete_user("u1")
+    small.storage.log.append_control("forget_user", {"user_id": "u1"})
+    small.learn()
+    assert not small.storage.memory.knows("u1")
+    small.act("halo", on=found, user_id=None, session_id=None)
+    small.learn()
+    assert not small.storage.memory.knows("u1")
