@@ -123,6 +123,8 @@ def test_it_passes_the_contracts_that_ours_pass(installed: Path, tmp_path: Path)
 @pytest.mark.parametrize("page", ["retriever", "feature", "dataset"])
 def test_the_pages_show_what_is_installed_here(page: str) -> None:
     """Every entry point that the pages show is one of the distribution."""
-    shown = re.findall(r'^(\w+ = "bandstand_lyrics:\w+")$', (ROOT / f"docs/extending/{page}.md").read_text(), re.M)
+    shown = re.findall(
+        r'^(\w+ = "bandstand_lyrics:\w+")$', (ROOT / f"docs/extending/{page}.md").read_text(), re.MULTILINE
+    )
     assert shown
     assert all(line in (SOURCE / "pyproject.toml").read_text() for line in shown)
