@@ -26,8 +26,8 @@ class Lyrics(bs.Retriever):
     def retrieve(self, query: bs.Query, depth: int) -> bs.Candidates:
         """See `bandstand.Retriever`."""
         asked = set(query.normalized.split())
-        shared = {id: len(asked & set(line.split())) for id, line in LINES.items()}
-        found = {id: count for id, count in shared.items() if count > 1}
+        shared = {song: len(asked & set(line.split())) for song, line in LINES.items()}
+        found = {song: count for song, count in shared.items() if count > 1}
         scores = [count / len(asked) for count in found.values()]
         return self.candidates(query, depth, found, scores, words=found.values())
 
