@@ -54,7 +54,7 @@ def test_an_evening_teaches_words_that_no_field_holds(tour):
 
 def test_measuring_teaches_nothing(tour):
     assert tour.measure(WANTS[:1]).reciprocal == tour.measure(WANTS[:1]).reciprocal
-    assert tour._storage.log.count() == 0
+    assert tour._music.platform.storage.log.count() == 0
 
 
 def test_unseen_titles_are_named_by_what_they_are(tour):

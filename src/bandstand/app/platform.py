@@ -11,7 +11,7 @@ from typing import Self
 from bandstand.app.learning import LearningSide
 from bandstand.app.options import Options, with_plugins
 from bandstand.app.searching import SearchingSide, Understood
-from bandstand.app.storage import Intake, Storage
+from bandstand.app.storage import Intake, Storage, open_backend
 from bandstand.errors import Conflict
 from bandstand.settings import Settings
 
@@ -112,6 +112,11 @@ class Platform:
         except Conflict:
             return None
 
+    @property
+    def opened_searching(self) -> SearchingSide | None:
+        """The searching side, if somebody has asked for it."""
+        return self._searching
+
     def stop_searching(self) -> None:
         """Close the searching side; the next use opens it anew."""
         with self._opening:
@@ -139,6 +144,15 @@ class Platform:
                 work(learning, ends)
 
         self.storage.backend.lead(led, stop)
+
+    def rebuild_catalogue(self) -> None:
+        """Copy a cluster's catalogue into an index as this version makes it; nothing to do for a home folder.
+
+        It opens nothing of this platform: a catalogue of another version of the program could not be opened.
+        """
+        self.stop_searching()
+        with closing(open_backend(self.settings, clock=self.options.clock)) as backend:
+            backend.rebuild_catalogue()
 
     def prepare_encoder(self) -> None:
         """Have an encoder to search with: that of the vectors that serve; else the one that the settings name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,10 +12,11 @@ from typing import IO
 
 import orjson
 
+from bandstand.catalog.codec import entity_from_json, entity_to_json
 from bandstand.catalog.readers.base import Reader, Rejected, Row, printable
 from bandstand.catalog.store import CHUNK, Store
 from bandstand.errors import BadInput, StorageError
-from bandstand.types import Clock
+from bandstand.types import Clock, Entity
 from bandstand.types.hashing import digest
 
 _HEAD = 65_536
@@ -31,10 +32,10 @@ class Journal:
         StorageError: a file cannot be written.
     """
 
-    def __init__(self, source: Path, *, rejects: Path, resume: Path | None) -> None:
+    def __init__(self, source: Path | None, *, rejects: Path, resume: Path | None = None) -> None:
         self._rejects = rejects
         self._resume = resume
-        self._fingerprint = fingerprint(source) if resume is not None else ""
+        self._fingerprint = fingerprint(source) if source is not None and resume is not None else ""
         self.start, length = self._load()
         with _writable(rejects):
             if length:
@@ -150,17 +151,48 @@ def ingest(
     """
     if not path.exists():
         raise BadInput(f"there is no file {path}")
-    started, report = clock(), IngestReport()
     journal = Journal(path, rejects=rejects, resume=resume if reader.streaming else None)
-    rows = reader.read(path)
+    report = _stored(reader.read(path), store, journal, progress, clock)
+    if not report.read + report.rejected + report.skipped:
+        raise BadInput(f"{path} is empty: nothing was ingested")
+    return report
+
+
+def ingest_entities(
+    entities: Iterable[Entity | Mapping[str, object]],
+    store: Store,
+    *,
+    rejects: Path,
+    progress: Progress | None = None,
+    clock: Clock = time.monotonic,
+) -> IngestReport:
+    """The same for entities at hand, or mappings with their fields; ``line`` counts them from 1.
+
+    Raises:
+        StorageError: the store or the rejects cannot be written.
+    """
+    rows = (_checked(number, entity) for number, entity in enumerate(entities, start=1))
+    return _stored(rows, store, Journal(None, rejects=rejects), progress, clock)
+
+
+def _checked(number: int, entity: Entity | Mapping[str, object]) -> Row | Rejected:
+    try:
+        return Row(number, entity_from_json(entity_to_json(entity) if isinstance(entity, Entity) else entity))
+    except BadInput as error:
+        return Rejected(number, str(error), repr(entity))
+
+
+def _stored(
+    rows: Iterator[Row | Rejected], store: Store, journal: Journal, progress: Progress | None, clock: Clock
+) -> IngestReport:
+    """Store rows batch by batch."""
+    started, report = clock(), IngestReport()
     while batch := list(islice(rows, CHUNK)):
         report = _take(batch, store, journal, report)
         report = replace(report, seconds=clock() - started)
         if progress is not None:
             progress(report)
     journal.finish()
-    if not report.read + report.rejected + report.skipped:
-        raise BadInput(f"{path} is empty: nothing was ingested")
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bandstand.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from bandstand.app.learning import LearningSide
-    from bandstand.app.searching import SearchingSide
-    from bandstand.app.storage import Storage
+    from bandstand.door.facade import Bandstand
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds everything (BANDSTAND_HOME).", show_default=False)
@@ -70,55 +68,19 @@ def settings_of(home: Path | None) -> Settings:
     return load_settings(home=home)
 
 
-@contextmanager
-def opened_storage(home: Path | None) -> Iterator[Storage]:
-    """The home's files, closed at the end."""
-    from bandstand.app.storage import Storage
+def opened(home: Path | None) -> Bandstand:
+    """The platform of a home, for a ``with`` block; nothing of it is opened before it is used."""
+    from bandstand.door.facade import Bandstand
 
-    storage = Storage(settings_of(home))
-    try:
-        yield storage
-    finally:
-        storage.close()
+    return Bandstand(settings_of(home))
 
 
-@contextmanager
-def opened_home(storage: Storage) -> Iterator[SearchingSide]:
-    """The searching side of a home."""
-    from bandstand.app.searching import SearchingSide
-
-    home = SearchingSide(storage)
-    try:
-        yield home
-    finally:
-        home.close()
-
-
-@contextmanager
-def opened_learning_side(storage: Storage) -> Iterator[LearningSide]:
-    """The writing side of a home.
-
-    Raises:
-        Conflict: another process has it, here or, of a cluster, anywhere.
-    """
-    from bandstand.app.learning import LearningSide
-
-    with storage.backend.leading():
-        learning_side = LearningSide(storage)
-        try:
-            yield learning_side
-        finally:
-            learning_side.close()
-
-
-@contextmanager
-def learning_side_if_free(storage: Storage) -> Iterator[LearningSide | None]:
-    """The writing side of a home; None where another process has it, such as a running server."""
+def learned(music: Bandstand) -> bool:
+    """Learn what the log holds; False where another process does that, such as a running server."""
     from bandstand.errors import Conflict
 
-    with ExitStack() as opened:
-        try:
-            learning_side = opened.enter_context(opened_learning_side(storage))
-        except Conflict:
-            learning_side = None
-        yield learning_side
+    try:
+        music.learn()
+    except Conflict:
+        return False
+    return True

@@ -14,16 +14,13 @@ from bandstand.cli.common import (
     HomeOption,
     JsonOption,
     ProgressBars,
-    opened_home,
-    opened_learning_side,
-    opened_storage,
     out,
     print_json,
     progress_shown,
+    settings_of,
 )
 
 if TYPE_CHECKING:
-    from bandstand.app.storage import Storage
     from bandstand.cli.tour import Measured, Tour
 
 UNSEEN = 100
@@ -41,12 +38,12 @@ class Tried(NamedTuple):
 def demo(home: HomeOption = None, json: JsonOption = False) -> None:
     """Index the bundled catalogue, and show searches before and after listeners have used them."""
     from bandstand.cli.tour import WANTS, Tour, copy_home, tour_settings
+    from bandstand.door import opening as door
 
     started = time.time()
     with progress_shown() as progress:
-        with opened_storage(home) as storage:
-            _prepare(storage, progress)
-            count, settings, paths = storage.store.count(), storage.settings, storage.paths
+        with door.demo(settings_of(home), background=False, progress=progress) as music:
+            count, settings, paths = len(music), music.settings, music.platform.storage.paths
         with tempfile.TemporaryDirectory(prefix="bandstand-tour-") as scratch:
             copy_home(paths, Path(scratch) / "home")
             tour = Tour(tour_settings(settings, Path(scratch) / "home"), now=started, seed=settings.seed)
@@ -74,19 +71,6 @@ def _play(tour: Tour, progress: ProgressBars) -> tuple[int, tuple[Tried, Tried]]
     after = [tour.measure(wants) for wants in sets.values()]
     first, second = (Tried(name, *b, a) for name, b, a in zip(sets, before, after, strict=True))
     return searches, (first, second)
-
-
-def _prepare(storage: Storage, progress: ProgressBars) -> None:
-    from bandstand.catalog.bundled import load_bundled
-
-    if not storage.store.count():
-        storage.store.upsert(load_bundled())
-    with opened_learning_side(storage) as learning_side:
-        learning_side.prepare(progress=progress)
-        learning_side.index(progress=progress)
-        if storage.models.current("ranker") is None:
-            with opened_home(storage) as searching:
-                learning_side.train(searching, progress=progress)
 
 
 def _show_wants(queries: list[str], tried: Tried) -> None:

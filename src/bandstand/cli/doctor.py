@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json, settings_of
 from bandstand.errors import BandstandError
 from bandstand.plugins import GROUPS, Plugin, plugins
 from bandstand.settings import Settings, problems, unknown_variables
 
 if TYPE_CHECKING:
+    from bandstand.app.platform import Platform
     from bandstand.app.storage import Storage
 
 Finding = dict[str, object]
@@ -88,9 +89,10 @@ def _synonyms(settings: Settings) -> Finding:
 
 def _home(home: Path | None) -> list[Finding]:
     try:
-        with opened_storage(home) as storage:
+        with opened(home) as music:
+            storage = music.platform.storage
             found = [_finding("home", True, str(storage.settings.home)), *_stored(storage), _encoder(storage)]
-            found += _loaded(storage)
+            found += _loaded(music.platform)
             return [*_cluster(storage.settings), *found]
     except BandstandError as error:
         return [*_cluster(settings_of(home)), _finding("home", False, str(error))]
@@ -140,13 +142,13 @@ def _encoder(storage: Storage) -> Finding:
     return _finding("encoder", False, says)
 
 
-def _loaded(storage: Storage) -> list[Finding]:
+def _loaded(platform: Platform) -> list[Finding]:
     from bandstand.models.registry import MODEL_NAMES
 
+    storage = platform.storage
     try:
-        with opened_home(storage) as searching:
-            current = searching.searchable >= storage.store.head()
-            refused = searching.serving.refused
+        current = platform.searching.searchable >= storage.store.head()
+        refused = platform.searching.serving.refused
     except BandstandError as error:
         return [_finding("indexes", False, str(error))]
     says = "up to date" if current else "behind the catalogue: bandstand index, or start the server"

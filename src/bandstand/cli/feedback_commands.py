@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
-    learning_side_if_free,
-    opened_home,
-    opened_storage,
+    learned,
+    opened,
     out,
     plain,
     print_json,
@@ -21,10 +20,6 @@ from bandstand.cli.common import (
 )
 from bandstand.errors import BadInput
 from bandstand.types.actions import ACTION_NAMES, ACTIONS
-
-if TYPE_CHECKING:
-    from bandstand.app.storage import Storage
-    from bandstand.types import Event, Impression
 
 
 def click(
@@ -41,58 +36,16 @@ def click(
 
     if action not in ACTIONS:
         raise BadInput(f"unknown action {action!r}: use one of {ACTION_NAMES}", field="action")
-    with opened_storage(home) as storage:
-        event = _event(storage, storage.log.impression(query_id), hit, action, seconds, user)
-        appended = storage.log.append_events([event])
-        learned = _learned(storage)
-    answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "learned": learned}
+    with opened(home) as music:
+        event = music.event(query_id, hit, action, seconds=seconds, user=user)
+        appended = music.platform.storage.log.append_events([event])
+        known = learned(music)
+    answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "learned": known}
     if json:
         print_json(answer)
     else:
-        by = "learned" if learned else "on disk; the process that has the home open learns from it"
+        by = "learned" if known else "on disk; the process that has the home open learns from it"
         out.print(plain(f"{action} on {event.object_id}: {by}"))
-
-
-def _event(
-    storage: Storage, search: Impression, hit: str, action: str, seconds: float | None, user: str | None
-) -> Event:
-    from bandstand.feedback.ubi_events import parse_event
-
-    place = _place(search, hit)
-    attributes = {
-        "object": {"object_id": search.entity_ids[place]},
-        "position": {"ordinal": place + 1},
-        "play_seconds": seconds,
-    }
-    raw: dict[str, object] = {
-        "action_name": action,
-        "query_id": search.query.id,
-        "user_id": user or search.query.user_id,
-        "session_id": search.query.session_id,
-        "event_attributes": attributes,
-    }
-    return parse_event(raw, now=storage.clock())
-
-
-def _place(search: Impression, hit: str) -> int:
-    """Where in the ranking, from 0: by entity id, else by position from 1."""
-    from bandstand.errors import BadInput
-
-    ids = search.entity_ids
-    if hit in ids:
-        return ids.index(hit)
-    if hit.isascii() and hit.isdigit() and 1 <= int(hit) <= len(ids):
-        return int(hit) - 1
-    raise BadInput(f"{hit!r} is neither an entity of this search nor a position from 1 to {len(ids)}", field="hit")
-
-
-def _learned(storage: Storage) -> bool:
-    """Learn what the log holds, unless another process does that."""
-    with learning_side_if_free(storage) as learning_side:
-        if learning_side is None:
-            return False
-        learning_side.learner.catch_up()
-        return True
 
 
 def export(
@@ -102,10 +55,8 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write the log in a standard format; `trec` writes the run, and the qrels beside it."""
-    from bandstand.feedback.formats.export import export as run
-
-    with opened_storage(home) as storage:
-        count = run(storage.log, form, path, window=storage.settings.join_minutes * 60)
+    with opened(home) as music:
+        count = music.export(path, form)
     if json:
         print_json({"format": form, "path": str(path), "records": count})
     else:
@@ -126,7 +77,8 @@ def ablate(
 
     if not 0 < share <= 1:
         raise BadInput(f"share must be in (0, 1], not {share}", field="share")
-    with opened_storage(home) as storage, opened_home(storage) as searching, progress_shown() as progress:
+    with opened(home) as music, progress_shown() as progress:
+        storage, searching = music.platform.storage, music.platform.searching
         count = ablate_log(
             storage.log,
             searching.catalog.columns,

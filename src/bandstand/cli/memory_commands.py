@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, learning_side_if_free, opened_storage, out, plain, print_json
+from bandstand.cli.common import HomeOption, JsonOption, learned, opened, out, plain, print_json
 
 if TYPE_CHECKING:
-    from bandstand.app.storage import Storage
+    from bandstand.door.facade import Bandstand
     from bandstand.memory_index.curation import EditAction
 
 app = typer.Typer(help="Pin, block or score what a query answers, and undo it.", no_args_is_help=True)
@@ -24,15 +24,15 @@ NoteOption = Annotated[str, typer.Option(help="Why, for the record.")]
 @app.command()
 def pin(query: QueryArgument, entity_id: EntityArgument, note: NoteOption = "", home: HomeOption = None) -> None:
     """Let an entity stand first for a query."""
-    with opened_storage(home) as storage:
-        _edit(storage, "pin", query, entity_id, note)
+    with opened(home) as music:
+        _edit(music, "pin", query, entity_id, note)
 
 
 @app.command()
 def block(query: QueryArgument, entity_id: EntityArgument, note: NoteOption = "", home: HomeOption = None) -> None:
     """Never show an entity for a query."""
-    with opened_storage(home) as storage:
-        _edit(storage, "block", query, entity_id, note)
+    with opened(home) as music:
+        _edit(music, "block", query, entity_id, note)
 
 
 @app.command()
@@ -44,8 +44,8 @@ def score(
     home: HomeOption = None,
 ) -> None:
     """Replace what the memory believes of an entity for a query."""
-    with opened_storage(home) as storage:
-        _edit(storage, "score", query, entity_id, note, score=value)
+    with opened(home) as music:
+        _edit(music, "score", query, entity_id, note, score=value)
 
 
 @app.command()
@@ -55,11 +55,11 @@ def undo(change: Annotated[str, typer.Argument(help="The change's id.")], home: 
     from bandstand.learner.edits import UNDO_EDIT
     from bandstand.memory_index.curation import all_edits
 
-    with opened_storage(home) as storage:
-        found = next((edit for edit in all_edits(storage.memory.scan) if edit.id == change), None)
+    with opened(home) as music:
+        found = next((edit for edit in all_edits(music.platform.storage.memory.scan) if edit.id == change), None)
         if found is None:
             raise NotFound(f"there is no change {change!r}; `bandstand memory changes` lists them")
-        _order(storage, UNDO_EDIT, {"id": change, "query": found.query})
+        _order(music, UNDO_EDIT, {"id": change, "query": found.query})
 
 
 @app.command()
@@ -67,8 +67,8 @@ def changes(home: HomeOption = None, json: JsonOption = False) -> None:
     """Every change, newest first, undone ones too."""
     from bandstand.memory_index.curation import all_edits
 
-    with opened_storage(home) as storage:
-        found = all_edits(storage.memory.scan)
+    with opened(home) as music:
+        found = all_edits(music.platform.storage.memory.scan)
     if json:
         print_json([asdict(edit) for edit in found])
         return
@@ -83,27 +83,25 @@ def changes(home: HomeOption = None, json: JsonOption = False) -> None:
 
 
 def _edit(
-    storage: Storage, action: EditAction, query: str, entity_id: str, note: str, *, score: float | None = None
+    music: Bandstand, action: EditAction, query: str, entity_id: str, note: str, *, score: float | None = None
 ) -> None:
     from bandstand.catalog.text import normalize
     from bandstand.errors import BadInput, NotFound
     from bandstand.learner.edits import EDIT_MEMORY
     from bandstand.types import timed_id
 
-    normalized = normalize(query)
+    storage, normalized = music.platform.storage, normalize(query)
     if not normalized:
         raise BadInput("this query has no words: give it some", field="query")
     if int(storage.store.ordinals([entity_id])[0]) < 0:
         raise NotFound(f"there is no entity {entity_id!r}")
     made = timed_id(storage.clock())
     payload = {"id": made, "action": action, "query": normalized, "entity_id": entity_id, "score": score, "note": note}
-    _order(storage, EDIT_MEMORY, {**payload, "by": "command line"})
+    _order(music, EDIT_MEMORY, {**payload, "by": "command line"})
     out.print(made)
 
 
-def _order(storage: Storage, kind: str, payload: dict[str, object]) -> None:
+def _order(music: Bandstand, kind: str, payload: dict[str, object]) -> None:
     """Log an order, and carry it out here unless a server does."""
-    storage.log.append_control(kind, payload)
-    with learning_side_if_free(storage) as learning_side:
-        if learning_side is not None:
-            learning_side.learner.catch_up()
+    music.platform.storage.log.append_control(kind, payload)
+    learned(music)

@@ -12,10 +12,7 @@ from rich.table import Table
 from bandstand.cli.common import (
     HomeOption,
     JsonOption,
-    ProgressBars,
-    learning_side_if_free,
-    opened_home,
-    opened_storage,
+    opened,
     out,
     print_json,
     progress_shown,
@@ -23,8 +20,7 @@ from bandstand.cli.common import (
 from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
-    from bandstand.app.storage import Storage
-    from bandstand.learner.train_ranker import Train, TrainingReport
+    from bandstand.learner.train_ranker import Train
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
@@ -60,8 +56,11 @@ def train(
         return
     if model != "ranker":
         raise BadInput(f"{model!r} cannot be trained so; ranker can, reward and generator without Dask", field="model")
-    with opened_storage(home) as storage, progress_shown() as progress:
-        report = _trained(storage, progress, _training(dask, partitions or storage.paths.training))
+    from bandstand.app.training import TrainingPlan
+
+    with opened(home) as music, progress_shown() as progress:
+        trainer = _training(dask, partitions or music.platform.storage.paths.training)
+        report = music.train(plan=TrainingPlan(trainer=trainer), progress=progress)
     if json:
         print_json(
             {
@@ -85,7 +84,8 @@ def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
     """What needs no search and no tree of another machine: read the log, publish."""
     from bandstand.app.training import train_generator, train_reward_model
 
-    with opened_storage(home) as storage:
+    with opened(home) as music:
+        storage = music.platform.storage
         report = train_generator(storage) if model == "generator" else train_reward_model(storage)
     if json:
         print_json({"version": report.version, "promoted": report.promoted, "metrics": report.metrics})
@@ -102,30 +102,13 @@ def _training(dask: str | None, partitions: Path) -> Train:
     return train_here if dask is None else DaskTraining(dask, partitions)
 
 
-def _trained(storage: Storage, progress: ProgressBars, trainer: Train) -> TrainingReport:
-    from bandstand.app.training import TrainingPlan, new_models
-
-    plan = TrainingPlan(trainer=trainer)
-    with learning_side_if_free(storage) as learning_side:
-        if (
-            learning_side is None
-        ):  # whoever has the home indexes and learns; a ranker is trained from what both can read
-            with opened_home(storage) as searching:
-                return new_models(storage, searching, plan, progress=progress)[0]
-        learning_side.prepare(progress=progress)
-        learning_side.index(progress=progress)
-        learning_side.learner.catch_up()
-        with opened_home(storage) as searching:
-            return learning_side.train(searching, plan=plan, progress=progress)
-
-
 @app.command("list")
 def list_versions(home: HomeOption = None, json: JsonOption = False) -> None:
     """All versions, newest first."""
     from bandstand.engine.answers import models_json
 
-    with opened_storage(home) as storage:
-        answer = models_json(storage.models, {})
+    with opened(home) as music:
+        answer = models_json(music.platform.storage.models, {})
     if json:
         print_json(answer)
         return
@@ -151,16 +134,16 @@ def promote(
     """Let a version serve from now on, also in a running server."""
     from bandstand.app.serving import promote_model
 
-    with opened_storage(home) as storage:
-        promote_model(storage.models, name, version)
+    with opened(home) as music:
+        promote_model(music.platform.storage.models, name, version)
     _say_serving(name, version, pinned=False, json=json)
 
 
 @app.command("rollback")
 def rollback(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
     """Serve the version before, and pin it until somebody promotes another."""
-    with opened_storage(home) as storage:
-        version = storage.models.rollback(name)
+    with opened(home) as music:
+        version = music.platform.storage.models.rollback(name)
     _say_serving(name, version, pinned=True, json=json)
 
 

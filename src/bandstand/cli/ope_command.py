@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, print_json, settings_of
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json
 from bandstand.cli.repeated import Repeated
 
 if TYPE_CHECKING:
-    from bandstand.app.storage import Storage
-    from bandstand.bandit.policy import Policy
     from bandstand.dashboard.estimates import Estimates
     from bandstand.replay.ope.diagnostics import Diagnostics
     from bandstand.replay.ope.feedback import Feedback
@@ -37,10 +33,11 @@ def estimates(
     from bandstand.dashboard.estimates import write_estimates
     from bandstand.replay.ope.evaluate import OpeSettings, estimate_all
 
-    with opened_storage(home) as storage, opened_home(storage) as opened:
+    with opened(home) as music:
+        storage = music.platform.storage
         found = estimate_all(
             judged(storage, newest=newest),
-            opened.serving().policies,
+            music.platform.searching.serving().policies,
             now=storage.clock(),
             settings=OpeSettings(seed=seed),
         )
@@ -121,28 +118,12 @@ def _rounds(log: Path | None, policy: str, arm: str | None, home: Path | None) -
     from bandstand.replay.ope.logs import log_to_feedback
     from bandstand.replay.ope.sources import read_log, sha256_of, sha256_of_rounds
 
-    window = settings_of(home).join_minutes * 60
-    with ExitStack() as opened:
-        storage = cache(lambda: opened.enter_context(opened_storage(home)))
-        find = _finder(opened, storage)
+    with opened(home) as music:
         if log is not None:
-            return read_log(log, policy, find, arm=arm, window=window), log.name, sha256_of(log)
-        feedback = log_to_feedback(judged(storage()), find(policy))
+            window = music.settings.join_minutes * 60
+            return read_log(log, policy, music.policy, arm=arm, window=window), log.name, sha256_of(log)
+        feedback = log_to_feedback(judged(music.platform.storage), music.policy(policy))
         return feedback, "the log of this home", sha256_of_rounds(feedback)
-
-
-def _finder(opened: ExitStack, storage: Callable[[], Storage]) -> Callable[[str], Policy]:
-    """Policies by the names that `replay` knows; only the learned one needs an indexed home."""
-    from bandstand.bandit.policy import RandomSubsetPolicy, fixed_policies
-    from bandstand.replay.contestants import contestant
-
-    def named(name: str) -> Policy:
-        unlearned: dict[str, Policy] = {**fixed_policies(), "random": RandomSubsetPolicy()}
-        if name in unlearned:
-            return unlearned[name]
-        return opened.enter_context(opened_home(storage())).engine.policy(name)
-
-    return lambda name: contestant(name).policy(named)
 
 
 def _show(found: OpeReport, answer: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened_home, opened_storage, out, plain, print_json
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, plain, print_json
 
 if TYPE_CHECKING:
     from bandstand.engine.request import SearchResult
@@ -39,7 +39,7 @@ def search(
     from bandstand.engine.request import SearchRequest, known_kinds
 
     kinds = known_kinds(kind or [])
-    with opened_storage(home) as storage, opened_home(storage) as searching:
+    with opened(home) as music:
         request = SearchRequest(
             query=query,
             k=k,
@@ -52,7 +52,7 @@ def search(
             explain=explain,
             correct=not literal,
         )
-        result = searching.search(request)
+        result = music.page(request).result
     if json:
         print_json(search_json(result, explain=explain))
     else:

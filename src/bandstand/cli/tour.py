@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bandstand.app.learning import LearningSide
 from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
 from bandstand.backend import Paths
+from bandstand.door.facade import Bandstand
 from bandstand.engine.request import SearchRequest
-from bandstand.feedback.ubi_events import parse_event
 from bandstand.retrievers.encoder_registry import NO_COPY, link_encoders
 from bandstand.settings import Settings
 from bandstand.types import Entity, Impression
@@ -119,16 +117,12 @@ class Tour:
     def __init__(self, settings: Settings, *, now: float, seed: int) -> None:
         self._clock = VirtualClock(now)
         self._random = random.Random(seed)
-        self._storage = Storage(settings, clock=self._clock)
-        self._learning_side = LearningSide(self._storage)
-        self._home = SearchingSide(self._storage, Options(new_id=lambda: f"{self._random.getrandbits(128):032x}"))
-        self._learning_side.prepare()
+        new_id = lambda: f"{self._random.getrandbits(128):032x}"  # noqa: E731
+        self._music = Bandstand(settings, Options(clock=self._clock, new_id=new_id))
 
     def close(self) -> None:
         """Close the copy."""
-        self._home.close()
-        self._learning_side.close()
-        self._storage.close()
+        self._music.close()
 
     def measure(self, wants: Sequence[Want], *, policy: str = "bandit") -> Measured:
         """Search as somebody new, under a policy; nothing is logged or learned."""
@@ -145,12 +139,11 @@ class Tour:
         for number in range(ROUNDS):
             for want in self._random.sample(list(wants), len(wants)):
                 searches += self._listen(want)
-                self._learning_side.learner.step()
-                self._home.refresh()
+                self._music.learn()
             progress("listening", (number + 1) * len(wants), total)
-        self._clock.advance(self._storage.settings.join_minutes * 60 + 1)
-        self._learning_side.learner.catch_up()
-        self._learning_side.learner.publish()
+        self._clock.advance(self._music.settings.join_minutes * 60 + 1)
+        self._music.learn()
+        self._music.platform.learning.learner.publish()
         self._home.refresh()
         return searches
 
@@ -176,28 +169,17 @@ class Tour:
         wanted = self._home.store.get(want.entity_id)
         for attempt, query in enumerate((want.query, full_name(wanted)), start=1):
             self._clock.advance(SECONDS_BETWEEN)
-            request = SearchRequest(query=query, user_id=listener, session_id=session)
-            impression = self._home.search(request).impression
-            place = self._place(impression, want.entity_id)
+            page = self._music.search(query, user=listener, session=session, policy="bandit")
+            place = self._place(page.result.impression, want.entity_id)
             if place and self._random.random() < place**-EXAMINED:
-                self._play(impression, place)
+                self._clock.advance(SECONDS_BETWEEN)
+                page[place - 1].play(60.0)
                 return attempt
         return 2
 
-    def _play(self, impression: Impression, place: int) -> None:
-        raw = {
-            "action_name": "play",
-            "query_id": impression.query.id,
-            "user_id": impression.query.user_id,
-            "session_id": impression.query.session_id,
-            "event_attributes": {
-                "object": {"object_id": impression.entity_ids[place - 1]},
-                "position": {"ordinal": place},
-                "play_seconds": 60.0,
-            },
-        }
-        self._clock.advance(SECONDS_BETWEEN)
-        self._storage.log.append_events([parse_event(raw, now=self._clock.now)])
+    @property
+    def _home(self) -> SearchingSide:
+        return self._music.platform.searching
 
     def _answer(self, text: str, policy: str) -> Impression:
         engine = self._home.engine

@@ -99,7 +99,7 @@ class SearchResult:
 
     impression: Impression
     hits: tuple[Hit, ...]
-    took_ms: float
+    took_ms: float = 0.0
     explanations: tuple[HitExplanation, ...] = ()
     reading: Interpretation | None = None
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
@@ -142,6 +142,32 @@ def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
     if unknown:
         raise BadInput(f"unknown kinds {', '.join(unknown)}: use some of {', '.join(KINDS)}", field="kinds")
     return tuple(kind for kind in KINDS if kind in names)
+
+
+def filters_of(raw: Mapping[str, object]) -> Filters:
+    """Filters as HTTP has them: attributes with the values of which one must hold, and ``year`` with inclusive bounds.
+
+    ``{"genre": ["jazz", "soul"], "mood": "calm", "year": {"gte": 1960, "lte": 1969}}``; ``"year": 1969`` is one year.
+
+    Raises:
+        BadInput: a value is none of these.
+    """
+    years = raw.get("year", {})
+    bounds = {"gte": years, "lte": years} if isinstance(years, int) else years
+    if not isinstance(bounds, Mapping) or not set(bounds) <= {"gte", "lte"}:
+        raise BadInput(f"year must be a year, or bounds like {{'gte': 1960, 'lte': 1969}}, not {years!r}", field="year")
+    for year in bounds.values():
+        if not isinstance(year, int):
+            raise BadInput(f"a year must be a whole number, not {year!r}", field="year")
+    values = tuple((name, _filter_values(name, raw[name])) for name in sorted(raw) if name != "year")
+    return Filters(values=values, year_gte=bounds.get("gte"), year_lte=bounds.get("lte"))
+
+
+def _filter_values(name: str, values: object) -> tuple[str, ...]:
+    found = (values,) if isinstance(values, str) else values
+    if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(value, str) for value in found):
+        raise BadInput(f"the filter {name} must be a text or a list of texts, not {values!r}", field=name)
+    return tuple(found)
 
 
 def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:

@@ -101,14 +101,22 @@ class Engine:
             if not request.preview:
                 self._log.append_impression(impression)
         hits = self._hits(impression, request.offset, request.k)
-        return SearchResult(
+        result = SearchResult(
             impression=impression,
             hits=hits,
-            explanations=explain(impression, hits, self._serving().scorer) if request.explain else (),
-            reading=self._reader.interpret(impression.query.normalized) if request.explain else None,
             facets=counts,
-            took_ms=(time.perf_counter() - started) * 1e3,
             sections=grouped(impression, hits, self._catalog.columns) if request.sections else None,
+        )
+        result = self.explained(result) if request.explain else result
+        return replace(result, took_ms=(time.perf_counter() - started) * 1e3)
+
+    def explained(self, result: SearchResult) -> SearchResult:
+        """The same result with how its query was read, and why each hit stands where it stands."""
+        impression = result.impression
+        return replace(
+            result,
+            explanations=explain(impression, result.hits, self._serving().scorer),
+            reading=self._reader.interpret(impression.query.normalized),
         )
 
     def _facets(self, request: SearchRequest, answer: Answer) -> Mapping[str, tuple[FacetCount, ...]]:

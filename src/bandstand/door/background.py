@@ -1,0 +1,62 @@
+"""Work beside the searches of a process: it indexes and learns where it may, and follows what others have learned."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from bandstand.app.learning import repeat
+from bandstand.app.platform import Platform
+
+_LOOK_AGAIN_S = 5.0
+"""How often it is tried to become the learner while another process is."""
+
+_JOIN_S = 30.0
+
+
+class Background:
+    """Two threads over a platform, from `start` to `stop`.
+
+    One is the home's learner whenever no other process is; the other lets searches see what has been learned, here or
+    elsewhere.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._stop = threading.Event()
+        self._starting = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin, once the home can be searched; again, it changes nothing."""
+        with self._starting:
+            if self._threads or self._stop.is_set():
+                return
+            pause = self._platform.settings.refresh_ms / 1e3
+            self._threads = [
+                self._thread("learner", self._learn, _LOOK_AGAIN_S),
+                self._thread("refresher", self._refresh, pause),
+            ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads; waits for what they are at."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=_JOIN_S)
+
+    def _thread(self, name: str, work: Callable[[], bool], pause_s: float) -> threading.Thread:
+        repeated = partial(repeat, work, self._stop, name=name, pause_s=pause_s)
+        return threading.Thread(target=repeated, name=f"bandstand-{name}", daemon=True)
+
+    def _learn(self) -> bool:
+        learning = self._platform.learning_if_free()
+        if learning is not None:
+            learning.run(self._platform.searching, self._stop)
+        return False
+
+    def _refresh(self) -> bool:
+        self._platform.searching.refresh()
+        return False
