@@ -79,7 +79,7 @@ _MODULES = {
     "open": "bandstand.door.opening",
     **dict.fromkeys(("Attribute", "Candidates", "Entity", "Query"), "bandstand.types"),
 }
-"""Where each name comes from; what is not listed is an error."""
+"""Where each name comes from; those that are not listed come from `bandstand.errors`."""
 
 
 def __getattr__(name: str) -> object:
