@@ -39,9 +39,8 @@ def open(  # noqa: A001 - `bandstand.open`
     """
     if isinstance(encoder, str):
         settings["encoder"] = encoder
-    options = Options(retrievers=tuple(retrievers), policies=tuple(policies))
-    if encoder is not None and not isinstance(encoder, str):
-        options = Options(retrievers=options.retrievers, policies=options.policies, open_encoder=lambda *_: encoder)
+        encoder = None
+    options = Options(retrievers=tuple(retrievers), policies=tuple(policies), encoder=encoder)
     return Bandstand(_settings(home, settings), options, background=background)
 
 
