@@ -242,4 +242,4 @@ def test_an_encoder_of_ones_own(tmp_path):
         music.add(*ENTITIES)
         music.index()
         assert music.search("halo", policy="dense")[0].title == "Halo"
-    assert "encoder" not in {path.name.partition("-")[0] for path in tmp_path.iterdir()}  # MiniLM was not made
+    assert "encoder" not in {path.name[:7] for path in tmp_path.iterdir()}  # MiniLM was not made
