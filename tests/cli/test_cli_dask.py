@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import distributed
 import lightgbm
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
 from bandstand.types import Event
 
-distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 SEARCHES = 40
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import distributed
 import pytest
 
 from bandstand.errors import BadInput, Unavailable
@@ -13,7 +14,6 @@ from bandstand.replay.rows import read_rows
 from bandstand.replay.run import play, play_on_dask
 from tests.support.replay_worlds import dataset, quick
 
-distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 POLICIES = ("bandit", "lexical", "memory")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 
 from bandstand.api.app import create_app
 from bandstand.app.platform import Platform
@@ -129,6 +129,5 @@ def queries_asked(page, which: Callable[[Any], bool]) -> list[str]:
 
 def violations(page) -> str:
     """What axe-core reports, empty where there is nothing."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page)
+    found = Axe().run(page)
     return found.generate_report() if found.violations_count else ""

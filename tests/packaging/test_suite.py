@@ -1,0 +1,36 @@
+"""The suite itself: what it does where something from outside is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needed
+
+TESTS = Path(__file__).parents[1]
+OPTIONAL = {"packaging/test_deployment.py"}
+"""Docker Compose validates a file that other tests parse."""
+
+
+@pytest.mark.parametrize("ci", ["", "0", "false"])
+def test_what_is_missing_on_a_laptop_is_skipped_with_the_remedy(monkeypatch, ci):
+    monkeypatch.setenv("CI", ci)
+    needed(there=True, remedy="set A")
+    with pytest.raises(pytest.skip.Exception, match="set A"):
+        needed(there=None, remedy="set A")
+
+
+@pytest.mark.parametrize("ci", ["true", "1", "True"])
+def test_what_is_missing_in_ci_fails_with_the_remedy(monkeypatch, ci):
+    monkeypatch.setenv("CI", ci)
+    needed(there=True, remedy="set A")
+    with pytest.raises(pytest.fail.Exception, match="in CI nothing is skipped: set A"):
+        needed(there="", remedy="set A")
+
+
+def test_no_test_skips_by_itself():
+    skips = re.compile(r"pytest\.(skip\(|importorskip|mark\.skip)")
+    found = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("*.py") if skips.search(path.read_text())}
+    assert found == {"conftest.py"} | OPTIONAL
