@@ -11,8 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.platform import Platform
 from bandstand.settings import Settings, load_settings
 from bench.catalogue import build, dataset, entities, ingest_figures
 from bench.events import event_figures
@@ -82,17 +81,13 @@ def _system(searches: int, *, rebuild: bool) -> None:
 
 
 def _searches(settings: Settings, count: int) -> list[Figure]:
-    storage = Storage(settings)
-    home = SearchingSide(storage)
-    try:
+    with Platform(settings) as opened:
+        home = opened.searching
         queries = known_items(home, count)
         figures = search_figures(home, queries, "all", AIMS)
         for policy in ("bandit", "lexical"):
             figures += search_figures(home, queries, policy, {})
         return figures
-    finally:
-        home.close()
-        storage.close()
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
+from bandstand.app.platform import Platform
 from bandstand.catalog.bundled import load_bundled
 from bandstand.catalog.readers.base import Row
 from bandstand.catalog.readers.registry import guess_reader
@@ -60,21 +58,15 @@ def build(settings: Settings, found: list[Entity]) -> list[Figure]:
     if (settings.home / "models").exists():
         return []
     shutil.rmtree(settings.home, ignore_errors=True)
-    storage = Storage(settings)
-    learning_side = LearningSide(storage)
-    try:
-        storage.store.upsert(found)
-        learning_side.prepare()
+    with Platform(settings) as platform:
+        platform.storage.store.upsert(found)
+        platform.learning.prepare()
         clock = _Laps()
-        learning_side.index(progress=clock)
-        with_home = SearchingSide(storage)
+        platform.learning.index(progress=clock)
+        home = platform.searching
         started = time.perf_counter()
-        learning_side.train(with_home)
+        platform.learning.train(home)
         trained = time.perf_counter() - started
-        with_home.close()
-    finally:
-        learning_side.close()
-        storage.close()
     laps = [
         Figure(name=f"index: {name}", value=len(found) / seconds, unit="/s") for name, seconds in clock.laps().items()
     ]

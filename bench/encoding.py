@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.app.platform import Platform
 from bandstand.app.storage import Storage
 from bandstand.retrievers.encoder import OnnxEncoder
 from bandstand.retrievers.encoder_registry import made_in
@@ -37,7 +38,7 @@ def main() -> None:
     settings = load_settings(home=given.home)
     folder = next(folder for folder, manifest in made_in(given.home) if manifest.runtime == "onnx")
     encoders = {way: OnnxEncoder(folder, lanes=lanes) for way, lanes in WAYS.items()}
-    texts = iter(_queries(Storage(settings), given.rounds * len(CALLERS) * len(WAYS) * CALLS))
+    texts = iter(_queries(Platform(settings).storage, given.rounds * len(CALLERS) * len(WAYS) * CALLS))
     print("| callers | way | encoded a second | p50, ms | p95, ms |")
     print("| ---: | --- | ---: | ---: | ---: |")
     for callers in CALLERS:

@@ -12,8 +12,8 @@ from time import perf_counter
 
 import numpy as np
 
+from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
 from bench.searches import in_first_ten
@@ -31,17 +31,15 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--titles", type=int, default=1_000)
     given = parser.parse_args()
-    storage = Storage(load_settings(home=given.home, ablation_share=0.0))
-    home = SearchingSide(storage)
-    home.freeze()
-    halves = half_titles(home, given.titles)
-    print("| policy | asked as | n | hit@10 | p50, ms | p95, ms |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
-    for policy in POLICIES:
-        for preview in (False, True):
-            print(_row(home, halves, policy, preview=preview), flush=True)
-    home.close()
-    storage.close()
+    with Platform(load_settings(home=given.home, ablation_share=0.0)) as platform:
+        home = platform.searching
+        home.freeze()
+        halves = half_titles(home, given.titles)
+        print("| policy | asked as | n | hit@10 | p50, ms | p95, ms |")
+        print("| --- | --- | ---: | ---: | ---: | ---: |")
+        for policy in POLICIES:
+            for preview in (False, True):
+                print(_row(home, halves, policy, preview=preview), flush=True)
 
 
 def half_titles(home: SearchingSide, count: int) -> list[Half]:
@@ -57,7 +55,7 @@ def _row(home: SearchingSide, halves: Sequence[Half], policy: str, *, preview: b
     hits, took = [], []
     for text, meant in halves:
         started = perf_counter()
-        result = home.engine.search(SearchRequest(query=text, policy=policy, preview=preview))
+        result = home.search(SearchRequest(query=text, policy=policy, preview=preview))
         took.append((perf_counter() - started) * 1e3)
         hits.append(in_first_ten(home, result.impression.ordinals, meant))
     p50, p95 = np.percentile(took, [50, 95])

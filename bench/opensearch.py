@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bandstand.app.encoders import open_encoder
-from bandstand.app.learning import LearningSide
+from bandstand.app.platform import Platform
 from bandstand.app.retrieval import RetrieverSet
 from bandstand.app.searching import SearchingSide, Understood
 from bandstand.app.storage import Storage
@@ -77,17 +77,17 @@ def known_vectors(storage: Storage) -> dict[str, Scores]:
     }
 
 
-def fill(storage: Storage, found: list[Entity], vectors: dict[str, Scores]) -> None:
+def fill(platform: Platform, found: list[Entity], vectors: dict[str, Scores]) -> None:
     """Entities and indexes into the cluster, each with its rate."""
+    storage = platform.storage
     timed("entities (upsert)", len(found), lambda: storage.store.upsert(found))
     encoder = KnownVectors(open_encoder(storage.settings), vectors)
     text, dense = storage.backend.open_writer(storage.store, storage.encoders.of).followers(encoder)
     for follower in (text, dense):
         timed(f"{follower.name} (bulk)", len(found), lambda follower=follower: followed(storage, follower))
-    learning_side = LearningSide(storage)
-    learning_side.prepare()
-    timed("predicted queries (memory commits)", len(found), learning_side.index)
-    learning_side.close()
+    platform.learning.prepare()
+    timed("predicted queries (memory commits)", len(found), platform.learning.index)
+    platform.stop_learning()
 
 
 def followed(storage: Storage, follower: object) -> None:
@@ -123,7 +123,7 @@ def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter
     failed: list[str] = []
     for number, (kind, text, wanted) in enumerate(queries):
         before = (meter.trips, meter.seconds) if meter else (0, 0.0)
-        result = home.engine.search(SearchRequest(query=text, policy=policy))
+        result = home.search(SearchRequest(query=text, policy=policy))
         if number < WARM_UP:
             continue
         hits[kind].append(in_first_ten(home, result.impression.ordinals, wanted))
@@ -165,25 +165,22 @@ def main(folder: Path, count: int) -> None:
     found = entities()
     base = load_settings(home=folder / "embedded", backend="embedded", deadline_ms=2_000.0)
     build(base, found)
-    plain = Storage(base)
     settings = cluster_home(base, folder / "cluster").model_copy(update={"deadline_ms": 2_000.0})
-    clustered = Storage(settings)
-    try:
-        print("| into the cluster | rate | time |\n| --- | ---: | ---: |")
-        fill(clustered, found, known_vectors(plain))
-        compare(plain, clustered, count)
-    finally:
-        clustered.backend.cluster.request("DELETE", f"/{settings.opensearch_prefix}-*")
-        clustered.close()
-        plain.close()
+    with Platform(base) as plain, Platform(settings) as clustered:
+        try:
+            print("| into the cluster | rate | time |\n| --- | ---: | ---: |")
+            fill(clustered, found, known_vectors(plain.storage))
+            compare(plain, clustered, count)
+        finally:
+            clustered.storage.backend.cluster.request("DELETE", f"/{settings.opensearch_prefix}-*")
 
 
-def compare(plain: Storage, clustered: Storage, count: int) -> None:
+def compare(plain: Platform, clustered: Platform, count: int) -> None:
     """Print what each arm and each policy finds and takes, on either backend."""
-    clustered.models = plain.models
-    storages = {"embedded": plain, "opensearch": clustered}
-    homes = {name: SearchingSide(storage) for name, storage in storages.items()}
-    meter = Meter(clustered.backend.cluster)
+    clustered.storage.models = plain.storage.models
+    storages = {"embedded": plain.storage, "opensearch": clustered.storage}
+    homes = {"embedded": plain.searching, "opensearch": clustered.searching}
+    meter = Meter(clustered.storage.backend.cluster)
     queries = known_items(homes["embedded"], count)
     print("\n| retriever | queries | embedded hit@10 | OpenSearch hit@10 | difference |")
     print("| --- | --- | ---: | ---: | ---: |")
@@ -205,8 +202,6 @@ def compare(plain: Storage, clustered: Storage, count: int) -> None:
     for policy in POLICIES:
         for name, home in homes.items():
             report(name, policy, policy_run(home, queries, policy, meter if name == "opensearch" else None))
-    for home in homes.values():
-        home.close()
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def _rows(name: str, asked: Sequence[Named], states: Mapping[str, Found], withou
 def _listen(home: SearchingSide, one: Named, user: str, rng: np.random.Generator) -> list[int]:
     """One search and its clicks; what was chosen."""
     request = SearchRequest(query=one.text, kinds=("track",), user_id=user, k=_PAGE)
-    result = home.engine.search(request)
+    result = home.search(request)
     places = np.flatnonzero(rng.random(len(result.hits)) < 1 / np.arange(1, len(result.hits) + 1))
     shown = result.impression.ordinals[: len(result.hits)].tolist()
     taken = [place for place in places.tolist() if shown[place] in one.relevant]

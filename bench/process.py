@@ -13,15 +13,12 @@ _TIMED = "import time; t = time.perf_counter(); import bandstand; print((time.pe
 _SEARCHING = """
 import sys
 from pathlib import Path
-from bandstand.engine.request import SearchRequest
-from bandstand.app.searching import Home
-from bandstand.settings import load_settings
-from bandstand.app.storage import Storage
-storage = Storage(load_settings(home=Path(sys.argv[1])))
-home = Home(storage)
+import bandstand as bs
+music = bs.open(sys.argv[1], background=False)
+columns = music.platform.searching.catalog.columns
 for number in range(300):
-    title = str(home.catalog.columns.titles[number * 7919 % home.catalog.columns.n])
-    home.engine.search(SearchRequest(query=title, policy="all", explain=number % 10 == 0))
+    title = str(columns.titles[number * 7919 % columns.n])
+    music.search(title, policy="all", explain=number % 10 == 0)
 # Not ru_maxrss: that also holds what the parent had at the moment of the fork.
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(int(peak.split()[1]) / 1024)

@@ -7,7 +7,6 @@ import json
 import tempfile
 import time
 import urllib.request
-from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from bandstand.app.learning import LearningSide
-from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
-from bandstand.catalog.bundled import load_bundled
-from bandstand.settings import load_settings
+import bandstand as bs
 from bench.served import chromium, serving
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -119,12 +114,7 @@ def _save(page: Page, name: str, *, finalized: bool = True) -> None:
 
 def _built(home: Path) -> Path:
     """A home with the bundled catalogue, indexed, with the ranker and the bandit that self-play gives."""
-    storage = Storage(load_settings(home=home))
-    storage.store.upsert(list(load_bundled()))
-    with closing(storage), closing(LearningSide(storage)) as learning_side:
-        learning_side.index()
-        with closing(SearchingSide(storage)) as opened:
-            learning_side.train(opened)
+    bs.demo(home, background=False).close()
     return home
 
 

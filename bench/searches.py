@@ -38,10 +38,10 @@ def known_items(home: SearchingSide, count: int) -> list[Known]:
 def search_figures(home: SearchingSide, queries: Sequence[Known], policy: str, aims: dict[int, float]) -> list[Figure]:
     """Times of searches under a policy, by part, and hit@10 by class of query."""
     for _, text, _ in queries[:WARM_UP]:
-        home.engine.search(SearchRequest(query=text, policy=policy))
+        home.search(SearchRequest(query=text, policy=policy))
     took, own, arms, hits = [], [], defaultdict(list), defaultdict(list)
     for name, text, ordinal in queries[WARM_UP:]:
-        result = home.engine.search(SearchRequest(query=text, policy=policy))
+        result = home.search(SearchRequest(query=text, policy=policy))
         took.append(result.took_ms)
         own.append(result.impression.took_ms - sum(outcome.took_ms for outcome in result.impression.outcomes))
         for outcome in result.impression.outcomes:

@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
@@ -34,8 +35,8 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=600, help="for each policy and number of clients")
     parser.add_argument("--policies", default="selective,bandit")
     given = parser.parse_args()
-    storage = Storage(load_settings(home=given.home, ablation_share=0.0))
-    served = {way: _Served(storage, speculate=way == "with") for way in ("with", "without")}
+    platform = Platform(load_settings(home=given.home, ablation_share=0.0))
+    served = {way: _Served(platform.storage, speculate=way == "with") for way in ("with", "without")}
     try:
         print("| policy | clients | speculation | p50, ms | p99, ms | mean, ms | early: taken, called off, refused |")
         print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
@@ -47,7 +48,7 @@ def main() -> None:
     finally:
         for each in served.values():
             each.close()
-        storage.close()
+        platform.close()
 
 
 class _Served:
@@ -64,7 +65,7 @@ class _Served:
 
         def asked(text: str) -> float:
             started = perf_counter()
-            self._threads.submit(self.home.engine.search, SearchRequest(query=text, policy=policy)).result()
+            self._threads.submit(self.home.search, SearchRequest(query=text, policy=policy)).result()
             return (perf_counter() - started) * 1e3
 
         with ThreadPoolExecutor(clients) as pool:

@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bandstand.app.learning import LearningSide
+from bandstand.app.options import Options
+from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Storage
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy, Policy
 from bandstand.catalog.bundled import load_bundled
 from bandstand.engine.request import SearchRequest
@@ -45,15 +46,11 @@ def fixed(*arms: str) -> FixedPolicy:
 @contextmanager
 def opened(folder: Path, clock: Callable[[], float] = lambda: NOW) -> Iterator[tuple[SearchingSide, LearningSide]]:
     """Both sides of a home, with ids that count: decisions depend on them. No retriever is late on a busy machine."""
-    storage = Storage(load_settings(home=folder, deadline_ms=10_000.0), clock=clock, durable=False)
-    learning_side, numbers = LearningSide(storage), itertools.count()
-    learning_side.prepare()
-    home = SearchingSide(storage, new_id=lambda: f"b{next(numbers)}")
-    try:
-        yield home, learning_side
-    finally:
-        for part in (home, learning_side, storage):
-            part.close()
+    numbers = itertools.count()
+    options = Options(clock=clock, new_id=lambda: f"b{next(numbers)}", durable=False)
+    with Platform(load_settings(home=folder, deadline_ms=10_000.0), options) as platform:
+        platform.learning.prepare()
+        yield platform.searching, platform.learning
 
 
 @contextmanager
@@ -146,7 +143,7 @@ def _of_both(home: SearchingSide, seen: Sequence[Asked], unseen: Sequence[Asked]
 def _choose(home: SearchingSide, one: Asked, listener: str) -> None:
     """A listener chooses the first right answer of a page of twenty, if there is one."""
     request = SearchRequest(query=one.text, kinds=("track",), user_id=listener, k=20)
-    result = home.engine.search(request)
+    result = home.search(request)
     right = [hit for hit in result.hits if int(home.store.ordinals([hit.entity.id])[0]) in one.relevant]
     query = result.impression.query
     for hit in right[:1]:
