@@ -19,16 +19,20 @@ RUN /opt/libraries/bin/pip install --no-deps --target /opt/bandstand .
 FROM dependencies AS encoder
 RUN /opt/libraries/bin/pip install --constraint requirements.lock --requirement build.txt
 COPY --from=program /opt/bandstand /opt/bandstand
-RUN PYTHONPATH=/opt/bandstand /opt/libraries/bin/python -c "from pathlib import Path; from bandstand.retrievers.encoder_export import export_encoder; export_encoder(Path('/opt/encoder'))"
+# Another one by --build-arg ENCODER=NAME: what `BANDSTAND_ENCODER` may be, if it can be exported.
+ARG ENCODER=int8
+RUN mkdir -p /opt/home/encoders && PYTHONPATH=/opt/bandstand BANDSTAND_HOME=/opt/home BANDSTAND_ENCODER=$ENCODER \
+    /opt/libraries/bin/python -c "from bandstand.app.encoders import prepare_encoder; from bandstand.settings import load_settings; prepare_encoder(load_settings())"
 
 FROM base
+ARG ENCODER=int8
 RUN useradd --create-home --uid 10001 bandstand && install -d -o bandstand /var/lib/bandstand
 COPY --from=dependencies /opt/libraries /opt/libraries
 # A new named volume begins as a copy of this folder, and so with the encoder.
-COPY --from=encoder --chown=bandstand /opt/encoder /var/lib/bandstand/encoder
+COPY --from=encoder --chown=bandstand /opt/home/encoders /var/lib/bandstand/encoders
 COPY --from=program /opt/bandstand /opt/bandstand
 ENV PATH=/opt/bandstand/bin:/opt/libraries/bin:$PATH PYTHONPATH=/opt/bandstand \
-    BANDSTAND_HOME=/var/lib/bandstand BANDSTAND_HOST=0.0.0.0 HF_HUB_OFFLINE=1
+    BANDSTAND_HOME=/var/lib/bandstand BANDSTAND_HOST=0.0.0.0 BANDSTAND_ENCODER=$ENCODER HF_HUB_OFFLINE=1
 USER bandstand
 VOLUME /var/lib/bandstand
 EXPOSE 8080

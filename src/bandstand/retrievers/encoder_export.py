@@ -138,7 +138,7 @@ def _described(source: ModelSource, weights: Path, original: SentenceTransformer
         source_sha256=source.digest() or tree_sha256(weights),
         model_sha256="",
         tokenizer_sha256="",
-        max_tokens=original.max_seq_length or DOCUMENT_TOKENS,
+        max_tokens=min(original.max_seq_length or DOCUMENT_TOKENS, DOCUMENT_TOKENS),
         query_prompt=original.prompts.get("query") or "",
         document_prompt=original.prompts.get(next(documents, "")) or "",
     )

@@ -88,7 +88,8 @@ class ExportedModel:
         Raises:
             BadInput, MissingDependency, Unavailable, ModelError, StorageError: see `export_encoder`.
         """
-        digest = self.source.digest() or tree_sha256(self.source.locate())
+        weights = self.source.locate()
+        digest = self.source.digest() or tree_sha256(weights)
         folder = home / ENCODERS / _folder_name(fingerprint_of(self.source.name, self.precision, digest))
         export_encoder(folder, self.source, precision=self.precision, as_it_is=self.as_it_is)
         return open_made(folder, EncoderManifest.read(folder))

@@ -83,8 +83,15 @@ class ModelFolder:
         return self.path.name
 
     def digest(self) -> str | None:
-        """See `ModelSource`; None once the folder is gone: what was made of it serves on."""
-        return tree_sha256(self.path) if self.path.is_dir() else None
+        """See `ModelSource`; None once the model is gone: what was made of it serves on.
+
+        Raises:
+            ModelError: a file cannot be read.
+        """
+        try:
+            return tree_sha256(self.path) if self._holds_model() else None
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be read: {error}. Make its files readable.") from error
 
     def locate(self) -> Path:
         """See `ModelSource`.
@@ -92,13 +99,16 @@ class ModelFolder:
         Raises:
             BadInput: it is no folder of a model.
         """
-        if not any((self.path / file).is_file() for file in ("modules.json", "config.json")):
+        if not self._holds_model():
             raise BadInput(
                 f"BANDSTAND_ENCODER: {self.path} holds no sentence-transformers model (modules.json is missing);"
                 " name a folder that `SentenceTransformer.save` wrote",
                 field="encoder",
             )
         return self.path
+
+    def _holds_model(self) -> bool:
+        return any((self.path / file).is_file() for file in ("modules.json", "config.json"))
 
 
 @dataclass(frozen=True, slots=True)

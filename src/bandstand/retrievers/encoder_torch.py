@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,6 @@ def load_model(folder: Path) -> SentenceTransformer:
         )
     except Exception as error:  # whatever the files make the libraries raise
         raise ModelError(f"{folder} holds no sentence-transformers model: {error}.") from error
-    if model.max_seq_length is not None:
-        model.max_seq_length = min(model.max_seq_length, DOCUMENT_TOKENS)
+    with suppress(AttributeError):  # a table of token vectors reads any length
+        model.max_seq_length = min(model.max_seq_length or DOCUMENT_TOKENS, DOCUMENT_TOKENS)
     return model
