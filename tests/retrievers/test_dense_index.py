@@ -15,7 +15,7 @@ from bandstand.retrievers.vector_store import VectorBatch
 
 DIM = 8
 EXACT = DenseSettings(tail_limit=4)
-APPROXIMATE = DenseSettings(exact_limit=40, tail_limit=4, probes=10_000)
+APPROXIMATE = DenseSettings(exact_up_to=40, tail_limit=4, probes=10_000)
 """All lists are read, so that it differs from the exact index only by its 8-bit rows."""
 
 
@@ -93,7 +93,7 @@ def test_the_approximate_index_finds_nearly_that(source, rng, share):
 
 
 def test_the_approximate_index_depends_on_its_seed_alone(source, rng):
-    few = DenseSettings(exact_limit=40, probes=4, seed=3)
+    few = DenseSettings(exact_up_to=40, probes=4, seed=3)
     vector, mask = unit(rng).astype(np.float32), np.ones(300, np.bool_)
     first, second = (DenseIndex(source, settings=few).view.search(vector, 50, mask) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
@@ -102,7 +102,7 @@ def test_the_approximate_index_depends_on_its_seed_alone(source, rng):
 
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.1])
 def test_a_smaller_depth_is_a_prefix_also_when_approximate(source, rng, share):
-    index = DenseIndex(source, settings=DenseSettings(exact_limit=40, probes=3))
+    index = DenseIndex(source, settings=DenseSettings(exact_up_to=40, probes=3))
     mask = rng.random(300) < share
     for _ in range(10):
         vector = unit(rng).astype(np.float32)

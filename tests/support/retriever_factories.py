@@ -93,7 +93,7 @@ def dense(world: ClusterWorld) -> AbstractContextManager[Retriever]:
 
 
 def dense_approximate(world: ClusterWorld) -> AbstractContextManager[Retriever]:
-    return open_dense(world, DenseSettings(exact_limit=8, probes=3))
+    return open_dense(world, DenseSettings(exact_up_to=8, probes=3))
 
 
 @contextmanager

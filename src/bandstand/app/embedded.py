@@ -78,7 +78,7 @@ class EmbeddedBackend:
     def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> EmbeddedReader:
         """See `Backend`."""
         text = TextIndex.open(self._paths.text, writable=False)
-        dense = DenseSettings(exact_limit=self._exact_up_to)
+        dense = DenseSettings(exact_up_to=self._exact_up_to)
         return EmbeddedReader(text, self.vectors, dense, catalog, encoder_of)
 
     def open_writer(self, store: Store, encoder_of: EncoderOf) -> EmbeddedWriter:

@@ -225,7 +225,7 @@ class LearningSide:
                 apply=ApplySettings(
                     agree_users=settings.agree_users,
                     attribution=Attribution(window=settings.join_minutes * 60),
-                    finalize_s=settings.finalize_seconds,
+                    finalize_seconds=settings.finalize_seconds,
                     weights=weights_of(settings),
                     relabel=settings.relabel,
                 ),

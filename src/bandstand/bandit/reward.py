@@ -151,7 +151,7 @@ def _page_values(head: RankedHead, pages: Sequence[tuple[Matrix, Mask]], score: 
 def depth_labels(
     decision: ArmDecision, differences: Sequence[float], *, cost_weight: float, cost: CostOf
 ) -> list[DepthLabel]:
-    """What one decision teaches: for each depth d up to the chosen one, D(arm, d) - price * cost(arm, d).
+    """What one decision teaches: for each depth d up to the chosen one, D(arm, d) - cost_weight · cost(arm, d).
 
     Feedback is one-sided: going to depth c shows what every d <= c would have earned and nothing about deeper
     ones. Label d is therefore seen exactly when the choice is d or deeper, and its inverse-propensity weight is

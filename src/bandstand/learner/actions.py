@@ -143,7 +143,7 @@ class Actions:
             return self._rewards.trust(impression, interaction, (interaction,))
         search = search.acted(interaction)
         if not search.finalized and choice.strength.grade:
-            search = search.graded(choice.ordinal, choice.strength.outcome, due=now + self._settings.finalize_s)
+            search = search.graded(choice.ordinal, choice.strength.outcome, due=now + self._settings.finalize_seconds)
         state.open.put(search)
         return self._rewards.trust(impression, interaction, search.interactions)
 

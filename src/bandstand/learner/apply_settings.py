@@ -22,7 +22,7 @@ class ApplySettings:
 
     agree_users: int = 2
     attribution: Attribution = Attribution()
-    finalize_s: float = 60.0
+    finalize_seconds: float = 60.0
     weights: RewardWeights = RewardWeights()
     guard: RateGuard = RateGuard()
     relabel: bool = True

@@ -48,7 +48,7 @@ class LearnerState:
             budgets=RateBudgets(state, settings.guard),
             metrics=OutcomeMetrics(state),
             queries=QueryCounts(state, agree_users=settings.agree_users),
-            experiment=ExperimentKeeper(state, window=settings.attribution.window + settings.finalize_s),
+            experiment=ExperimentKeeper(state, window=settings.attribution.window + settings.finalize_seconds),
             parking=Parking(state),
         )
 

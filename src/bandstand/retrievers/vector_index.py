@@ -162,12 +162,12 @@ def _add(index: Any, vectors: NDArray[np.floating]) -> Any:  # noqa: ANN401 - as
 class DenseSettings:
     """When and how the index approximates.
 
-    Up to ``exact_limit`` entities every vector is compared (3 ms for 100,000); above, ``probes`` lists of an inverted
+    Up to ``exact_up_to`` entities every vector is compared (3 ms for 100,000); above, ``probes`` lists of an inverted
     file (of 40,000 entities 128 lists hold 0.92 of the nearest 50, 32 hold 0.69). Up to ``tail_limit`` changed
     vectors wait in a small exact index beside the main one, to be folded in together.
     """
 
-    exact_limit: int = 200_000
+    exact_up_to: int = 200_000
     tail_limit: int = 2_048
     probes: int = 128
     sample_per_list: int = 64
@@ -255,7 +255,7 @@ class DenseIndex:
 
     def _loaded(self, batch: VectorBatch) -> IndexView:
         settings = self._settings
-        if len(batch.ordinals) <= settings.exact_limit:
+        if len(batch.ordinals) <= settings.exact_up_to:
             main = VectorPart.exact(batch.vectors, batch.ordinals)
         else:
             main = VectorPart.approximate(
@@ -284,7 +284,7 @@ class DenseIndex:
         """Whether the main index should be made anew: its kind or its lists no longer suit its size."""
         counting = int(np.count_nonzero(main.current))
         if not main.trained:
-            return counting + added > self._settings.exact_limit
+            return counting + added > self._settings.exact_up_to
         return len(main) + added > 2 * main.trained or counting < 0.7 * len(main)
 
 
