@@ -19,7 +19,7 @@ from bandstand.replay.ope.estimate import Estimate
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
 from bandstand.replay.ope.value_model import fit_values
-from bandstand.replay.ope.worlds import ARMS, DEPTHS, World, random_policy
+from bench.decision_worlds import ARMS, DEPTHS, World, random_policy
 from bench.figures import Figure
 
 FLOOR = 0.5

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bandstand.errors import BandstandError
-from bandstand.replay.ope.evaluate import OpeSettings, assess
+from bandstand.replay.ope.assess import OpeSettings, assess
 from bandstand.replay.ope.feedback import Feedback
-from bandstand.replay.ope.report import OpeReport
+from bandstand.replay.ope.result import OpeReport
 from bandstand.replay.ope.sources import read_log
 from bench.big_log import big_log_figures
 from bench.coverage import coverage_figures

@@ -14,8 +14,8 @@ from typing import Any
 from bandstand.replay.datasets.lastfm import LastfmAdapter
 from bandstand.replay.evaluate import evaluate
 from bandstand.replay.settings import ReplaySettings
-from bandstand.replay.simulate.evaluate import simulated
 from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
+from bandstand.replay.simulate.learning_curves import simulated
 
 QUICK = (("encoder", "hashing"), ("selfplay_queries", 200))
 MEASURES = ("MRR@10", "nDCG@10", "R@100", "Success@10")

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
-from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
-from bandstand.replay.simulate.tally import Tally
 from bandstand.replay.simulate.world import Music, spotify_songs
+from bandstand.replay.table import Table
 from bandstand.statistics import ClusterBootstrap
+from bench.held_out import PREPARED, held_out, success_at
 from bench.replays import QUICK
 
 VARIANTS = ("bandit", "bandit@reward_model=clicks", "bandit@reward_model=constants", "bandit@relabel=false")
@@ -52,10 +52,10 @@ def ablation(music: Music, seed: int, *, full: bool) -> str:
         platform=() if full else QUICK,
     )
     played = simulate(music, experiment_named("rewards"), settings, _OUT / f"{'full' if full else 'short'}-{seed}")
-    tallies = {name: tally.rows(slice(searches // 2, None)) for name, tally in played.tallies.items()}
+    tables = {name: table.rows(slice(searches // 2, None)) for name, table in played.tables.items()}
     lines = ["| variant | MRR@10 | satisfied | nickname | misspelt | relabels right |", "| --- |" + " ---: |" * 5]
-    for name, tally in tallies.items():
-        lines.append(f"| {name} | {' | '.join(_cells(tally, tallies['bandit']))} |")
+    for name, table in tables.items():
+        lines.append(f"| {name} | {' | '.join(_cells(table, tables['bandit']))} |")
     return "\n".join(lines)
 
 
@@ -68,20 +68,21 @@ def first_searches(music: Music, seed: int, *, full: bool) -> str:
     found = held_out(music, _OUT / f"held-out-{'full' if full else 'short'}-{seed}", settings)
     lines = ["| prepared by | success@1 | success@10 | generator less this, @1 | @10 |", "| --- |" + " ---: |" * 4]
     for name in PREPARED:
-        own, best = found.tallies[name], found.tallies["generator"]
+        own, best = found.tables[name], found.tables["generator"]
         values = [f"{success_at(own, k).mean():.3f}" for k in (1, 10)]
         gaps = [_gap(success_at(best, k), success_at(own, k)) for k in (1, 10)]
         lines.append(f"| {name} | {' | '.join(values + gaps)} |")
     return "\n".join(lines)
 
 
-def _cells(tally: Tally, learned: Tally) -> list[str]:
+def _cells(table: Table, learned: Table) -> list[str]:
     """Each with what the learned reward is ahead."""
-    every, progress = np.ones(len(tally), np.bool_), tally.relabelled[tally.relabelled != 0]
-    cells = [_ahead(tally.reciprocal_ranks, learned.reciprocal_ranks, every)]
-    groups = (every, tally.classes == "nickname", tally.classes == "misspelt")
-    cells += [_ahead(tally.satisfied, learned.satisfied, kept) for kept in groups]
-    return [*cells, f"{(progress > 0).sum()} of {len(progress)}"]
+    every, relabelled = np.ones(len(table), np.bool_), table.column("relabelled")
+    relabelled = relabelled[relabelled != 0]
+    cells = [_ahead(table.reciprocal_ranks, learned.reciprocal_ranks, every)]
+    groups = (every, table.classes == "nickname", table.classes == "misspelt")
+    cells += [_ahead(table.column("satisfied"), learned.column("satisfied"), kept) for kept in groups]
+    return [*cells, f"{(relabelled > 0).sum()} of {len(relabelled)}"]
 
 
 def _ahead(own: ArrayLike, learned: ArrayLike, kept: NDArray[np.bool_]) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 GROUPS: Mapping[str, str] = {
     "retrievers": "a class without parameters that derives from `bandstand.Retriever`",
-    "features": "a `bandstand.ranker.features.Feature`",
+    "features": "a `bandstand.ranker.features.RankingFeature`",
     "readers": "a class without parameters that is a `bandstand.catalog.readers.base.Reader`",
     "policies": "a class without parameters that is a `bandstand.bandit.policy.Policy`",
     "datasets": "a dataclass that is a `bandstand.replay.datasets.base.Adapter`",

@@ -8,8 +8,9 @@ from typing import get_args
 import pytest
 
 from bandstand.api.answers import LoggedAnswer, SearchAnswer
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
-from bandstand.types import ARMS, DEPTHS
+from bandstand.types import DEPTHS
 from tests.support.api_world import ids, problem, search, serving
 
 POLICIES = get_args(Settings.model_fields["default_policy"].annotation)
@@ -64,7 +65,7 @@ class TestAnswer:
 
     def test_names_every_arm_with_its_propensity(self, reader):
         arms = search(reader, "hello")["decision"]["arms"]
-        assert [arm["arm"] for arm in arms] == list(ARMS)
+        assert [arm["arm"] for arm in arms] == list(BUILT_IN.names)
         for arm in arms:
             assert set(arm) == {"arm", "depth", "propensity", "candidates", "took_ms", "status"}
             assert arm["depth"] in DEPTHS

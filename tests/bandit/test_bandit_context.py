@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.bandit.context import SCRIPTS, ContextBuilder, script_of
-from bandstand.types import Candidates, Filters, Query, Slot
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import Candidates, ContextFeature, Filters, Query, RetrieverSpec, Slot, best_value
 
 
 def features(query: Query, found: dict[str, Candidates] | None = None, **facts: float) -> dict[str, float]:
-    builder = ContextBuilder(query, has_history=bool(facts.pop("has_history", 0.0)))
+    builder = ContextBuilder(query, BUILT_IN, has_history=bool(facts.pop("has_history", 0.0)))
     return dict(builder.build(found or {}, **{"cost_ms": 1.0, "past_yield": 0.5, **facts}).features)
 
 
@@ -148,3 +149,14 @@ def test_every_feature_is_bounded_and_the_layout_never_changes(
     assert all(math.isfinite(value) and -1 <= value <= 5 for value in seen.values())
     assert list(seen) == list(features(Query(id="q", text="", normalized="")))
     assert all(not set(name) & set(" :|\n") for name in seen)
+
+
+def test_a_further_retriever_brings_its_own_features(
+    make_query: Callable[..., Query], make_candidates: Callable[..., Candidates]
+) -> None:
+    lyrics = RetrieverSpec("lyrics", context=(ContextFeature("lines", best_value("lines")),))
+    builder = ContextBuilder(make_query("abba"), BUILT_IN.and_also([lyrics]), has_history=False)
+    found = {"lyrics": make_candidates("lyrics", [1, 2], [2, 1], lines=[0.5, 0.25])}
+    seen = dict(builder.build(found, cost_ms=1.0, past_yield=0.5).features)
+    assert (seen["lyrics_lines"], seen["count_lyrics"]) == (0.5, pytest.approx(math.log(3) / 2))
+    assert dict(builder.build({}, cost_ms=1.0, past_yield=0.5).features)["lyrics_lines"] == 0.0

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bandstand.bandit.context import Context, ContextBuilder
-from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.reward import DepthLabel, RankedHead, depth_labels, difference_rewards
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
-from bandstand.types import ArmDecision, Candidates, Matrix, Query, Scores
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import ArmDecision, Candidates, FeatureLayout, FeatureRows, Matrix, Query, Scores
 
 PRICE = 0.003
 NAMES = ("lexical.score", "lexical.rr", "dense.score", "dense.rr")
@@ -43,32 +43,33 @@ def show(rng: random.Random, *, vague: bool, depth: int) -> RankedHead:
     if answer < len(rows) and rng.random() < 0.5:
         grades[answer] = 1.0
     ordinals = np.arange(len(rows), dtype=np.int32)
-    return RankedHead(ordinals=ordinals, features=np.array(rows, np.float32), feature_names=NAMES, grades=grades)
+    rows_ = FeatureRows(FeatureLayout(NAMES), np.array(rows, np.float32))
+    return RankedHead(ordinals=ordinals, rows=rows_, grades=grades)
 
 
 def difference(decision: ArmDecision, head: RankedHead) -> Sequence[DepthLabel]:
     earned = difference_rewards(head, {"dense": decision.depth}, score)["dense"]
-    return depth_labels(decision, earned, cost_weight=PRICE, cost=modelled_cost)
+    return depth_labels(decision, earned, cost_weight=PRICE, cost=BUILT_IN.modelled_cost)
 
 
 def shared_credit(decision: ArmDecision, head: RankedHead) -> Sequence[DepthLabel]:
     """What looks natural: the click's grade, divided among all arms that held the clicked entity."""
-    held = ~np.isnan(head.features[:, [1, 3]])
+    held = ~np.isnan(head.rows.values[:, [1, 3]])
     share = float((head.grades * held[:, 1] / held.sum(axis=1)).sum())
-    reached = head.ranks("dense")[head.grades > 0]
+    reached = head.rows.rank("dense")[head.grades > 0]
     credit = [share if (reached <= depth).any() else 0.0 for depth in (0, 10, 50, 200) if depth <= decision.depth]
-    return depth_labels(decision, credit, cost_weight=PRICE, cost=modelled_cost)
+    return depth_labels(decision, credit, cost_weight=PRICE, cost=BUILT_IN.modelled_cost)
 
 
 @pytest.fixture
 def context(make_query: Callable[..., Query], make_candidates: Callable[..., Candidates]) -> Callable[..., Context]:
-    builder = ContextBuilder(make_query("some words"), has_history=False)
+    builder = ContextBuilder(make_query("some words"), BUILT_IN, has_history=False)
 
     def make(rng: random.Random, *, vague: bool) -> Context:
         exact = rng.uniform(0.1, 0.5) if vague else rng.uniform(0.8, 1.0)
         top = rng.uniform(2, 12) if vague else rng.uniform(8, 20)
         found = {"lexical": make_candidates("lexical", range(8), np.linspace(top, top / 3, 8))}
-        return builder.build(found, lexical_exact=exact, cost_ms=modelled_cost("dense", 1), past_yield=0.5)
+        return builder.build(found, lexical_exact=exact, cost_ms=BUILT_IN.modelled_cost("dense", 1), past_yield=0.5)
 
     return make
 
@@ -79,7 +80,7 @@ def trained_policy(reward: Rewarder, context: Callable[..., Context], seed: int)
     policy = BanditPolicy(model.to_bytes(), version="0", settings=settings)
     for step in range(1, ROUNDS + 1):
         vague = rng.random() < 0.3
-        decision = policy.decide("dense", context(rng, vague=vague), rng.random())
+        decision = policy.decide(BUILT_IN["dense"], context(rng, vague=vague), rng.random())
         head = show(rng, vague=vague, depth=decision.depth)
         model.learn_labels([decision], reward(decision, head))
         if step % PUBLISH_EVERY == 0:

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from bandstand.bandit.policy import DEPTH, Policy, RandomSubsetPolicy, Unfinished, draw, fixed_policies
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.testing.policies import CONTEXT, PolicyContract
-from bandstand.types import ARMS, DEPTHS
+from bandstand.types import DEPTHS, RetrieverSpec
 
 
 def trained() -> bytes:
     model = VwModel()
     for _ in range(40):
-        for arm in ARMS:
+        for arm in BUILT_IN.names:
             model.learn(arm, CONTEXT.features, 2, -0.3, 0.9)
             model.learn(arm, CONTEXT.features, 3, 0.1, 0.5)
     return model.to_bytes()
@@ -44,18 +45,15 @@ def contract_policy(request: pytest.FixtureRequest) -> Policy:
 class TestEveryPolicy(PolicyContract):
     """The built-in policies."""
 
-    def test_an_unknown_arm_is_refused(self, contract_policy: Policy) -> None:
-        with pytest.raises(BadInput, match="unknown arm 'sparse'"):
-            contract_policy.decide("sparse", CONTEXT, 0.5)
-
 
 def test_the_fixed_policies_play_what_their_names_say() -> None:
+    roster = BUILT_IN.and_also([RetrieverSpec("lyrics")])
     played = {
-        name: {arm for arm in ARMS if policy.decide(arm, CONTEXT, 0.5).depth == 200}
+        name: {spec.name for spec in roster if policy.decide(spec, CONTEXT, 0.5).depth == 200}
         for name, policy in fixed_policies().items()
     }
     assert played == {
-        "all": set(ARMS),
+        "all": set(roster.names),
         "lexical": {"lexical"},
         "dense": {"dense"},
         "memory": {"memory"},
@@ -66,9 +64,9 @@ def test_the_fixed_policies_play_what_their_names_say() -> None:
 
 def test_random_gives_each_depth_a_quarter() -> None:
     policy = RandomSubsetPolicy(always=("memory",))
-    assert [policy.decide("dense", CONTEXT, u).depth for u in (0.0, 0.25, 0.5, 0.75)] == list(DEPTHS)
-    assert policy.decide("dense", CONTEXT, 0.3).propensity == 0.25
-    assert policy.decide("memory", CONTEXT, 0.3).depth == 200
+    assert [policy.decide(BUILT_IN["dense"], CONTEXT, u).depth for u in (0.0, 0.25, 0.5, 0.75)] == list(DEPTHS)
+    assert policy.decide(BUILT_IN["dense"], CONTEXT, 0.3).propensity == 0.25
+    assert policy.decide(BUILT_IN["memory"], CONTEXT, 0.3).depth == 200
 
 
 @given(st.floats(0, 1, exclude_max=True), st.lists(st.floats(0.01, 1), min_size=4, max_size=4))
@@ -82,15 +80,15 @@ def test_inverse_transform_picks_the_interval_that_holds_u(u: float, weights: li
 @pytest.mark.parametrize("u", [-0.1, 1.0, math.nan])
 def test_a_number_that_is_no_draw_is_refused(u: float) -> None:
     with pytest.raises(BadInput, match="u must be in"):
-        RandomSubsetPolicy().decide("dense", CONTEXT, u)
+        RandomSubsetPolicy().decide(BUILT_IN["dense"], CONTEXT, u)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.3, 0.6, 0.9])
 def test_beginnings_are_compared_while_a_word_is_unfinished(u: float) -> None:
     """Depths 0 and 10 are raised to 50; 50 and 200 stay; every other arm is as the policy says."""
     whole = RandomSubsetPolicy()
-    for arm in ARMS:
-        wanted = whole.decide(arm, CONTEXT, u)
-        decided = Unfinished(whole).decide(arm, CONTEXT, u)
-        assert decided.depth == (max(wanted.depth, DEPTH) if arm == "trigram" else wanted.depth)
-        assert arm == "trigram" or decided == wanted
+    for spec in BUILT_IN:
+        wanted = whole.decide(spec, CONTEXT, u)
+        decided = Unfinished(whole).decide(spec, CONTEXT, u)
+        assert decided.depth == (max(wanted.depth, DEPTH) if spec.name == "trigram" else wanted.depth)
+        assert spec.name == "trigram" or decided == wanted

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.reward import (
     DepthLabel,
     RankedHead,
@@ -20,9 +19,21 @@ from bandstand.bandit.reward import (
     page_value,
     recorded_differences,
 )
-from bandstand.errors import ModelError
+from bandstand.errors import BadInput
 from bandstand.feedback.ablation import Ablation
-from bandstand.types import DEPTHS, ArmDecision, Decision, Impression, Matrix, Query, RetrieverOutcome, Scores
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import (
+    DEPTHS,
+    ArmDecision,
+    Decision,
+    FeatureLayout,
+    FeatureRows,
+    Impression,
+    Matrix,
+    Query,
+    RetrieverOutcome,
+    Scores,
+)
 
 NAMES = ("lexical.score", "lexical.rr", "dense.score", "dense.rr", "popularity")
 Row = tuple[float | None, int | None, float | None, int | None]
@@ -53,8 +64,7 @@ def matrix(rows: Sequence[Row]) -> Matrix:
 def head(rows: Sequence[Row], grades: dict[int, float]) -> RankedHead:
     return RankedHead(
         ordinals=np.arange(len(rows), dtype=np.int32),
-        features=matrix(rows),
-        feature_names=NAMES,
+        rows=FeatureRows(FeatureLayout(NAMES), matrix(rows)),
         grades=np.array([grades.get(i, 0.0) for i in range(len(rows))]),
     )
 
@@ -140,7 +150,7 @@ def test_an_empty_head_earned_nothing() -> None:
 
 
 def test_an_arm_without_logged_ranks_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"fresh\.rr"):
+    with pytest.raises(BadInput, match="fresh"):
         difference_rewards(head(EXCLUSIVE, {2: 1.0}), {"fresh": 10}, SumOfScores())
 
 
@@ -192,17 +202,16 @@ def test_differences_agree_with_plain_loops(rows: list[Row], arm: str, graded: l
 def test_a_deep_choice_shows_what_a_shallow_one_would_have_shown(rows: list[Row], depth: int) -> None:
     grades = {0: 1.0}
     deep = head(rows, grades)
-    features, kept = deep.truncated("dense", depth)
-    shallow = RankedHead(
-        ordinals=deep.ordinals[kept], features=features[kept], feature_names=NAMES, grades=deep.grades[kept]
-    )
+    limited, kept = deep.rows.without("dense", depth)
+    rows_left = FeatureRows(limited.layout, limited.values[kept])
+    shallow = RankedHead(ordinals=deep.ordinals[kept], rows=rows_left, grades=deep.grades[kept])
     seen = difference_rewards(shallow, {"dense": depth}, SumOfScores())["dense"]
     assert seen == pytest.approx(difference_rewards(deep, {"dense": 200}, SumOfScores())["dense"][: len(seen)])
 
 
 def test_depth_labels_by_hand() -> None:
     decision = ArmDecision(arm="dense", depth=50, propensity=0.2, probabilities=(0.4, 0.3, 0.2, 0.1))
-    labels = depth_labels(decision, (0.0, 0.0, 0.5), cost_weight=0.01, cost=modelled_cost)
+    labels = depth_labels(decision, (0.0, 0.0, 0.5), cost_weight=0.01, cost=BUILT_IN.modelled_cost)
     assert [(label.depth_index, label.reward, label.probability) for label in labels] == [
         (0, 0.0, pytest.approx(1.0)),
         (1, pytest.approx(-0.063), pytest.approx(0.6)),
@@ -212,7 +221,7 @@ def test_depth_labels_by_hand() -> None:
 
 def test_a_skipped_arm_teaches_only_that_skipping_is_free() -> None:
     decision = ArmDecision(arm="dense", depth=0, propensity=0.4, probabilities=(0.4, 0.3, 0.2, 0.1))
-    assert depth_labels(decision, (0.0,), cost_weight=1.0, cost=modelled_cost) == [
+    assert depth_labels(decision, (0.0,), cost_weight=1.0, cost=BUILT_IN.modelled_cost) == [
         DepthLabel(arm="dense", depth_index=0, reward=0.0, probability=1.0)
     ]
 
@@ -225,7 +234,7 @@ def test_weighted_labels_are_right_on_average(weights: list[float], differences:
     average = [0.0] * 4
     for index, chance in enumerate(probabilities):
         decision = ArmDecision(arm="trigram", depth=DEPTHS[index], propensity=chance, probabilities=probabilities)
-        for label in depth_labels(decision, truth[: index + 1], cost_weight=0.0, cost=modelled_cost):
+        for label in depth_labels(decision, truth[: index + 1], cost_weight=0.0, cost=BUILT_IN.modelled_cost):
             average[label.depth_index] += chance * label.reward / label.probability
     assert average == pytest.approx(truth, abs=1e-9)
 
@@ -253,7 +262,7 @@ def test_a_search_teaches_about_the_arms_that_were_weighed() -> None:
         ArmDecision(arm="lexical", depth=200),
         ArmDecision(arm="dense", depth=50, propensity=0.5, probabilities=(0.5, 0, 0.5, 0), context=SEEN),
     )
-    labels = impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.0, cost=modelled_cost)
+    labels = impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.0, cost=BUILT_IN.modelled_cost)
     assert [(label.arm, label.reward, label.probability) for label in labels] == [
         ("dense", 0.0, 1.0),
         ("dense", 0.0, 0.5),
@@ -263,7 +272,7 @@ def test_a_search_teaches_about_the_arms_that_were_weighed() -> None:
 
 def test_a_search_that_pleased_nobody_teaches_what_it_cost() -> None:
     logged = impression(ArmDecision(arm="dense", depth=10, propensity=0.25, probabilities=(0.25,) * 4, context=SEEN))
-    labels = impression_labels(logged, {}, SumOfScores(), cost_weight=0.1, cost=modelled_cost)
+    labels = impression_labels(logged, {}, SumOfScores(), cost_weight=0.1, cost=BUILT_IN.modelled_cost)
     assert [label.reward for label in labels] == pytest.approx([0.0, -0.63])
 
 
@@ -272,7 +281,7 @@ def test_an_arm_that_failed_teaches_nothing() -> None:
         ArmDecision(arm="dense", depth=10, context=SEEN),
         outcomes=(RetrieverOutcome(retriever="dense", status="failed"),),
     )
-    assert impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.1, cost=modelled_cost) == []
+    assert impression_labels(logged, {90: 1.0}, SumOfScores(), cost_weight=0.1, cost=BUILT_IN.modelled_cost) == []
 
 
 def recorded(pages):

@@ -15,7 +15,8 @@ from bandstand.bandit.context import Features
 from bandstand.bandit.reward import DepthLabel
 from bandstand.bandit.vw import VwModel
 from bandstand.errors import BadInput, ModelError
-from bandstand.types import ARMS, ArmDecision
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import ArmDecision
 
 FEATURES: Features = (("bias", 1.0), ("words", 0.5))
 SyntheticExample = tuple[str, Features, int, float, float]
@@ -25,7 +26,7 @@ def examples(n: int, seed: int) -> list[SyntheticExample]:
     rng = random.Random(seed)
     return [
         (
-            rng.choice(ARMS),
+            rng.choice(BUILT_IN.names),
             (("bias", 1.0), ("words", rng.random()), ("exact", rng.uniform(-1, 1))),
             rng.randrange(4),
             rng.gauss(0, 0.2),
@@ -127,7 +128,8 @@ def test_what_self_play_poses_is_learned_and_not_counted() -> None:
 @pytest.mark.parametrize(
     ("arm", "features", "depth_index", "cost", "probability"),
     [
-        ("sparse", FEATURES, 1, 0.0, 0.5),
+        ("a|b", FEATURES, 1, 0.0, 0.5),
+        ("a b", FEATURES, 1, 0.0, 0.5),
         ("dense", FEATURES, 4, 0.0, 0.5),
         ("dense", FEATURES, -1, 0.0, 0.5),
         ("dense", FEATURES, 1, math.nan, 0.5),
@@ -180,3 +182,13 @@ def test_an_error_of_the_library_is_mapped() -> None:
     with pytest.raises(ModelError, match="cannot open") as caught:
         VwModel.from_bytes(with_header(b"hello" * 10))
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_an_arm_that_is_gone_comes_back_with_what_it_learned() -> None:
+    """Arms are known by name alone: what one learned is neither lost nor read by another."""
+    model = VwModel()
+    for _ in range(100):
+        model.learn("lyrics", FEATURES, 3, -0.4, 1.0)
+    again = VwModel.from_bytes(model.to_bytes())
+    assert again.predict("lyrics", FEATURES)[3] > 0.9
+    assert again.trained == {"lyrics": 100}

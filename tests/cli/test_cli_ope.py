@@ -64,3 +64,14 @@ def test_the_homes_log_is_graded_as_learning_grades_it(cli, monkeypatch):
     assert clicked == pytest.approx(round(clicked))  # a click alone is worth 1, a search without 0
     assert clicked >= 1
     assert logged["value"] == pytest.approx(searches["logged"]["value"])
+
+
+def test_judged_queries_are_measured(cli, home, tmp_path):
+    (tmp_path / "judged.csv").write_text("query,entity_id,class\nhalo,halo,title\nhurt,nowhere,title\n")
+    found = cli("evaluate", tmp_path / "judged.csv", "--policies", "lexical,bandit", "--json").json()
+    assert (found["queries"], found["unknown"]) == (2, 1)
+    assert found["rankings"]["lexical"]["metrics"]["MRR@10"]["value"] == pytest.approx(0.5)
+    shown = cli("evaluate", tmp_path / "judged.csv").out
+    assert "2 judged queries" in shown
+    assert "1 relevant entities are not in the catalogue" in shown
+    assert cli("ope", "--policy", "random").code == 2  # nothing was logged

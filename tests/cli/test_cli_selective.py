@@ -1,4 +1,4 @@
-"""`replay selective` and `ablate` from the command line: what cannot be done is refused, naming the remedy."""
+"""`selective` and `ablate` from the command line: what cannot be done is refused, naming the remedy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import pytest
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["replay", "selective", "nowhere", "--target", "speed=1"], "quality=0.99 or cost=0.1"),
-        (["replay", "selective", "a", "b", "c"], "a data set's name"),
-        (["replay", "selective", "nothing", "nowhere"], "no data set"),
-        (["replay", "selective", "nowhere", "--policies", "all"], "decide nothing"),
-        (["replay", "selective", "nowhere", "--recorded", "0"], "must be in (0, 1]"),
-        (["replay", "selective", "nowhere", "--option", "groups=9"], "its one is experiment"),
-        (["replay", "selective", "lastfm", "nowhere", "--option", "groups"], "write NAME=VALUE"),
+        (["selective", "spotify", "nowhere", "--target", "speed=1"], "quality=0.99 or cost=0.1"),
+        (["selective", "nothing", "nowhere"], "no data set"),
+        (["selective", "spotify", "nowhere", "--policies", "all"], "decide nothing"),
+        (["selective", "spotify", "nowhere", "--recorded", "0"], "must be in (0, 1]"),
+        (["selective", "spotify", "nowhere", "--option", "groups=9"], "its one is experiment"),
+        (["selective", "lastfm", "nowhere", "--option", "groups"], "write NAME=VALUE"),
         (["replay", "lastfm", "nowhere", "--option", "group=9"], "use one of end, fresh, groups"),
         (["replay", "lastfm", "nowhere", "--option", "groups=many"], "groups cannot be 'many'"),
         (["ablate", "--share", "2"], "share must be"),

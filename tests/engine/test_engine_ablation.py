@@ -7,14 +7,13 @@ import threading
 import pytest
 import structlog
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
 from bandstand.engine.ablation import WAITING, Ablator, Records, ablate
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import Load
 from bandstand.engine.sampling import sampled
 from bandstand.feedback.ablation import SHOWN, ablation_of, choices
-from bandstand.types import ARMS
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types.hashing import uniform
 from tests.support.small_home import ids, track
 
@@ -23,7 +22,7 @@ QUERIES = ("halo", "hlelo", "beyonce hallo", "sad songs", "miles davis", "宇多
 
 def really(home, text, choice):
     """The page of a search in which exactly these expensive arms played."""
-    arms = [arm for arm in ARMS if arm not in EXPENSIVE or arm in choice]
+    arms = [arm for arm in BUILT_IN.names if arm not in BUILT_IN.expensive or arm in choice]
     policy = FixedPolicy(name="some", depths=dict.fromkeys(arms, FULL_DEPTH))
     engine = home.engine
     return engine.answer(engine.query(SearchRequest(query=text)), policy).impression.entity_ids[:SHOWN]
@@ -37,7 +36,7 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
     small.learn()
     query = home.engine.query(SearchRequest(query=text))
     record = ablate(home.engine, query)
-    assert set(record.pages) == set(choices(EXPENSIVE))
+    assert set(record.pages) == set(choices(BUILT_IN.expensive))
     for choice, page in record.pages.items():
         assert page == really(home, text, choice)
 
@@ -48,7 +47,7 @@ def test_what_is_known_before_is_the_bandits_own_context(small):
     context = dict(record.context)
     assert context["memory_known"] in {0.0, 1.0}
     assert context["count_dense"] == 0.0
-    assert set(record.hit_rates) == set(EXPENSIVE)
+    assert set(record.hit_rates) == set(BUILT_IN.expensive)
 
 
 def test_a_recording_keeps_the_name_by_which_it_was_shown(small):
@@ -88,7 +87,7 @@ def test_it_records_what_was_answered(small):
     worker.wait()
     worker.close()
     (record,) = recorded(small, result.impression.query.id)
-    assert record.pages[frozenset(EXPENSIVE)][: len(ids(result))]
+    assert record.pages[frozenset(BUILT_IN.expensive)][: len(ids(result))]
     assert (worker.made, worker.dropped) == (1, 0)
 
 
@@ -154,7 +153,7 @@ def test_an_entity_that_arrives_between_page_and_record_is_in_the_record(small):
     worker.wait()
     worker.close()
     (record,) = recorded(small, result.impression.query.id)
-    assert any("halo" in entity for entity in record.pages[frozenset(EXPENSIVE)])
+    assert any("halo" in entity for entity in record.pages[frozenset(BUILT_IN.expensive)])
 
 
 def test_a_full_queue_drops_and_never_waits(small):

@@ -14,13 +14,16 @@ from bandstand.engine.retrieval import FALLBACK_DEPTH, Retrieval, best_similarit
 from bandstand.engine.runner import Load, RetrieverRunner
 from bandstand.engine.search import Engine, EngineParts
 from bandstand.errors import StorageError
+from bandstand.ranker.features import FeatureSet
+from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Candidates
 from tests.support.small_home import ids, track
 
 
-class Broken:
+class Broken(Retriever):
     def __init__(self, name):
-        self.name = name
+        self.spec = BUILT_IN[name]
 
     def retrieve(self, _query, _depth):
         raise RuntimeError("upstream")
@@ -51,7 +54,7 @@ class Sparing:
 
     def decide(self, arm, context, _u):
         shares = (0.25, 0.25, 0.25, 0.25)
-        return draw(arm, shares, context, 0.6 if arm in self.arms else 0.1)
+        return draw(arm.name, shares, context, 0.6 if arm.name in self.arms else 0.1)
 
 
 @pytest.fixture
@@ -65,7 +68,8 @@ def engine(small):
         parts = EngineParts(
             catalog=small.home.catalog,
             reader=small.home.reader,
-            retrieval=Retrieval(runners[-1], has_history=has_history, seed=1, deadline_ms=deadline_ms),
+            retrieval=Retrieval(runners[-1], BUILT_IN, has_history=has_history, seed=1, deadline_ms=deadline_ms),
+            features=FeatureSet(BUILT_IN),
             serving=small.home.serving,
             log=small.home.log,
         )
@@ -102,7 +106,7 @@ def test_a_failing_arm_is_dropped_and_named(engine, policy):
 
 @pytest.mark.parametrize("policy", ["all", "bandit"])
 def test_with_every_arm_failing_the_page_is_empty_and_logged(small, engine, policy):
-    broken = [Broken(arm) for arm in small.home.runner.arms]
+    broken = [Broken(arm) for arm in small.home.runner.names]
     result = engine(*broken).search(SearchRequest(query="halo", policy=policy))
     assert result.hits == ()
     assert set(outcomes(result.impression).values()) == {"failed"}
@@ -167,7 +171,7 @@ def test_an_unreadable_past_does_not_end_the_search(engine):
 
 
 def test_every_draw_is_uniform_and_repeatable(small):
-    retrieval = Retrieval(small.home.runner, has_history=lambda _: False, seed=7, deadline_ms=100)
+    retrieval = Retrieval(small.home.runner, BUILT_IN, has_history=lambda _: False, seed=7, deadline_ms=100)
     draws = np.array([retrieval._uniform(f"q{n}", "dense") for n in range(4_000)])
     assert draws.tolist() == [retrieval._uniform(f"q{n}", "dense") for n in range(4_000)]
     assert draws.min() >= 0

@@ -10,26 +10,28 @@ import structlog
 
 from bandstand.engine.runner import QUEUED, InlineRunner, RetrieverRunner
 from bandstand.errors import RetrievalError
+from bandstand.retrievers.base import Retriever
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Candidates, Query
 
 QUERY = Query(id="q", text="halo", normalized="halo")
 
 
-class Found:
+class Found(Retriever):
     """A retriever that finds as many as it is asked for."""
 
     def __init__(self, name):
-        self.name = name
+        self.spec = BUILT_IN[name]
 
     def retrieve(self, _query, depth):
         ordinals = np.arange(depth, dtype=np.int32)
         return Candidates(retriever=self.name, ordinals=ordinals, scores=np.ones(depth, np.float32))
 
 
-class Hanging:
+class Hanging(Retriever):
     """A retriever that answers when it is released."""
 
-    name = "dense"
+    spec = BUILT_IN["dense"]
 
     def __init__(self):
         self.begun, self.released = threading.Semaphore(0), threading.Event()
@@ -40,8 +42,8 @@ class Hanging:
         return Candidates.empty(self.name)
 
 
-class Failing:
-    name = "trigram"
+class Failing(Retriever):
+    spec = BUILT_IN["trigram"]
 
     def __init__(self, error):
         self.error = error
@@ -77,7 +79,7 @@ def any_run(request, run):
 
 def test_every_arm_answers_in_the_order_asked_for(any_run):
     runner = any_run(Found("memory"), Found("lexical"), Found("dense"))
-    assert runner.arms == ("memory", "lexical", "dense")
+    assert runner.names == ("memory", "lexical", "dense")
     answers = runner.run_all({"dense": 3, "memory": 2, "lexical": 0}, QUERY, runner.deadline(10_000))
     assert list(answers) == ["dense", "memory", "lexical"]
     assert [(len(found), outcome.candidates, outcome.status) for found, outcome in answers.values()] == [
@@ -143,13 +145,13 @@ def test_whatever_an_arm_raises_is_a_failed_arm_and_is_logged_once_a_series(any_
         assert status() == "ok"
         failing.error = error
         assert status() == "failed"
-    assert [(entry["event"], entry["arm"]) for entry in logs] == [("arm_failed", "trigram")] * 2
+    assert [(entry["event"], entry["retriever"]) for entry in logs] == [("retriever_failed", "trigram")] * 2
     assert bool(logs[0]["exc_info"]) is traceback
 
 
 def test_a_failing_cheap_arm_fails_alone(any_run):
     failing = Failing(RuntimeError("bug"))
-    failing.name = "memory"
+    failing.spec = BUILT_IN["memory"]
     runner = any_run(failing, Found("fresh"))
     answers = runner.run_all({"memory": 5, "fresh": 5}, QUERY, runner.deadline(10_000))
     assert [outcome.status for _, outcome in answers.values()] == ["failed", "ok"]

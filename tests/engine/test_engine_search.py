@@ -9,17 +9,18 @@ import pytest
 
 from bandstand.engine.request import SearchRequest
 from bandstand.errors import BadInput, NotFound
-from bandstand.types import ARMS, DEPTHS, LOGGED_DEPTH, Filters
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import DEPTHS, LOGGED_DEPTH, Filters
 from tests.support.small_home import SmallHome, ids, track
 
 POLICIES = {
-    "bandit": set(ARMS),
-    "all": set(ARMS),
+    "bandit": set(BUILT_IN.names),
+    "all": set(BUILT_IN.names),
     "lexical": {"lexical"},
     "dense": {"dense"},
     "memory": {"memory"},
     "hybrid": {"lexical", "dense"},
-    "random": set(ARMS),
+    "random": set(BUILT_IN.names),
 }
 
 
@@ -29,7 +30,11 @@ def test_every_policy_plays_its_arms_and_logs_what_it_decided(small, policy):
     impression = result.impression
     decision = impression.decision
     assert decision.policy == policy
-    assert [arm.arm for arm in decision.arms] == list(ARMS) == [outcome.retriever for outcome in impression.outcomes]
+    assert (
+        [arm.arm for arm in decision.arms]
+        == list(BUILT_IN.names)
+        == [outcome.retriever for outcome in impression.outcomes]
+    )
     assert {arm.arm for arm in decision.arms if arm.depth} <= POLICIES[policy]
     for arm, outcome in zip(decision.arms, impression.outcomes, strict=True):
         assert 0 < arm.propensity <= 1

@@ -9,17 +9,18 @@ import pytest
 
 from bandstand.engine.runner import Load, RetrieverRunner
 from bandstand.engine.speculation import Speculation, first
-from bandstand.retrievers.base import check
+from bandstand.retrievers.base import Retriever, check
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Candidates, Query
 
 QUERY = Query(id="q", text="halo", normalized="halo")
 
 
-class Stepping:
+class Stepping(Retriever):
     """A retriever of two steps: it stands between them until it is let on; `steps` says how far it came."""
 
     def __init__(self, name):
-        self.name, self.steps = name, []
+        self.spec, self.steps = BUILT_IN[name], []
         self.begun, self.let_on = threading.Semaphore(0), threading.Event()
 
     def retrieve(self, _query, depth):

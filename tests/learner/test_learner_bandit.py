@@ -10,19 +10,21 @@ import pytest
 import structlog
 
 from bandstand.bandit.context import Context
-from bandstand.bandit.cost import MODELLED_MS
 from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.scorers import PlainScorer
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import DEPTHS
 from tests.support.small_home import ENTITIES, MINUTE, SmallHome
 
+FEATURES = FeatureSet(BUILT_IN)
 TITLES = [entity.title for entity in ENTITIES if entity.title.isascii() and entity.id != "halo-again"]
 
 
 @pytest.fixture
 def bandit():
-    return BanditLearner(scorer_of=lambda _: PlainScorer().score, cost_weight=0.003)
+    return BanditLearner(FEATURES, scorer_of=lambda _: PlainScorer(FEATURES).score, cost_weight=0.003)
 
 
 def with_outcome(impression, arm, **changes):
@@ -42,10 +44,10 @@ class TestCosts:
         [
             ("ok", 8.0, 8.0),
             ("late", 250.0, 250.0),  # it cost at least what was waited for it
-            ("late", 0.0, MODELLED_MS["dense"]),  # not even begun
-            ("failed", 8.0, MODELLED_MS["dense"]),
-            ("rescue", 8.0, MODELLED_MS["dense"]),
-            ("skipped", 0.0, MODELLED_MS["dense"]),
+            ("late", 0.0, BUILT_IN["dense"].cost_ms),  # not even begun
+            ("failed", 8.0, BUILT_IN["dense"].cost_ms),
+            ("rescue", 8.0, BUILT_IN["dense"].cost_ms),
+            ("skipped", 0.0, BUILT_IN["dense"].cost_ms),
         ],
     )
     def test_what_an_arm_costs_is_what_was_waited_for_it(self, small, bandit, status, took_ms, cost):
@@ -68,10 +70,16 @@ class TestLearning:
         assert bandit.learn(small.search("so what", policy="all").impression, wanted) == []
         assert bandit.learn(small.search("so what", policy="bandit").impression, wanted)
 
-    def test_a_search_logged_with_other_features_is_passed_over(self, small, bandit):
-        impression = small.search("so what", policy="bandit").impression
+    def test_a_search_logged_with_another_feature_teaches_the_same(self, small, bandit):
+        """Every title scores alike in the plain ranker, whatever the last feature is called."""
+        impression, wanted = small.search("so what", policy="bandit").impression, {small.ordinal("so-what"): 1.0}
         older = replace(impression, feature_names=(*impression.feature_names[:-1], "abolished"))
-        assert bandit.learn(older, {small.ordinal("so-what"): 1.0}) == []
+        assert bandit.learn(older, wanted) == bandit.learn(impression, wanted) != []
+
+    def test_a_search_logged_without_any_feature_of_today_is_passed_over(self, small, bandit):
+        impression = small.search("so what", policy="bandit").impression
+        foreign = replace(impression, feature_names=tuple(f"their_{name}" for name in impression.feature_names))
+        assert bandit.learn(foreign, {small.ordinal("so-what"): 1.0}) == []
 
     def test_an_empty_page_can_be_learned_from(self, small, bandit):
         assert bandit.learn(small.search("zzzzqqqq", policy="bandit", kinds=("station",)).impression, {})
@@ -82,7 +90,7 @@ class TestLearning:
         bandit.observe_costs(impression)
         bandit.learn(impression, {small.ordinal("so-what"): 1.0})
         bandit.save(state)
-        other = BanditLearner(scorer_of=lambda _: PlainScorer().score, cost_weight=0.003)
+        other = BanditLearner(FEATURES, scorer_of=lambda _: PlainScorer(FEATURES).score, cost_weight=0.003)
         other.restore(state.get)
         assert other.files() == bandit.files()
         for learner in (bandit, other):
@@ -115,7 +123,7 @@ class TestLearning:
             title = TITLES[rng.integers(len(TITLES))]
             answer = engine.answer(engine.query(SearchRequest(query=title, user_id="ann")), engine.policy("bandit"))
             skipped.append({arm.arm: arm.probabilities for arm in answer.impression.decision.arms}["dense"][0])
-            impression = with_costs(answer.impression, {**MODELLED_MS, "dense": 30.0})
+            impression = with_costs(answer.impression, {**{spec.name: spec.cost_ms for spec in BUILT_IN}, "dense": 30.0})
             small.storage.log.append_impression(impression)
             small.play(impression.entity_ids[0], on=SearchResult(impression=impression, hits=(), took_ms=0.0))
             if number % 30 == 29:

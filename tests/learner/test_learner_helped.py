@@ -7,7 +7,6 @@ import io
 import orjson
 import pytest
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.gate import RetrievalGate
 from bandstand.bandit.gate_training import FEWEST
 from bandstand.engine.ablation import ablate
@@ -17,6 +16,7 @@ from bandstand.feedback.joined import joined
 from bandstand.feedback.labelled import labelled
 from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
 from bandstand.learner.selfplay import SelfPlay
+from bandstand.retrievers.registry import BUILT_IN
 
 
 @pytest.fixture
@@ -50,15 +50,15 @@ def test_what_was_wanted_is_known_from_the_page_or_from_the_session(lived):
     assert found[names["failed"]].wanted == {"hurt-nin"}
     assert found[names["failed"]].weight == 0.5
     assert found[names["again"]].weight == 1.0
-    assert set(found[names["again"]].verdicts()) == set(EXPENSIVE)
+    assert set(found[names["again"]].verdicts()) == set(BUILT_IN.expensive)
 
 
 def test_the_labels_are_exported(lived):
     small, searches = lived
     written = io.BytesIO()
-    assert export(small.home.log, "helped", written) == 3 * len(EXPENSIVE)
+    assert export(small.home.log, "helped", written) == 3 * len(BUILT_IN.expensive)
     lines = [orjson.loads(line) for line in written.getvalue().splitlines()]
-    assert {line["arm"] for line in lines} == set(EXPENSIVE)
+    assert {line["arm"] for line in lines} == set(BUILT_IN.expensive)
     failed = searches["failed"].impression.query.id
     assert {line["weight"] for line in lines if line["query_id"] == failed} == {0.5}
 
@@ -71,25 +71,25 @@ def examples(small):
 
 def test_self_play_is_labelled_trained_on_and_published(small, examples):
     home = small.home
-    labels = synthetic_labels(examples, home.catalog.columns, home.serving().scorer)
+    labels = synthetic_labels(examples, home.catalog.columns, home.serving().scorer, BUILT_IN)
     assert len(labels) == len(examples)
-    trained = gate_from_log(home.models, labels, joined(home.log), seed=1)
+    trained = gate_from_log(home.models, labels, joined(home.log), BUILT_IN, seed=1)
     assert trained is not None
     home.refresh()
     version = home.models.pointer("abstention").current
     assert home.serving().gate.version == version
     assert home.serving().policies["selective"].version.startswith(version)
-    assert set(home.serving().worth) == set(EXPENSIVE)
+    assert set(home.serving().worth) == set(BUILT_IN.expensive)
     taught = list(with_estimates(examples, trained))
     seen = {arm.arm: dict(arm.context)["helps"] for arm in taught[0].impression.decision.arms}
-    assert [seen[arm] for arm in EXPENSIVE] == trained.held_out[0].tolist()
+    assert [seen[arm] for arm in BUILT_IN.expensive] == trained.held_out[0].tolist()
     assert seen["memory"] == 0.0
     assert RetrievalGate(home.models.get("abstention", version)).names
 
 
 def test_too_little_trains_nothing(small, examples):
-    labels = synthetic_labels(examples[:20], small.home.catalog.columns, small.home.serving().scorer)
-    assert gate_from_log(small.home.models, labels, joined(small.home.log), seed=1) is None
+    labels = synthetic_labels(examples[:20], small.home.catalog.columns, small.home.serving().scorer, BUILT_IN)
+    assert gate_from_log(small.home.models, labels, joined(small.home.log), BUILT_IN, seed=1) is None
     assert small.home.models.pointer("abstention") is None
 
 

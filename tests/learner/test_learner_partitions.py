@@ -10,7 +10,10 @@ from bandstand.feedback.joined import joined
 from bandstand.learner.dask_ranker import Partition, export
 from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import clicks_set
+from bandstand.ranker.features import FeatureSet
+from bandstand.retrievers.registry import BUILT_IN
 
+LAYOUT = FeatureSet(BUILT_IN).layout
 CLICKED, WINDOW = 7, 1_800.0
 
 
@@ -36,8 +39,8 @@ def rows(data):
 
 
 def test_partitions_hold_the_rows_of_the_log(log, tmp_path):
-    whole, span = clicks_set(joined(log, WINDOW))
-    exported = export(joined(log, WINDOW), Curriculum(), tmp_path, count=3, seed=1)
+    whole, span = clicks_set(joined(log, WINDOW), LAYOUT)
+    exported = export(joined(log, WINDOW), Curriculum(), LAYOUT, tmp_path, count=3, seed=1)
     parts = [partition() for partition in exported.partitions]
     assert [len(part) for part in parts] == [3, 2, 2]
     assert (exported.clicked, exported.span) == (CLICKED, span)
@@ -45,16 +48,16 @@ def test_partitions_hold_the_rows_of_the_log(log, tmp_path):
 
 
 def test_no_more_partitions_than_searches(log, tmp_path):
-    exported = export(joined(log, WINDOW), Curriculum(), tmp_path, count=10, seed=1)
+    exported = export(joined(log, WINDOW), Curriculum(), LAYOUT, tmp_path, count=10, seed=1)
     assert [len(partition()) for partition in exported.partitions] == [1] * CLICKED
 
 
 def test_nothing_to_export_is_said(tmp_path):
     with pytest.raises(BadInput, match="nothing to train on"):
-        export([], Curriculum(), tmp_path, count=2, seed=1)
+        export([], Curriculum(), LAYOUT, tmp_path, count=2, seed=1)
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
     with pytest.raises(StorageError, match="--partitions"):
-        Partition(tmp_path / "0.sqlite", WINDOW, None)()
+        Partition(tmp_path / "0.sqlite", LAYOUT, WINDOW, None)()
     assert list(tmp_path.iterdir()) == []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ABLATION, ablation_event, ablation_of
 from bandstand.learner.apply import FORGET_USER
 from bandstand.learner.gate_labels import Recorded
 from bandstand.learner.open_searches import OpenSearches
+from bandstand.retrievers.registry import BUILT_IN
 
 
 @pytest.fixture
@@ -54,4 +54,4 @@ def test_what_comes_too_late_is_not_kept(small, searched):
         assert recorded.keep(event)  # the search is in the log, but has not been read: nothing is open
         assert recorded.take(event.query_id) is None
     assert event.action == ABLATION
-    assert ablation_of(event).arms == EXPENSIVE
+    assert ablation_of(event).arms == BUILT_IN.expensive

@@ -15,11 +15,12 @@ from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, SyntheticExampl
 from bandstand.learner.train_ranker import curriculum_set, train_ranker
 from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.models.folder import FolderRegistry
-from bandstand.ranker.features import feature_names
-from bandstand.types import ARMS, ArmDecision, Attribute, Decision, Entity, Impression, Query
+from bandstand.models.registry import FolderRegistry
+from bandstand.ranker.features import FeatureSet
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import ArmDecision, Attribute, Decision, Entity, FeatureLayout, Impression, Query
 
-NAMES = feature_names(ARMS)
+NAMES = FeatureSet(BUILT_IN).names
 SONG = Entity(
     id="t", kind="track", title="Ain't No Sunshine", artists=("Bill Withers",), popularity=0.8, released="1971",
     attributes=(Attribute("genre", "soul", 0.9),),
@@ -141,7 +142,7 @@ def test_feedback_is_the_wanted_entity_or_by_half_the_next_best():
 
 def test_memory_is_hidden_in_most_posed_lessons_but_never_in_remembered_ones():
     curriculum = Curriculum(sampled=(example(),) * 200, remembered=tuple(copies(50)))
-    data = curriculum_set(curriculum, weight=0.5, seed=3)
+    data = curriculum_set(curriculum, FeatureLayout(NAMES), weight=0.5, seed=3)
     known = ~np.isnan(data.features[:, NAMES.index("memory.score")].reshape(-1, 5)).all(axis=1)
     assert known[:200].mean() == pytest.approx(0.4, abs=0.1)
     assert known[200:].all()
@@ -152,4 +153,4 @@ def test_memory_is_hidden_in_most_posed_lessons_but_never_in_remembered_ones():
 def test_nothing_to_train_on_is_said(tmp_path):
     registry = FolderRegistry(tmp_path, lambda: 1_700_000_000.0)
     with pytest.raises(BadInput, match="nothing to train on"):
-        train_ranker(registry, curriculum=Curriculum(), searches=[], seed=0)
+        train_ranker(registry, curriculum=Curriculum(), searches=[], layout=FeatureLayout(NAMES), seed=0)

@@ -11,7 +11,7 @@ import pytest
 from bandstand.replay.ope import joint_decisions
 from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
 from bandstand.replay.ope.value_model import fit_values
-from bandstand.replay.ope.worlds import World, random_policy
+from bench.decision_worlds import World, random_policy
 
 WORLDS, REPEATS, ROUNDS = range(6, 16), 50, 1000
 FLOOR = 0.5

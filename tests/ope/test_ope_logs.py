@@ -18,10 +18,11 @@ from bandstand.feedback.formats.dsjson import read_dsjson, write_dsjson
 from bandstand.feedback.formats.obp import read_obp, write_obp
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.ubi_events import event_to_ubi, query_to_ubi
-from bandstand.replay.ope.evaluate import OpeSettings, assess, evaluate
+from bandstand.replay.ope.assess import OpeSettings, assess, evaluate
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, log_to_feedback
 from bandstand.replay.ope.sources import arm_target, obp_to_feedback, read_open_bandit, searches_from_ubi
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import DEPTHS, ArmDecision, Decision, Event, Impression, Query, RetrieverOutcome
 
 QUICK = OpeSettings(resamples=200)
@@ -59,9 +60,9 @@ def searches(n: int, seed: int = 0) -> list[Joined]:
     random, policy, found = np.random.default_rng(seed), RandomSubsetPolicy(), []
     for number in range(n):
         hard = bool(random.random() < 0.5)
-        first = policy.decide(FIRST_ARM, Context((("bias", 1.0), ("hard", float(hard)))), random.random())
+        first = policy.decide(BUILT_IN[FIRST_ARM], Context((("bias", 1.0), ("hard", float(hard)))), random.random())
         seen = Context((("bias", 1.0), ("hard", float(hard)), ("found", first.depth / 200)))
-        second = policy.decide(SECOND_ARM, seen, random.random())
+        second = policy.decide(BUILT_IN[SECOND_ARM], seen, random.random())
         chance = 0.8 if not hard or second.depth == DEPTHS[-1] else 0.2
         lexical = ArmDecision(arm="lexical", depth=200)
         clicked = bool(random.random() < chance)

@@ -10,8 +10,8 @@ from bandstand.replay.ope.estimate import Estimate
 from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Spool
 from bandstand.replay.ope.intervals import bootstrap, student
 from bandstand.replay.ope.value_model import fit_values
-from bandstand.replay.ope.worlds import World, random_policy
 from bandstand.statistics import GROUPS
+from bench.decision_worlds import World, random_policy
 
 
 def test_rows_come_back_as_they_went_and_narrow_ones_with_zeros():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput
+from bandstand.replay.ope.assess import OpeSettings, assess
 from bandstand.replay.ope.diagnostics import (
     calibration,
     diagnose,
@@ -21,7 +22,6 @@ from bandstand.replay.ope.diagnostics import (
     uncovered_mass,
     weight_diagnostics,
 )
-from bandstand.replay.ope.evaluate import OpeSettings, assess
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.sources import obp_to_feedback, read_open_bandit
 from bandstand.replay.ope.verdict import VerdictSettings, judge

@@ -8,8 +8,9 @@ import pytest
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.text import normalize
-from bandstand.ranker.features import feature_names
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.train import TrainSettings, train_lambdamart
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Attribute, Candidates, Entity, Query
 from tests.support.ranker_worlds import synthetic
 
@@ -24,6 +25,11 @@ ENTITIES = (
     ),
     Entity(id="first-love", kind="album", title="First Love", artists=("宇多田ヒカル",), released="1999-03"),
 )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def feature_set():
+    return FeatureSet(BUILT_IN)
 
 
 @pytest.fixture(scope="session")
@@ -59,5 +65,5 @@ def answer():
 
 
 @pytest.fixture(scope="session")
-def trained():
-    return train_lambdamart(synthetic(400, 7, feature_names()), settings=TrainSettings(trees=20), seed=1)
+def trained(feature_set):
+    return train_lambdamart(synthetic(400, 7, feature_set.layout), settings=TrainSettings(trees=20), seed=1)

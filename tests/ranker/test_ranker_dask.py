@@ -9,13 +9,14 @@ import pytest
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput, ModelError, Unavailable
 from bandstand.ranker.dask import train_on_dask
-from bandstand.ranker.features import feature_names
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.metrics import mean, ndcg_at
 from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, read_set, write_set
+from bandstand.retrievers.registry import BUILT_IN
 from tests.support.ranker_worlds import synthetic
 
-NAMES = feature_names()
+LAYOUT = FeatureSet(BUILT_IN).layout
 SETTINGS = TrainSettings(trees=25, masked=0.0)
 
 
@@ -58,7 +59,7 @@ def shown(data, seed, *, clicks):
     seen = rng.random(len(positions)) < 1 / positions**0.5 if clicks else True
     return TrainingSet(
         features=data.features,
-        names=data.names,
+        layout=data.layout,
         grades=np.where(seen, data.grades, 0).astype(np.int32),
         groups=data.groups,
         positions=positions,
@@ -68,49 +69,49 @@ def shown(data, seed, *, clicks):
 
 @pytest.mark.parametrize("clicks", [False, True])
 def test_two_workers_train_the_model_of_one_process(dask, tmp_path, clicks):
-    data, fresh = shown(synthetic(1200, 7, NAMES), 3, clicks=clicks), synthetic(400, 8, NAMES)
+    data, fresh = shown(synthetic(1200, 7, LAYOUT), 3, clicks=clicks), synthetic(400, 8, LAYOUT)
     here = train_lambdamart(data, settings=SETTINGS, seed=1)
     there = train_on_dask(dask, reads(data, tmp_path), settings=SETTINGS, seed=1)
-    assert there.names == here.names
+    assert there.layout == here.layout
     assert there.metrics["held_out_queries"] == here.metrics["held_out_queries"]
     assert ndcg(there, fresh) == pytest.approx(ndcg(here, fresh), abs=0.01)
     assert np.corrcoef(scores_of(here, fresh), scores_of(there, fresh))[0, 1] > 0.95
     ours, theirs = (sorted(model.importances, key=model.importances.get)[-2:] for model in (here, there))
-    assert set(ours) == set(theirs) == {NAMES[0], NAMES[2]}
+    assert set(ours) == set(theirs) == {LAYOUT.names[0], LAYOUT.names[2]}
 
 
 def test_the_same_partitions_and_seed_give_the_same_model(dask, tmp_path):
-    data = shown(synthetic(300, 5, NAMES), 1, clicks=False)
+    data = shown(synthetic(300, 5, LAYOUT), 1, clicks=False)
     parts = reads(data, tmp_path)
     first, again = (train_on_dask(dask, parts, settings=SETTINGS, seed=2) for _ in range(2))
     assert np.array_equal(scores_of(first, data), scores_of(again, data))
 
 
 def test_one_partition_leaves_a_worker_idle(dask, tmp_path):
-    data = shown(synthetic(100, 5, NAMES), 1, clicks=False)
+    data = shown(synthetic(100, 5, LAYOUT), 1, clicks=False)
     trained = train_on_dask(dask, reads(data, tmp_path, count=1), settings=SETTINGS, seed=2)
     assert "held_out_queries" not in trained.metrics  # 20 would be too few to judge by: all are trained on
     assert ndcg(trained, data) > 0.9
 
 
 def test_a_set_comes_back_from_its_file_as_it_was(tmp_path):
-    data = shown(synthetic(7, 1, NAMES), 1, clicks=True)
+    data = shown(synthetic(7, 1, LAYOUT), 1, clicks=True)
     write_set(data, tmp_path / "set.npz")
     again = read_set(tmp_path / "set.npz")
-    assert again.names == data.names
+    assert again.layout == data.layout
     for name in ("features", "grades", "groups", "positions", "weights"):
         assert np.array_equal(getattr(again, name), getattr(data, name), equal_nan=name == "features")
 
 
 def test_queries_that_say_nothing_are_not_trained_on(dask, tmp_path):
-    data = shown(synthetic(10, 1, NAMES), 1, clicks=False)
+    data = shown(synthetic(10, 1, LAYOUT), 1, clicks=False)
     same = TrainingSet(**{**{name: getattr(data, name) for name in data.__slots__}, "grades": 0 * data.grades})
     with pytest.raises(BadInput, match="nothing to learn from"):
         train_on_dask(dask, reads(same, tmp_path), settings=SETTINGS, seed=0)
 
 
 def test_what_a_worker_cannot_do_is_said(dask, tmp_path):
-    data = shown(synthetic(40, 1, NAMES), 1, clicks=False)
+    data = shown(synthetic(40, 1, LAYOUT), 1, clicks=False)
     with pytest.raises(ModelError, match="label"):
         train_on_dask(dask, reads(data, tmp_path), settings=TrainSettings(label_gain=(0.0, 1.0)), seed=0)
 

@@ -6,26 +6,21 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput
-from bandstand.ranker.features import (
-    COMPARED_LENGTH,
-    PAIR_FEATURES,
-    brought,
-    build_features,
-    feature_hash,
-    feature_names,
-    limit_arm,
-)
+from bandstand.ranker.features import COMPARED_LENGTH, PAIR_FEATURES, FeatureSet, RankingFeature, feature_hash
 from bandstand.ranker.page import union
-from bandstand.types import ARM_COLUMNS, ARMS, KINDS, Candidates, Slot
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import KINDS, Candidates, FeatureLayout, FeatureRows, RetrieverSpec, Roster, Slot
 
 HALO, REMASTERED, BEYONCE, SO_WHAT, FIRST_LOVE = range(5)
 NAN = np.nan
-COLUMN = {name: number for number, name in enumerate(feature_names())}
+FEATURES = FeatureSet(BUILT_IN)
+COLUMN = {name: number for number, name in enumerate(FEATURES.names)}
+PAIRS = tuple(feature.name for feature in PAIR_FEATURES)
 
 
 @pytest.fixture
 def build(columns):
-    return lambda query, *answers: build_features(query, union(answers), columns)
+    return lambda query, *answers: FEATURES.build(query, union(answers, BUILT_IN), columns)
 
 
 @pytest.fixture
@@ -38,15 +33,45 @@ def value(build, ask, answer):
     return look
 
 
-def test_names_are_unique_and_list_arms_then_pairs():
-    names = feature_names(("trigram", "dense"))
-    assert names == ("trigram.score", "trigram.rr", "trigram.similarity", "dense.score", "dense.rr", *PAIR_FEATURES)
-    assert len(set(feature_names())) == 2 * len(ARMS) + sum(map(len, ARM_COLUMNS.values())) + len(PAIR_FEATURES)
+def test_names_are_unique_and_list_retrievers_then_pairs():
+    names = FeatureSet(Roster((BUILT_IN["trigram"], BUILT_IN["dense"]))).names
+    assert names == ("trigram.score", "trigram.rr", "trigram.similarity", "dense.score", "dense.rr", *PAIRS)
+    columns = sum(len(spec.columns) for spec in BUILT_IN)
+    assert len(set(FEATURES.names)) == 2 * len(BUILT_IN) + columns + len(PAIRS)
 
 
-def test_the_hash_tells_names_and_order():
-    assert feature_hash(("a", "b")) == feature_hash(("a", "b"))
-    assert len({feature_hash(names) for names in [(), ("a",), ("a", "b"), ("b", "a"), ("a\nb", "c"), ("ab",)]}) == 6
+def test_two_features_of_one_name_are_refused():
+    with pytest.raises(BadInput, match="popularity"):
+        FeatureSet(BUILT_IN, [RankingFeature("popularity", lambda _: 1.0)])
+
+
+def test_the_hash_tells_names_order_and_meanings():
+    layouts = [
+        *(FeatureLayout(names) for names in [(), ("a",), ("a", "b"), ("b", "a"), ("a\nb", "c"), ("ab",)]),
+        FeatureLayout.of(("a", "b"), {"a": 2}),
+    ]
+    assert feature_hash(FeatureLayout(("a", "b"))) == feature_hash(FeatureLayout.of(("a", "b"), {"a": 1}))
+    assert len(set(map(feature_hash, layouts))) == len(layouts)
+
+
+def test_versions_come_from_specs_and_features():
+    lyrics = RetrieverSpec("lyrics", columns=("lines",), versions={"lines": 3, "rr": 2})
+    made = FeatureSet(Roster((lyrics,)), [RankingFeature("territory", lambda _: 1.0, version=4, categorical=True)])
+    assert dict(made.layout.versions) == {"lyrics.rr": 2, "lyrics.lines": 3, "territory": 4}
+    assert made.layout.categorical == ("kind", "territory")
+    assert made.layout.retrievers == ("lyrics",)
+
+
+def test_a_further_feature_is_computed_and_one_that_fails_is_unknown(columns, ask, answer):
+    def broken(pairs):
+        raise RuntimeError("no licence server")
+
+    features = FeatureSet(
+        BUILT_IN,
+        [RankingFeature("titles", lambda pairs: [len(title) for title in pairs.titles]), RankingFeature("b", broken)],
+    )
+    matrix = features.build(ask("halo"), union([answer("lexical", [0, 3])], BUILT_IN), columns)
+    np.testing.assert_array_equal(matrix[:, -2:], np.float32([[4, NAN], [7, NAN]]))
 
 
 def test_unbounded_scores_are_shares_of_the_arms_best_and_bounded_ones_stay(build, ask, answer):
@@ -117,13 +142,15 @@ def test_slot_match_by_hand(value, slots, ordinal, expected):
     assert value("slot_match", "x", ordinal, slots=tuple(slots)) == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.parametrize("answers", [[], [Candidates.empty("dense")], [Candidates.empty(arm) for arm in ARMS]])
+@pytest.mark.parametrize(
+    "answers", [[], [Candidates.empty("dense")], [Candidates.empty(arm) for arm in BUILT_IN.names]]
+)
 def test_no_candidates_no_rows(build, ask, answers):
-    assert build(ask("halo"), *answers).shape == (0, len(feature_names()))
+    assert build(ask("halo"), *answers).shape == (0, len(FEATURES.names))
 
 
 def test_an_empty_query_matches_nothing(value):
-    for name in PAIR_FEATURES[:6]:
+    for name in PAIRS[:6]:
         assert value(name, "") == 0
 
 
@@ -155,16 +182,16 @@ def test_limiting_an_arm_equals_a_search_in_which_it_was_limited(build, ask, ans
         columns={name: column[:depth] for name, column in kept.columns.items()},
     )
     query = ask("halo", slots=(Slot("genre", "jazz"),))
-    limited, left = limit_arm(build(query, *whole.values()), feature_names(), arm, depth)
-    np.testing.assert_array_equal(limited[left], build(query, *(whole | {arm: shallow}).values()))
+    limited, left = FeatureRows(FEATURES.layout, build(query, *whole.values())).without(arm, depth)
+    np.testing.assert_array_equal(limited.values[left], build(query, *(whole | {arm: shallow}).values()))
 
 
 def test_limiting_leaves_the_given_features_alone_and_refuses_unknown_arms(build, ask, answer):
-    features = build(ask("halo"), answer("lexical", [0, 1]))
-    before = features.copy()
-    limited, left = limit_arm(features, feature_names(), "lexical")
-    np.testing.assert_array_equal(features, before)
+    rows = FeatureRows(FEATURES.layout, build(ask("halo"), answer("lexical", [0, 1])))
+    before = rows.values.copy()
+    limited, left = rows.without("lexical")
+    np.testing.assert_array_equal(rows.values, before)
     assert not left.any()
-    assert not brought(limited, feature_names()).any()
+    assert not limited.brought().any()
     with pytest.raises(BadInput, match="hybrid"):
-        limit_arm(features, feature_names(), "hybrid")
+        rows.without("hybrid")

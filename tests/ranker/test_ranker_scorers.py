@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput, ModelError
-from bandstand.models.folder import FolderRegistry
-from bandstand.ranker.features import build_features, feature_names
+from bandstand.models.registry import FolderRegistry
+from bandstand.ranker.features import FeatureSet, RankingFeature
 from bandstand.ranker.page import rank, union
-from bandstand.ranker.scorers import ARM_WEIGHTS, PAIR_WEIGHTS, LambdaMartScorer, PlainScorer
-from bandstand.types import ARMS
+from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import FeatureLayout, FeatureRows, RetrieverSpec, Roster
 
-NAMES = feature_names()
+FEATURES = FeatureSet(BUILT_IN)
+NAMES = FEATURES.names
 
 
 @pytest.fixture
@@ -30,7 +32,11 @@ def published(registry, trained):
 
 @pytest.fixture(params=["plain", "lambdamart"])
 def scorer(request):
-    return PlainScorer() if request.param == "plain" else LambdaMartScorer(request.getfixturevalue("published"))
+    return (
+        PlainScorer(FEATURES)
+        if request.param == "plain"
+        else LambdaMartScorer(request.getfixturevalue("published"), FEATURES.layout)
+    )
 
 
 @pytest.fixture
@@ -82,65 +88,105 @@ def test_plain_score_by_hand():
     row[0, NAMES.index("dense.rr")] = 1
     row[0, NAMES.index("popularity")] = 0.5
     row[0, NAMES.index("title_exact")] = 1
+    weights = {feature.name: feature.weight for feature in FEATURES.pairs}
     expected = (
-        ARM_WEIGHTS["lexical"] * 61 / 62
-        + ARM_WEIGHTS["dense"] * 61 / 61
-        + PAIR_WEIGHTS["popularity"] * 0.5
-        + PAIR_WEIGHTS["title_exact"]
+        BUILT_IN["lexical"].weight * 61 / 62
+        + BUILT_IN["dense"].weight * 61 / 61
+        + weights["popularity"] * 0.5
+        + weights["title_exact"]
     )
-    assert PlainScorer().score(row)[0] == pytest.approx(expected)
+    assert PlainScorer(FEATURES).score(row)[0] == pytest.approx(expected)
 
 
-def test_plain_scorer_serves_any_arms():
-    scorer = PlainScorer(("lexical", "invented"))
-    row = np.full((1, len(scorer.names)), np.nan, np.float32)
-    row[0, scorer.names.index("invented.rr")] = 1
-    assert scorer.score(row)[0] == pytest.approx(0.5)
-    assert set(ARM_WEIGHTS) == set(ARMS)
+def test_plain_scorer_serves_any_retriever_and_feature():
+    roster = Roster((BUILT_IN["lexical"], RetrieverSpec("invented")))
+    features = FeatureSet(roster, [RankingFeature("licensed", lambda _: 1.0, weight=0.25)])
+    scorer = PlainScorer(features)
+    row = np.full((1, len(features.names)), np.nan, np.float32)
+    row[0, features.names.index("invented.rr")] = 1
+    row[0, features.names.index("licensed")] = 2
+    assert scorer.score(row)[0] == pytest.approx(0.5 + 0.25 * 2)
 
 
-def test_a_model_of_other_features_is_refused_with_the_reason(registry, trained):
+def test_a_model_without_any_of_the_features_is_refused(published):
+    with pytest.raises(ModelError, match=r"none of which is computed now.*bandstand train"):
+        LambdaMartScorer(published, FeatureLayout(("shoe_size",)))
+
+
+def test_a_model_whose_manifest_says_nothing_of_its_features_is_refused(registry, trained):
     card = replace(trained.card(), feature_names=("lexical.score", "shoe_size"), feature_hash="0123")
     model = registry.get("ranker", registry.publish("ranker", trained.files(), card))
-    with pytest.raises(ModelError, match=r"other features.*0123.*no longer computed: shoe_size.*bandstand train"):
-        LambdaMartScorer(model)
+    with pytest.raises(ModelError, match=r"0123.*bandstand train"):
+        LambdaMartScorer(model, FEATURES.layout)
 
 
-def test_a_model_of_other_arms_is_refused(published):
-    with pytest.raises(ModelError, match=r"no longer computed: fresh\.score"):
-        LambdaMartScorer(published, tuple(arm for arm in ARMS if arm != "fresh"))
+@pytest.fixture
+def grown():
+    """A platform with one retriever and one feature more, and another order."""
+    roster = Roster((RetrieverSpec("lyrics", columns=("lines",)), *BUILT_IN))
+    return FeatureSet(roster, [RankingFeature("licensed", lambda _: 1.0)])
+
+
+def test_a_model_serves_where_a_retriever_and_a_feature_came(published, features, grown):
+    old, new = LambdaMartScorer(published, FEATURES.layout), LambdaMartScorer(published, grown.layout)
+    wider = grown.layout.aligned(features, FEATURES.layout)
+    np.testing.assert_array_equal(new.score(wider), old.score(features))
+    contributions = new.contributions(wider)
+    assert contributions.shape == (40, len(grown.names) + 1)
+    np.testing.assert_allclose(contributions.sum(axis=1), old.score(features), atol=1e-4)
+    assert not contributions[:, grown.names.index("lyrics.rr")].any()
+
+
+def test_a_model_serves_where_a_retriever_is_gone_as_if_it_had_not_played(published, features):
+    left = FeatureSet(Roster(tuple(spec for spec in BUILT_IN if spec.name != "memory")))
+    scorer = LambdaMartScorer(published, left.layout)
+    narrower = left.layout.aligned(features, FEATURES.layout)
+    without, _ = FeatureRows(FEATURES.layout, features).without("memory")
+    expected = LambdaMartScorer(published, FEATURES.layout).score(without.values)
+    np.testing.assert_array_equal(scorer.score(narrower), expected)
+    np.testing.assert_allclose(scorer.contributions(narrower).sum(axis=1), expected, atol=1e-4)
+
+
+def test_a_feature_of_another_meaning_is_unknown_to_a_model(published, features):
+    changed = FeatureLayout.of(NAMES, {"memory.score": 2})
+    unknown = features.copy()
+    unknown[:, NAMES.index("memory.score")] = np.nan
+    np.testing.assert_array_equal(
+        LambdaMartScorer(published, changed).score(features),
+        LambdaMartScorer(published, FEATURES.layout).score(unknown),
+    )
 
 
 def test_what_is_no_model_is_refused(registry, trained):
     for files, reason in (({"model.txt": b"nonsense"}, "no LightGBM model"), ({"other": b""}, "has no file")):
         model = registry.get("ranker", registry.publish("ranker", files, trained.card()))
         with pytest.raises(ModelError, match=reason):
-            LambdaMartScorer(model)
+            LambdaMartScorer(model, FEATURES.layout)
 
 
 def test_a_model_that_contradicts_its_manifest_is_refused(registry, trained):
     files = {"model.txt": trained.model.replace(b"lexical.score", b"lexical.shoes")}
     model = registry.get("ranker", registry.publish("ranker", files, trained.card()))
     with pytest.raises(ModelError, match="not trained on what its manifest says"):
-        LambdaMartScorer(model)
+        LambdaMartScorer(model, FEATURES.layout)
 
 
 def test_ranking_folds_the_remaster_and_puts_the_exact_title_first(columns, ask, answer):
     query = ask("beyonce halo")
-    candidates = union([answer("lexical", [1, 2, 0]), answer("dense", [4, 3, 0])])
-    ranking = rank(query, candidates, columns, PlainScorer())
+    candidates = union([answer("lexical", [1, 2, 0]), answer("dense", [4, 3, 0])], BUILT_IN)
+    ranking = rank(query, candidates, columns, FEATURES, PlainScorer(FEATURES))
     assert ranking.ordinals.tolist()[0] == 0
     assert sorted(ranking.ordinals.tolist()) == [0, 2, 3, 4]
     assert (np.diff(ranking.scores) <= 0).all()
     np.testing.assert_array_equal(candidates.ordinals[ranking.rows], ranking.ordinals)
-    np.testing.assert_array_equal(ranking.features, build_features(query, candidates, columns)[ranking.rows])
+    np.testing.assert_array_equal(ranking.features, FEATURES.build(query, candidates, columns)[ranking.rows])
 
 
 def test_what_the_snapshot_does_not_know_yet_is_passed_over(columns, ask, answer):
-    candidates = union([answer("memory", [99, 0, 5], clicks=[9, 8, 7]), answer("lexical", [3])])
-    assert sorted(rank(ask("halo"), candidates, columns, PlainScorer()).ordinals.tolist()) == [0, 3]
+    candidates = union([answer("memory", [99, 0, 5], clicks=[9, 8, 7]), answer("lexical", [3])], BUILT_IN)
+    assert sorted(rank(ask("halo"), candidates, columns, FEATURES, PlainScorer(FEATURES)).ordinals.tolist()) == [0, 3]
 
 
 def test_ranking_keeps_the_head_only_and_knows_nothing_from_nothing(columns, ask, answer, scorer):
-    assert len(rank(ask("x"), union([answer("lexical", [0, 2, 3])]), columns, scorer, depth=2)) == 2
-    assert len(rank(ask("x"), union([]), columns, scorer)) == 0
+    assert len(rank(ask("x"), union([answer("lexical", [0, 2, 3])], BUILT_IN), columns, FEATURES, scorer, depth=2)) == 2
+    assert len(rank(ask("x"), union([], BUILT_IN), columns, FEATURES, scorer)) == 0

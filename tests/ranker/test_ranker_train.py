@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput
-from bandstand.ranker.features import feature_hash, feature_names
+from bandstand.ranker.features import feature_hash
 from bandstand.ranker.metrics import mean, ndcg_at
 from bandstand.ranker.train import TrainSettings, best_cut, train_lambdamart
-from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
+from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
+from bandstand.types import FeatureLayout
 from tests.support.ranker_worlds import synthetic
 
-NAMES = ("a.score", "a.rr", "b.score", "b.rr", "popularity")
+LAYOUT = FeatureLayout(("a.score", "a.rr", "b.score", "b.rr", "popularity"))
 SMALL = TrainSettings(trees=25, leaves=7, min_rows_a_leaf=5)
 
 
 def training_set(features, grades, groups, **parts):
     return TrainingSet(
         features=np.array(features, np.float32),
-        names=tuple(f"f{column}" for column in range(np.shape(features)[1])),
+        layout=FeatureLayout(tuple(f"f{column}" for column in range(np.shape(features)[1]))),
         grades=np.array(grades, np.int32),
         groups=np.array(groups, np.int32),
         **parts,
@@ -35,44 +36,46 @@ def quality(trained, data, k=10):
     return mean(ndcg_at(k, booster.predict(data.features), data.grades, data.groups))
 
 
-def test_it_learns_and_says_how_well_and_from_what(trained):
+def test_it_learns_and_says_how_well_and_from_what(trained, feature_set):
     assert trained.metrics["ndcg@10"] > 0.9
     assert 0.9 < trained.metrics["mrr@10"] <= 1
     assert 50 <= trained.metrics["held_out_queries"] <= 110
     assert 1 <= trained.metrics["trees"] <= 20
     first, second = sorted(trained.importances, key=trained.importances.get)[-2:][::-1]
-    assert (first, second) == (feature_names()[0], feature_names()[2])
+    assert (first, second) == (feature_set.names[0], feature_set.names[2])
     assert sum(trained.importances.values()) == pytest.approx(1)
 
 
-def test_the_card_says_what_the_registry_needs(trained):
+def test_the_card_says_what_the_registry_needs(trained, feature_set):
     card = trained.card(data_range=(1.0, 2.0), parent="p")
-    assert card.feature_names == feature_names()
-    assert card.feature_hash == feature_hash(feature_names())
+    assert card.feature_names == feature_set.names
+    assert card.feature_hash == feature_hash(feature_set.layout)
     assert (card.data_range, card.parent, card.metrics) == ((1.0, 2.0), "p", trained.metrics)
 
 
 def test_the_same_seed_gives_the_same_model():
-    data = synthetic(60, 1, NAMES)
-    models = [train_lambdamart(data, arms=("a", "b"), settings=SMALL, seed=seed).model for seed in (5, 5, 6)]
+    data = synthetic(60, 1, LAYOUT)
+    models = [train_lambdamart(data, retrievers=("a", "b"), settings=SMALL, seed=seed).model for seed in (5, 5, 6)]
     assert models[0] == models[1]
     assert models[0] != models[2]
 
 
 def test_progress_counts_trees_and_can_stop_the_training():
     seen = []
-    train_lambdamart(synthetic(20, 1, NAMES), settings=replace(SMALL, held_out=0), progress=lambda *at: seen.append(at))
+    train_lambdamart(
+        synthetic(20, 1, LAYOUT), settings=replace(SMALL, held_out=0), progress=lambda *at: seen.append(at)
+    )
     assert seen == [(tree, 25) for tree in range(1, 26)]
 
     def stop(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_lambdamart(synthetic(20, 1, NAMES), settings=SMALL, progress=stop)
+        train_lambdamart(synthetic(20, 1, LAYOUT), settings=SMALL, progress=stop)
 
 
 def test_too_few_queries_are_all_trained_on_without_a_verdict():
-    trained = train_lambdamart(synthetic(100, 1, NAMES), settings=SMALL)
+    trained = train_lambdamart(synthetic(100, 1, LAYOUT), settings=SMALL)
     assert trained.metrics == {"trees": 25}
 
 
@@ -90,7 +93,7 @@ def test_trees_are_cut_where_they_were_best_but_never_to_a_handful(judged, fewes
 
 
 def test_what_the_held_out_queries_say_decides_how_many_trees_are_kept():
-    data, other = synthetic(60, 1, NAMES), synthetic(60, 2, NAMES)
+    data, other = synthetic(60, 1, LAYOUT), synthetic(60, 2, LAYOUT)
     noise = replace(other, grades=np.random.default_rng(1).permutation(other.grades))
     counts = [
         train_lambdamart(data, held_out=noise, settings=replace(SMALL, fewest=fewest)).metrics["trees"]
@@ -100,8 +103,8 @@ def test_what_the_held_out_queries_say_decides_how_many_trees_are_kept():
 
 
 def test_held_out_queries_can_be_given():
-    held_out = synthetic(30, 2, NAMES)
-    trained = train_lambdamart(synthetic(60, 1, NAMES), held_out=held_out, settings=SMALL)
+    held_out = synthetic(30, 2, LAYOUT)
+    trained = train_lambdamart(synthetic(60, 1, LAYOUT), held_out=held_out, settings=SMALL)
     assert trained.metrics["ndcg@10"] == pytest.approx(quality(trained, held_out))
 
 
@@ -149,9 +152,9 @@ def test_choosing_and_joining_queries():
 
 
 def test_masking_hides_whole_arms_of_whole_queries_and_rows_nobody_brings():
-    data = synthetic(200, 3, NAMES)
+    data = synthetic(200, 3, LAYOUT)
     nan_free = replace(data, features=np.nan_to_num(data.features, nan=0.5))
-    masked = mask_arms(nan_free, ("a", "b"), np.random.default_rng(0), chance=0.5)
+    masked = mask_retrievers(nan_free, ("a", "b"), np.random.default_rng(0), chance=0.5)
     hidden = np.isnan(masked.features)
     assert not hidden[:, 4].any()
     np.testing.assert_array_equal(hidden[:, 0], hidden[:, 1])
@@ -161,7 +164,7 @@ def test_masking_hides_whole_arms_of_whole_queries_and_rows_nobody_brings():
     assert (per_query == per_query[:, :1]).all()
     assert 120 < len(masked) < 180  # a quarter of the queries lost both arms
     assert (
-        mask_arms(nan_free, ("a",), np.random.default_rng(0), chance=0.0).features.tolist()
+        mask_retrievers(nan_free, ("a",), np.random.default_rng(0), chance=0.0).features.tolist()
         == nan_free.features.tolist()
     )
 
@@ -179,12 +182,12 @@ def test_masked_copies_help_where_an_arm_is_skipped():
         grades = (truth.reshape(-1, 10) == truth.reshape(-1, 10).max(1, keepdims=True)).ravel()
         return training_set(features, grades, [10] * queries)
 
-    train, test = (replace(world(queries), names=NAMES) for queries in (300, 200))
+    train, test = (replace(world(queries), layout=LAYOUT) for queries in (300, 200))
     without = replace(test, features=test.features.copy())
     without.features[:, :2] = np.nan
     settings = replace(SMALL, held_out=0, mask_chance=0.5, masked=1.0)
     plain = train_lambdamart(train, settings=settings)
-    robust = train_lambdamart(train, arms=("a", "b"), settings=settings)
+    robust = train_lambdamart(train, retrievers=("a", "b"), settings=settings)
     assert quality(robust, without) > quality(plain, without) + 0.1
     assert quality(robust, test) > quality(plain, test) - 0.02
 

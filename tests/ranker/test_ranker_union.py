@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from bandstand.errors import BadInput
 from bandstand.ranker.page import union
-from bandstand.types import ARM_COLUMNS, ARMS, Candidates
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import Candidates, Roster
 
 NAN = np.nan
-COLUMNS = [f"{arm}.{name}" for arm in ARMS for name in ARM_COLUMNS.get(arm, ())]
+COLUMNS = [f"{spec.name}.{name}" for spec in BUILT_IN for name in spec.columns]
 
 
 def test_two_arms_by_hand(answer):
     found = union(
         [answer("lexical", [7, 3], [4.0, 2.0]), answer("trigram", [3, 5], [0.5, 0.25], similarity=[1.0, 0.75])],
-        ("trigram", "lexical"),
+        Roster((BUILT_IN["trigram"], BUILT_IN["lexical"])),
     )
     assert found.retrievers == ("trigram", "lexical")
     assert found.ordinals.tolist() == [3, 5, 7]
@@ -29,7 +30,7 @@ def test_two_arms_by_hand(answer):
 
 
 def test_columns_that_no_feature_reads_are_left_out_and_missing_ones_are_nan(answer):
-    found = union([answer("memory", [1], clicks=[3.0], unheard_of=[1.0])])
+    found = union([answer("memory", [1], clicks=[3.0], unheard_of=[1.0])], BUILT_IN)
     assert list(found.columns) == COLUMNS
     assert found.columns["memory.clicks"].tolist() == [3.0]
     assert np.isnan(found.columns["memory.plays"]).all()
@@ -37,31 +38,31 @@ def test_columns_that_no_feature_reads_are_left_out_and_missing_ones_are_nan(ans
 
 @pytest.mark.parametrize(
     "candidates",
-    [[], [Candidates.empty("dense")], [Candidates.empty(arm) for arm in ARMS]],
+    [[], [Candidates.empty("dense")], [Candidates.empty(arm) for arm in BUILT_IN.names]],
     ids=["no answer", "one empty answer", "all empty"],
 )
 def test_empties(candidates):
-    found = union(candidates)
+    found = union(candidates, BUILT_IN)
     assert len(found) == 0
     assert found.ordinals.dtype == np.int32
-    assert found.ranks.shape == found.scores.shape == (0, len(ARMS))
+    assert found.ranks.shape == found.scores.shape == (0, len(BUILT_IN.names))
     assert {name: column.shape for name, column in found.columns.items()} == dict.fromkeys(COLUMNS, (0,))
 
 
 def test_refused(answer):
     with pytest.raises(BadInput, match="hybrid"):
-        union([answer("hybrid", [1])])
+        union([answer("hybrid", [1])], BUILT_IN)
     with pytest.raises(BadInput, match="once"):
-        union([answer("dense", [1]), answer("dense", [2])])
+        union([answer("dense", [1]), answer("dense", [2])], BUILT_IN)
 
 
 @st.composite
 def answers(draw):
     found = []
-    for arm in draw(st.lists(st.sampled_from(ARMS), unique=True)):
+    for arm in draw(st.lists(st.sampled_from(BUILT_IN.names), unique=True)):
         ordinals = draw(st.lists(st.integers(0, 30), unique=True, max_size=12))
         numbers = st.lists(st.floats(-5, 5, width=32), min_size=len(ordinals), max_size=len(ordinals))
-        given_columns = draw(st.lists(st.sampled_from(ARM_COLUMNS.get(arm, ("none",))), unique=True))
+        given_columns = draw(st.lists(st.sampled_from(BUILT_IN[arm].columns or ("none",)), unique=True))
         found.append(
             Candidates(
                 retriever=arm,
@@ -82,11 +83,11 @@ def test_equals_a_dictionary_of_rows(candidates):
             row = rows.setdefault(ordinal, {})
             row[found.retriever] = (index + 1, float(found.scores[index]))
             row |= {f"{found.retriever}.{name}": float(column[index]) for name, column in found.columns.items()}
-    union_ = union(candidates)
+    union_ = union(candidates, BUILT_IN)
     assert union_.ordinals.tolist() == sorted(rows)
     for number, ordinal in enumerate(sorted(rows)):
         row = rows[ordinal]
-        expected = [row.get(arm, (NAN, NAN)) for arm in ARMS]
+        expected = [row.get(arm, (NAN, NAN)) for arm in BUILT_IN.names]
         np.testing.assert_array_equal(union_.ranks[number], [rank for rank, _ in expected])
         np.testing.assert_array_equal(union_.scores[number], [score for _, score in expected])
         for name in COLUMNS:

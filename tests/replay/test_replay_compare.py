@@ -1,4 +1,4 @@
-"""`replay compare`: paired differences with Holm's correction, what could be detected, and warnings."""
+"""`bandstand compare`: paired differences with Holm's correction, what could be detected, and warnings."""
 
 from __future__ import annotations
 
@@ -113,7 +113,6 @@ def test_the_command_prints_the_table_and_the_warnings(tmp_path):
     for name, each in (("a", one), ("b", two)):
         (tmp_path / f"{name}.json").write_text(json.dumps(each))
     words = [
-        "replay",
         "compare",
         str(tmp_path / "a.json"),
         str(tmp_path / "b.json"),

@@ -9,8 +9,7 @@ import pytest
 
 from bandstand.errors import BadInput, Unavailable
 from bandstand.replay.evaluate import evaluate
-from bandstand.replay.recorder import rows_path
-from bandstand.replay.rows import read_rows
+from bandstand.replay.rows import read_rows, rows_path
 from bandstand.replay.run import play, play_on_dask
 from tests.support.replay_worlds import dataset, quick
 

@@ -13,13 +13,13 @@ from bandstand.memory_index.settings import MemorySettings
 from bandstand.replay import run as part_module
 from bandstand.replay.contestants import contestant
 from bandstand.replay.evaluate import evaluate
-from bandstand.replay.recorder import rows_path
-from bandstand.replay.rows import read_rows
+from bandstand.replay.rows import read_rows, rows_path
 from bandstand.replay.run import play
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Answer, Ask, Interaction, Release, in_order
 from bandstand.retrievers.personal import PersonalRetriever
-from bandstand.types import ARMS, Entity
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import Entity
 from tests.support.replay_worlds import DAY, START, asks, dataset, entities, quick
 
 
@@ -164,10 +164,10 @@ def test_baselines_are_read_off_the_same_searches(tmp_path, moments):
     names = ("only:lexical", "only:memory", "rrf:all", "linear:lexical+dense", "popularity")
     play(dataset(moments), quick(policies=("lexical",), baselines=names, oracle=True), tmp_path)
     ids = [row.id for row in rows_of(tmp_path, "all")]
-    for name in (*names, "static:lexical", f"static:{'+'.join(ARMS)}"):
+    for name in (*names, "static:lexical", f"static:{'+'.join(BUILT_IN.names)}"):
         rows = list(read_rows(rows_path(tmp_path / "policies" / "all", name)))
         assert [row.id for row in rows] == ids
-    everything = read_rows(rows_path(tmp_path / "policies" / "all", f"static:{'+'.join(ARMS)}"))
+    everything = read_rows(rows_path(tmp_path / "policies" / "all", f"static:{'+'.join(BUILT_IN.names)}"))
     assert [row.found for row in everything] == [row.found for row in rows_of(tmp_path, "all")]
 
 
@@ -190,7 +190,7 @@ def test_the_ranker_is_trained_at_the_turn_of_each_month(tmp_path):
         ("bandit", None),
         ("hybrid", ("lexical", "dense")),
         ("lexical+memory", ("memory", "lexical")),
-        ("all-memory", tuple(arm for arm in ARMS if arm != "memory")),
+        ("all-memory", tuple(arm for arm in BUILT_IN.names if arm != "memory")),
     ],
 )
 def test_contestants(name, arms):

@@ -24,7 +24,7 @@ from bandstand.replay.report.page import render
 from bandstand.replay.stream import Answer, Ask
 from bandstand.replay.summary import code_version
 from bandstand.replay.table import Table, frequency, oracle
-from bandstand.types import ARMS
+from bandstand.retrievers.registry import BUILT_IN
 from tests.support.replay_worlds import START, asks, dataset, quick
 
 
@@ -64,7 +64,7 @@ def test_the_fixed_shape_of_the_result(result, tmp_path):
 def test_the_oracle_is_at_least_as_good_as_any_fixed_choice_that_it_may_make(result):
     best = result["policies"]["oracle:static"]["metrics"]["MRR@10"]["value"]
     assert best >= result["policies"]["all"]["metrics"]["MRR@10"]["value"] - 1e-9
-    assert set("+".join(result["oracle_choice"].values()).split("+")) <= set(ARMS)
+    assert set("+".join(result["oracle_choice"].values()).split("+")) <= set(BUILT_IN.names)
 
 
 class _Texts(HTMLParser):
@@ -240,7 +240,7 @@ def static(name: str, values: list[float], cost: float) -> Table:
     texts = np.array([str(k) for k in range(n)], object)
     return Table(
         name=f"static:{name}", ids=texts, times=np.zeros(n), users=texts, queries=texts, labels=labels,
-        cost_ms=np.full(n, cost), real_ms=np.zeros(n), depths=np.full((n, len(ARMS)), -1, np.int16),
+        cost_ms=np.full(n, cost), real_ms=np.zeros(n), depths=np.full((n, len(BUILT_IN.names)), -1, np.int16),
         pooled=np.full(n, np.nan), claims=np.zeros((3, 10)), values={"MRR@10": np.array(values)},
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from bandstand.retrievers.sentence import entity_sentence
 from bandstand.retrievers.vector_index import DenseIndex
 from bandstand.retrievers.vector_store import VectorStore
 from bandstand.testing.world import NOW
-from bandstand.types import ARM_COLUMNS, Attribute, Entity, Slot
+from bandstand.types import Attribute, Entity, Slot
 from bandstand.understanding.understanding import Understanding
 
 DAY = 86_400.0
@@ -74,7 +74,7 @@ class TestMemory:
         click(memory, "crying song", ordinal("t:hurt-nin"))
         found = MemoryRetriever(memory, world.catalog).retrieve(world.ask("Crying Song"), 10)
         assert found.ordinals.tolist() == [ordinal("t:hurt-cash"), ordinal("t:hurt-nin")]
-        assert set(found.columns) == set(ARM_COLUMNS["memory"])
+        assert set(found.columns) == set(MemoryRetriever.spec.columns)
         assert found.columns["clicks"].tolist() == [6.0, 2.0]
         assert found.columns["share"].tolist() == pytest.approx([1.0, 1 / 3])
         assert found.corrected is None
@@ -100,7 +100,7 @@ class TestPersonal:
         retriever = PersonalRetriever(memory, world.catalog)
         found = retriever.retrieve(world.ask("hello", user_id="ann"), 10)
         assert found.ordinals[0] == ordinal("t:hello")
-        assert set(found.columns) == set(ARM_COLUMNS["personal"])
+        assert set(found.columns) == set(PersonalRetriever.spec.columns)
         assert found.columns["days"][0] == pytest.approx(1.0, abs=1e-3)
 
     @pytest.mark.parametrize("user", [None, "", "nobody"])

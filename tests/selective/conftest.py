@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.replay.selective.audit import CHOICES, Audits
-from bandstand.replay.selective.curve import SelectiveSettings
-from bandstand.replay.selective.play import closed_loop
+from bandstand.replay.selective.choices import SelectiveSettings, closed_loop
 from bandstand.replay.simulate.world import Music
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Entity
 from tests.support.tiny_world import PLATFORM, TINY
 
@@ -57,8 +56,10 @@ def make():
             users=np.arange(count).astype(np.str_),
             classes=np.array(classes or ["known-item"] * count),
             ranks=np.array(ranks, np.int64).reshape(count, len(CHOICES)),
-            p_useful=np.array(p_useful if p_useful is not None else [[0.5] * len(EXPENSIVE)] * count, np.float64),
-            played=np.zeros((count, len(EXPENSIVE)), np.bool_),
+            p_useful=np.array(
+                p_useful if p_useful is not None else [[0.5] * len(BUILT_IN.expensive)] * count, np.float64
+            ),
+            played=np.zeros((count, len(BUILT_IN.expensive)), np.bool_),
             shown=np.ones(count, np.int64),
             cost_ms=np.ones(count),
         )

@@ -8,29 +8,26 @@ from html import unescape
 import numpy as np
 import pytest
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.errors import BadInput
 from bandstand.replay.report.page import render
 from bandstand.replay.selective.audit import fixed, reciprocal_ranks
-from bandstand.replay.selective.curve import SelectiveSettings, Target
-from bandstand.replay.selective.evaluate import Source, summary
-from bandstand.replay.selective.play import closed_loop
+from bandstand.replay.selective.choices import SelectiveSettings, closed_loop, summary
+from bandstand.replay.selective.curve import Target
+from bandstand.retrievers.registry import BUILT_IN
 from tests.support.tiny_world import TINY
-
-SOURCE = Source(name="tiny", protocol="closed loop", sha256="0" * 64, play=lambda *_: {})
 
 
 def test_the_held_out_searches_are_looked_into(runs, settings):
-    audits = runs["selective"].audits
-    assert len(audits) == len(runs["all"].quality) == 40
-    assert runs["all"].audits is None
+    audits = runs.audits["selective"]
+    assert len(audits) == len(runs.tables["all"]) == 40
+    assert set(runs.audits) == {"selective"}
     assert not np.isnan(audits.p_useful).any()
     assert ((audits.p_useful >= 0) & (audits.p_useful <= 1)).all()
 
 
 def test_a_page_of_every_arm_is_what_the_audit_says(runs):
     """Where the policy happened to play everything, it showed what the audit calls always-on."""
-    audits = runs["selective"].audits
+    audits = runs.audits["selective"]
     everything = audits.played.all(axis=1)
     always = reciprocal_ranks(audits, fixed(audits, play=True))
     shown = np.divide(1.0, audits.shown, out=np.zeros(len(audits)), where=audits.shown > 0)
@@ -38,16 +35,17 @@ def test_a_page_of_every_arm_is_what_the_audit_says(runs):
 
 
 def test_the_summary_holds_what_was_played_and_the_curve(runs, settings):
-    found = summary(SOURCE, runs, settings)
+    found = summary(runs, settings)
     looked = found["looked_into"]["selective"]
-    assert set(found["played"]) == {"selective", "all"}
-    assert found["played"]["all"]["cost_share"] == 1.0
+    assert set(found["policies"]) == {"selective", "all"}
+    assert found["policies"]["all"]["cost_share"] == 1.0
+    assert found["n_searches"] == 40
     assert looked["choices"]["never"]["cost_ms"] < looked["choices"]["always"]["cost_ms"]
     assert looked["choices"]["oracle"]["MRR@10"]["value"] >= looked["choices"]["never"]["MRR@10"]["value"]
     assert [point["cost_ms"] for point in looked["curve"]] == sorted(
         (point["cost_ms"] for point in looked["curve"]), reverse=True
     )
-    assert set(looked["calibration"]) == set(EXPENSIVE)
+    assert set(looked["calibration"]) == set(BUILT_IN.expensive)
 
 
 def test_fixed_policies_alone_are_refused():
@@ -57,10 +55,11 @@ def test_fixed_policies_alone_are_refused():
 
 def test_the_report_shows_it(runs, settings):
     with_target = replace(settings, target=Target("quality", 0.5))
-    found = summary(SOURCE, {"selective": runs["selective"], "all": runs["all"]}, with_target)
+    found = summary(runs, with_target)
     assert found["looked_into"]["selective"]["target"]["asked"]["what"] == "quality"
     page = render(found)
-    assert page.count("<svg") == 3
+    for drawn in ("quality against", "class of query", "how often each retriever helped"):
+        assert drawn in page.lower()
     assert found["answer"] in unescape(page)
     assert "Selective retrieval" in page
     assert "Thresholds found on every second of these searches for quality = 0.5" in page

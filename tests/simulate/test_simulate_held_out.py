@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.replay.simulate.held_out import PREPARED, held_out, success_at
 from bandstand.replay.simulate.world import HABITS, habitual
 from bandstand.types import Attribute, Entity
+from bench.held_out import PREPARED, held_out, success_at
 from tests.support.tiny_world import PLATFORM, tiny_settings
 
 SONG = Entity(
@@ -32,10 +32,10 @@ def test_habits_are_what_they_say():
 
 
 def test_every_preparation_meets_the_same_searches(found):
-    assert set(found.tallies) == set(PREPARED)
-    keys = [tally.keys.tolist() for tally in found.tallies.values()]
+    assert set(found.tables) == set(PREPARED)
+    keys = [table.column("key").tolist() for table in found.tables.values()]
     assert keys[0] == keys[1] == keys[2]
-    assert all(len(tally) == 40 for tally in found.tallies.values())
+    assert all(len(table) == 40 for table in found.tables.values())
 
 
 def test_the_generator_was_taught_by_the_other_half(found):
@@ -47,6 +47,6 @@ def test_the_generator_was_taught_by_the_other_half(found):
 
 
 def test_success_counts_what_is_within_reach(found):
-    tally = found.tallies["templates"]
-    assert success_at(tally, 1).sum() == (tally.ranks == 1).sum()
-    assert success_at(tally, 10).sum() == (tally.ranks > 0).sum() > 0
+    table = found.tables["templates"]
+    assert success_at(table, 1).sum() == (table.first == 1).sum()
+    assert success_at(table, 10).sum() == (table.first > 0).sum() > 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.replay.simulate.costs import cost_of, price, with_modelled_times
+from bandstand.replay.simulate.costs import cost_of, exploring_ms, price, with_modelled_times
 from bandstand.replay.simulate.experiments import SESSION_S, Listeners
 from bandstand.replay.simulate.listener import PLAY_TOLD_S, RETRY_AFTER_S, Draws, pick, visit
-from bandstand.replay.simulate.tally import exploring_ms
-from bandstand.types import ARMS, ArmDecision, Decision, Impression, Query, RetrieverOutcome
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import ArmDecision, Decision, Impression, Query, RetrieverOutcome
 
 NOW = 1_750_000_000.0
 
@@ -19,7 +19,8 @@ def page(*entities, arms=()):
         query=Query(id="q", text="x", normalized="x", session_id="s", time=NOW),
         decision=Decision(policy="all", version="1"),
         outcomes=tuple(
-            RetrieverOutcome(retriever=arm, status="ok" if arm in arms else "skipped", took_ms=99.0) for arm in ARMS
+            RetrieverOutcome(retriever=arm, status="ok" if arm in arms else "skipped", took_ms=99.0)
+            for arm in BUILT_IN.names
         ),
         entity_ids=entities, ordinals=np.arange(len(entities), dtype=np.int32),
         scores=np.zeros(len(entities), np.float32), features=np.zeros((len(entities), 0), np.float32),
@@ -71,7 +72,7 @@ def test_the_query_is_encoded_once():
     assert price(("rephrase", "dense")) == {"rephrase": 6.3, "dense": 0.0}
     assert price(("dense",)) == {"dense": 6.3}
     assert price(()) == {}
-    assert sum(price(ARMS).values()) == pytest.approx(8.95)
+    assert sum(price(BUILT_IN.names).values()) == pytest.approx(8.95)
     assert cost_of(()) == pytest.approx(0.45)  # the free arms, which always play
     assert cost_of(("trigram", "dense")) == pytest.approx(7.75)  # 7.65, as the prototype counted, and two free arms
 

@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from bandstand.replay.report.page import render
-from bandstand.replay.simulate.evaluate import summary
+from bandstand.replay.simulate.learning_curves import summary
 
 
 @pytest.fixture(scope="module")
-def result(music, played):
-    return summary(music, played[0])
+def result(played):
+    return summary(played[0])
 
 
 def test_the_result_has_the_fixed_shape(result):

@@ -1,4 +1,4 @@
-"""Variants of one policy, listeners who stray, and what the tally says of satisfaction and relabels."""
+"""Variants of one policy, listeners who stray, and what the figures say of satisfaction and relabels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from bandstand.errors import BadInput
 from bandstand.replay.simulate.closed_loop import simulate
-from bandstand.replay.simulate.evaluate import satisfaction
 from bandstand.replay.simulate.experiments import Listeners, variant
+from bandstand.replay.simulate.learning_curves import satisfaction
 from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.settings import Settings
@@ -47,12 +47,12 @@ def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
     experiment = tiny(listeners=Listeners(persistent=0.5, strays=0.5), platform=(("agree_users", 1),))
     settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=PLATFORM, limit=150)
     played = simulate(music, experiment, settings, tmp_path)
-    on, off = (played.tallies[name] for name in settings.policies)
-    assert (off.relabelled == 0).all()
-    assert (on.relabelled > 0).sum() > 0
-    assert not on.satisfied[on.ranks == 0].any()
+    on, off = (played.tables[name] for name in settings.policies)
+    assert (off.column("relabelled") == 0).all()
+    assert (on.column("relabelled") > 0).sum() > 0
+    assert not on.column("satisfied")[on.first == 0].any()
     figures = satisfaction(on, window=150)
-    progress = on.relabelled[on.relabelled != 0]
-    assert figures["relabelled"] == len(progress)
-    assert figures["relabel_precision"] == pytest.approx(np.mean(progress > 0))
+    weights = on.column("relabelled")[on.column("relabelled") != 0]
+    assert figures["relabelled"] == len(weights)
+    assert figures["relabel_precision"] == pytest.approx(np.mean(weights > 0))
     assert satisfaction(off, window=150)["relabel_precision"] is None

@@ -82,8 +82,8 @@ def test_side_by_side_is_the_same_as_one_after_another(music, tmp_path):
     settings = tiny_settings(policies=("bandit", "lexical"), limit=40)
     alone = simulate(music, TINY, settings, tmp_path / "alone")
     both = simulate(music, TINY, settings, tmp_path / "both", jobs=2, progress=lambda *step: progress.append(step))
-    assert list(both.tallies) == ["bandit", "lexical"]
-    for name, tally in alone.tallies.items():
-        assert np.array_equal(tally.ranks, both.tallies[name].ranks)
-        assert np.array_equal(tally.depths, both.tallies[name].depths)
+    assert list(both.tables) == ["bandit", "lexical"]
+    for name, table in alone.tables.items():
+        assert np.array_equal(table.first, both.tables[name].first)
+        assert np.array_equal(table.depths, both.tables[name].depths)
     assert {("bandit", 40, 40), ("lexical", 40, 40)} <= set(progress)

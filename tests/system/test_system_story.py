@@ -10,7 +10,7 @@ import pytest
 
 from bandstand.catalog.bundled import load_bundled
 from bandstand.learner.apply import FORGET_USER
-from bandstand.types import ARMS
+from bandstand.retrievers.registry import BUILT_IN
 from tests.support.small_home import MINUTE, SmallHome, ids
 
 NICKNAMES = {
@@ -113,7 +113,7 @@ def test_the_bandit_learns_once_searches_settle(home):
     assert len(versions) > len(before)
     decision = home.search("hallelujah").impression.decision
     assert decision.version == versions[-1].version
-    assert {arm.arm for arm in decision.arms} == set(ARMS)
+    assert {arm.arm for arm in decision.arms} == set(BUILT_IN.names)
 
 
 def test_training_on_what_was_clicked_counts_it(home):

@@ -20,18 +20,37 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ArmCostAnswer(Answer):
-    """A retriever: milliseconds of one call as measured lately, and the share of searches in which it was of use."""
+class ColourAnswer(Answer):
+    """CSS colours, on light and on dark pages."""
+
+    light: str
+    dark: str
+
+
+class ArmAnswer(Answer):
+    """A retriever: what it finds, milliseconds of one call as measured lately, and its share of useful searches.
+
+    `expensive` says whether it is decided about in each search, `answers_query` whether what it finds depends on what
+    was typed.
+    """
 
     arm: str
+    title: str
+    colour: ColourAnswer
     cost_ms: float
     past_yield: float
+    expensive: bool
+    answers_query: bool
 
 
 class ArmsAnswer(Answer):
-    """What a search may choose from: retrievers, cheapest first, the depths of each, and policies by name."""
+    """What a search may choose from: retrievers in the order in which they are decided about, depths, policies by name.
 
-    arms: list[ArmCostAnswer]
+    `features` are what the ranker sees of each hit, by name, in words.
+    """
+
+    arms: list[ArmAnswer]
+    features: dict[str, str]
     depths: list[int]
     policies: list[str]
     default_policy: str

@@ -29,7 +29,7 @@ async def promote_version(name: str, version: str, service: ServiceOf) -> JsonAn
     """Atomic; also lifts the pin that a rollback left. A version that cannot serve is refused, with the reason."""
 
     def work(home: SearchingSide) -> None:
-        promote_model(home.models, name, version)
+        promote_model(home.models, name, version, home.features)
         home.serving.refresh()
 
     await asyncio.to_thread(work, service.home)

@@ -12,11 +12,12 @@ from bandstand.api.answers import ArmsAnswer, LoggedAnswer, RelatedAnswer, Searc
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
 from bandstand.api.schemas import MAX_ID, SearchBody
 from bandstand.app.searching import SearchingSide
+from bandstand.bandit.cost import ArmStats
 from bandstand.engine.answers import Json, impression_json, related_json, search_json
 from bandstand.engine.related import MOST
 from bandstand.engine.request import SearchResult
 from bandstand.errors import NotFound, Unavailable
-from bandstand.types import ARMS, DEPTHS, KINDS, Kind, actor_of
+from bandstand.types import DEPTHS, KINDS, Kind, RetrieverSpec, actor_of
 
 BESIDE = 10
 """How many related entities stand beside a search's hits."""
@@ -60,14 +61,28 @@ retrievers_router = APIRouter(prefix="/v1", tags=["search"])
 @retrievers_router.get("/arms", summary="Retrievers, depths and policies", responses=answered(ArmsAnswer, 503))
 async def list_arms(service: ServiceOf) -> JsonAnswer:
     """What a search may choose from, and what each retriever costs: what a skipped one has saved."""
-    serving = service.home.serving()
-    arms = [
-        {"arm": arm, "cost_ms": serving.stats.cost(arm), "past_yield": serving.stats.past_yield(arm)} for arm in ARMS
-    ]
-    policies = list(serving.policies)
+    features, serving = service.home.features, service.home.serving()
     return JsonAnswer(
-        {"arms": arms, "depths": DEPTHS, "policies": policies, "default_policy": service.settings.default_policy}
+        {
+            "arms": [_arm(spec, serving.stats) for spec in features.roster],
+            "features": features.titles,
+            "depths": DEPTHS,
+            "policies": list(serving.policies),
+            "default_policy": service.settings.default_policy,
+        }
     )
+
+
+def _arm(spec: RetrieverSpec, stats: ArmStats) -> Json:
+    return {
+        "arm": spec.name,
+        "title": spec.title,
+        "colour": spec.colour._asdict(),
+        "cost_ms": stats.cost(spec.name),
+        "past_yield": stats.past_yield(spec.name),
+        "expensive": spec.expensive,
+        "answers_query": spec.answers_query,
+    }
 
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=problems(422, 503))

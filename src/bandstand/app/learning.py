@@ -11,6 +11,7 @@ from typing import IO
 
 import structlog
 
+from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.app.training import TrainingPlan, new_models, prediction_of, weights_of
@@ -81,10 +82,11 @@ class LearningSide:
         Conflict: another process writes to this home.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, options: Options = Options()) -> None:
         self.settings = storage.settings
         self.paths = storage.paths
         self._storage = storage
+        self._features = options.feature_set
         self._preparing, self._indexing, self._training = threading.RLock(), threading.Lock(), threading.Lock()
         self._opening = threading.Lock()
         self._lock = _locked(self.paths)
@@ -210,7 +212,7 @@ class LearningSide:
 
     def _new_learner(self) -> Learner:
         settings = self.settings
-        bandit = BanditLearner(scorer_of=self._scorer_of, cost_weight=settings.cost_weight)
+        bandit = BanditLearner(self._features, scorer_of=self._scorer_of, cost_weight=settings.cost_weight)
         return Learner(
             log=self._storage.log,
             memory=self._storage.memory,
@@ -244,9 +246,10 @@ class LearningSide:
         """The ranker that served a page; the plain scorer where that version is gone."""
         if version not in self._scorers:
             try:
-                scorer: ScoreCall = LambdaMartScorer(self._storage.models.get("ranker", version)).score
+                model = self._storage.models.get("ranker", version)
+                scorer: ScoreCall = LambdaMartScorer(model, self._features.layout).score
             except (NotFound, ModelError):
-                scorer = PlainScorer().score
+                scorer = PlainScorer(self._features).score
             self._scorers = {**dict(list(self._scorers.items())[-3:]), version: scorer}
         return self._scorers[version]
 

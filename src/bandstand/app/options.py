@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from bandstand.bandit.policy import Policy
 from bandstand.engine.runner import RetrieverRunner, Runner
-from bandstand.plugins import made
+from bandstand.plugins import loaded, made
+from bandstand.ranker.features import FeatureSet, RankingFeature
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
 from bandstand.types import Clock
 
@@ -34,8 +36,8 @@ class Options:
     """How a home is opened; every default is what `bandstand serve` uses.
 
     ``clock`` gives seconds since 1970, ``new_id`` the id of the next search. ``encoder`` takes the place of the one
-    that the settings name, ``retrievers`` and ``policies`` take part beside the platform's own. Where the log need not
-    be ``durable``, what was logged survives the end of the process, but no power cut.
+    that the settings name; ``retrievers``, ``policies`` and ranking ``features`` take part beside the platform's own.
+    Where the log need not be ``durable``, what was logged survives the end of the process, but no power cut.
     """
 
     clock: Clock = time.time
@@ -45,12 +47,23 @@ class Options:
     runner: RunnerOf = side_by_side
     retrievers: tuple[Retriever, ...] = ()
     policies: tuple[Policy, ...] = ()
+    features: tuple[RankingFeature, ...] = ()
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """What the ranker sees: the roster of all retrievers, and the features of all.
+
+        Raises:
+            BadInput: two retrievers, or two features, have one name.
+        """
+        return FeatureSet(BUILT_IN.and_also(retriever.spec for retriever in self.retrievers), self.features)
 
 
 def with_plugins(options: Options) -> Options:
-    """The same options, with the retrievers and policies that installed distributions bring behind those given."""
+    """The same options, with what installed distributions bring behind the retrievers, policies and features given."""
     return replace(
         options,
         retrievers=(*options.retrievers, *made("retrievers")),
         policies=(*options.policies, *made("policies")),
+        features=(*options.features, *loaded("features").values()),
     )

@@ -101,7 +101,7 @@ class Platform:
             if self._learning is None:
                 with ExitStack() as taken:
                     taken.enter_context(self.storage.backend.leading())
-                    self._learning = taken.enter_context(closing(LearningSide(self.storage)))
+                    self._learning = taken.enter_context(closing(LearningSide(self.storage, self.options)))
                     self._leading = taken.pop_all()
             return self._learning
 
@@ -140,7 +140,7 @@ class Platform:
         """
 
         def led(ends: threading.Event) -> None:
-            with closing(LearningSide(self.storage)) as learning:
+            with closing(LearningSide(self.storage, self.options)) as learning:
                 work(learning, ends)
 
         self.storage.backend.lead(led, stop)

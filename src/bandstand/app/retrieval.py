@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bandstand.app.storage import Storage
 from bandstand.catalog.columns import Catalog
@@ -30,28 +30,35 @@ def refresh_all(*parts: Callable[[], object]) -> None:
 
 
 class RetrieverSet:
-    """Every retriever of one process by its name, one for each of `bandstand.types.ARMS`.
+    """Every retriever of one process by its name, in the order of its roster; ``further`` ones come last.
 
     Raises:
         Unavailable: there is no index yet; the message says how to make one.
     """
 
-    def __init__(self, storage: Storage, catalog: Catalog, understanding: Understanding) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        catalog: Catalog,
+        understanding: Understanding,
+        further: Sequence[Retriever] = (),
+    ) -> None:
         memory, encoder_of = storage.memory, storage.encoders.of
         self._reader = reader = storage.backend.open_reader(catalog, encoder_of)
         self._rephrase = RephraseRetriever(memory, encoder_of, catalog)
         retrievers: tuple[Retriever, ...] = (
             MemoryRetriever(memory, catalog),
-            AlikeRetriever(memory, catalog),
-            PersonalRetriever(memory, catalog),
-            FreshRetriever(memory, catalog),
-            self._rephrase,
             CorrectedRetriever(reader.lexical, typed=False),
             StructuredRetriever(understanding, catalog),
+            PersonalRetriever(memory, catalog),
+            FreshRetriever(memory, catalog),
+            AlikeRetriever(memory, catalog),
             CorrectedRetriever(reader.trigram, typed=True),
+            self._rephrase,
             reader.dense,
+            *further,
         )
-        self.retrievers: Mapping[str, Retriever] = {retriever.name: retriever for retriever in retrievers}
+        self.retrievers: Mapping[str, Retriever] = {retriever.spec.name: retriever for retriever in retrievers}
 
     @property
     def seq(self) -> int:

@@ -24,7 +24,8 @@ from bandstand.engine.search import Engine, EngineParts
 from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import DenyList, Suggester
 from bandstand.learner.experiment import running_experiment
-from bandstand.types import actor_of
+from bandstand.ranker.features import FeatureSet
+from bandstand.types import Roster, actor_of
 from bandstand.understanding.spelling import Speller
 from bandstand.understanding.understanding import Understanding
 
@@ -66,17 +67,19 @@ class SearchingSide:
         settings = storage.settings
         understood = understood or Understood(storage)
         catalog = understood.catalog
-        serving = _serving(storage, options)
+        features = options.feature_set
+        serving = _serving(storage, options, features)
         load = Load(settings.threads)
         with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
-            found = RetrieverSet(storage, catalog, understood.understanding)
+            found = RetrieverSet(storage, catalog, understood.understanding, options.retrievers)
             opened.enter_context(closing(found))
             runner = opened.enter_context(closing(options.runner(found.retrievers, settings)))
             speculation = Speculation(runner, load, places=settings.threads if settings.speculate else 0)
             parts = EngineParts(
                 catalog=catalog,
                 reader=Reader(understood.understanding, understood.speller, storage.memory.has_learned),
-                retrieval=_retrieval(storage, runner, speculation),
+                retrieval=_retrieval(storage, runner, features.roster, speculation),
+                features=features,
                 serving=serving,
                 log=storage.log,
                 curation=storage.memory.curation,
@@ -86,6 +89,7 @@ class SearchingSide:
             self.settings, self.clock = settings, storage.clock
             self.store, self.log, self.memory, self.models = storage.store, storage.log, storage.memory, storage.models
             self.catalog, self.understood, self.retrievers, self.serving = catalog, understood, found, serving
+            self.features = features
             self.runner, self.speculation, self.engine, self.ablator = runner, speculation, engine, ablator
             self.synonyms, self.reader = understood.synonyms, parts.reader
             denied = DenyList(settings.deny_list)
@@ -160,20 +164,23 @@ class SearchingSide:
         self._opened.close()
 
 
-def _serving(storage: Storage, options: Options) -> ModelFollower:
+def _serving(storage: Storage, options: Options, features: FeatureSet) -> ModelFollower:
     settings = storage.settings
+    thresholds = parse_thresholds(settings.selective_thresholds, features.roster)
     return ModelFollower(
         storage.models,
+        features,
         BanditSettings(epsilon=settings.epsilon),
-        SelectiveSettings(cost_weight=settings.cost_weight, thresholds=parse_thresholds(settings.selective_thresholds)),
+        SelectiveSettings(cost_weight=settings.cost_weight, thresholds=thresholds),
         policies=options.policies,
     )
 
 
-def _retrieval(storage: Storage, runner: Runner, speculation: Speculation) -> Retrieval:
+def _retrieval(storage: Storage, runner: Runner, roster: Roster, speculation: Speculation) -> Retrieval:
     settings = storage.settings
     return Retrieval(
         runner,
+        roster,
         has_history=storage.memory.knows,
         seed=settings.seed,
         deadline_ms=settings.deadline_ms,

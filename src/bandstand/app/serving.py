@@ -17,6 +17,7 @@ from bandstand.errors import BadInput, ModelError, StorageError
 from bandstand.feedback.reward_model import MODEL_FILE, RewardModel
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.models.registry import MODEL_NAMES, ModelRegistry, ModelVersion, Stamp
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer, Scorer
 
 UNTRAINED = "untrained"
@@ -29,23 +30,23 @@ _LEARNERS: Mapping[str, Callable[[ModelVersion], object]] = {
 """Models that serve the learning side alone: looked at here, so that everybody hears of a damaged one."""
 
 
-def promote_model(models: ModelRegistry, name: str, version: str) -> None:
-    """Let a version serve from now on, once it has shown that this program can load it.
+def promote_model(models: ModelRegistry, name: str, version: str, features: FeatureSet) -> None:
+    """Let a version serve from now on, once it has shown that it can be used where these features are computed.
 
     Raises:
         NotFound: no such model or version.
-        ModelError: it is damaged, or was trained on other features; what served before serves on.
+        ModelError: it is damaged, or was trained on none of these features; what served before serves on.
     """
     model = models.get(name, version)
     if name == "ranker":
-        LambdaMartScorer(model)
+        LambdaMartScorer(model, features.layout)
     elif name == "abstention":
         RetrievalGate(model)
     elif name in _LEARNERS:
         _LEARNERS[name](model)
     else:
         BanditPolicy(model.read(_BANDIT), version=model.version)
-        ArmStats.from_json(model.read(_STATS))
+        ArmStats.from_json(model.read(_STATS), features.roster)
     models.promote(name, version)
 
 
@@ -62,19 +63,21 @@ class ModelFollower:
     def __init__(
         self,
         models: ModelRegistry,
+        features: FeatureSet,
         settings: BanditSettings,
         selective: SelectiveSettings | None = None,
         policies: Sequence[Policy] = (),
     ) -> None:
         self._models = models
+        self._features = features
         self._settings = settings
         self._selective = selective or SelectiveSettings()
         self._extra = tuple(policies)
         self._stamps: dict[str, Stamp | None] = {}
         self._lock = threading.Lock()
-        self._scorer: Scorer = PlainScorer()
+        self._scorer: Scorer = PlainScorer(features)
         self._bandit, self._bandit_version = VwModel().to_bytes(), UNTRAINED
-        self._stats = ArmStats()
+        self._stats = ArmStats(features.roster)
         self._gate: RetrievalGate | None = None
         self._serving = self._assembled()
         self.refused: dict[str, str] = {}
@@ -110,14 +113,16 @@ class ModelFollower:
 
     def _load(self, name: str, model: ModelVersion | None) -> None:
         if name == "ranker":
-            self._scorer = PlainScorer() if model is None else LambdaMartScorer(model)
+            features = self._features
+            self._scorer = PlainScorer(features) if model is None else LambdaMartScorer(model, features.layout)
         elif name == "abstention":
             self._gate = None if model is None else RetrievalGate(model)
         elif name in _LEARNERS:
             if model is not None:
                 _LEARNERS[name](model)
         elif model is not None:
-            weights, stats = model.read(_BANDIT), ArmStats.from_json(model.read(_STATS))
+            weights = model.read(_BANDIT)
+            stats = ArmStats.from_json(model.read(_STATS), self._features.roster)
             BanditPolicy(weights, version=model.version)  # refused here if it is damaged
             self._bandit, self._bandit_version, self._stats = weights, model.version, stats
 
@@ -154,8 +159,9 @@ class ModelFollower:
         if self._gate is None:
             return SelectivePolicy(epsilon=epsilon)
         worth = thresholds(self._gate, cost_weight=self._selective.cost_weight, cost=self._stats.cost)
+        chosen = {arm: value for arm, value in self._selective.thresholds.items() if arm in worth}
         return SelectivePolicy(
-            thresholds={**worth, **self._selective.thresholds},
+            thresholds=worth | chosen,
             epsilon=epsilon,
             version=f"{self._gate.version}/{self._bandit_version}",
         )

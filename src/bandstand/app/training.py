@@ -144,6 +144,7 @@ def new_models(
         storage.models,
         curriculum=curriculum,
         searches=_searches(storage, plan),
+        layout=searching.features.layout,
         seed=settings.seed,
         settings=plan.settings,
         progress=progress and (lambda done, of: progress("ranker", done, of)),
@@ -192,9 +193,10 @@ def new_gate(storage: Storage, searching: SearchingSide, examples: Sequence[Synt
     The ranker that serves judges the synthetic examples, so it is trained first.
     """
     settings = storage.settings
-    sampled = synthetic_labels(examples, searching.catalog.columns, searching.serving().scorer)
+    roster = searching.features.roster
+    sampled = synthetic_labels(examples, searching.catalog.columns, searching.serving().scorer, roster)
     searches = joined(storage.log, settings.join_minutes * 60)
-    trained = gate_from_log(storage.models, sampled, searches, seed=settings.seed)
+    trained = gate_from_log(storage.models, sampled, searches, roster, seed=settings.seed)
     storage.models.prune("abstention", settings.keep_models)
     searching.refresh()
     return trained

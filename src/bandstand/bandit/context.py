@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from bandstand.types import ARMS, KINDS, Candidates, Query
+from bandstand.types import KINDS, Candidates, Query, Roster
 from bandstand.types.times import DAY_S
 
 SCRIPTS = ("latin", "cyrillic", "cjk", "arabic", "other")
@@ -64,10 +64,15 @@ SLOT_NAMES = (
 )
 """Slots with a feature of their own; all others share ``slot_other``, so that the layout never changes."""
 
-_LEXICAL_HALF = 10.0
-"""The BM25 score that is squashed to one half."""
 _EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday, counted from Monday = 0."""
+
+
+COUNT = "count_"
+"""Every retriever of a roster has a feature of this name and its own: how much it brought."""
+
+P_USEFUL = "helps"
+"""The feature that carries the gate's estimate to the arm's own decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +85,12 @@ class Context:
 class ContextBuilder:
     """Builds the contexts of one search; the query's own part is computed once.
 
-    Names and order of the features are the same for every query and arm; what is absent or unknown is 0.
+    Names and order of the features are the same for every query and arm of a roster; what is absent or unknown is 0.
     """
 
-    def __init__(self, query: Query, *, has_history: bool) -> None:
-        self._query: Features = (
-            *_text_features(query),
-            *_slot_features(query),
-            *_time_features(query.time),
-            ("history", float(has_history)),
-            ("filtered", float(bool(query.kinds) or bool(query.filters))),
-            ("corrected", query.correction.confidence if query.correction is not None else 0.0),
-        )
+    def __init__(self, query: Query, roster: Roster, *, has_history: bool) -> None:
+        self._roster = roster
+        self._query = query_features(query, has_history=has_history)
 
     def build(
         self,
@@ -111,23 +110,40 @@ class ContextBuilder:
             past_yield: The share of searches in which the arm was of use, in [0, 1].
             p_useful: p_useful where that is estimated, see `bandstand.bandit.gate`.
         """
-        lexical, memory = found.get("lexical"), found.get("memory")
         rows = chain(
-            _lexical_features(lexical, lexical_exact),
-            _memory_features(memory),
-            _count_features(found),
+            _answer_features(found, self._roster),
+            _count_features(found, self._roster),
             (
-                ("agreement", _agreement(lexical, memory)),
-                ("structured_top", _top(found.get("structured"))),
-                ("trigram_similarity", _first(found.get("trigram"), "similarity")),
-                ("alike_likeness", _first(found.get("alike"), "likeness")),
-                ("rephrase_similarity", _first(found.get("rephrase"), "similarity")),
+                ("lexical_exact", lexical_exact),
+                ("agreement", _agreement(found.get("lexical"), found.get("memory"))),
                 ("arm_cost", math.log1p(max(cost_ms, 0.0))),
                 ("arm_yield", past_yield),
-                ("helps", p_useful),
+                (P_USEFUL, p_useful),
             ),
         )
         return Context(self._query + tuple((name, _bounded(value)) for name, value in rows))
+
+
+def query_features(query: Query, *, has_history: bool) -> Features:
+    """What is known before any arm has answered; the names are the same for every query."""
+    return (
+        *_text_features(query),
+        *_slot_features(query),
+        *_time_features(query.time),
+        ("history", float(has_history)),
+        ("filtered", float(bool(query.kinds) or bool(query.filters))),
+        ("corrected", query.correction.confidence if query.correction is not None else 0.0),
+    )
+
+
+def answer_names(roster: Roster, arms: Collection[str]) -> frozenset[str]:
+    """The names of the features that are about the answers of these arms."""
+    return frozenset(
+        name
+        for spec in roster
+        if spec.name in arms
+        for name in (COUNT + spec.name, *(f"{spec.name}_{feature.name}" for feature in spec.context))
+    )
 
 
 def _bounded(value: float) -> float:
@@ -168,44 +184,22 @@ def _time_features(time: float) -> Iterator[tuple[str, float]]:
     yield "weekday_cos", math.cos(weekday)
 
 
-def _lexical_features(lexical: Candidates | None, exact: float) -> Iterator[tuple[str, float]]:
-    head = [] if lexical is None else lexical.scores[:10].tolist()
-    top = max(head[0], 0.0) if head else 0.0
-    yield "lexical_top", top / (top + _LEXICAL_HALF)
-    yield "lexical_gap2", (top - head[1]) / top if top and len(head) > 1 else float(top > 0)
-    yield "lexical_gap10", (top - head[-1]) / top if top and len(head) > 1 else float(top > 0)
-    yield "lexical_exact", exact
+def _answer_features(found: Mapping[str, Candidates], roster: Roster) -> Iterator[tuple[str, float]]:
+    """What each retriever's spec reads of its answer; 0 where it brought nothing."""
+    for spec in roster:
+        answer = found.get(spec.name)
+        for feature in spec.context:
+            yield f"{spec.name}_{feature.name}", feature.read(answer) if answer is not None and len(answer) else 0.0
 
 
-def _memory_features(memory: Candidates | None) -> Iterator[tuple[str, float]]:
-    known = memory is not None and len(memory) > 0
-    yield "memory_known", float(known)
-    yield "memory_top", float(memory.scores[0]) if memory is not None and known else 0.0
-    yield "memory_clicks", math.log1p(max(_first(memory, "clicks"), 0.0))
-    yield "memory_distance", _first(memory, "distance")
-
-
-def _count_features(found: Mapping[str, Candidates]) -> Iterator[tuple[str, float]]:
+def _count_features(found: Mapping[str, Candidates], roster: Roster) -> Iterator[tuple[str, float]]:
     """How much each arm brought, and all together, as log1p / 2: 200 candidates are 2.65."""
     total = 0
-    for arm in ARMS:
+    for arm in roster.names:
         count = len(found[arm]) if arm in found else 0
         total += count
-        yield f"count_{arm}", math.log1p(count) / 2
+        yield COUNT + arm, math.log1p(count) / 2
     yield "candidates", math.log1p(total) / 2
-
-
-def _top(candidates: Candidates | None) -> float:
-    """The best candidate's score; 0 without candidates."""
-    return float(candidates.scores[0]) if candidates is not None and len(candidates) else 0.0
-
-
-def _first(candidates: Candidates | None, column: str) -> float:
-    """The best candidate's value of a further column; 0 when absent or unknown."""
-    if candidates is None or not len(candidates) or column not in candidates.columns:
-        return 0.0
-    value = float(candidates.columns[column][0])
-    return 0.0 if math.isnan(value) else value
 
 
 def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:

@@ -1,50 +1,13 @@
-"""What an arm costs and how often it is of use: a table to start from, then running means of what was measured."""
+"""What a retriever costs and how often it is of use: what its spec says, then running means of what was measured."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bandstand.errors import BadInput, StorageError
-from bandstand.types import ARMS
-
-MODELLED_MS: Mapping[str, float] = {
-    "memory": 0.05,
-    "lexical": 0.3,
-    "structured": 0.7,
-    "personal": 0.05,
-    "fresh": 0.05,
-    "alike": 0.5,
-    "trigram": 1.0,
-    "rephrase": 6.3,
-    "dense": 6.3,
-}
-"""Milliseconds of one call until it has been measured; rephrase and dense pay for encoding the query."""
-
-ENCODING_ARMS = ("rephrase", "dense")
-"""They pay for encoding the query; who plays second finds it encoded."""
-
-EXPENSIVE_MS = 0.5
-"""From this modelled price on an arm is expensive: worth deciding about with and without it, and beginning early."""
-
-EXPENSIVE: tuple[str, ...] = tuple(arm for arm in ARMS if MODELLED_MS[arm] >= EXPENSIVE_MS)
-"""The expensive arms, cheapest first; what the others bring is known before any of these is decided about."""
-
-FREE: tuple[str, ...] = tuple(arm for arm in ARMS if arm not in EXPENSIVE)
-"""The other arms, which the learning policies always play."""
-
-
-def modelled_cost(arm: str, depth: int) -> float:
-    """Milliseconds that ``arm`` is taken to cost before anything is measured; 0 at depth 0.
-
-    Raises:
-        BadInput: The arm is unknown.
-    """
-    if arm not in MODELLED_MS:
-        raise BadInput(f"unknown arm {arm!r}: use one of {', '.join(MODELLED_MS)}", field="arm")
-    return MODELLED_MS[arm] if depth else 0.0
+from bandstand.types import Roster
 
 
 @dataclass(slots=True)
@@ -62,12 +25,14 @@ class _Mean:
 class ArmStats:
     """Running means of each arm's cost in milliseconds (over all depths, and by depth) and of its yield.
 
-    ``window`` is how many observations a mean remembers: mean += (x - mean) / min(n, window). Thread-safe.
+    ``window`` is how many observations a mean remembers: mean += (x - mean) / min(n, window). What was measured of an
+    arm that is not in the roster is kept, in case it comes back. Thread-safe.
     """
 
-    def __init__(self, *, window: int = 500) -> None:
+    def __init__(self, roster: Roster, *, window: int = 500) -> None:
         if window < 1:
             raise BadInput(f"window must be at least 1 observation, got {window}", field="window")
+        self._roster = roster
         self._window = window
         self._means: dict[str, _Mean] = {}
         self._lock = threading.Lock()
@@ -85,13 +50,13 @@ class ArmStats:
         """Milliseconds: measured at ``depth``, else measured at any depth, else modelled. 0 at depth 0.
 
         Raises:
-            BadInput: The arm was never measured and is unknown.
+            BadInput: The arm was never measured, and is not in the roster.
         """
         if depth == 0:
             return 0.0
         with self._lock:
             mean = self._means.get(f"cost/{arm}/{depth}") or self._means.get(f"cost/{arm}")
-            return mean.value if mean else modelled_cost(arm, depth or 1)
+            return mean.value if mean else self._roster[arm].cost_ms
 
     def past_yield(self, arm: str) -> float:
         """The share of recent searches in which the arm was of use, in [0, 1]; 0.5 while nothing is known."""
@@ -106,7 +71,7 @@ class ArmStats:
         return json.dumps({"window": self._window, "means": means})
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> ArmStats:
+    def from_json(cls, text: str | bytes, roster: Roster) -> ArmStats:
         """Restore what `to_json` gave.
 
         Raises:
@@ -114,7 +79,7 @@ class ArmStats:
         """
         try:
             state = json.loads(text)
-            stats = cls(window=int(state["window"]))
+            stats = cls(roster, window=int(state["window"]))
             stats._means = {
                 str(name): _Mean(float(value), int(count)) for name, (value, count) in state["means"].items()
             }

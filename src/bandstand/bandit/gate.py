@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.context import Features
-from bandstand.bandit.cost import EXPENSIVE
+from bandstand.bandit.context import COUNT, P_USEFUL, Features, answer_names, query_features
 from bandstand.errors import ModelError
 from bandstand.models.registry import ModelVersion
-from bandstand.types import ARMS
+from bandstand.types import Query, Roster
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
 TREES, CALIBRATION = "model.txt", "calibration.json"
 
-P_USEFUL = "helps"
-"""The context feature that carries the estimate to the arm's own decision."""
-
 _NOT_FREE = frozenset((P_USEFUL, "arm_cost", "arm_yield", "candidates"))
+
+_QUERY_NAMES = frozenset(name for name, _ in query_features(Query(id="", text="", normalized=""), has_history=False))
 
 Matrix64 = NDArray[np.float64]
 
@@ -46,31 +44,36 @@ class Calibration:
 class RetrievalGate:
     """One version of the model; immutable, and safe for threads.
 
+    It knows the arms that were expensive when it was trained: of one that came since it says nothing.
+
     Raises:
-        ModelError: the version is damaged, or knows nothing of an arm that is expensive now.
+        ModelError: the version is damaged.
     """
 
     def __init__(self, model: ModelVersion) -> None:
         self.version = model.version
         self._booster = _load(model)
         self.names, self.calibrations, self.early = _read(model)
-        if missing := set(EXPENSIVE) - set(self.calibrations):
-            raise ModelError(
-                f"abstention {model.version} knows nothing of {', '.join(sorted(missing))}: run `bandstand train`"
-            )
+        if self.calibrations.keys() != self.early.keys():
+            raise ModelError(f"abstention {model.version} is damaged: run `bandstand train`")
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that it knows, as they were numbered in training."""
+        return tuple(self.calibrations)
 
     def p_useful(self, context: Features, hit_rates: Mapping[str, float], *, early: bool = False) -> dict[str, float]:
-        """p_useful in [0, 1] of each expensive arm: one call of LightGBM, some 0.1 ms.
+        """p_useful in [0, 1] of each arm that it knows: one call of LightGBM, some 0.1 ms.
 
         Args:
             context: What the first expensive arm's decision sees.
             hit_rates: Each arm's past yield.
             early: Whether only the query and the memory's answer are known yet.
         """
-        rows = rows_of(context, hit_rates, self.names, early=early)
+        rows = rows_of(context, hit_rates, self.names, self.arms, early=early)
         raw = np.asarray(self._booster.predict(rows, num_threads=1), np.float64)
         fitted = self.early if early else self.calibrations
-        return {arm: calibrated(fitted[arm], score) for arm, score in zip(EXPENSIVE, raw.tolist(), strict=True)}
+        return {arm: calibrated(fitted[arm], score) for arm, score in zip(self.arms, raw.tolist(), strict=True)}
 
     def gain(self, arm: str) -> float:
         """How much the reciprocal rank rises, on average, where the arm helps."""
@@ -78,27 +81,28 @@ class RetrievalGate:
 
 
 def rows_of(
-    context: Features, hit_rates: Mapping[str, float], names: Sequence[str], *, early: bool = False
+    context: Features,
+    hit_rates: Mapping[str, float],
+    names: Sequence[str],
+    arms: Sequence[str],
+    *,
+    early: bool = False,
 ) -> Matrix64:
-    """The model's input, float64 (len(EXPENSIVE), len(names) + 2): the context, the arm's number, its past yield."""
+    """The model's input, float64 (len(arms), len(names) + 2): the context, the arm's number, its past yield."""
     known = dict(context)
     shared = [math.nan if early and not at_once(name) else known.get(name, math.nan) for name in names]
-    return np.array([[*shared, number, hit_rates.get(arm, 0.5)] for number, arm in enumerate(EXPENSIVE)], np.float64)
+    return np.array([[*shared, number, hit_rates.get(arm, 0.5)] for number, arm in enumerate(arms)], np.float64)
 
 
-def free_names(context: Features) -> tuple[str, ...]:
+def free_names(context: Features, roster: Roster) -> tuple[str, ...]:
     """The features of a context that no expensive arm has a part in, in order."""
-    return tuple(name for name, _ in context if name not in _NOT_FREE and _arm_of(name) not in EXPENSIVE)
+    left = _NOT_FREE | answer_names(roster, roster.expensive)
+    return tuple(name for name, _ in context if name not in left)
 
 
 def at_once(name: str) -> bool:
     """Whether a feature is known as soon as the memory has answered."""
-    return name != "agreement" and _arm_of(name) in {None, "memory"}
-
-
-def _arm_of(name: str) -> str | None:
-    """The arm whose answer a context feature is about; None for those of the query."""
-    return next((arm for arm in ARMS if name == f"count_{arm}" or name.startswith(f"{arm}_")), None)
+    return name in _QUERY_NAMES or name == f"{COUNT}memory" or name.startswith("memory_")
 
 
 def calibrated(fitted: Calibration, score: float) -> float:

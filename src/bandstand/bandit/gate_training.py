@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.context import Features
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.gate import CALIBRATION, TREES, Calibration, Matrix64, free_names, rows_of
 from bandstand.errors import BadInput, ModelError
+from bandstand.types import Roster
 from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ Labels = NDArray[np.bool_]
 class UsefulLabel:
     """One search: what was known before any expensive arm was asked, and by arm whether it helped and the gain.
 
-    ``group`` names the query: its searches are never on both sides of a fold. ``weight`` is what it counts.
+    An arm of which the search says nothing, since it did not exist then, is in neither. ``group`` names the query: its
+    searches are never on both sides of a fold. ``weight`` is what it counts.
     """
 
     context: Features
@@ -85,9 +86,11 @@ class UsefulLabel:
 class TrainedGate:
     """A model ready to be published, with how well it is calibrated on searches that it was not trained on.
 
-    ``held_out`` float64 (n, len(EXPENSIVE)) are these probabilities, one row a label.
+    ``held_out`` float64 (n, len(arms)) are these probabilities, one row a label; NaN where a label knows nothing of an
+    arm.
     """
 
+    arms: tuple[str, ...]
     trees: bytes
     calibration: bytes
     metrics: dict[str, float]
@@ -101,8 +104,13 @@ class TrainedGate:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Rows (n, f), whether the arm helped (n,), weights (n,), arm numbers (n,) and folds (n,)."""
+    """Rows (n, f), whether the arm helped (n,), weights (n,), numbers in ``names`` (n,) and folds (n,) of arms.
 
+    ``known`` bool (searches, len(names)) says of which pairs of search and arm these n rows are.
+    """
+
+    names: tuple[str, ...]
+    known: Labels
     rows: Matrix64
     useful: Labels
     weights: Matrix64
@@ -110,8 +118,10 @@ class _Data:
     folds: NDArray[np.intp]
 
 
-def train_gate(labels: Sequence[UsefulLabel], *, seed: int = 0) -> TrainedGate:
+def train_gate(labels: Sequence[UsefulLabel], roster: Roster, *, seed: int = 0) -> TrainedGate:
     """Train on labelled searches; the same labels and seed give the same model.
+
+    The first label's context says which features are learned from: it should be one of this roster.
 
     The trees learn each search twice: as it is known when the free arms have answered, and (``early``) when only the
     memory has. Isotonic regression (Zadrozny & Elkan 2002) maps out-of-fold scores to frequencies, by arm and moment.
@@ -123,8 +133,9 @@ def train_gate(labels: Sequence[UsefulLabel], *, seed: int = 0) -> TrainedGate:
     """
     if len(labels) < FEWEST:
         raise BadInput(f"{len(labels)} labelled searches are too few to learn from: at least {FEWEST} are needed")
-    names = free_names(labels[0].context)
-    full, early = _data(labels, names, early=False), _data(labels, names, early=True)
+    names = free_names(labels[0].context, roster)
+    arms = tuple(arm for arm in roster.expensive if any(arm in label.useful for label in labels))
+    full, early = _data(labels, names, arms, early=False), _data(labels, names, arms, early=True)
     if full.useful.all() or not full.useful.any():
         raise BadInput("no expensive arm helped in any labelled search, or all in each: nothing to tell apart")
     scores, early_scores = np.empty(len(full.rows)), np.empty(len(full.rows))
@@ -133,26 +144,30 @@ def train_gate(labels: Sequence[UsefulLabel], *, seed: int = 0) -> TrainedGate:
         if out.any() and not out.all():
             booster = _boost(full, early, ~out, seed)
             scores[out], early_scores[out] = booster.predict(full.rows[out]), booster.predict(early.rows[out])
-    gains = _gains(labels)
+    gains = _gains(labels, arms)
     fitted = {"full": _calibrations(full, scores, gains), "early": _calibrations(early, early_scores, gains)}
     whole = _boost(full, early, np.ones(len(full.rows), np.bool_), seed)
     raw = {name: {arm: asdict(each) for arm, each in arms.items()} for name, arms in fitted.items()}
     return TrainedGate(
+        arms=arms,
         trees=whole.model_to_string().encode(),
         calibration=json.dumps({"names": names, **raw}).encode(),
         **_judged(full, _cross_calibrated(full, scores)),
     )
 
 
-def _data(labels: Sequence[UsefulLabel], names: Sequence[str], *, early: bool) -> _Data:
-    folds = [digest(label.group, 2)[0] % _FOLDS for label in labels]
-    count = len(EXPENSIVE)
+def _data(labels: Sequence[UsefulLabel], names: Sequence[str], arms: tuple[str, ...], *, early: bool) -> _Data:
+    known = np.array([[arm in label.useful for arm in arms] for label in labels], np.bool_)
+    rows = np.concatenate([rows_of(label.context, label.hit_rates, names, arms, early=early) for label in labels])
+    each = known.sum(axis=1)
     return _Data(
-        rows=np.concatenate([rows_of(label.context, label.hit_rates, names, early=early) for label in labels]),
-        useful=np.array([label.useful[arm] for label in labels for arm in EXPENSIVE], np.bool_),
-        weights=np.repeat([label.weight for label in labels], count),
-        arms=np.tile(np.arange(count), len(labels)),
-        folds=np.repeat(folds, count),
+        names=arms,
+        known=known,
+        rows=rows[known.ravel()],
+        useful=np.array([label.useful[arm] for label in labels for arm in arms if arm in label.useful], np.bool_),
+        weights=np.repeat([label.weight for label in labels], each),
+        arms=np.nonzero(known)[1],
+        folds=np.repeat([digest(label.group, 2)[0] % _FOLDS for label in labels], each),
     )
 
 
@@ -186,7 +201,7 @@ def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
 
 
 def _calibrations(data: _Data, scores: Matrix64, gains: dict[str, float]) -> dict[str, Calibration]:
-    return {arm: _isotonic(data, scores, data.arms == number, gains[arm]) for number, arm in enumerate(EXPENSIVE)}
+    return {arm: _isotonic(data, scores, data.arms == number, gains[arm]) for number, arm in enumerate(data.names)}
 
 
 def _isotonic(data: _Data, scores: Matrix64, mine: Labels, gain: float = 0.0) -> Calibration:
@@ -207,7 +222,7 @@ def _cross_calibrated(data: _Data, scores: Matrix64) -> Matrix64:
     """Each row's probability by a calibration that was fitted on the other folds."""
     found = np.zeros(len(scores))
     for fold in range(_FOLDS):
-        for number in range(len(EXPENSIVE)):
+        for number in range(len(data.names)):
             mine, out = data.arms == number, data.folds == fold
             if (mine & out).any() and (mine & ~out).any():
                 fitted = _isotonic(data, scores, mine & ~out)
@@ -217,9 +232,9 @@ def _cross_calibrated(data: _Data, scores: Matrix64) -> Matrix64:
 
 def _judged(data: _Data, probabilities: Matrix64) -> dict[str, Any]:
     """Metrics and reliability by arm."""
-    metrics: dict[str, float] = {"searches": float(len(data.rows) // len(EXPENSIVE))}
+    metrics: dict[str, float] = {"searches": float(len(data.known))}
     curves = {}
-    for number, arm in enumerate(EXPENSIVE):
+    for number, arm in enumerate(data.names):
         mine = data.arms == number
         curves[arm] = reliability(probabilities[mine], data.useful[mine])
         metrics |= {
@@ -227,14 +242,15 @@ def _judged(data: _Data, probabilities: Matrix64) -> dict[str, Any]:
             f"{arm}_ece": calibration_error(curves[arm]),
             f"{arm}_brier": float(np.mean((probabilities[mine] - data.useful[mine]) ** 2)),
         }
-    held_out = probabilities.reshape(-1, len(EXPENSIVE))
+    held_out = np.full(data.known.shape, np.nan)
+    held_out[data.known] = probabilities
     return {"metrics": metrics, "reliability": curves, "held_out": held_out}
 
 
-def _gains(labels: Sequence[UsefulLabel]) -> dict[str, float]:
+def _gains(labels: Sequence[UsefulLabel], arms: Sequence[str]) -> dict[str, float]:
     """By arm, the mean gain where it helped; 0.5 where it never did."""
     found = {}
-    for arm in EXPENSIVE:
-        gains = [label.gains[arm] for label in labels if label.useful[arm]]
+    for arm in arms:
+        gains = [label.gains[arm] for label in labels if label.useful.get(arm)]
         found[arm] = float(np.mean(gains)) if gains else 0.5
     return found

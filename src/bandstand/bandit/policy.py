@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bandstand.bandit.context import Context
 from bandstand.errors import BadInput
-from bandstand.types import ARMS, DEPTHS, ArmDecision
+from bandstand.types import DEPTHS, ArmDecision, RetrieverSpec
 
 FULL_DEPTH = DEPTHS[-1]
 
-FIXED_ARMS: Mapping[str, tuple[str, ...]] = {
-    "all": ARMS,
+FIXED_ARMS: Mapping[str, tuple[str, ...] | None] = {
+    "all": None,
     "lexical": ("lexical",),
     "dense": ("dense",),
     "memory": ("memory",),
     "hybrid": ("lexical", "dense"),
 }
-"""The policies that always take part in comparison, and the arms that each plays at full depth."""
+"""The policies that always take part in comparison, and the arms that each plays at full depth; None for every one."""
 
 
 class Policy(Protocol):
@@ -39,27 +39,28 @@ class Policy(Protocol):
 
     @property
     def sequential(self) -> bool:
-        """Whether decisions must be taken one after another in the order of `ARMS`."""
+        """Whether decisions must be taken one after another in the order of the roster."""
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:
         """The depth of one arm, with its propensity; ``u`` is a uniform number in [0, 1) drawn by the caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedPolicy:
-    """Plays every arm of ``depths`` to its depth and no other arm, with propensity 1.
+    """Plays every arm of ``depths`` to its depth, and all ``others`` to theirs, with propensity 1.
 
     The decision logs no context and no distribution, since none was looked at.
     """
 
     name: str
-    depths: Mapping[str, int]
+    depths: Mapping[str, int] = field(default_factory=dict)
+    others: int = 0
     version: str = "fixed"
     sequential: bool = False
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:  # noqa: ARG002  needs neither
-        """The table's depth, or 0 for an arm that is not in it."""
-        return ArmDecision(arm=known_arm(arm), depth=self.depths.get(arm, 0))
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:  # noqa: ARG002  needs neither
+        """The table's depth."""
+        return ArmDecision(arm=arm.name, depth=self.depths.get(arm.name, self.others))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +76,11 @@ class RandomSubsetPolicy:
     sequential: bool = True
     always: Collection[str] = ()
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:
         """One of `DEPTHS`, each with probability 1 / len(DEPTHS)."""
-        if known_arm(arm) in self.always:
-            return ArmDecision(arm=arm, depth=FULL_DEPTH)
-        return draw(arm, (1 / len(DEPTHS),) * len(DEPTHS), context, u)
+        if arm.name in self.always:
+            return ArmDecision(arm=arm.name, depth=FULL_DEPTH)
+        return draw(arm.name, (1 / len(DEPTHS),) * len(DEPTHS), context, u)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,10 @@ class Teacher:
     version: str = "1"
     sequential: bool = True
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:  # noqa: ARG002  the Policy interface
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:  # noqa: ARG002  the Policy interface
         """Full depth, certainly."""
         return ArmDecision(
-            arm=arm,
+            arm=arm.name,
             depth=FULL_DEPTH,
             propensity=1.0,
             probabilities=(*(0.0 for _ in DEPTHS[:-1]), 1.0),
@@ -103,7 +104,14 @@ class Teacher:
 
 def fixed_policies() -> dict[str, FixedPolicy]:
     """The fixed policies by name, in the order in which comparisons list them."""
-    return {name: FixedPolicy(name=name, depths=dict.fromkeys(arms, FULL_DEPTH)) for name, arms in FIXED_ARMS.items()}
+    return {name: playing(name, arms) for name, arms in FIXED_ARMS.items()}
+
+
+def playing(name: str, arms: Iterable[str] | None) -> FixedPolicy:
+    """The policy that plays these arms, or every one, at full depth."""
+    if arms is None:
+        return FixedPolicy(name=name, others=FULL_DEPTH)
+    return FixedPolicy(name=name, depths=dict.fromkeys(arms, FULL_DEPTH))
 
 
 def draw(arm: str, probabilities: Sequence[float], context: Context, u: float) -> ArmDecision:
@@ -131,17 +139,6 @@ def draw(arm: str, probabilities: Sequence[float], context: Context, u: float) -
         probabilities=tuple(probabilities),
         context=context.features,
     )
-
-
-def known_arm(arm: str) -> str:
-    """The name of an arm that exists.
-
-    Raises:
-        BadInput: It is not one of `ARMS`.
-    """
-    if arm not in ARMS:
-        raise BadInput(f"unknown arm {arm!r}: use one of {', '.join(ARMS)}", field="arm")
-    return arm
 
 
 COMPARES_BEGINNINGS = "trigram"
@@ -172,9 +169,9 @@ class Unfinished:
         """As the policy."""
         return self.whole.sequential
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:
         """The policy's decision, but `COMPARES_BEGINNINGS` never less deep than `DEPTH`."""
         decided = self.whole.decide(arm, context, u)
-        if arm == COMPARES_BEGINNINGS and decided.depth < DEPTH:
-            return ArmDecision(arm=arm, depth=DEPTH)
+        if arm.name == COMPARES_BEGINNINGS and decided.depth < DEPTH:
+            return ArmDecision(arm=arm.name, depth=DEPTH)
         return decided

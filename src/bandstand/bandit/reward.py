@@ -9,18 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandstand.errors import ModelError
 from bandstand.feedback.ablation import Ablation
-from bandstand.types import DEPTHS, ArmDecision, Impression, Mask, Matrix, Ordinals, Scores
+from bandstand.types import DEPTHS, ArmDecision, FeatureRows, Impression, Mask, Matrix, Ordinals, Scores
 
 Scorer = Callable[[Matrix], Scores]
-"""The ranker: features float32 (rows, f) to scores float32 (rows,), higher is better."""
+"""The ranker: features float32 (rows, f), in the layout of the head, to scores float32 (rows,), higher is better."""
 
 CostOf = Callable[[str, int], float]
-"""Milliseconds of an arm at a depth, e.g. `ArmStats.cost` or `modelled_cost`."""
-
-RANK_SUFFIX = ".rr"
-"""The feature ``<arm>.rr`` is the reciprocal rank that the arm gave a candidate; NaN where it did not bring it."""
+"""Milliseconds of an arm at a depth, e.g. `ArmStats.cost` or `Roster.modelled_cost`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +31,10 @@ class DepthLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RankedHead:
-    """The logged head of a ranking: ordinals (n,), features (n, f) by name, and a grade in [0, 1] for each row (n,)."""
+    """The logged head of a ranking: ordinals (n,), features of its n rows, and a grade in [0, 1] for each row (n,)."""
 
     ordinals: Ordinals
-    features: Matrix
-    feature_names: tuple[str, ...]
+    rows: FeatureRows
     grades: NDArray[np.float64]
 
     @classmethod
@@ -47,36 +42,9 @@ class RankedHead:
         """The head that ``impression`` logged; an ordinal without a grade has grade 0."""
         return cls(
             ordinals=impression.ordinals,
-            features=impression.features,
-            feature_names=impression.feature_names,
+            rows=impression.rows,
             grades=np.array([grades.get(ordinal, 0.0) for ordinal in impression.ordinals.tolist()], np.float64),
         )
-
-    def ranks(self, arm: str) -> NDArray[np.float64]:
-        """The rank (from 1) that ``arm`` gave each row; NaN where it did not bring it.
-
-        Raises:
-            ModelError: The arm's ``.rr`` is not among the features.
-        """
-        try:
-            column = self.feature_names.index(arm + RANK_SUFFIX)
-        except ValueError as error:
-            raise ModelError(
-                f"the logged features lack {arm + RANK_SUFFIX!r}: log the arm's reciprocal rank"
-            ) from error
-        return np.rint(1.0 / self.features[:, column].astype(np.float64))
-
-    def truncated(self, arm: str, depth: int) -> tuple[Matrix, Mask]:
-        """The head with ``arm`` cut to ``depth``: features (n, f), and which rows are still candidates (n,).
-
-        Rows that the arm held deeper lose the arm's columns (NaN); those that no other arm brought are dropped.
-        """
-        lost = self.ranks(arm) > depth
-        own = np.array([name.startswith(f"{arm}.") for name in self.feature_names])
-        found = np.array([name.endswith(RANK_SUFFIX) for name in self.feature_names])
-        features = self.features.copy()
-        features[lost[:, None] & own] = np.nan
-        return features, ~lost | ~np.isnan(features[:, found]).all(axis=1)
 
 
 def page_value(grades: ArrayLike, positions: ArrayLike) -> NDArray[np.float64]:
@@ -108,10 +76,13 @@ def difference_rewards(head: RankedHead, chosen: Mapping[str, int], score: Score
 
     Returns:
         By arm, one difference for each depth up to the chosen one, ascending; the first, for depth 0, is 0.
+
+    Raises:
+        BadInput: the head holds nothing of an arm.
     """
     if not head.grades.any():
         return {arm: (0.0,) * (DEPTHS.index(depth) + 1) for arm, depth in chosen.items()}
-    pages: list[tuple[Matrix, Mask]] = [(head.features, np.ones(len(head.ordinals), np.bool_))]
+    pages: list[tuple[Matrix, Mask]] = [(head.rows.values, np.ones(len(head.ordinals), np.bool_))]
     page_of = {arm: _cut_pages(head, arm, depth, pages) for arm, depth in chosen.items()}
     values = _page_values(head, pages, score).tolist() if len(pages) > 1 else [0.0]
     return {arm: tuple(values[page] - values[cuts[0]] for page in cuts) for arm, cuts in page_of.items()}
@@ -123,14 +94,15 @@ def _cut_pages(head: RankedHead, arm: str, depth: int, pages: list[tuple[Matrix,
     Page 0 is the page as it was: the arm has been cut to ``depth`` already. A depth that keeps as many rows as
     another keeps the same ones.
     """
-    ranks = head.ranks(arm)
+    ranks = head.rows.rank(arm)
     page_by_kept = {int((ranks > 0).sum()): 0}
     numbers = []
     for shallower in DEPTHS[: DEPTHS.index(depth) + 1]:
         kept = int((ranks <= shallower).sum())
         if kept not in page_by_kept:
             page_by_kept[kept] = len(pages)
-            pages.append(head.truncated(arm, shallower))
+            limited, brought = head.rows.without(arm, shallower)
+            pages.append((limited.values, brought))
         numbers.append(page_by_kept[kept])
     return numbers
 

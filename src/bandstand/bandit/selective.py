@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bandstand.bandit.context import Context
-from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.gate import P_USEFUL, RetrievalGate
-from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
+from bandstand.bandit.context import P_USEFUL, Context
+from bandstand.bandit.gate import RetrievalGate
+from bandstand.bandit.policy import FULL_DEPTH, draw
 from bandstand.errors import BadInput
-from bandstand.types import DEPTHS, ArmDecision
+from bandstand.types import DEPTHS, ArmDecision, RetrieverSpec, Roster
 
 EXPLORES = 0.25
 """The policy's floor of exploration beside the bandit's. It learns from pages made with and without, whoever played;
@@ -38,13 +37,13 @@ class SelectivePolicy:
     name: str = "selective"
     sequential: bool = True
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:
         """See `Policy.decide`; free arms play with propensity 1."""
-        if known_arm(arm) not in EXPENSIVE:
-            return ArmDecision(arm=arm, depth=FULL_DEPTH)
-        likely = self.likely(arm, context)
+        if not arm.expensive:
+            return ArmDecision(arm=arm.name, depth=FULL_DEPTH)
+        likely = self.likely(arm.name, context)
         shares = tuple(self.epsilon / len(DEPTHS) + (1 - self.epsilon) * share for share in likely)
-        return draw(arm, shares, context, u)
+        return draw(arm.name, shares, context, u)
 
     def likely(self, arm: str, context: Context) -> tuple[float, ...]:
         """The choice as a distribution over `DEPTHS` without exploration: all on full depth, or all on none."""
@@ -53,17 +52,17 @@ class SelectivePolicy:
 
 
 def thresholds(gate: RetrievalGate, *, cost_weight: float, cost: Callable[[str], float]) -> dict[str, float]:
-    """p_useful from which an arm is worth its time: cost_weight · cost / gain, at most 1.
+    """By arm that the gate knows, p_useful from which it is worth its time: cost_weight · cost / gain, at most 1.
 
     Args:
         gate: Knows by how much the reciprocal rank rises where an arm helps.
         cost_weight: lambda, the reciprocal rank that one millisecond must earn.
         cost: Milliseconds by arm.
     """
-    return {arm: min(1.0, cost_weight * cost(arm) / max(gate.gain(arm), 1e-9)) for arm in EXPENSIVE}
+    return {arm: min(1.0, cost_weight * cost(arm) / max(gate.gain(arm), 1e-9)) for arm in gate.arms}
 
 
-def parse_thresholds(text: str | None) -> dict[str, float]:
+def parse_thresholds(text: str | None, roster: Roster) -> dict[str, float]:
     """Thresholds as they are set: ``dense=0.2,rephrase=0.1``; empty or None for none.
 
     Raises:
@@ -76,9 +75,10 @@ def parse_thresholds(text: str | None) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = -1.0
-        if arm not in EXPENSIVE or not 0.0 <= value <= 1.0:
+        if arm not in roster.expensive or not 0.0 <= value <= 1.0:
             raise BadInput(
-                f"{part!r} is no threshold: write {'=0.1,'.join(EXPENSIVE)}=0.1, each in [0, 1]", field="thresholds"
+                f"{part!r} is no threshold: write {'=0.1,'.join(roster.expensive)}=0.1, each in [0, 1]",
+                field="thresholds",
             )
         found[arm] = value
     return found

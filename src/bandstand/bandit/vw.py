@@ -14,12 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from bandstand.bandit.context import Context, Features
-from bandstand.bandit.cost import FREE
-from bandstand.bandit.policy import FULL_DEPTH, draw, known_arm
+from bandstand.bandit.policy import FULL_DEPTH, draw
 from bandstand.bandit.reward import DepthLabel
 from bandstand.bandit.selective import SelectivePolicy
 from bandstand.errors import BadInput, MissingDependency, ModelError
-from bandstand.types import DEPTHS, ArmDecision
+from bandstand.types import DEPTHS, ArmDecision, RetrieverSpec
 
 _ARGUMENTS = (
     # Explores a depth the more, the less dearer it looks (Foster & Rakhlin 2020). In a simulation of five query classes
@@ -49,6 +48,9 @@ class VwModel:
     bake-off"): only seen depths are updated, weighted by 1 / probability. Depth 0 earns and costs nothing by
     definition, so its prediction is fixed at 0 and learning it does nothing.
 
+    Arms are known by their names alone: one that is new begins without weights of its own, and what was learned of one
+    that is gone stays, in case it comes back.
+
     A workspace is not thread-safe, and so neither is this: give each thread its own copy, made from `to_bytes`.
     """
 
@@ -65,7 +67,7 @@ class VwModel:
         """Probabilities, one for each of `DEPTHS`: the cheaper a depth is predicted to be, the larger.
 
         Raises:
-            BadInput: The arm is unknown, or a feature's name cannot be written.
+            BadInput: The name of the arm, or of a feature, cannot be written.
             ModelError: Vowpal Wabbit fails.
         """
         try:
@@ -78,8 +80,8 @@ class VwModel:
         """Learn that depth number ``depth_index`` cost ``cost``, seen with ``probability``.
 
         Raises:
-            BadInput: The arm or depth is unknown, the cost is not finite, the probability is not in (0, 1], or a
-                feature's name cannot be written.
+            BadInput: The depth is unknown, the cost is not finite, the probability is not in (0, 1], or the name of
+                the arm or of a feature cannot be written.
             ModelError: Vowpal Wabbit fails.
         """
         self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
@@ -102,7 +104,7 @@ class VwModel:
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
-        return [_shared(features), _SKIP, *_actions(known_arm(arm))]
+        return [_shared(features), _SKIP, *_actions(arm)]
 
     def _learn(
         self,
@@ -202,6 +204,8 @@ def _shared(features: Features) -> str:
 
 
 def _actions(arm: str) -> list[str]:
+    if not arm.isidentifier():
+        raise BadInput(f"no arm can be called {arm!r}: use letters, digits and underscores", field="arm")
     return [f"|a {arm}_{depth} |p {arm} |d {depth}" for depth in DEPTHS[1:]]
 
 
@@ -211,13 +215,13 @@ class BanditSettings:
 
     ``epsilon`` is the share of decisions that are drawn uniformly, so that every depth has at least
     ``epsilon / len(DEPTHS)``. ``warmup`` is after how many labels of an arm, from people's searches, the model alone
-    decides about it. ``always`` are the arms that play at full depth with propensity 1: they are nearly free, and what
-    they find is the context of the others (ADR 3).
+    decides about it. ``always`` are the arms that play at full depth with propensity 1; by default those that are
+    nearly free: what they find is the context of the others (ADR 3).
     """
 
     epsilon: float = 0.02
     warmup: int = 900
-    always: tuple[str, ...] = FREE
+    always: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.epsilon <= 1.0:
@@ -226,8 +230,10 @@ class BanditSettings:
             )
         if self.warmup < 0:
             raise BadInput(f"warmup must be 0 or more labels, got {self.warmup}", field="warmup")
-        for arm in self.always:
-            known_arm(arm)
+
+    def plays_always(self, arm: RetrieverSpec) -> bool:
+        """Whether nothing is to be decided about an arm."""
+        return not arm.expensive if self.always is None else arm.name in self.always
 
 
 class BanditPolicy:
@@ -263,14 +269,14 @@ class BanditPolicy:
         self._copies = threading.local()
         self._trained = self._copy().trained
 
-    def decide(self, arm: str, context: Context, u: float) -> ArmDecision:
+    def decide(self, arm: RetrieverSpec, context: Context, u: float) -> ArmDecision:
         """See `Policy.decide`; the propensity is that of the distribution with floor and warm-up mixed in."""
-        if known_arm(arm) in self.settings.always:
-            return ArmDecision(arm=arm, depth=FULL_DEPTH)
-        return draw(arm, self.probabilities(arm, context), context, u)
+        if self.settings.plays_always(arm):
+            return ArmDecision(arm=arm.name, depth=FULL_DEPTH)
+        return draw(arm.name, self.probabilities(arm.name, context), context, u)
 
     def probabilities(self, arm: str, context: Context) -> tuple[float, ...]:
-        """The distribution over `DEPTHS` that the depth of an arm outside ``always`` is drawn from."""
+        """The distribution over `DEPTHS` that the depth of an arm that does not always play is drawn from."""
         trained = self._trained.get(arm, 0)
         confidence = min(1.0, trained / self.settings.warmup) if self.settings.warmup else 1.0
         start = self._fallback.likely(arm, context)

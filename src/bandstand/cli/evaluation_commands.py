@@ -1,46 +1,20 @@
-"""`bandstand replay` and `simulate`: would it have been better? Answered before users have to find out."""
+"""`bandstand replay`, `simulate`, `selective`, `compare` and `evaluate`: is it better? Answered before users notice."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import out, progress_shown
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json, progress_shown
 from bandstand.errors import BadInput
 
-
-def selective(
-    paths: list[Path], given: dict[str, Any], target: str | None, *, options: dict[str, str], folder: Path | None
-) -> dict[str, Any]:
-    """Play and look into a data set: the closed loop in a music catalogue, or ``NAME PATH`` of another in time order.
-
-    ``given`` are settings by name, None where the command line said nothing; ``options`` those of the data set.
-
-    Raises:
-        BadInput: there is no such data set, or a setting cannot be used.
-    """
-    from bandstand.replay.selective.curve import SelectiveSettings, parse_target
-    from bandstand.replay.selective.evaluate import evaluate_selective, source_of
-
-    if len(paths) not in {1, 2}:
-        raise BadInput("give the folder of spotify_songs, or a data set's name and its folder", field="paths")
-    name = str(paths[0]) if len(paths) == 2 else "spotify"
-    chosen = {key: value for key, value in given.items() if value is not None}
-    settings = SelectiveSettings(target=None if target is None else parse_target(target), **chosen)
-    with progress_shown() as progress:
-        found = evaluate_selective(
-            source_of(name, paths[-1], options),
-            settings,
-            folder=folder,
-            progress=lambda job, done: progress(job, done, None),
-        )
-    _print(found)
-    return found
+if TYPE_CHECKING:
+    from bandstand.replay.judged import JudgedReport
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -74,33 +48,27 @@ FolderOption = Annotated[
 ]
 
 
+TargetOption = Annotated[
+    str | None, typer.Option(help="Find the thresholds for quality=0.99 or cost=0.1 of always-on.")
+]
+DatasetArgument = Annotated[str, typer.Argument(help="lastfm, spotify, hot100, bandstand or generic.")]
+FromOption = Annotated[datetime | None, typer.Option("--from", help="Count searches from this day on (UTC).")]
+ToOption = Annotated[datetime | None, typer.Option("--to", help="Count searches before this day (UTC).")]
+ProtocolOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the data set's protocol; may be given again."),
+]
+
+
 def replay(
-    dataset: Annotated[
-        str, typer.Argument(help="lastfm, spotify, hot100, bandstand or generic; or compare; or selective.")
-    ],
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Its file or folder; with compare, two results (JSON); with selective, the folder of spotify_songs for"
-            " the closed loop, or a data set's name and its folder."
-        ),
-    ],
+    dataset: DatasetArgument,
+    path: Annotated[Path, typer.Argument(help="Its file or folder.")],
     policies: PoliciesOption = None,
-    since: Annotated[datetime | None, typer.Option("--from", help="Count searches from this day on (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="Count searches before this day (UTC).")] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 1,
-    target: Annotated[
-        str | None, typer.Option(help="With selective: find the thresholds for quality=0.99 or cost=0.1 of always-on.")
-    ] = None,
-    recorded: Annotated[
-        float | None,
-        typer.Option(help="With selective: share of the searches recorded with and without. [default: 0.1]"),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="An option of the data set's protocol; may be given again."),
-    ] = None,
+    option: ProtocolOption = None,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -111,31 +79,16 @@ def replay(
     report: ReportOption = None,
     result: ResultOption = None,
 ) -> None:
-    """Play a data set in time order: answer first, then learn. `replay compare A B` sets two results side by side.
-
-    `replay selective` shows what skipping expensive retrievers keeps and saves.
-    """
-    if dataset == "compare":
-        _compare(paths, result)
-        return
-    if dataset == "selective":
-        asked = {
-            "policies": _names(policies), "searches": limit, "seed": seed, "ablation_share": recorded,
-            "since": _unix(since), "until": _unix(until),
-        }  # fmt: skip
-        _keep(selective(paths, asked, target, options=_options(option), folder=folder), report, result)
-        return
+    """Play a data set in time order: answer first, then learn."""
     from bandstand.replay.datasets.registry import adapter_named
     from bandstand.replay.evaluate import evaluate as run
     from bandstand.replay.settings import ReplaySettings
 
-    if len(paths) != 1:
-        raise BadInput("give one file or folder", field="paths")
-    given = {"since": _unix(since), "until": _unix(until), "limit": limit, "policies": _names(policies)}
-    settings = ReplaySettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    given = _given(since=_unix(since), until=_unix(until), limit=limit, policies=_names(policies))
+    settings = ReplaySettings(seed=seed, **given)
     with progress_shown() as progress:
         found = run(
-            adapter_named(dataset, **_options(option)).open(paths[0]),
+            adapter_named(dataset, **_options(option)).open(path),
             settings,
             folder=folder,
             progress=lambda job, done: progress(job, done, None),
@@ -144,37 +97,15 @@ def replay(
     _finish(found, report, result)
 
 
-def simulate(
-    data: Annotated[Path, typer.Argument(help="Folder or file with spotify_songs.csv.gz.")],
-    experiment: Annotated[str, typer.Option(help="default, long-tail, or another named experiment.")] = "default",
-    policies: PoliciesOption = None,
-    limit: LimitOption = None,
-    seed: SeedOption = 1,
-    clicks: Annotated[str | None, typer.Option(help="Another click model: position, cascade or dbn.")] = None,
-    jobs: Annotated[int, typer.Option(help="Policies that are played at a time, each in a process of its own.")] = 1,
-    folder: FolderOption = None,
-    report: ReportOption = None,
+def compare(
+    first: Annotated[Path, typer.Argument(help="The JSON result of replay, simulate, selective or ope.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
     result: ResultOption = None,
 ) -> None:
-    """Let listeners with known wishes meet the live engine, and see what it learns and what that costs."""
-    from bandstand.replay.simulate.evaluate import simulated
-    from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
+    """Set two results side by side: second less first, for every policy that both have."""
+    from bandstand.replay.evaluate import compare as set_side_by_side
 
-    given = {"limit": limit, "policies": _names(policies)}
-    settings = SimulateSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    with progress_shown() as progress:
-        found = simulated(
-            data, experiment_named(experiment, clicks=clicks), settings, folder=folder, jobs=jobs, progress=progress
-        )
-    _finish(found, report, result)
-
-
-def _compare(paths: list[Path], result: Path | None) -> None:
-    from bandstand.replay.evaluate import compare
-
-    if len(paths) != 2:
-        raise BadInput("give two results: bandstand replay compare a.json b.json", field="paths")
-    found = compare(*paths)
+    found = set_side_by_side(first, second)
     if result is not None:
         _write(found, result)
     for warning in found["warnings"]:
@@ -190,6 +121,113 @@ def _compare(paths: list[Path], result: Path | None) -> None:
             _figure(row["cost_ms"], "+.3f"),
         )  # fmt: skip
     out.print(table)
+
+
+def selective(
+    dataset: Annotated[
+        str, typer.Argument(help="spotify for the closed loop in its music; or another data set of replay.")
+    ],
+    path: Annotated[Path, typer.Argument(help="Its file or folder.")],
+    policies: PoliciesOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 1,
+    target: TargetOption = None,
+    recorded: Annotated[
+        float | None, typer.Option(help="Share of the searches recorded with and without. [default: 0.1]")
+    ] = None,
+    option: ProtocolOption = None,
+    folder: FolderOption = None,
+    report: ReportOption = None,
+    result: ResultOption = None,
+) -> None:
+    """See what skipping expensive retrievers keeps and saves, beside what every choice of them would have shown."""
+    from bandstand.replay.selective.choices import SelectiveSettings, evaluate_selective
+    from bandstand.replay.selective.curve import parse_target
+
+    given = _given(
+        policies=_names(policies), searches=limit, ablation_share=recorded, since=_unix(since), until=_unix(until)
+    )
+    settings = SelectiveSettings(seed=seed, target=None if target is None else parse_target(target), **given)
+    with progress_shown() as progress:
+        found = evaluate_selective(
+            dataset,
+            path,
+            settings,
+            options=_options(option),
+            folder=folder,
+            progress=lambda job, done: progress(job, done, None),
+        )
+    _print(found)
+    _keep(found, report, result)
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="Judged queries: CSV, NDJSON, or with --queries TREC qrels.")],
+    policies: Annotated[str, typer.Option(help="Names, separated by commas, as in replay.")] = "bandit",
+    queries: Annotated[Path | None, typer.Option(help="With qrels: lines of query id, tab, query.")] = None,
+    k: Annotated[int, typer.Option("-k", help="The cut-off of nDCG, MRR and success.")] = 10,
+    seed: SeedOption = 1,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure policies and retrievers on judged queries in this home; nothing is logged or learned."""
+    from bandstand.replay.judged import evaluate_judged, read_judged
+
+    judged = read_judged(file, queries=queries)
+    with opened(home) as music, progress_shown() as progress:
+        found = evaluate_judged(
+            music.platform.searching, judged, policies=_names(policies) or (), k=k, seed=seed, progress=progress
+        )
+    if json:
+        print_json(found.to_dict())
+    else:
+        _show_judged(found)
+
+
+def _show_judged(found: JudgedReport) -> None:
+    measures = list(next(iter(found.rankings.values())).metrics)
+    table = Table(box=None, pad_edge=False)
+    for column in ("ranking", *measures, "retrieval, ms", "search, ms"):
+        table.add_column(column, justify="left" if column == "ranking" else "right")
+    for name, each in found.rankings.items():
+        cells = [f"{each.metrics[measure].value:.3f}" for measure in measures]
+        search = "" if each.search_ms is None else f"{each.search_ms.value:.2f}"
+        table.add_row(name, *cells, f"{each.retrieval_ms.value:.2f}", search)
+    out.print(f"{found.queries} judged queries, seed {found.seed}")
+    out.print(table)
+    for count, what in (
+        (found.left_out, "queries were left out: nothing relevant was given"),
+        (found.unknown, "relevant entities are not in the catalogue and count as missed"),
+        (found.incomplete, "searches lacked a retriever that failed or was late"),
+    ):
+        if count:
+            out.print(f"{count} {what}")
+
+
+def simulate(
+    data: Annotated[Path, typer.Argument(help="Folder or file with spotify_songs.csv.gz.")],
+    experiment: Annotated[str, typer.Option(help="default, long-tail, or another named experiment.")] = "default",
+    policies: PoliciesOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 1,
+    clicks: Annotated[str | None, typer.Option(help="Another click model: position, cascade or dbn.")] = None,
+    jobs: Annotated[int, typer.Option(help="Policies that are played at a time, each in a process of its own.")] = 1,
+    folder: FolderOption = None,
+    report: ReportOption = None,
+    result: ResultOption = None,
+) -> None:
+    """Let listeners with known wishes meet the live engine, and see what it learns and what that costs."""
+    from bandstand.replay.simulate.experiments import SimulateSettings, experiment_named
+    from bandstand.replay.simulate.learning_curves import simulated
+
+    settings = SimulateSettings(seed=seed, **_given(limit=limit, policies=_names(policies)))
+    with progress_shown() as progress:
+        found = simulated(
+            data, experiment_named(experiment, clicks=clicks), settings, folder=folder, jobs=jobs, progress=progress
+        )
+    _finish(found, report, result)
 
 
 def _keep(found: Mapping[str, Any], report: Path | None, result: Path | None) -> None:
@@ -229,6 +267,11 @@ def _write(found: Mapping[str, Any], path: Path) -> None:
     from bandstand.replay.evaluate import write_json
 
     write_json(dict(found), path)
+
+
+def _given(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - settings of several types
+    """What the command line said; the settings know their own defaults."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _names(policies: str | None) -> tuple[str, ...] | None:

@@ -135,7 +135,7 @@ def promote(
     from bandstand.app.serving import promote_model
 
     with opened(home) as music:
-        promote_model(music.platform.storage.models, name, version)
+        promote_model(music.platform.storage.models, name, version, music.platform.options.feature_set)
     _say_serving(name, version, pinned=False, json=json)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bandstand.dashboard.estimates import Estimates
     from bandstand.replay.ope.diagnostics import Diagnostics
     from bandstand.replay.ope.feedback import Feedback
-    from bandstand.replay.ope.report import EstimateRow, OpeReport
+    from bandstand.replay.ope.result import EstimateRow, OpeReport
 
 
 def estimates(
@@ -31,7 +31,7 @@ def estimates(
 
     from bandstand.app.training import judged
     from bandstand.dashboard.estimates import write_estimates
-    from bandstand.replay.ope.evaluate import OpeSettings, estimate_all
+    from bandstand.replay.ope.assess import OpeSettings, estimate_all
 
     with opened(home) as music:
         storage = music.platform.storage
@@ -92,8 +92,8 @@ def ope(
     json: JsonOption = False,
 ) -> None:
     """Estimate from logged decisions what another policy would have earned, or say why that cannot be known."""
-    from bandstand.replay.ope.evaluate import OpeSettings, assess
-    from bandstand.replay.ope.report import result_of
+    from bandstand.replay.ope.assess import OpeSettings, assess
+    from bandstand.replay.ope.result import result_of
     from bandstand.replay.summary import code_version
 
     feedback, dataset, sha256 = _rounds(log, policy, arm, home)

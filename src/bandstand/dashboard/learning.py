@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from bandstand.dashboard.charts import Chart, Explained, Number, Span, ratio, stepped
 from bandstand.dashboard.minutes import Counts, added
 from bandstand.learner.outcome_metrics import BELIEF_BINS, QUERY_CLASSES
-from bandstand.types import ARMS
 
 Lines = dict[str, list[Number]]
 
@@ -98,7 +97,8 @@ def _outcomes(steps: Sequence[Counts]) -> Lines:
 
 def _chosen(whole: Counts) -> Chart:
     grey = {kind: _few(whole.get(f"class/{kind}", 0.0)) for kind in QUERY_CLASSES}
-    lines = {arm: _by_class(whole, arm) for arm in ARMS if any(whole.get(f"asked/{arm}/{c}") for c in QUERY_CLASSES)}
+    weighed = sorted({key.split("/")[1] for key, count in whole.items() if key.startswith("asked/") and count})
+    lines = {name: _by_class(whole, name) for name in weighed}
     return Chart(about=CHOSEN, places=QUERY_CLASSES, lines=lines, grey={k: why for k, why in grey.items() if why})
 
 

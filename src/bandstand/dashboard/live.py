@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bandstand.dashboard.charts import Chart, Explained, Number, Span, ratio, stepped
 from bandstand.dashboard.minutes import MAX, Counts, Minutes
-from bandstand.types import ARMS, DEPTHS
+from bandstand.types import DEPTHS
 
 _LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 
@@ -74,7 +74,12 @@ def _latency(steps: Steps, seconds: float) -> Lines:  # noqa: ARG001 - like ever
 
 
 def _played(steps: Steps, seconds: float) -> Lines:  # noqa: ARG001
-    return {arm: [_share_played(counts, arm) for counts in steps] for arm in ARMS}
+    return {name: [_share_played(counts, name) for counts in steps] for name in _retrievers(steps)}
+
+
+def _retrievers(steps: Steps) -> list[str]:
+    """Those that played or were skipped in some step, in the order in which they were counted."""
+    return list(dict.fromkeys(name for counts in steps for name in by(counts, _ENDED, "arm")))
 
 
 def _share_played(counts: Counts, arm: str) -> Number:
@@ -96,7 +101,10 @@ def _cost(steps: Steps, seconds: float) -> Lines:  # noqa: ARG001
     for counts in steps:
         for name, value in counts.items():
             whole[name] = whole.get(name, 0.0) + value
-    mean = {arm: ratio(total(whole, f"{_ARM}_sum", arm=arm), total(whole, f"{_ARM}_count", arm=arm)) for arm in ARMS}
+    mean = {
+        name: ratio(total(whole, f"{_ARM}_sum", arm=name), total(whole, f"{_ARM}_count", arm=name))
+        for name in _retrievers(steps)
+    }
     spent: list[Number] = []
     saved: list[Number] = []
     for counts in steps:

@@ -63,11 +63,12 @@ def shadow(searches: Iterable[Joined], serving: Scorer, other: Scorer) -> Shadow
 def _compared(searches: Iterable[Joined], serving: Scorer, other: Scorer) -> Iterator[tuple[float, float, float]]:
     for search in searches:
         impression, grades = search.impression, search.outcome().grades
-        if impression.feature_names != serving.names or not (grades > 0).any():
+        if not (grades > 0).any() or not serving.layout.shares(impression.rows.layout):
             continue
-        best = int(grades.argmax())
-        ranks = [_rank(scorer.score(impression.features), best) for scorer in (serving, other)]
-        first = [int(scorer.score(impression.features).argmax()) for scorer in (serving, other)]
+        best, rows = int(grades.argmax()), impression.rows
+        scores = [scorer.score(rows.aligned(scorer.layout)) for scorer in (serving, other)]
+        ranks = [_rank(each, best) for each in scores]
+        first = [int(each.argmax()) for each in scores]
         yield 1.0 / ranks[0], 1.0 / ranks[1], float(first[0] != first[1])
 
 
@@ -98,7 +99,7 @@ def shadow_of(home: SearchingSide, version: str) -> dict[str, Any]:
         NotFound: there is no such version.
         ModelError: it cannot be used.
     """
-    other = LambdaMartScorer(home.models.get("ranker", version))
+    other = LambdaMartScorer(home.models.get("ranker", version), home.features.layout)
     window = home.settings.join_minutes * 60
     return asdict(shadow(joined(home.log, window, newest=_NEWEST), home.serving().scorer, other))
 

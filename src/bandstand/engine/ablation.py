@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
@@ -19,10 +17,9 @@ from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer, Engine
 from bandstand.errors import BandstandError, NotFound
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
-from bandstand.ranker.features import limit_arm
 from bandstand.ranker.page import dedupe
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import ArmDecision, Clock, Decision, Event, Impression, Mask, Matrix, Ordinals, Query
+from bandstand.types import ArmDecision, Clock, Decision, Event, FeatureRows, Impression, Ordinals, Query, Roster
 
 _SUFFIX = "/ablation"
 
@@ -41,13 +38,15 @@ def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Abl
     """
     answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
     columns, whole = answer.columns, answer.head.whole
-    ranked = subset_pages(whole.features, answer.impression.feature_names, whole.ordinals, columns, answer.scorer)
+    arms = ablated(answer.retrieved.roster)
+    rows = FeatureRows(answer.impression.rows.layout, whole.features)
+    ranked = subset_pages(rows, arms, whole.ordinals, columns, answer.scorer)
     named = _named(answer, columns, shown)
     pages = {played: tuple(named(int(ordinal)) for ordinal in ordinals.tolist()) for played, ordinals in ranked.items()}
-    context, hit_rates = seen_before(answer.impression.decision)
+    context, hit_rates = seen_before(answer.impression.decision, arms)
     return Ablation(
         query_id=query.id,
-        arms=EXPENSIVE,
+        arms=arms,
         pages=pages,
         context=context,
         hit_rates=hit_rates,
@@ -55,44 +54,52 @@ def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Abl
     )
 
 
+MOST_ABLATED = 7
+"""So many expensive retrievers, the first ones, are looked at: every further one doubles the pages to be ranked."""
+
+
+def ablated(roster: Roster) -> tuple[str, ...]:
+    """The expensive retrievers that pages are made with and without."""
+    return roster.expensive[:MOST_ABLATED]
+
+
 def subset_pages(
-    features: Matrix, names: tuple[str, ...], ordinals: Ordinals, columns: Columns, scorer: Scorer
+    rows: FeatureRows, arms: Sequence[str], ordinals: Ordinals, columns: Columns, scorer: Scorer
 ) -> dict[Played, Ordinals]:
-    """The first `SHOWN` ordinals, duplicates folded, of every choice of expensive arms; one call of the ranker.
+    """The first `SHOWN` ordinals, duplicates folded, of every choice of these arms; one call of the ranker.
 
     Args:
-        features: float32 (m, f) of candidates that every arm was asked for.
-        names: Of the f features.
+        rows: m candidates that every arm was asked for, in the layout of the ranker.
+        arms: The expensive ones.
         ordinals: int32 (m,).
         columns: Knows which ordinals are the same recording.
         scorer: The ranker.
     """
-    able = frozenset(arm for arm in EXPENSIVE if (features[:, names.index(f"{arm}.rr")] > 0).any())
-    cut = {played: _without(features, names, played) for played in choices(able)}
-    rows = {played: np.flatnonzero(kept) for played, (_, kept) in cut.items()}
-    scores = scorer.score(np.concatenate([limited[rows[played]] for played, (limited, _) in cut.items()]))
+    able = frozenset(arm for arm in arms if not np.isnan(rows.rank(arm)).all())
+    cut = {played: without(rows, able - played) for played in choices(able)}
+    kept = {played: np.flatnonzero(limited.brought()) for played, limited in cut.items()}
+    scores = scorer.score(np.concatenate([limited.values[kept[played]] for played, limited in cut.items()]))
     found: dict[Played, Ordinals] = {}
     start = 0  # an arm that found nothing changes no page, so that only the others' choices are ranked
-    for played, at in rows.items():
+    for played, at in kept.items():
         own, mine = ordinals[at], scores[start : start + len(at)]
         start += len(at)
         found[played] = own[dedupe(own, mine, columns.dedupe_key[own])[:SHOWN]]
-    return {played: found[played & able] for played in choices(EXPENSIVE)}
+    return {played: found[played & able] for played in choices(arms)}
 
 
-def seen_before(decision: Decision) -> tuple[tuple[tuple[str, float], ...], Mapping[str, float]]:
-    """What the first expensive arm's decision saw, and each expensive arm's past yield."""
-    arms: Mapping[str, ArmDecision] = {arm.arm: arm for arm in decision.arms if arm.arm in EXPENSIVE}
-    hit_rates = {name: dict(arm.context).get("arm_yield", 0.5) for name, arm in arms.items()}
-    return (arms[EXPENSIVE[0]].context if EXPENSIVE[0] in arms else ()), hit_rates
+def without(rows: FeatureRows, arms: Iterable[str]) -> FeatureRows:
+    """The rows as if none of these arms had played."""
+    for arm in arms:
+        rows, _ = rows.without(arm)
+    return rows
 
 
-def _without(features: Matrix, names: tuple[str, ...], played: Played) -> tuple[Matrix, Mask]:
-    kept: NDArray[np.bool_] = np.ones(len(features), np.bool_)
-    for arm in EXPENSIVE:
-        if arm not in played:
-            features, kept = limit_arm(features, names, arm)
-    return features, kept
+def seen_before(decision: Decision, arms: Sequence[str]) -> tuple[tuple[tuple[str, float], ...], Mapping[str, float]]:
+    """What the first of these arms' decision saw, and each one's past yield."""
+    decided: Mapping[str, ArmDecision] = {arm.arm: arm for arm in decision.arms if arm.arm in arms}
+    hit_rates = {name: dict(arm.context).get("arm_yield", 0.5) for name, arm in decided.items()}
+    return (decided[arms[0]].context if arms and arms[0] in decided else ()), hit_rates
 
 
 def _named(answer: Answer, columns: Columns, shown: Impression | None) -> Callable[[int], str]:

@@ -19,8 +19,8 @@ def explain(impression: Impression, hits: Sequence[Hit], scorer: Scorer) -> tupl
     """One explanation for each hit of a page; contributions only if ``scorer`` is the one that gave the scores."""
     rows = impression.features[[hit.position - 1 for hit in hits]]
     parts: list[tuple[dict[str, float], float | None]] = [({}, None) for _ in hits]
-    if hits and scorer.version == impression.models["ranker"] and scorer.names == impression.feature_names:
-        parts = [_parts(row, scorer.names) for row in scorer.contributions(rows).tolist()]
+    if hits and scorer.version == impression.models["ranker"] and scorer.layout.names == impression.feature_names:
+        parts = [_parts(row, scorer.layout.names) for row in scorer.contributions(rows).tolist()]
     return tuple(
         HitExplanation(
             entity_id=hit.entity.id,

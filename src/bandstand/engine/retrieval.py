@@ -1,4 +1,4 @@
-"""Decides and runs the arms of one search: in order where a decision reads earlier answers, else side by side."""
+"""Decides and runs the retrievers of one search: in order where a decision reads earlier answers, else side by side."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from bandstand.bandit.context import Context, ContextBuilder
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Policy
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load, RetrieverAnswer, Runner
 from bandstand.engine.serving import ServingModels
 from bandstand.engine.speculation import Ahead, Speculation
 from bandstand.errors import BandstandError
-from bandstand.types import ARMS, ArmDecision, Candidates, Decision, Query, RetrieverOutcome
+from bandstand.types import ArmDecision, Candidates, Decision, Query, RetrieverOutcome, Roster
 from bandstand.types.hashing import uniform
 
-FALLBACK_RETRIEVERS = ("lexical", "trigram")
+MEMORY, LEXICAL = "memory", "lexical"
+"""After the answer of the one, what will be needed can be guessed; that of the other is compared with the query."""
+
 FALLBACK_DEPTH = 50
-UNASKED_ARMS = ("personal", "fresh")
-"""Arms that find something whatever the query says."""
 _HEAD = 3
 """How many lexical hits are compared with the query for the `lexical_exact` context feature."""
 
 
 @dataclass(slots=True)
 class Retrieved:
-    """What the arms of one search decided and found; filled arm by arm."""
+    """What was decided about the retrievers of a roster in one search, and what they found; filled one by one."""
 
+    roster: Roster
     decisions: dict[str, ArmDecision] = field(default_factory=dict)
     outcomes: dict[str, RetrieverOutcome] = field(default_factory=dict)
     found: dict[str, Candidates] = field(default_factory=dict)
 
     def add(self, decision: ArmDecision, answer: RetrieverAnswer) -> None:
-        """One more arm."""
+        """One more retriever."""
         self.decisions[decision.arm] = decision
         self.found[decision.arm], self.outcomes[decision.arm] = answer
 
     def decision(self, policy: Policy) -> Decision:
-        """The joint decision, in the order of `ARMS`."""
-        arms = tuple(self.decisions[arm] for arm in ARMS if arm in self.decisions)
+        """The joint decision, in the order of the roster."""
+        arms = tuple(self.decisions[name] for name in self.roster.names if name in self.decisions)
         return Decision(policy=policy.name, version=policy.version, arms=arms)
 
     def candidates(self) -> list[Candidates]:
@@ -54,7 +54,7 @@ class Retrieved:
     @property
     def answers(self) -> bool:
         """Whether anything found has to do with the query: what is new, or one's own, is there whatever was typed."""
-        return any(len(answer) for arm, answer in self.found.items() if arm not in UNASKED_ARMS)
+        return any(len(answer) for name, answer in self.found.items() if self.roster[name].answers_query)
 
     @property
     def corrected(self) -> str | None:
@@ -72,11 +72,12 @@ class _Searched(NamedTuple):
 
 
 class Retrieval:
-    """Plays a policy over the arms; ``has_history`` says whether anything is known of an actor's past."""
+    """Plays a policy over a roster; ``has_history`` says whether anything is known of an actor's past."""
 
     def __init__(
         self,
         runner: Runner,
+        roster: Roster,
         *,
         has_history: Callable[[str], bool],
         seed: int,
@@ -84,16 +85,17 @@ class Retrieval:
         speculation: Speculation | None = None,
     ) -> None:
         self._runner = runner
+        self._roster = roster
         self._speculation = speculation or Speculation(runner, Load(1), places=0)
-        self._arms = tuple(arm for arm in ARMS if arm in runner.arms)
         self._has_history = has_history
         self._seed = seed
         self._deadline_ms = deadline_ms
+        self._encoding = roster.having(lambda spec: spec.encodes)
 
     def run(self, query: Query, policy: Policy, columns: Columns, serving: ServingModels) -> Retrieved:
-        """Every arm's decision and answer; where what a learning policy chose found nothing for the query, a fallback.
+        """Every decision and answer; where what a learning policy chose found nothing for the query, a fallback.
 
-        The fallback has a deadline of its own: a late arm must not empty the page.
+        The fallback has a deadline of its own: a late retriever must not empty the page.
         """
         deadline = self._runner.deadline(self._deadline_ms)
         if not policy.sequential:
@@ -105,57 +107,56 @@ class Retrieval:
         return retrieved
 
     def _side_by_side(self, query: Query, policy: Policy, deadline: float) -> Retrieved:
-        retrieved = Retrieved()
-        decisions = {arm: policy.decide(arm, Context(), self._uniform(query.id, arm)) for arm in self._arms}
-        answers = self._runner.run_all({arm: decision.depth for arm, decision in decisions.items()}, query, deadline)
-        for arm, decision in decisions.items():
-            retrieved.add(decision, answers[arm])
+        retrieved = Retrieved(self._roster)
+        decisions = {
+            spec.name: policy.decide(spec, Context(), self._uniform(query.id, spec.name)) for spec in self._roster
+        }
+        answers = self._runner.run_all({name: decision.depth for name, decision in decisions.items()}, query, deadline)
+        for name, decision in decisions.items():
+            retrieved.add(decision, answers[name])
         return retrieved
 
     def _one_by_one(self, searched: _Searched, ahead: Ahead, deadline: float) -> Retrieved:
         query, policy, columns, serving = searched
-        retrieved, exact, stats = Retrieved(), 0.0, serving.stats
+        retrieved, exact, stats = Retrieved(self._roster), 0.0, serving.stats
         p_useful: Mapping[str, float] | None = None
-        builder = ContextBuilder(query, has_history=self._knows(query.actor))
-        for arm in self._arms:
+        builder = ContextBuilder(query, self._roster, has_history=self._knows(query.actor))
+        for spec in self._roster:
             build = partial(
-                builder.build, retrieved.found, lexical_exact=exact, cost_ms=stats.cost(arm),
-                past_yield=stats.past_yield(arm),
+                builder.build, retrieved.found, lexical_exact=exact, cost_ms=stats.cost(spec.name),
+                past_yield=stats.past_yield(spec.name),
             )  # fmt: skip
-            if arm in EXPENSIVE and p_useful is None:  # every free arm has answered
+            if spec.expensive and p_useful is None:
                 p_useful = serving.p_useful(build().features)
-            context = build(p_useful=(p_useful or {}).get(arm, 0.0))
-            decision = policy.decide(arm, context, self._uniform(query.id, arm))
-            early = ahead.take(arm, decision.depth, deadline)
-            retrieved.add(decision, early or self._runner.run(arm, query, decision.depth, deadline))
-            if arm == "memory" and self._speculation.possible:
+            context = build(p_useful=(p_useful or {}).get(spec.name, 0.0))
+            decision = policy.decide(spec, context, self._uniform(query.id, spec.name))
+            early = ahead.take(spec.name, decision.depth, deadline)
+            retrieved.add(decision, early or self._runner.run(spec.name, query, decision.depth, deadline))
+            if spec.name == MEMORY and self._speculation.possible:
                 known = builder.build(retrieved.found, cost_ms=0.0, past_yield=0.0)
-                ahead.begin(serving.likely(known.features))
-            if arm == "lexical":
-                exact = best_similarity(query, retrieved.found[arm], columns)
+                ahead.begin(serving.likely(known.features, self._encoding))
+            if spec.name == LEXICAL:
+                exact = best_similarity(query, retrieved.found[LEXICAL], columns)
         return retrieved
 
     def _fall_back(self, query: Query, retrieved: Retrieved, deadline: float) -> None:
-        """Saving never empties a page: ask the robust arms that were not asked."""
-        wanted = {
-            arm: FALLBACK_DEPTH
-            for arm in FALLBACK_RETRIEVERS
-            if arm in self._arms and not retrieved.decisions[arm].depth
-        }
-        for arm, (found, outcome) in self._runner.run_all(wanted, query, deadline).items():
-            retrieved.found[arm] = found
-            retrieved.outcomes[arm] = replace(outcome, status="rescue") if outcome.status == "ok" else outcome
+        """Saving never empties a page: ask the robust retrievers that were not asked."""
+        robust = self._roster.having(lambda spec: spec.fallback)
+        wanted = {name: FALLBACK_DEPTH for name in robust if not retrieved.decisions[name].depth}
+        for name, (found, outcome) in self._runner.run_all(wanted, query, deadline).items():
+            retrieved.found[name] = found
+            retrieved.outcomes[name] = replace(outcome, status="rescue") if outcome.status == "ok" else outcome
 
     def _knows(self, actor: str | None) -> bool:
-        """Whether the actor has a past; where that cannot be read, the memory's own arms will say so."""
+        """Whether the actor has a past; where that cannot be read, the memory's retrievers will say so."""
         try:
             return actor is not None and self._has_history(actor)
         except BandstandError:
             return False
 
-    def _uniform(self, query_id: str, arm: str) -> float:
-        """A number in [0, 1) that depends on nothing but seed, search and arm: any decision can be repeated."""
-        return uniform(self._seed, query_id, arm)
+    def _uniform(self, query_id: str, name: str) -> float:
+        """A number in [0, 1) that depends on nothing but seed, search and retriever: any decision can be repeated."""
+        return uniform(self._seed, query_id, name)
 
 
 def best_similarity(query: Query, lexical: Candidates, columns: Columns) -> float:

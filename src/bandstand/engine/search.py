@@ -21,10 +21,11 @@ from bandstand.engine.runner import Load
 from bandstand.engine.serving import ServingModels
 from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
-from bandstand.ranker.features import feature_names
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.page import Ranking, rank, union
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import ARMS, CandidateSet, Clock, Hit, Impression, Query, Source
+from bandstand.types import CandidateSet, Clock, Hit, Impression, Query, Source
+from bandstand.types.features import RANK, SCORE
 
 
 class ImpressionLog(Protocol):
@@ -64,6 +65,7 @@ class EngineParts:
     catalog: Catalog
     reader: Reader
     retrieval: Retrieval
+    features: FeatureSet
     serving: Callable[[], ServingModels]
     log: ImpressionLog
     curation: Callable[[str], Curation] = lambda _: Curation()
@@ -76,6 +78,7 @@ class Engine:
         self, parts: EngineParts, *, load: Load, clock: Clock, new_id: Callable[[], str], mix_kinds: bool = True
     ) -> None:
         self._catalog, self._reader, self._retrieval = parts.catalog, parts.reader, parts.retrieval
+        self._features = parts.features
         self._serving, self._log, self._curation = parts.serving, parts.log, parts.curation
         self._load, self._clock, self._new_id, self._mix_kinds = load, clock, new_id, mix_kinds
 
@@ -168,8 +171,8 @@ class Engine:
         started = time.perf_counter() if started is None else started
         columns, serving = self._catalog.columns, self._serving()
         retrieved = self._retrieval.run(query, policy, columns, serving)
-        candidates = union(retrieved.candidates(), ARMS)
-        head = rank(query, candidates, columns, serving.scorer)
+        candidates = union(retrieved.candidates(), self._features.roster)
+        head = rank(query, candidates, columns, self._features, serving.scorer)
         head = layout.applied(head, columns.kind, query, self._curation(query.normalized))
         impression = Impression(
             query=query,
@@ -179,7 +182,8 @@ class Engine:
             ordinals=head.ordinals,
             scores=head.scores,
             features=head.features,
-            feature_names=feature_names(ARMS),
+            feature_names=self._features.names,
+            feature_versions=dict(self._features.layout.versions),
             shown=max(min(query.k, len(head.ordinals) - query.offset), 0),
             models={"ranker": serving.scorer.version, "bandit": serving.bandit_version},
             corrected=retrieved.corrected,
@@ -214,12 +218,12 @@ class Engine:
 
 
 def _sources(impression: Impression, row: int) -> tuple[Source, ...]:
-    """Which arms brought the hit: ``<arm>.rr`` is 1 / rank, NaN where the arm did not bring it."""
+    """Which retrievers brought the hit: `RANK` is 1 / rank, NaN where one did not bring it."""
     names, values = impression.feature_names, impression.features[row]
     found = []
     for outcome in impression.outcomes:
-        share = float(values[names.index(f"{outcome.retriever}.rr")])
+        share = float(values[names.index(f"{outcome.retriever}.{RANK}")])
         if not math.isnan(share):
-            score = float(values[names.index(f"{outcome.retriever}.score")])
+            score = float(values[names.index(f"{outcome.retriever}.{SCORE}")])
             found.append(Source(retriever=outcome.retriever, rank=round(1 / share), score=score))
     return tuple(found)

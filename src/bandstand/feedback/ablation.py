@@ -6,7 +6,7 @@ on either backend. Every other reader passes it over, since its action teaches n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -50,9 +50,9 @@ class Ablation:
         page = self.pages[played]
         return next((place for place, entity in enumerate(page, start=1) if entity in wanted), 0)
 
-    def verdicts(self, wanted: Collection[str]) -> dict[str, Verdict]:
-        """What each arm did for somebody who wants these entities, see `ladder`."""
-        return ladder(self.arms, lambda played: self.rank(played, wanted))
+    def verdicts(self, wanted: Collection[str], among: Sequence[str] | None = None) -> dict[str, Verdict]:
+        """What each arm, or each ``among`` them, did for somebody who wants these entities, see `ladder`."""
+        return ladder(self.arms if among is None else among, lambda played: self.rank(played, wanted))
 
 
 @dataclass(frozen=True, slots=True)

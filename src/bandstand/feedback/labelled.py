@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bandstand.feedback.ablation import Ablation, Verdict, ablation_of
@@ -24,9 +24,9 @@ class LabelledSearch:
     wanted: frozenset[str]
     weight: float
 
-    def verdicts(self) -> dict[str, Verdict]:
-        """What each expensive arm did for it."""
-        return self.ablation.verdicts(self.wanted)
+    def verdicts(self, among: Sequence[str] | None = None) -> dict[str, Verdict]:
+        """What each expensive retriever did for it, see `Ablation.verdicts`."""
+        return self.ablation.verdicts(self.wanted, among)
 
 
 def labelled(searches: Iterable[Joined]) -> Iterator[LabelledSearch]:

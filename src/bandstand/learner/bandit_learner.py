@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import structlog
 
 from bandstand.bandit.cost import ArmStats
-from bandstand.bandit.reward import RANK_SUFFIX, DepthLabel, Scorer, impression_labels, recorded_differences
+from bandstand.bandit.reward import DepthLabel, Scorer, impression_labels, recorded_differences
 from bandstand.bandit.vw import VwModel
 from bandstand.errors import ModelError, StorageError
 from bandstand.feedback.ablation import Ablation
 from bandstand.learner.open_searches import KeyValue
-from bandstand.ranker.features import feature_names
-from bandstand.types import ARMS, Impression
+from bandstand.ranker.features import FeatureSet
+from bandstand.types import Impression, Matrix, Scores
+from bandstand.types.features import RANK
 
 _MODEL = b"bandit/model"
 _STATS = b"bandit/stats"
@@ -26,14 +28,19 @@ ScorerOf = Callable[[str], Scorer]
 class BanditLearner:
     """A Vowpal Wabbit model and the arms' statistics, learning from one search after another.
 
+    Searches that were logged with other retrievers or features teach as well: what they say of a retriever that is gone
+    is passed over, and the ranker sees their rows in today's columns.
+
     Not for several threads. After a failed transaction, `restore` goes back to what was committed.
     """
 
-    def __init__(self, *, scorer_of: ScorerOf, cost_weight: float) -> None:
+    def __init__(self, features: FeatureSet, *, scorer_of: ScorerOf, cost_weight: float) -> None:
+        """``scorer_of`` reads the layout of ``features``, whose roster is decided about."""
+        self._features, self._roster = features, features.roster
         self._scorer_of = scorer_of
         self._cost_weight = cost_weight
         self._model = VwModel()
-        self._stats = ArmStats()
+        self._stats = ArmStats(self._roster)
         self._changed: set[bytes] = set()
 
     def restore(self, get: Callable[[bytes], bytes | None]) -> None:
@@ -42,10 +49,10 @@ class BanditLearner:
         self._changed.clear()
         try:
             self._model = VwModel.from_bytes(model) if model else VwModel()
-            self._stats = ArmStats.from_json(stats) if stats else ArmStats()
+            self._stats = ArmStats.from_json(stats, self._roster) if stats else ArmStats(self._roster)
         except (ModelError, StorageError) as error:  # left by another version, say: memory must go on learning
             structlog.get_logger("learner").error("bandit_begins_anew", reason=str(error))
-            self._model, self._stats = VwModel(), ArmStats()
+            self._model, self._stats = VwModel(), ArmStats(self._roster)
 
     def save(self, state: KeyValue) -> None:
         """Put what has changed into the transaction that holds what it was learned from."""
@@ -81,12 +88,12 @@ class BanditLearner:
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
         ``sampled`` says that self-play asked, and nobody did.
-        A search that was logged with other features than are computed now teaches nothing: no ranker could order its
-        page again.
+        A search that logged no feature in common with today's teaches nothing: no ranker could order its page again.
         """
-        if impression.feature_names != feature_names(ARMS):
+        if not self._features.layout.shares(impression.rows.layout):
             return []
-        score = self._scorer_of(impression.models.get("ranker", ""))
+        impression = self._known(impression)
+        score = self._scorer_for(impression)
         exact = {} if record is None else recorded_differences(record, impression, grades)
         labels = impression_labels(
             impression, grades, score, cost_weight=self._cost_weight, cost=self._stats.cost, exact=exact
@@ -96,14 +103,30 @@ class BanditLearner:
         self._changed |= {_MODEL, _STATS} if labels else {_STATS}
         return labels
 
+    def _known(self, impression: Impression) -> Impression:
+        """The search without what concerns retrievers that are gone, or that left no trace in its features."""
+        known = {name for name in self._roster.names if f"{name}.{RANK}" in impression.feature_names}
+        arms = tuple(arm for arm in impression.decision.arms if arm.arm in known)
+        outcomes = tuple(outcome for outcome in impression.outcomes if outcome.retriever in known)
+        return replace(impression, decision=replace(impression.decision, arms=arms), outcomes=outcomes)
+
+    def _scorer_for(self, impression: Impression) -> Scorer:
+        """The ranker of the search's page, for features in the columns in which it was logged."""
+        ranker, layout = self._scorer_of(impression.models.get("ranker", "")), impression.rows.layout
+
+        def score(features: Matrix) -> Scores:
+            return ranker(self._features.layout.aligned(features, layout))
+
+        return score
+
     def _record_hits(self, impression: Impression, grades: Mapping[int, float]) -> None:
         rows = [row for row, ordinal in enumerate(impression.ordinals.tolist()) if grades.get(ordinal, 0.0) > 0]
         if not rows:
             return
         for outcome in impression.outcomes:
             if outcome.status == "ok":
-                column = impression.features[rows, impression.feature_names.index(outcome.retriever + RANK_SUFFIX)]
-                self._stats.record_hit(outcome.retriever, useful=bool((~np.isnan(column)).any()))
+                ranks = impression.rows.rank(outcome.retriever)[rows]
+                self._stats.record_hit(outcome.retriever, useful=bool((~np.isnan(ranks)).any()))
 
     def _dumped(self, key: bytes) -> bytes:
         return self._model.to_bytes() if key == _MODEL else self._stats.to_json().encode()

@@ -33,14 +33,18 @@ from bandstand.learner.train_ranker import (
 from bandstand.ranker.dask import train_on_dask
 from bandstand.ranker.train import RoundsProgress, TrainSettings
 from bandstand.ranker.training_set import TrainingSet, concatenate, read_set, write_set
-from bandstand.types import ARMS
+from bandstand.types import FeatureLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A log file, seconds within which events join its searches, and a file of synthetic examples if there are any."""
+    """A log file, seconds within which events join its searches, and a file of synthetic examples if there are any.
+
+    Its rows are read in the columns of ``layout``.
+    """
 
     log: Path
+    layout: FeatureLayout
     window: float
     examples: Path | None
 
@@ -53,7 +57,7 @@ class Partition:
         if not self.log.exists():
             raise StorageError(f"{self.log} is not there: name a folder that every worker sees with --partitions")
         with closing(_open(self.log)) as log:
-            clicks, _ = clicks_set(joined(log, self.window))
+            clicks, _ = clicks_set(joined(log, self.window), self.layout)
         examples = None if self.examples is None else read_set(self.examples)
         data = concatenate(clicks, examples) if clicks is not None and examples is not None else clicks or examples
         if data is None:
@@ -87,6 +91,7 @@ class DaskTraining:
         self,
         curriculum: Curriculum,
         searches: Iterable[Joined],
+        layout: FeatureLayout,
         seed: int,
         settings: TrainSettings,
         progress: RoundsProgress | None,  # noqa: ARG002 - the workers tell nobody
@@ -98,12 +103,22 @@ class DaskTraining:
             DaskWorkers(self._address) as dask,
             tempfile.TemporaryDirectory(prefix="partitions-", dir=self._folder) as folder,
         ):
-            exported = export(searches, curriculum, Path(folder), count=len(dask.workers), seed=seed)
-            ranker = train_on_dask(dask, exported.partitions, arms=ARMS, settings=settings, seed=seed)
+            exported = export(searches, curriculum, layout, Path(folder), count=len(dask.workers), seed=seed)
+            ranker = train_on_dask(
+                dask, exported.partitions, retrievers=layout.retrievers, settings=settings, seed=seed
+            )
         return Trained(ranker, exported.clicked, exported.span)
 
 
-def export(searches: Iterable[Joined], curriculum: Curriculum, folder: Path, *, count: int, seed: int) -> Exported:
+def export(
+    searches: Iterable[Joined],
+    curriculum: Curriculum,
+    layout: FeatureLayout,
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+) -> Exported:
     """Deal searches that satisfied somebody, and synthetic examples, out in turns into at most ``count`` partitions.
 
     Holds one search at a time, however long the log is.
@@ -116,25 +131,23 @@ def export(searches: Iterable[Joined], curriculum: Curriculum, folder: Path, *, 
     with ExitStack() as opened:
         logs = [opened.enter_context(closing(_open(path))) for path in paths]
         for search in searches:
-            if clicked_part(search) is None:
+            if clicked_part(search, layout) is None:
                 continue
             log, when, window = logs[clicked % count], search.impression.query.time, search.attribution.window
             log.append_impression(search.impression)
             log.append_events(search.events)
             clicked, first, last = clicked + 1, min(first, when), max(last, when)
-    examples = _deal_examples(curriculum, folder, count=count, seed=seed, weight=SYNTHETIC_WEIGHT if clicked else 1.0)
-    filled = max(min(clicked, count), len(examples))
+    examples = curriculum_set(curriculum, layout, weight=SYNTHETIC_WEIGHT if clicked else 1.0, seed=seed)
+    files = {} if examples is None else _deal_examples(examples, folder, count=count)
+    filled = max(min(clicked, count), len(files))
     if not filled:
         raise nothing_to_learn()
-    partitions = [Partition(path, window, examples.get(number)) for number, path in enumerate(paths[:filled])]
+    partitions = [Partition(path, layout, window, files.get(number)) for number, path in enumerate(paths[:filled])]
     return Exported(tuple(partitions), clicked, (first, last) if clicked else (0.0, 0.0))
 
 
-def _deal_examples(curriculum: Curriculum, folder: Path, *, count: int, seed: int, weight: float) -> dict[int, Path]:
-    """The files of the synthetic examples by number of the partition; none where there are no synthetic examples."""
-    data = curriculum_set(curriculum, weight=weight, seed=seed)
-    if data is None:
-        return {}
+def _deal_examples(data: TrainingSet, folder: Path, *, count: int) -> dict[int, Path]:
+    """The files of the synthetic examples by number of the partition."""
     dealt = np.arange(len(data)) % count
     paths = {number: folder / f"{number}.npz" for number in range(min(count, len(data)))}
     for number, path in paths.items():

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bandstand.bandit.cost import EXPENSIVE
-from bandstand.bandit.gate import P_USEFUL
+from bandstand.bandit.context import P_USEFUL
 from bandstand.bandit.gate_training import FEWEST, TrainedGate, UsefulLabel, train_gate
 from bandstand.catalog.columns import Columns
-from bandstand.engine.ablation import seen_before, subset_pages
+from bandstand.engine.ablation import ablated, seen_before, subset_pages
 from bandstand.engine.sampling import sampled
 from bandstand.errors import BadInput
 from bandstand.feedback.ablation import ABLATION, Ablation, Played, Verdict, ablation_event, ablation_of, ladder
@@ -23,7 +22,7 @@ from bandstand.learner.open_searches import KeyValue, OpenSearches
 from bandstand.learner.selfplay import SyntheticExample
 from bandstand.models.registry import ModelCard, ModelRegistry
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import Event, Impression, Query
+from bandstand.types import Event, FeatureRows, Impression, Query, Roster
 
 _PREFIX = b"ablation/"
 
@@ -63,32 +62,34 @@ SYNTHETIC_WEIGHT = 0.5
 """What a synthetic example's label counts beside 1 for one of a real search, once there are enough of these."""
 
 
-def log_labels(searches: Iterable[Joined]) -> Iterator[UsefulLabel]:
-    """`labelled` searches as training labels."""
+def log_labels(searches: Iterable[Joined], roster: Roster) -> Iterator[UsefulLabel]:
+    """`labelled` searches as training labels, of the retrievers that were and are expensive."""
     for search in labelled(searches):
         record = search.ablation
-        if record.arms != EXPENSIVE:
-            continue  # recorded when other arms counted as expensive
-        yield _label(record.context, record.hit_rates, search.verdicts(), search.query.normalized, search.weight)
+        verdicts = search.verdicts(tuple(arm for arm in record.arms if arm in roster.expensive))
+        yield _label(record.context, record.hit_rates, verdicts, search.query.normalized, search.weight)
 
 
-def synthetic_labels(examples: Iterable[SyntheticExample], columns: Columns, scorer: Scorer) -> list[UsefulLabel]:
+def synthetic_labels(
+    examples: Iterable[SyntheticExample], columns: Columns, scorer: Scorer, roster: Roster
+) -> list[UsefulLabel]:
     """Labels before any traffic: posed queries whose right answer is known, one for each synthetic example.
 
     The logged head stands for the whole ranking: what would have moved up from below it is not seen.
     """
-    found = []
+    found, arms = [], ablated(roster)
     for example in examples:
         impression = example.impression
-        pages = subset_pages(impression.features, impression.feature_names, impression.ordinals, columns, scorer)
+        rows = FeatureRows(scorer.layout, impression.rows.aligned(scorer.layout))
+        pages = subset_pages(rows, arms, impression.ordinals, columns, scorer)
         wanted = set(impression.ordinals[example.grades == example.grades.max()].tolist())
 
         def rank(played: Played, pages: Mapping[Played, object] = pages, wanted: set[int] = wanted) -> int:
             hits = np.asarray(pages[played]).tolist()
             return next((place for place, hit in enumerate(hits, start=1) if hit in wanted), 0)
 
-        context, hit_rates = seen_before(impression.decision)
-        found.append(_label(context, hit_rates, ladder(EXPENSIVE, rank), impression.query.normalized, SYNTHETIC_WEIGHT))
+        context, hit_rates = seen_before(impression.decision, arms)
+        found.append(_label(context, hit_rates, ladder(arms, rank), impression.query.normalized, SYNTHETIC_WEIGHT))
     return found
 
 
@@ -98,7 +99,7 @@ def with_estimates(examples: Sequence[SyntheticExample], trained: TrainedGate) -
     ``trained`` must have been trained on the synthetic examples' labels first, in their order.
     """
     for example, estimates in zip(examples, trained.held_out.tolist(), strict=False):
-        p_useful = dict(zip(EXPENSIVE, estimates, strict=True))
+        p_useful = dict(zip(trained.arms, estimates, strict=True))
         decision = example.impression.decision
         arms = tuple(
             replace(
@@ -113,14 +114,19 @@ def with_estimates(examples: Sequence[SyntheticExample], trained: TrainedGate) -
 
 
 def gate_from_log(
-    models: ModelRegistry, sampled: Sequence[UsefulLabel], searches: Iterable[Joined], *, seed: int
+    models: ModelRegistry,
+    sampled: Sequence[UsefulLabel],
+    searches: Iterable[Joined],
+    roster: Roster,
+    *,
+    seed: int,
 ) -> TrainedGate | None:
     """Train on synthetic examples and the log, publish, promote unless pinned; None where there is too little."""
-    logged = list(log_labels(searches))
+    logged = list(log_labels(searches, roster))
     if len(logged) < FEWEST:
         sampled = [replace(label, weight=1.0) for label in sampled]
     try:
-        trained = train_gate([*sampled, *logged], seed=seed)
+        trained = train_gate([*sampled, *logged], roster, seed=seed)
     except BadInput:
         return None
     serving = models.pointer("abstention")

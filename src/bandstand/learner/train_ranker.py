@@ -15,10 +15,9 @@ from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
 from bandstand.learner.selfplay import Curriculum, SyntheticExample
 from bandstand.models.registry import ModelRegistry
-from bandstand.ranker.features import feature_names
 from bandstand.ranker.train import RoundsProgress, TrainedRanker, TrainSettings, train_lambdamart
-from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
-from bandstand.types import ARMS, LOGGED_DEPTH, Matrix
+from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
+from bandstand.types import LOGGED_DEPTH, FeatureLayout, Matrix
 
 SAMPLED_POSITION = LOGGED_DEPTH + 1
 """Synthetic examples were shown to nobody: they share one position of their own, which learns a bias of its own."""
@@ -46,13 +45,13 @@ class TrainingReport:
     metrics: dict[str, float]
 
 
-def synthetic_set(examples: Sequence[SyntheticExample], *, weight: float) -> TrainingSet:
-    """Synthetic examples as a training set."""
+def synthetic_set(examples: Sequence[SyntheticExample], layout: FeatureLayout, *, weight: float) -> TrainingSet:
+    """Synthetic examples as a training set in the columns of a layout."""
     rows = [example.grades for example in examples]
     n = sum(map(len, rows))
     return TrainingSet(
-        features=np.concatenate([example.impression.features for example in examples]),
-        names=feature_names(ARMS),
+        features=np.concatenate([example.impression.rows.aligned(layout) for example in examples]),
+        layout=layout,
         grades=np.concatenate(rows),
         groups=np.array([len(row) for row in rows], np.int32),
         positions=np.full(n, SAMPLED_POSITION, np.int32),
@@ -60,28 +59,31 @@ def synthetic_set(examples: Sequence[SyntheticExample], *, weight: float) -> Tra
     )
 
 
-def curriculum_set(curriculum: Curriculum, *, weight: float, seed: int) -> TrainingSet | None:
+def curriculum_set(curriculum: Curriculum, layout: FeatureLayout, *, weight: float, seed: int) -> TrainingSet | None:
     """All synthetic examples, memory hidden in a share of those that were posed; None where there are none."""
     if not curriculum.sampled:
         return None
     rng = np.random.default_rng(seed)
-    data = mask_arms(synthetic_set(curriculum.sampled, weight=weight), ("memory",), rng, chance=MEMORY_MASKED)
-    return concatenate(data, synthetic_set(curriculum.remembered, weight=weight)) if curriculum.remembered else data
+    posed = synthetic_set(curriculum.sampled, layout, weight=weight)
+    data = mask_retrievers(posed, ("memory",), rng, chance=MEMORY_MASKED)
+    remembered = curriculum.remembered
+    return concatenate(data, synthetic_set(remembered, layout, weight=weight)) if remembered else data
 
 
-def clicks_set(searches: Iterable[Joined]) -> tuple[TrainingSet | None, tuple[float, float]]:
+def clicks_set(searches: Iterable[Joined], layout: FeatureLayout) -> tuple[TrainingSet | None, tuple[float, float]]:
     """Shown hits of the newest searches that satisfied somebody, with their positions; and the time that they span.
 
-    Searches logged with other features than are computed now are left out: their rows mean something else.
+    Rows are aligned by name: a search that was logged with other retrievers or features is one in which some did not
+    play, or are unknown.
     """
     found = deque(
-        (clicked for search in searches if (clicked := clicked_part(search)) is not None), maxlen=MOST_SEARCHES
+        (clicked for search in searches if (clicked := clicked_part(search, layout)) is not None), maxlen=MOST_SEARCHES
     )
     if not found:
         return None, (0.0, 0.0)
     data = TrainingSet(
         features=np.concatenate([clicked.features for clicked in found]),
-        names=feature_names(ARMS),
+        layout=layout,
         grades=np.concatenate([clicked.grades for clicked in found]),
         groups=np.array([len(clicked.grades) for clicked in found], np.int32),
         positions=np.concatenate([clicked.positions for clicked in found]),
@@ -99,15 +101,15 @@ class Clicked(NamedTuple):
     positions: NDArray[np.int32]
 
 
-def clicked_part(search: Joined) -> Clicked | None:
-    """What a search teaches the ranker; None where nothing satisfied, or the features are of another version."""
+def clicked_part(search: Joined, layout: FeatureLayout) -> Clicked | None:
+    """What a search teaches the ranker; None where nothing satisfied, or no feature of the layout was logged."""
     impression, grades = search.impression, ranker_grades(search.grades())
     start = impression.query.offset
     stop = max(start + impression.shown, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
-    if impression.feature_names != feature_names(ARMS) or not grades[start:stop].any():
+    if not grades[start:stop].any() or not layout.shares(impression.rows.layout):
         return None
     positions = np.arange(start + 1, stop + 1, dtype=np.int32)
-    return Clicked(impression.query.time, impression.features[start:stop], grades[start:stop], positions)
+    return Clicked(impression.query.time, impression.rows.aligned(layout)[start:stop], grades[start:stop], positions)
 
 
 class Trained(NamedTuple):
@@ -118,13 +120,14 @@ class Trained(NamedTuple):
     span: tuple[float, float]
 
 
-Train = Callable[[Curriculum, Iterable[Joined], int, TrainSettings, RoundsProgress | None], Trained]
-"""Trains on synthetic examples and on the log's searches, by a seed; in this process or elsewhere."""
+Train = Callable[[Curriculum, Iterable[Joined], FeatureLayout, int, TrainSettings, RoundsProgress | None], Trained]
+"""Trains on synthetic examples and on the log's searches, in the columns of a layout, by a seed; here or elsewhere."""
 
 
 def train_here(
     curriculum: Curriculum,
     searches: Iterable[Joined],
+    layout: FeatureLayout,
     seed: int,
     settings: TrainSettings,
     progress: RoundsProgress | None,
@@ -134,12 +137,12 @@ def train_here(
     Raises:
         BadInput: there is neither a synthetic example nor a clicked search.
     """
-    clicks, span = clicks_set(searches)
-    sampled = curriculum_set(curriculum, weight=1.0 if clicks is None else SYNTHETIC_WEIGHT, seed=seed)
+    clicks, span = clicks_set(searches, layout)
+    sampled = curriculum_set(curriculum, layout, weight=1.0 if clicks is None else SYNTHETIC_WEIGHT, seed=seed)
     data = concatenate(clicks, sampled) if clicks is not None and sampled is not None else clicks or sampled
     if data is None:
         raise nothing_to_learn()
-    ranker = train_lambdamart(data, arms=ARMS, settings=settings, seed=seed, progress=progress)
+    ranker = train_lambdamart(data, retrievers=layout.retrievers, settings=settings, seed=seed, progress=progress)
     return Trained(ranker, 0 if clicks is None else len(clicks), span)
 
 
@@ -148,11 +151,12 @@ def nothing_to_learn() -> BadInput:
     return BadInput("nothing to train on: ingest a catalogue, run `bandstand index`, or collect clicks first")
 
 
-def train_ranker(
+def train_ranker(  # noqa: PLR0913 - what is trained on, and how
     models: ModelRegistry,
     *,
     curriculum: Curriculum,
     searches: Iterable[Joined],
+    layout: FeatureLayout,
     seed: int,
     settings: TrainSettings = TrainSettings(),
     progress: RoundsProgress | None = None,
@@ -163,7 +167,7 @@ def train_ranker(
     Raises:
         BadInput: there is neither a synthetic example nor a clicked search.
     """
-    ranker, clicked, span = train(curriculum, searches, seed, settings, progress)
+    ranker, clicked, span = train(curriculum, searches, layout, seed, settings, progress)
     serving = models.current("ranker")
     card = ranker.card(data_range=span if clicked else None, parent=serving.version if serving else None)
     version = models.publish("ranker", ranker.files(), card)

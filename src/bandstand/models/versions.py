@@ -24,13 +24,15 @@ _STAMP = "%Y%m%dT%H%M%S"
 class ModelCard:
     """What is known about a model besides its files.
 
-    ``data_range`` is the time of the oldest and newest training example, in seconds since 1970. ``feature_hash``
-    identifies names and meaning of the features: who loads the model compares it with what is computed now.
+    ``data_range`` is the time of the oldest and newest training example, in seconds since 1970. ``feature_names`` are
+    what it was trained on, ``feature_versions`` the versions of the meanings that are not the first, and
+    ``feature_hash`` identifies both.
     """
 
     data_range: tuple[float, float] | None = None
     feature_names: tuple[str, ...] = ()
     feature_hash: str = ""
+    feature_versions: Mapping[str, int] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     parent: str | None = None
 

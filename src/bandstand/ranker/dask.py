@@ -37,13 +37,13 @@ class Plan(NamedTuple):
     """What all workers are told alike: the held-out queries of all of them (may be none), and how to train."""
 
     held_out: TrainingSet
-    arms: tuple[str, ...]
+    retrievers: tuple[str, ...]
     settings: TrainSettings
     seed: int
 
 
 def train_on_dask(
-    dask: DaskWorkers, reads: Sequence[Read], *, arms: tuple[str, ...] = (), settings: TrainSettings, seed: int
+    dask: DaskWorkers, reads: Sequence[Read], *, retrievers: tuple[str, ...] = (), settings: TrainSettings, seed: int
 ) -> TrainedRanker:
     """`train_lambdamart` over the partitions that the workers read, one for each of the first ``len(reads)`` of them.
 
@@ -67,7 +67,7 @@ def train_on_dask(
     held_out = reduce(concatenate, [part for part, _ in seen])
     if np.count_nonzero(held_out.decisive()) < MIN_HELD_OUT:
         held_out = held_out.queries(np.zeros(len(held_out), np.bool_))
-    plan, network = dask.share(Plan(held_out, arms, settings, seed)), networks(dask, list(parts))
+    plan, network = dask.share(Plan(held_out, retrievers, settings, seed)), networks(dask, list(parts))
     models: list[str] = dask.gather(
         [dask.submit(worker, train_part, part, plan, network[worker]) for worker, part in parts.items()]
     )
@@ -87,9 +87,9 @@ def held_out_part(part: Part) -> tuple[TrainingSet, int]:
 
 def train_part(part: Part, plan: Plan, network: Network) -> str:
     """Train on one partition together with the other workers; the model, which all of them have. Runs on a worker."""
-    held_out, arms, settings, seed = plan
+    held_out, retrievers, settings, seed = plan
     data = part.data.queries(~part.chosen) if len(held_out) else part.data
-    rows = augmented(data, arms, settings, np.random.default_rng(seed))
+    rows = augmented(data, retrievers, settings, np.random.default_rng(seed))
     booster = boost(rows, held_out, settings, seed, network=network)
     best = booster.best_iteration if booster.best_iteration > 0 else None
     model: str = booster.model_to_string(num_iteration=best)

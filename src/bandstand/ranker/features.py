@@ -1,31 +1,34 @@
-"""The ranking features of a query and its candidates: float32 (candidates, features), NaN where unknown."""
+"""The features of the ranker: those of each retriever, and those of a query and a candidate."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+import structlog
+from numpy.typing import ArrayLike, NDArray
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Indel, Prefix
 
 from bandstand.catalog.columns import Columns, artist_key_of
 from bandstand.errors import BadInput
 from bandstand.types import (
-    ARM_COLUMNS,
-    ARMS,
     KIND_SPECS,
     KINDS,
     CandidateSet,
+    FeatureLayout,
     Mask,
     Matrix,
     Ordinals,
     Query,
+    Roster,
     Scores,
     Slot,
 )
+from bandstand.types.features import RANK, SCORE
 from bandstand.types.times import YEAR_S
 from bandstand.understanding.records import NAMED, UNSTATED
 from bandstand.understanding.slots import held
@@ -64,28 +67,6 @@ def _named(slot: Slot, ordinals: Ordinals, columns: Columns) -> Mask:
     return of_kind
 
 
-FEATURES_VERSION = 2
-"""Raise it when a feature changes its meaning but not its name: models trained before are then refused."""
-
-BOUNDED_ARMS = frozenset({"memory", "structured", "dense", "rephrase"})
-"""Retrievers whose score is a probability, a share or a cosine, comparable between queries."""
-
-PAIR_FEATURES = (
-    "title_exact",
-    "title_prefix",
-    "title_ratio",
-    "name_ratio",
-    "token_coverage",
-    "artist_in_query",
-    "popularity",
-    "age",
-    "kind",
-    "slot_match",
-    "name_match",
-    "query_length",
-    "query_words",
-)
-CATEGORICAL_FEATURES = ("kind",)
 _KIND_CODES = np.array([KIND_SPECS[kind].code for kind in KINDS])
 
 COMPARED_LENGTH = 256
@@ -95,123 +76,215 @@ _COMPARED_WORDS = 16
 _ARTIST_WORDS = 5
 
 
-def feature_names(arms: tuple[str, ...] = ARMS) -> tuple[str, ...]:
-    """The columns of `build_features`, in order."""
-    facts = (f"{arm}.{fact}" for arm in arms for fact in ("score", "rr", *ARM_COLUMNS.get(arm, ())))
-    return (*facts, *PAIR_FEATURES)
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """A query and its m candidates, by their ordinals int32 (m,) in a snapshot of the catalogue."""
+
+    query: Query
+    ordinals: Ordinals
+    columns: Columns
+
+    @cached_property
+    def titles(self) -> NDArray[np.object_]:
+        """The candidates' normalised titles, (m,)."""
+        return self.columns.titles[self.ordinals]
+
+    @cached_property
+    def title_list(self) -> list[str]:
+        """The same as a list."""
+        return list(self.titles.tolist())
+
+    @cached_property
+    def name_list(self) -> list[str]:
+        """The candidates' normalised artists and titles."""
+        return list(self.columns.names[self.ordinals].tolist())
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The query as it was typed, normalised, and as it was corrected."""
+        return tuple(dict.fromkeys((self.query.normalized, self.query.meant)))
 
 
-def feature_hash(names: tuple[str, ...]) -> str:
-    """16 hex digits that are equal only for the same features, in the same order, with the same meaning."""
-    return hashlib.sha256("\n".join([str(FEATURES_VERSION), *names]).encode()).hexdigest()[:16]
+@dataclass(frozen=True, slots=True)
+class RankingFeature:
+    """A number for each pair of a query and a candidate.
 
-
-def build_features(query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
-    """The feature matrix of a search, float32 (m, f) in the layout of ``feature_names(candidates.retrievers)``.
-
-    Every ordinal of ``candidates`` must be one of ``columns``.
+    Args:
+        name: unique, without a dot: that is how retrievers' features are told apart.
+        compute: gives float (m,), or one number for all of them; NaN where unknown. Safe for threads.
+        title: what it says, in a few words for people.
+        version: raise it when the meaning changes: rows that were logged before count as unknown in this column.
+        weight: what a value of 1 is worth to the untrained ranker.
+        categorical: whether the numbers stand for kinds of things, without an order.
     """
-    facts = _arm_facts(candidates) | _text_facts(query, candidates.ordinals, columns)
-    facts |= _entity_facts(query, candidates.ordinals, columns)
-    names = feature_names(candidates.retrievers)
-    matrix = np.empty((len(candidates), len(names)), np.float32)
-    for column, name in enumerate(names):
-        matrix[:, column] = facts[name]
-    return matrix
+
+    name: str
+    compute: Callable[[Pairs], ArrayLike]
+    title: str = ""
+    version: int = 1
+    weight: float = 0.0
+    categorical: bool = False
 
 
-def limit_arm(features: Matrix, names: tuple[str, ...], arm: str, depth: int = 0) -> tuple[Matrix, Mask]:
-    """What the features would have been had ``arm`` gone only to ``depth`` (0: not played at all).
+class FeatureSet:
+    """The features of one platform: of each retriever of its roster, then of the pairs of query and candidate."""
 
-    Returns:
-        The features float32 (n, f), and which rows bool (n,) some retriever would still have brought.
+    def __init__(self, roster: Roster, pairs: Sequence[RankingFeature] = ()) -> None:
+        """``pairs`` are further features, behind `PAIR_FEATURES`.
 
-    Raises:
-        BadInput: the features do not know the arm.
-    """
-    own = arm_columns(names, arm)
-    within = features[:, names.index(f"{arm}.rr")] > 1 / (depth + 0.5)  # rank <= depth; False for NaN
-    limited = features.copy()
-    limited[np.ix_(~within, own)] = np.nan
-    return limited, brought(limited, names)
+        Raises:
+            BadInput: two features have one name.
+        """
+        self.roster = roster
+        self.pairs = (*PAIR_FEATURES, *pairs)
+        versions = {f"{spec.name}.{fact}": version for spec in roster for fact, version in spec.versions.items()}
+        versions |= {feature.name: feature.version for feature in self.pairs}
+        own = [f"{spec.name}.{fact}" for spec in roster for fact in (SCORE, RANK, *spec.columns)]
+        categorical = [feature.name for feature in self.pairs if feature.categorical]
+        self.layout = FeatureLayout.of((*own, *(feature.name for feature in self.pairs)), versions, categorical)
+        if len(set(self.names)) < len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise BadInput(f"two features are called {', '.join(twice)}: rename one", field="name")
+        self._unbounded = np.array([not spec.bounded for spec in roster], np.bool_)
+        self._failed: set[str] = set()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all features, in the order of the columns."""
+        return self.layout.names
 
-def brought(features: Matrix, names: tuple[str, ...]) -> Mask:
-    """Which rows bool (n,) some retriever brings."""
-    ranked = [column for column, name in enumerate(names) if name.endswith(".rr")]
-    found: Mask = np.any(features[:, ranked] > 0, axis=1)
-    return found
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What the features of pairs say, for people, by name."""
+        return {feature.name: feature.title or feature.name.replace("_", " ") for feature in self.pairs}
 
+    def build(self, query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
+        """The feature matrix of a search, float32 (m, f) in the columns of ``layout``.
 
-def arm_columns(names: tuple[str, ...], arm: str) -> NDArray[np.intp]:
-    """Which columns say how ``arm`` held a candidate.
+        ``candidates`` must be of this roster, and every ordinal one of ``columns``. A further feature that raises
+        is unknown for this search.
+        """
+        matrix = np.empty((len(candidates), len(self.names)), np.float32)
+        facts = self._retriever_facts(candidates)
+        for column, name in enumerate(self.names[: len(self.names) - len(self.pairs)]):
+            matrix[:, column] = facts[name]
+        pairs = Pairs(query, candidates.ordinals, columns)
+        for column, feature in enumerate(self.pairs, start=len(self.names) - len(self.pairs)):
+            try:
+                matrix[:, column] = feature.compute(pairs)
+            except Exception:
+                if feature in PAIR_FEATURES:
+                    raise
+                matrix[:, column] = np.nan
+                self._report(feature.name)
+        return matrix
 
-    Raises:
-        BadInput: none does.
-    """
-    own = [column for column, name in enumerate(names) if name.startswith(f"{arm}.")]
-    if not own:
-        raise BadInput(f"these features hold nothing of {arm!r}", field="arm")
-    return np.array(own, np.intp)
+    def _report(self, name: str) -> None:
+        """Log the first failure of a feature with its traceback."""
+        if name not in self._failed:
+            self._failed.add(name)
+            structlog.get_logger("ranker").exception("feature_failed", feature=name)
 
-
-def _arm_facts(candidates: CandidateSet) -> dict[str, Any]:
-    best = np.fmax.reduce(candidates.scores, axis=0, initial=np.nan)
-    unbounded = np.array([arm not in BOUNDED_ARMS for arm in candidates.retrievers]) & (best > 0)
-    scores = candidates.scores / np.where(unbounded, best, np.float32(1))
-    reciprocal_ranks = 1 / candidates.ranks
-    facts: dict[str, Any] = dict(candidates.columns)
-    for column, arm in enumerate(candidates.retrievers):
-        facts[f"{arm}.score"] = scores[:, column]
-        facts[f"{arm}.rr"] = reciprocal_ranks[:, column]
-    return facts
-
-
-def _text_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
-    facts = _compared(query.normalized, ordinals, columns)
-    if query.meant != query.normalized:
-        corrected = _compared(query.meant, ordinals, columns)
-        facts = {name: np.maximum(values, corrected[name]) for name, values in facts.items()}
-    return {**facts, "query_length": len(query.normalized), "query_words": len(query.normalized.split())}
-
-
-def _compared(normalized: str, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
-    """How like a text and the names of entities are, by feature, each (m,)."""
-    text = normalized[:COMPARED_LENGTH]
-    titles = columns.titles[ordinals]
-    names = columns.names[ordinals].tolist()
-    return {
-        "title_exact": (titles == normalized) & bool(text),
-        "title_prefix": _compare(text, titles.tolist(), Prefix.similarity) / max(len(text), 1),
-        "title_ratio": _compare(text, titles.tolist(), Indel.normalized_similarity),
-        "name_ratio": _compare(text, names, Indel.normalized_similarity),
-        "token_coverage": _compare(text, names, fuzz.token_set_ratio) / 100,
-        "artist_in_query": np.isin(columns.artist_key[ordinals], _possible_artists(normalized.split())),
-    }
-
-
-def _entity_facts(query: Query, ordinals: Ordinals, columns: Columns) -> dict[str, Any]:
-    return {
-        "popularity": columns.popularity[ordinals],
-        "age": 1970 + query.time / YEAR_S - columns.year[ordinals],
-        "kind": _KIND_CODES[columns.kind[ordinals]],
-        "slot_match": slot_match(query.slots, ordinals, columns),
-        "name_match": name_match(query.slots, ordinals, columns),
-    }
+    def _retriever_facts(self, candidates: CandidateSet) -> dict[str, NDArray[np.floating]]:
+        best = np.fmax.reduce(candidates.scores, axis=0, initial=np.nan)
+        scores = candidates.scores / np.where(self._unbounded & (best > 0), best, np.float32(1))
+        reciprocal_ranks = 1 / candidates.ranks
+        facts: dict[str, NDArray[np.floating]] = dict(candidates.columns)
+        for column, name in enumerate(candidates.retrievers):
+            facts[f"{name}.{SCORE}"] = scores[:, column]
+            facts[f"{name}.{RANK}"] = reciprocal_ranks[:, column]
+        return facts
 
 
-def _compare(text: str, others: list[str], scorer: Callable[..., float]) -> Scores:
-    """One text against many, in C; float32 (n,)."""
-    compared: Scores = process.cdist([text], others, scorer=scorer, dtype=np.float32)[0]
+def _best_of_texts(compare: Callable[[Pairs, str], NDArray[np.generic]]) -> Callable[[Pairs], ArrayLike]:
+    """A feature that compares the query with names: where it was corrected, the better of both texts counts."""
+
+    def compute(pairs: Pairs) -> ArrayLike:
+        found: ArrayLike = np.maximum.reduce([compare(pairs, text) for text in pairs.texts])
+        return found
+
+    return compute
+
+
+def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores:
+    """The beginning of one text against many, in C; float32 (n,)."""
+    compared: Scores = process.cdist([text[:COMPARED_LENGTH]], others, scorer=scorer, dtype=np.float32)[0]
     return compared
 
 
-def _possible_artists(words: list[str]) -> NDArray[np.int64]:
-    """The artist keys of all runs of up to `_ARTIST_WORDS` words, within the compared length."""
-    words = words[:_COMPARED_WORDS]
+def _title_prefix(pairs: Pairs, text: str) -> Scores:
+    shared = _alike(text, pairs.title_list, Prefix.similarity)
+    return shared / np.float32(max(len(text[:COMPARED_LENGTH]), 1))
+
+
+def _names_artist(pairs: Pairs, text: str) -> Mask:
+    """Whether some run of up to `_ARTIST_WORDS` words, within the compared length, is the artist's name."""
+    words = text.split()[:_COMPARED_WORDS]
     runs = {
         " ".join(words[start:end])
         for start in range(len(words))
         for end in range(start + 1, min(start + _ARTIST_WORDS, len(words)) + 1)
     }
-    return np.array([artist_key_of(run) for run in runs], np.int64)
+    keys = np.array([artist_key_of(run) for run in runs], np.int64)
+    return np.isin(pairs.columns.artist_key[pairs.ordinals], keys)
+
+
+PAIR_FEATURES = (
+    RankingFeature(
+        "title_exact",
+        _best_of_texts(lambda pairs, text: (pairs.titles == text) & bool(text)),
+        title="the title is the query",
+        weight=0.5,
+    ),
+    RankingFeature("title_prefix", _best_of_texts(_title_prefix), title="the title begins with the query"),
+    RankingFeature(
+        "title_ratio",
+        _best_of_texts(lambda pairs, text: _alike(text, pairs.title_list, Indel.normalized_similarity)),
+        title="spelling like the title",
+        weight=0.3,
+    ),
+    RankingFeature(
+        "name_ratio",
+        _best_of_texts(lambda pairs, text: _alike(text, pairs.name_list, Indel.normalized_similarity)),
+        title="spelling like artist and title",
+        weight=0.7,
+    ),
+    RankingFeature(
+        "token_coverage",
+        _best_of_texts(lambda pairs, text: _alike(text, pairs.name_list, fuzz.token_set_ratio) / 100),
+        title="words of the query that it has",
+        weight=0.5,
+    ),
+    RankingFeature("artist_in_query", _best_of_texts(_names_artist), title="the query names the artist", weight=0.3),
+    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.5),
+    RankingFeature(
+        "age",
+        lambda pairs: 1970 + pairs.query.time / YEAR_S - pairs.columns.year[pairs.ordinals],
+        title="age of the release",
+    ),
+    RankingFeature("kind", lambda pairs: _KIND_CODES[pairs.columns.kind[pairs.ordinals]], categorical=True),
+    RankingFeature(
+        "slot_match",
+        lambda pairs: slot_match(pairs.query.slots, pairs.ordinals, pairs.columns),
+        title="genre, mood or era as asked for",
+        weight=0.5,
+    ),
+    RankingFeature(
+        "name_match",
+        lambda pairs: name_match(pairs.query.slots, pairs.ordinals, pairs.columns),
+        title="the query names it, or whose it is",
+        weight=0.5,
+    ),
+    RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query"),
+    RankingFeature("query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query"),
+)
+
+_FORMAT = "2"
+"""Goes into every hash of features, and so tells today's from those of models that are older than this one."""
+
+
+def feature_hash(layout: FeatureLayout) -> str:
+    """16 hex digits that are equal only for the same features, in the same order, with the same meanings."""
+    versions = dict(layout.versions)
+    names = [f"{name}@{versions[name]}" if name in versions else name for name in layout.names]
+    return hashlib.sha256("\n".join([_FORMAT, *names]).encode()).hexdigest()[:16]

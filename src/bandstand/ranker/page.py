@@ -10,62 +10,47 @@ from numpy.typing import NDArray
 
 from bandstand.catalog.columns import Columns
 from bandstand.errors import BadInput
-from bandstand.ranker.features import build_features
+from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import (
-    ARM_COLUMNS,
-    ARMS,
-    KINDS,
-    LOGGED_DEPTH,
-    Candidates,
-    CandidateSet,
-    Matrix,
-    Ordinals,
-    Query,
-    Scores,
-)
+from bandstand.types import KINDS, LOGGED_DEPTH, Candidates, CandidateSet, Matrix, Ordinals, Query, Roster, Scores
 
 
-def union(candidates: Sequence[Candidates], arms: tuple[str, ...] = ARMS) -> CandidateSet:
-    """Join answers, given in any order, into one `CandidateSet` whose layout depends on ``arms`` alone.
+def union(candidates: Sequence[Candidates], roster: Roster) -> CandidateSet:
+    """Join answers, given in any order, into one `CandidateSet` whose layout depends on the roster alone.
 
-    An arm of ``arms`` without an answer leaves NaN, as does a column of `ARM_COLUMNS` that an answer lacks; columns
-    that are not listed there are left out.
+    A retriever without an answer leaves NaN, as does a column of its spec that an answer lacks; columns that are not in
+    its spec are left out.
 
     Raises:
-        BadInput: an answer of a retriever that is not in ``arms``, or two answers of the same one.
+        BadInput: an answer of a retriever that is not in the roster, or two answers of the same one.
     """
-    _check(candidates, arms)
+    _check(candidates, roster)
     ordinals, rows = np.unique(
         np.concatenate([np.empty(0, np.int32), *(answer.ordinals for answer in candidates)]), return_inverse=True
     )
-    ranks, scores = np.full((2, len(ordinals), len(arms)), np.nan, np.float32)
-    facts = {arm: _unknown(arm, len(ordinals)) for arm in arms if arm in ARM_COLUMNS}
+    ranks, scores = np.full((2, len(ordinals), len(roster)), np.nan, np.float32)
+    facts = {spec.name: np.full((len(spec.columns), len(ordinals)), np.nan, np.float32) for spec in roster}
     counting = np.arange(1, 1 + max(map(len, candidates), default=0), dtype=np.float32)
     start = 0
     for answer in candidates:
         own = rows[start : start + len(answer)]
         start += len(answer)
-        column = arms.index(answer.retriever)
+        column = roster.names.index(answer.retriever)
         ranks[own, column] = counting[: len(answer)]
         scores[own, column] = answer.scores
-        for row, name in enumerate(ARM_COLUMNS.get(answer.retriever, ())):
+        for row, name in enumerate(roster[answer.retriever].columns):
             if name in answer.columns:
                 facts[answer.retriever][row, own] = answer.columns[name]
-    columns = {f"{arm}.{name}": facts[arm][row] for arm in facts for row, name in enumerate(ARM_COLUMNS[arm])}
-    return CandidateSet(retrievers=arms, ordinals=ordinals, ranks=ranks, scores=scores, columns=columns)
+    columns = {f"{spec.name}.{name}": facts[spec.name][row] for spec in roster for row, name in enumerate(spec.columns)}
+    return CandidateSet(retrievers=roster.names, ordinals=ordinals, ranks=ranks, scores=scores, columns=columns)
 
 
-def _check(candidates: Sequence[Candidates], arms: tuple[str, ...]) -> None:
+def _check(candidates: Sequence[Candidates], roster: Roster) -> None:
     retrievers = [answer.retriever for answer in candidates]
-    if unknown := set(retrievers).difference(arms):
-        raise BadInput(f"no features for {', '.join(sorted(unknown))}: name every retriever in arms", field="arms")
+    if unknown := set(retrievers).difference(roster.names):
+        raise BadInput(f"no features for {', '.join(sorted(unknown))}: put them into the roster", field="arms")
     if len(set(retrievers)) != len(retrievers):
         raise BadInput("a retriever answers a search once: fuse its answers before the union", field="candidates")
-
-
-def _unknown(arm: str, m: int) -> Matrix:
-    return np.full((len(ARM_COLUMNS[arm]), m), np.nan, np.float32)
 
 
 Rows = NDArray[np.intp]
@@ -178,22 +163,29 @@ class Ranking:
 
 
 def rank(
-    query: Query, candidates: CandidateSet, columns: Columns, scorer: Scorer, *, depth: int = LOGGED_DEPTH
+    query: Query,
+    candidates: CandidateSet,
+    columns: Columns,
+    features: FeatureSet,
+    scorer: Scorer,
+    *,
+    depth: int = LOGGED_DEPTH,
 ) -> Ranking:
     """Rank a search's candidates and keep the best ``depth``.
 
-    A candidate newer than the snapshot ``columns`` is passed over: an index may be ahead of it by a moment.
+    ``scorer`` reads the layout of ``features``. A candidate newer than the snapshot ``columns`` is passed over: an
+    index may be ahead of it by a moment.
     """
     candidates = _known(candidates, columns.n)
-    features = build_features(query, candidates, columns)
-    scores = scorer.score(features)
+    matrix = features.build(query, candidates, columns)
+    scores = scorer.score(matrix)
     rows = dedupe(candidates.ordinals, scores, columns.dedupe_key[candidates.ordinals])[:depth]
     return Ranking(
         rows=rows,
         ordinals=candidates.ordinals[rows],
         scores=scores[rows],
-        features=features[rows],
-        whole=Scored(ordinals=candidates.ordinals, scores=scores, features=features),
+        features=matrix[rows],
+        whole=Scored(ordinals=candidates.ordinals, scores=scores, features=matrix),
     )
 
 

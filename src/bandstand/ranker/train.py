@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from bandstand.errors import BadInput, ModelError
 from bandstand.models.registry import ModelCard
-from bandstand.ranker.features import CATEGORICAL_FEATURES, feature_hash
+from bandstand.ranker.features import feature_hash
 from bandstand.ranker.metrics import mean, mrr_at, ndcg_at
 from bandstand.ranker.scorers import MODEL_FILE
-from bandstand.ranker.training_set import TrainingSet, concatenate, mask_arms
+from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
+from bandstand.types import FeatureLayout
 from bandstand.types.hashing import uniform
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class TrainSettings:
     ``position_bias_regularization`` pulls the learned position biases towards none. ``held_out`` is the share of
     queries by which the trees are cut where they were best, and for metrics. Of ``trees`` at least ``fewest`` are kept:
     while the position biases are still being found the first two or three can look better than the next thirty, and
-    leave nearly all candidates tied. ``masked`` is the share of training queries that are also shown with each arm left
-    out with probability ``mask_chance``.
+    leave nearly all candidates tied. ``masked`` is the share of training queries that are also shown with each
+    retriever left out with probability ``mask_chance``.
     """
 
     trees: int = 120
@@ -65,7 +66,7 @@ class TrainedRanker:
     """
 
     model: bytes
-    names: tuple[str, ...]
+    layout: FeatureLayout
     metrics: dict[str, float]
     importances: dict[str, float]
 
@@ -77,8 +78,9 @@ class TrainedRanker:
         """The manifest's part that the training knows, with what the caller knows about the data."""
         return ModelCard(
             data_range=data_range,
-            feature_names=self.names,
-            feature_hash=feature_hash(self.names),
+            feature_names=self.layout.names,
+            feature_versions=dict(self.layout.versions),
+            feature_hash=feature_hash(self.layout),
             metrics=self.metrics,
             parent=parent,
         )
@@ -87,7 +89,7 @@ class TrainedRanker:
 def train_lambdamart(
     data: TrainingSet,
     *,
-    arms: tuple[str, ...] = (),
+    retrievers: tuple[str, ...] = (),
     held_out: TrainingSet | None = None,
     settings: TrainSettings = TrainSettings(),
     seed: int = 0,
@@ -100,7 +102,7 @@ def train_lambdamart(
 
     Args:
         data: judged queries.
-        arms: the retrievers that the augmentation may leave out; none by default.
+        retrievers: the retrievers that the augmentation may leave out; none by default.
         held_out: queries to cut the trees by, and for metrics; drawn from ``data`` when not given.
         settings: see `TrainSettings`.
         seed: of the draws and of LightGBM.
@@ -114,7 +116,7 @@ def train_lambdamart(
     if held_out is None:
         data, held_out = _split(data, settings, seed)
     check(data, settings)
-    booster = boost(augmented(data, arms, settings, rng), held_out, settings, seed, progress=progress)
+    booster = boost(augmented(data, retrievers, settings, rng), held_out, settings, seed, progress=progress)
     return trained(booster, held_out)
 
 
@@ -137,13 +139,13 @@ def _split(data: TrainingSet, settings: TrainSettings, seed: int) -> tuple[Train
 
 
 def augmented(
-    data: TrainingSet, arms: tuple[str, ...], settings: TrainSettings, rng: np.random.Generator
+    data: TrainingSet, retrievers: tuple[str, ...], settings: TrainSettings, rng: np.random.Generator
 ) -> TrainingSet:
-    """The data with copies of some of its queries in which some of ``arms`` are left out."""
-    if not arms or not settings.masked:
+    """The data with copies of some of its queries in which some of ``retrievers`` are left out."""
+    if not retrievers or not settings.masked:
         return data
     chosen = data.queries(rng.random(len(data)) < settings.masked)
-    return concatenate(data, mask_arms(chosen, arms, rng, chance=settings.mask_chance))
+    return concatenate(data, mask_retrievers(chosen, retrievers, rng, chance=settings.mask_chance))
 
 
 def check(data: TrainingSet, settings: TrainSettings) -> None:
@@ -206,8 +208,8 @@ def _dataset(data: TrainingSet, reference: Dataset | None = None) -> Dataset:
         weight=data.weights,
         position=None if reference else data.positions,  # held-out clicks are compared as they are
         reference=reference,
-        feature_name=list(data.names),
-        categorical_feature=[name for name in CATEGORICAL_FEATURES if name in data.names],
+        feature_name=list(data.layout.names),
+        categorical_feature=list(data.layout.categorical),
         params={"verbose": -1},
     )
 
@@ -234,7 +236,7 @@ def _parameters(settings: TrainSettings, seed: int) -> dict[str, Any]:
 
 def trained(booster: Booster, held_out: TrainingSet) -> TrainedRanker:
     """The model of a booster with what is to be said of it; ``held_out`` may be empty."""
-    names = held_out.names
+    layout = held_out.layout
     trees = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     metrics = {"trees": float(trees)}
     if len(held_out):
@@ -246,7 +248,7 @@ def trained(booster: Booster, held_out: TrainingSet) -> TrainedRanker:
     shares = gains / (gains.sum() or 1.0)
     return TrainedRanker(
         model=booster.model_to_string(num_iteration=trees).encode(),
-        names=names,
+        layout=layout,
         metrics={name: value for name, value in metrics.items() if not np.isnan(value)},
-        importances=dict(zip(names, shares.tolist(), strict=True)),
+        importances=dict(zip(layout.names, shares.tolist(), strict=True)),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.ranker.features import arm_columns, brought
 from bandstand.ranker.metrics import Grades, Groups, query_of_row
-from bandstand.types import Matrix, Scores
+from bandstand.types import FeatureLayout, FeatureRows, Matrix, Scores
 
 T = TypeVar("T", bound=np.generic)
 
@@ -23,7 +23,7 @@ _ARRAYS = ("features", "grades", "groups", "positions", "weights")
 class TrainingSet:
     """The logged candidates of q queries, n rows in all.
 
-    ``features`` float32 (n, f) with columns ``names``, as logged. ``grades`` int32 (n,), 0 for not relevant.
+    ``features`` float32 (n, f) in the columns of ``layout``, as logged. ``grades`` int32 (n,), 0 for not relevant.
     ``groups`` int32 (q,): how many consecutive rows belong to each query. ``positions`` int32 (n,): where the row was
     shown (from 1), which the debiasing reads. ``weights`` float32 (n,): how much the row counts.
 
@@ -32,7 +32,7 @@ class TrainingSet:
     """
 
     features: Matrix
-    names: tuple[str, ...]
+    layout: FeatureLayout
     grades: Grades
     groups: Groups
     positions: NDArray[np.int32] | None = None
@@ -40,8 +40,8 @@ class TrainingSet:
 
     def __post_init__(self) -> None:
         n = len(self.grades)
-        if self.features.shape != (n, len(self.names)):
-            raise BadInput(f"features are {self.features.shape}, grades and names say {(n, len(self.names))}")
+        if self.features.shape != (n, len(self.layout.names)):
+            raise BadInput(f"features are {self.features.shape}, grades and names say {(n, len(self.layout.names))}")
         for name, rows in (("positions", self.positions), ("weights", self.weights)):
             if rows is not None and len(rows) != n:
                 raise BadInput(f"{name} has {len(rows)} rows instead of {n}", field=name)
@@ -81,13 +81,15 @@ def write_set(data: TrainingSet, path: Path) -> None:
     """Write a set whose every part is there; `read_set` gives it back."""
     arrays = {name: getattr(data, name) for name in _ARRAYS}
     with path.open("wb") as out:
-        np.savez(out, names=np.array(data.names), **arrays)
+        np.savez(out, layout=json.dumps(astuple(data.layout)), **arrays)
 
 
 def read_set(path: Path) -> TrainingSet:
     """The set that `write_set` wrote."""
     with np.load(path) as stored:
-        return TrainingSet(names=tuple(stored["names"].tolist()), **{name: stored[name] for name in _ARRAYS})
+        names, versions, categorical = json.loads(str(stored["layout"]))
+        layout = FeatureLayout.of(names, dict(versions), categorical)
+        return TrainingSet(layout=layout, **{name: stored[name] for name in _ARRAYS})
 
 
 def concatenate(first: TrainingSet, second: TrainingSet) -> TrainingSet:
@@ -106,14 +108,16 @@ def _joined(first: NDArray[T] | None, second: NDArray[T] | None) -> NDArray[T] |
     return None if first is None or second is None else np.concatenate([first, second])
 
 
-def mask_arms(data: TrainingSet, arms: tuple[str, ...], rng: np.random.Generator, *, chance: float) -> TrainingSet:
-    """A copy as if in each query each of ``arms`` had been skipped with probability ``chance``.
+def mask_retrievers(
+    data: TrainingSet, retrievers: tuple[str, ...], rng: np.random.Generator, *, chance: float
+) -> TrainingSet:
+    """A copy as if in each query each of ``retrievers`` had been skipped with probability ``chance``.
 
     Rows that no retriever brings any more are gone. A model that only ever saw every retriever play reads a missing
     score as "found by none"; one trained on such copies too serves well when the bandit skips retrievers.
     """
-    skipped = (rng.random((len(data), len(arms))) < chance)[query_of_row(data.groups)]
+    skipped = (rng.random((len(data), len(retrievers))) < chance)[query_of_row(data.groups)]
     features = data.features.copy()
-    for number, arm in enumerate(arms):
-        features[np.ix_(skipped[:, number], arm_columns(data.names, arm))] = np.nan
-    return replace(data, features=features).rows(brought(features, data.names))
+    for number, retriever in enumerate(retrievers):
+        features[np.ix_(skipped[:, number], data.layout.columns_of(retriever))] = np.nan
+    return replace(data, features=features).rows(FeatureRows(data.layout, features).brought())

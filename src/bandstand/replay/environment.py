@@ -16,13 +16,17 @@ from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.app.training import TrainingPlan, new_models, self_play
 from bandstand.catalog.readers.base import Rejected
+from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import InlineRunner
+from bandstand.engine.search import Answer
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.rewards import RateGuard, actor_of
 from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import TrainingReport
 from bandstand.ranker.train import TrainSettings
+from bandstand.replay.contestants import Contestant
 from bandstand.replay.query_vectors import PreparedEncoder, QueryVectors
+from bandstand.replay.stream import Ask, Judge
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder_registry import NO_COPY, link_encoders
 from bandstand.settings import Settings
@@ -115,9 +119,15 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         """Close everything."""
         self._platform.close()
 
-    def name_next(self, query_id: str) -> None:
-        """The id of the next search: decisions depend on it, so that a replay decides alike every time."""
+    def answer(self, contestant: Contestant, request: SearchRequest, *, query_id: str) -> Answer:
+        """Answer a search under a policy; decisions depend on its id, so that a replay decides alike every time."""
         self._next_id = query_id
+        engine = self.home.engine
+        return engine.answer(engine.query(request), contestant.policy(engine.policy))
+
+    def judge(self, ask: Ask) -> Judge:
+        """The judgements of a search, by what is in the catalogue now."""
+        return Judge(ask, self.home.catalog.columns, self.storage.store.ordinals)
 
     def release(self, entities: Iterable[Entity]) -> int:
         """Let entities into the catalogue and make them searchable; returns how many changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ import orjson
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.replay.report.page import render
-from bandstand.replay.run import PlayProgress, play, play_on_dask
+from bandstand.replay.run import PlayProgress, kept_or_scratch, play, play_on_dask
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import COMPARED, summarize
@@ -42,11 +41,11 @@ def evaluate(
     if dask is not None:
         if folder is None:
             raise BadInput("name a folder that every Dask worker sees: --folder", field="folder")
-        return summarize(dataset, settings, play_on_dask(dataset, settings, folder, dask, progress=progress))
-    if folder is not None:
-        return summarize(dataset, settings, play(dataset, settings, folder, progress=progress))
-    with tempfile.TemporaryDirectory(prefix="bandstand-replay-") as scratch:
-        return summarize(dataset, settings, play(dataset, settings, Path(scratch), progress=progress))
+        run = play_on_dask(dataset, settings, folder, dask, progress=progress)
+        return summarize(run, run.tables())
+    with kept_or_scratch(folder) as place:
+        run = play(dataset, settings, place, progress=progress)
+        return summarize(run, run.tables())
 
 
 def write_json(result: Json, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,13 @@ from bandstand.replay.rows import Row
 if TYPE_CHECKING:
     from ir_measures import Qrel, ScoredDoc
 
-MEASURES: Mapping[str, str] = {
-    "MRR@10": "RR@10",
-    "nDCG@10": "nDCG@10",
-    "R@100": "R@100",
-    "Success@1": "Success@1",
-    "Success@10": "Success@10",
-}
-"""Names in reports, and what ir-measures calls the value of one search."""
+
+def measures(k: int = 10) -> dict[str, str]:
+    """Names in reports of the measures with cut-off ``k``, and what ir-measures calls the value of one search."""
+    return {f"MRR@{k}": f"RR@{k}", **{name: name for name in (f"nDCG@{k}", "R@100", "Success@1", f"Success@{k}")}}
+
+
+MEASURES = measures()
 
 _CHUNK = 5_000
 
@@ -30,8 +29,8 @@ Values = dict[str, NDArray[np.float64]]
 """By name of the measure, one value a search (n,), in the order of the rows."""
 
 
-def measure(rows: Iterable[Row]) -> Values:
-    """Every measure of every search. A search without answers has no value and is refused by the adapters.
+def measure(rows: Iterable[Row], k: int = 10) -> Values:
+    """Every measure of every search, with cut-off ``k``. A search without answers has no value: leave it out before.
 
     The ranking is rebuilt from the ranks of its answers, the other hits standing in as unjudged: no measure here looks
     at anything else. nDCG has linear gains and the discount 1 / log2(rank + 1); recall is over all answers.
@@ -43,16 +42,17 @@ def measure(rows: Iterable[Row]) -> Values:
         import ir_measures
     except ImportError as cause:
         raise MissingDependency("replay measures with ir-measures: pip install 'bandstand[replay]'") from cause
-    parsed = {ir_measures.parse_measure(native): name for name, native in MEASURES.items()}
+    names = measures(k)
+    parsed = {ir_measures.parse_measure(native): name for name, native in names.items()}
     chunks: list[Values] = []
     source = iter(rows)
     while chunk := list(islice(source, _CHUNK)):
-        values = {name: np.zeros(len(chunk)) for name in MEASURES}
+        values = {name: np.zeros(len(chunk)) for name in names}
         evaluator = ir_measures.evaluator(list(parsed), list(_qrels(chunk)))
         for metric in evaluator.iter_calc(_run(chunk)):
             values[parsed[metric.measure]][int(metric.query_id)] = metric.value
         chunks.append(values)
-    return {name: np.concatenate([values[name] for values in chunks] or [np.empty(0)]) for name in MEASURES}
+    return {name: np.concatenate([values[name] for values in chunks] or [np.empty(0)]) for name in names}
 
 
 def _qrels(rows: Sequence[Row]) -> Iterator[Qrel]:

@@ -1,4 +1,4 @@
-"""Turns played searches into rows: of the policy itself, and of the baselines that are read off it."""
+"""Turns answered searches into rows: of the policy itself, and of the baselines that are read off its answer."""
 
 from __future__ import annotations
 
@@ -8,16 +8,65 @@ from typing import Any
 
 import numpy as np
 
-from bandstand.bandit.cost import modelled_cost
 from bandstand.bandit.policy import FULL_DEPTH
-from bandstand.replay.contestants import Baseline, Seen
+from bandstand.engine.search import Answer
+from bandstand.replay.contestants import Baseline
 from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.replayer import Played, ranking_to
-from bandstand.replay.rows import Row, RowFile
-from bandstand.replay.stream import Judge, query_digest
-from bandstand.types import ARMS, KINDS, LOGGED_DEPTH, Ordinals
+from bandstand.replay.rows import Extra, Row, RowFile, rows_path
+from bandstand.replay.stream import Ask, Judge, query_digest
+from bandstand.replay.table import PAGE
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import KINDS, LOGGED_DEPTH
 
-_PAGE = 10
+
+def row_of(
+    ask: Ask, answer: Answer, judge: Judge, labels: Mapping[str, str], *, cost_ms: float, extra: Extra | None = None
+) -> Row:
+    """The row of an answered search; ``cost_ms`` is what its retrieval is modelled to cost."""
+    impression, candidates = answer.impression, answer.candidates.ordinals
+    depths = {decision.arm: decision.depth for decision in impression.decision.arms}
+    return Row(
+        **_described(ask, judge, labels),
+        found=judge.found(ranking_to(answer, answer.columns, LOGGED_DEPTH + len(ask.known))),
+        cost_ms=cost_ms,
+        real_ms=sum(outcome.took_ms for outcome in impression.outcomes if outcome.status != "skipped"),
+        depths=[depths.get(arm, 0) for arm in BUILT_IN.names],
+        pooled=judge.pooled(candidates[candidates < answer.columns.n]),
+        claims=_claims(answer, judge),
+        extra=extra or {},
+    )
+
+
+def baseline_row(baseline: Baseline, ask: Ask, answer: Answer, judge: Judge, labels: Mapping[str, str]) -> Row:
+    """The row of a baseline, read off an answer in which every retriever played."""
+    return Row(
+        **_described(ask, judge, labels),
+        found=judge.found(baseline.rank(answer, LOGGED_DEPTH + len(ask.known))),
+        cost_ms=baseline.cost_ms,
+        real_ms=sum(each.took_ms for each in answer.impression.outcomes if each.retriever in baseline.arms),
+    )
+
+
+def _described(ask: Ask, judge: Judge, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": ask.id,
+        "time": ask.time,
+        "user": ask.user or ask.session or ask.id,
+        "query": query_digest(ask.text).hex(),
+        "labels": labels,
+        "grades": judge.grades,
+    }
+
+
+def _claims(answer: Answer, judge: Judge) -> list[tuple[float, int]]:
+    """What the memory believed of the hits on the page, rounded, and whether they were answers."""
+    impression = answer.impression
+    believed = impression.features[:PAGE, impression.feature_names.index("memory.score")]
+    right = judge.right(impression.ordinals[:PAGE])
+    return [
+        (round(float(score), 3), int(hit)) for score, hit in zip(believed, right, strict=True) if not np.isnan(score)
+    ]
 
 
 class Recorder:
@@ -36,20 +85,20 @@ class Recorder:
         self._files = {each: RowFile(rows_path(folder, each), length=lengths.get(each, 0)) for each in names}
         self.count = 0
 
-    def __call__(self, played: Played) -> None:
-        """One search."""
-        if not played.ask.counted or not played.ask.answers:
-            return
+    def add(self, played: Played, judge: Judge, extra: Extra) -> None:
+        """One search, judged; ``extra`` is what else is to be kept of the policy's own answer."""
         self.count += 1
-        columns = self._environment.home.catalog.columns
-        judge = Judge(played.ask, columns, self._environment.storage.store.ordinals)
-        base = self._described(played, judge)
-        self._files[self._name].append(self._own(played, judge, base))
-        if self._baselines:
-            seen = self._seen(played)
-            for baseline in self._baselines:
-                row = Row(**base, found=judge.found(baseline.rank(seen)), cost_ms=baseline.cost_ms, real_ms=0.0)
-                self._files[baseline.name].append(row)
+        ask, answer = played.ask, played.answer
+        labels = {
+            "query": "seen" if played.seen_query else "unseen",
+            "user": "with past" if played.seen_user else "without past",
+            "kind": self._kind(ask.answers[0].entity_id),
+            **dict(ask.labels),
+        }
+        row = row_of(ask, answer, judge, labels, cost_ms=_modelled(answer), extra=extra)
+        self._files[self._name].append(row)
+        for baseline in self._baselines:
+            self._files[baseline.name].append(baseline_row(baseline, ask, answer, judge, labels))
 
     def flush(self) -> dict[str, int]:
         """The files' lengths, once everything is in them."""
@@ -60,68 +109,14 @@ class Recorder:
         for file in self._files.values():
             file.close()
 
-    def _described(self, played: Played, judge: Judge) -> dict[str, Any]:
-        ask = played.ask
-        labels = {
-            "query": "seen" if played.seen_query else "unseen",
-            "user": "with past" if played.seen_user else "without past",
-            "kind": self._kind(ask.answers[0].entity_id),
-            **dict(ask.labels),
-        }
-        return {
-            "id": ask.id,
-            "time": ask.time,
-            "user": ask.user or ask.session or ask.id,
-            "query": query_digest(ask.text).hex(),
-            "labels": labels,
-            "grades": judge.grades,
-        }
-
-    def _own(self, played: Played, judge: Judge, base: dict[str, Any]) -> Row:
-        impression = played.answer.impression
-        depths = {decision.arm: decision.depth for decision in impression.decision.arms}
-        asked = [outcome for outcome in impression.outcomes if outcome.status != "skipped"]
-        cost = sum(modelled_cost(outcome.retriever, depths[outcome.retriever] or FULL_DEPTH) for outcome in asked)
-        columns = self._environment.home.catalog.columns
-        page, candidates = impression.ordinals[:_PAGE], played.answer.candidates.ordinals
-        return Row(
-            **base,
-            found=judge.found(ranking_to(played.answer, columns, LOGGED_DEPTH + len(played.ask.known))),
-            cost_ms=cost,
-            real_ms=sum(outcome.took_ms for outcome in asked),
-            depths=[depths.get(arm, 0) for arm in ARMS],
-            pooled=judge.pooled(candidates[candidates < columns.n]),
-            claims=self._claims(played, judge, page),
-        )
-
-    def _claims(self, played: Played, judge: Judge, page: Ordinals) -> list[tuple[float, int]]:
-        """What the memory believed of the hits on the page, rounded, and whether they were answers."""
-        impression = played.answer.impression
-        believed = impression.features[: len(page), impression.feature_names.index("memory.score")]
-        right = judge.right(page)
-        return [
-            (round(float(score), 3), int(hit))
-            for score, hit in zip(believed, right, strict=True)
-            if not np.isnan(score)
-        ]
-
-    def _seen(self, played: Played) -> Seen:
-        home, answer = self._environment.home, played.answer
-        columns = home.catalog.columns
-        return Seen(
-            answer=answer,
-            columns=columns,
-            scorer=home.serving().scorer,
-            features=answer.head.whole.features,
-            room=len(played.ask.known),
-        )
-
     def _kind(self, entity_id: str) -> str:
         columns = self._environment.home.catalog.columns
         ordinal = int(self._environment.storage.store.ordinals([entity_id])[0])
         return KINDS[int(columns.kind[ordinal])] if 0 <= ordinal < columns.n else "unknown"
 
 
-def rows_path(folder: Path, name: str) -> Path:
-    """Where the rows of a ranking lie."""
-    return folder / f"{name.replace(':', '=')}.ndjson"
+def _modelled(answer: Answer) -> float:
+    """Modelled milliseconds of the retrievers that were asked, those that stepped in for others at full depth."""
+    depths = {decision.arm: decision.depth for decision in answer.impression.decision.arms}
+    asked = [each.retriever for each in answer.impression.outcomes if each.status != "skipped"]
+    return sum(BUILT_IN.modelled_cost(retriever, depths[retriever] or FULL_DEPTH) for retriever in asked)

@@ -9,7 +9,6 @@ from zlib import crc32
 
 import numpy as np
 
-from bandstand.bandit.cost import modelled_cost
 from bandstand.catalog.columns import Columns
 from bandstand.engine.ablation import ablate
 from bandstand.engine.request import SearchRequest
@@ -22,6 +21,7 @@ from bandstand.replay.contestants import Contestant
 from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Ask, Behaviour, Moment, Release
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import LOGGED_DEPTH, Event, Impression, Ordinals
 
 HEAD, SAMPLED = 60, 100
@@ -209,10 +209,8 @@ class Replayer:
             self._environment.train(at_most=self._settings.train_searches, judged_deep=self._settings.judged_deep)
 
     def _answer(self, ask: Ask) -> Played:
-        engine = self._environment.home.engine
-        self._environment.name_next(ask.id)
         request = SearchRequest(query=ask.text, k=self._settings.page, user_id=ask.user, session_id=ask.session)
-        answer = engine.answer(engine.query(request), self._contestant.policy(engine.policy))
+        answer = self._environment.answer(self._contestant, request, query_id=ask.id)
         _check_arms(ask, answer)
         impression = self._judged(ask, answer) if self._settings.judged_deep else answer.impression
         self._searches.append(with_modelled_cost(impression))
@@ -243,7 +241,7 @@ def with_modelled_cost(impression: Impression) -> Impression:
             outcome,
             took_ms=0.0
             if outcome.status == "skipped"
-            else modelled_cost(outcome.retriever, depths[outcome.retriever] or 1),
+            else BUILT_IN.modelled_cost(outcome.retriever, depths[outcome.retriever] or 1),
         )
         for outcome in impression.outcomes
     )

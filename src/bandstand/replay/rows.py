@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from bandstand.errors import StorageError
+from bandstand.files import write_file
 
 
 @contextmanager
@@ -43,34 +44,8 @@ def stored(path: Path, remedy: str) -> Iterator[Mapping[str, NDArray[Any]]]:
         raise StorageError(f"{path} cannot be read: {remedy}") from cause
 
 
-@dataclass(frozen=True, slots=True)
-class Columnar:
-    """A dataclass whose fields are arrays of n rows each. ``remedy`` says what to do about a file that is damaged."""
-
-    remedy = "delete it and play again"
-
-    def rows(self, kept: NDArray[np.bool_] | slice) -> Self:
-        """Some of the searches."""
-        return type(self)(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
-
-    def save(self, path: Path) -> None:
-        """Write the columns to one file.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        with written(path) as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """What `save` wrote.
-
-        Raises:
-            StorageError: the file is missing or damaged.
-        """
-        with stored(path, cls.remedy) as columns:
-            return cls(**{field.name: columns[field.name] for field in fields(cls)})
+Extra = Mapping[str, float | Sequence[float]]
+"""What only some evaluations keep of a search, by name: a number, or as many numbers in every row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +55,8 @@ class Row:
     ``found`` are (rank from 1, grade) of the answers that the ranking holds, ``grades`` those of all answers.
     ``cost_ms`` is modelled retrieval, ``real_ms`` what the retrievers took here. ``depths`` are those of `ARMS`, empty
     for baselines. ``pooled`` is how many answers the retrievers brought, whatever the ranking made of them.
-    ``claims`` are (what the memory believed of a hit on the page, whether it was an answer).
+    ``claims`` are (what the memory believed of a hit on the page, whether it was an answer). ``extra`` is what only
+    this evaluation keeps; null stands for NaN.
     """
 
     id: str
@@ -95,6 +71,7 @@ class Row:
     depths: Sequence[int] = ()
     pooled: int | None = None
     claims: Sequence[Sequence[float]] = ()
+    extra: Extra = field(default_factory=dict)
 
 
 class RowFile:
@@ -116,7 +93,7 @@ class RowFile:
 
     def append(self, row: Row) -> None:
         """One more row."""
-        self._file.write(orjson.dumps(asdict(row), option=orjson.OPT_APPEND_NEWLINE))
+        self._file.write(_line(row))
 
     def flush(self) -> int:
         """Hand everything to the system; returns the file's length."""
@@ -126,6 +103,27 @@ class RowFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _line(row: Row) -> bytes:
+    return orjson.dumps(asdict(row), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write all rows of a ranking at once: the file is whole, or not there.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        write_file(path, b"".join(map(_line, rows)))
+    except OSError as cause:
+        raise StorageError(f"{path} cannot be written: {cause.strerror}; give another folder") from cause
+
+
+def rows_path(folder: Path, name: str) -> Path:
+    """Where the rows of a ranking lie."""
+    return folder / f"{name.replace(':', '=')}.ndjson"
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
@@ -14,14 +16,17 @@ import orjson
 
 from bandstand.catalog.readers.base import Rejected
 from bandstand.dask_workers import DaskWorkers
+from bandstand.engine.search import Answer
 from bandstand.errors import BadInput, Conflict, StorageError
 from bandstand.files import write_file
 from bandstand.replay.contestants import Baseline, Contestant, baseline, contestant, static_baselines
 from bandstand.replay.environment import ReplayEnvironment, VirtualClock, copy_home, fill
 from bandstand.replay.recorder import Recorder
 from bandstand.replay.replayer import Played, Position, Replayer
+from bandstand.replay.rows import Extra, read_rows, rows_path
 from bandstand.replay.settings import HIDDEN, ReplaySettings
-from bandstand.replay.stream import Ask, Dataset, Interaction, Moment, in_order
+from bandstand.replay.stream import Ask, Dataset, Interaction, Judge, Moment, Provenance, in_order
+from bandstand.replay.table import Table, table_of
 from bandstand.settings import Settings, load_settings
 
 _NAMED = 20
@@ -122,8 +127,15 @@ class Start:
 PlayProgress = Callable[[str, int], None]
 """Progress: what is being played, and how many searches of it were judged so far."""
 
-Watching = Callable[[ReplayEnvironment, Path], Callable[[Played], None]]
-"""Opens what looks into searches, on a stage, for a policy with this folder."""
+Look = Callable[[str, ReplayEnvironment, Answer, Judge], Extra]
+"""What more is kept of a counted search than its row: looked at, under the policy of a name, before anything is learned
+from it."""
+
+
+def no_look(policy: str, environment: ReplayEnvironment, answer: Answer, judge: Judge) -> Extra:  # noqa: ARG001
+    """Nothing more: see `Look`."""
+    return {}
+
 
 _TOLD_EVERY = 50
 
@@ -141,14 +153,14 @@ class Ended:
 class PolicyRun:
     """One policy of a replay, which needs nothing of the others: where it starts, and the folder that it plays in.
 
-    ``baselines`` are read off what it finds; what ``watching`` opens sees every search that is played.
+    ``baselines`` are read off what it finds.
     """
 
     who: Contestant
     baselines: tuple[Baseline, ...]
     start: Start
     folder: Path
-    watching: Watching
+    look: Look
 
     def play(self, progress: PlayProgress = lambda *_: None) -> Ended:
         """Play it from where it stands."""
@@ -179,14 +191,14 @@ def _play(part: PolicyRun, progress: PlayProgress, rejections: Rejections) -> in
         for moment in islice(moments, start.moments):
             replayer.recall(moment)
         replayer.resume()
-        watch = part.watching(environment, folder)
 
-        def both(played: Played) -> None:
-            recorder(played)
-            watch(played)
+        def record(played: Played) -> None:
+            if played.ask.counted and played.ask.answers:
+                judge = environment.judge(played.ask)
+                recorder.add(played, judge, part.look(who.name, environment, played.answer, judge))
 
         for moment in moments:
-            replayer.take(moment, both)
+            replayer.take(moment, record)
             if isinstance(moment, Ask) and moment.counted and recorder.count % _TOLD_EVERY == 0:
                 progress(who.name, before + recorder.count)
         replayer.finish()
@@ -215,16 +227,33 @@ class _State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayedRun:
-    """Where the rows lie, which rankings there are, what was refused, and how long it took, by policy."""
+    """What every evaluation leaves: which rankings there are, and the file of rows of each.
 
-    folder: Path
+    ``baselines`` and ``statics`` (`STATIC`) are rankings beside the policies'. ``rejected`` rows of the data could not
+    be used, for ``reasons``. ``seconds`` is how long each policy took; ``settings`` are those of the evaluation and of
+    the platform, as the result tells them.
+    """
+
+    data: Provenance
+    rows: Mapping[str, Path]
     policies: tuple[str, ...]
-    baselines: tuple[str, ...]
-    statics: tuple[str, ...]
-    rejected: int
-    reasons: tuple[str, ...]
-    seconds: dict[str, float]
-    platform: dict[str, object]
+    baselines: tuple[str, ...] = ()
+    statics: tuple[str, ...] = ()
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    seconds: Mapping[str, float]
+    seed: int
+    resamples: int
+    settings: Mapping[str, object]
+
+    def tables(self) -> dict[str, Table]:
+        """Every ranking, read and measured.
+
+        Raises:
+            StorageError: rows are missing or damaged.
+            MissingDependency: ir-measures is not installed.
+        """
+        return {name: table_of(name, read_rows(path)) for name, path in self.rows.items()}
 
 
 def play(
@@ -233,11 +262,9 @@ def play(
     folder: Path,
     *,
     progress: PlayProgress = lambda *_: None,
-    watching: Watching = lambda *_: lambda _: None,
+    look: Look = no_look,
 ) -> PlayedRun:
     """Play every policy of ``settings`` over the data set; rows are left in ``folder``.
-
-    ``watching`` makes, of the stage and the policy's folder, what sees every search that is played.
 
     Cut off at any point, the same call goes on where it was.
 
@@ -245,7 +272,7 @@ def play(
         BadInput: the stream holds no search, or is damaged.
         Conflict: the folder holds another replay.
     """
-    prepared = _Prepared(dataset, settings, folder, watching)
+    prepared = _Prepared(dataset, settings, folder, look)
     return prepared.run([part.play(progress) for part in prepared.parts])
 
 
@@ -262,7 +289,7 @@ def play_on_dask(
         Unavailable: the scheduler cannot be reached, or has no workers.
     """
     with DaskWorkers(address) as dask:
-        prepared, ended = _Prepared(dataset, settings, folder, lambda *_: lambda _: None), list[Ended]()
+        prepared, ended = _Prepared(dataset, settings, folder, no_look), list[Ended]()
         for part, each in zip(prepared.parts, dask.each(PolicyRun.play, prepared.parts), strict=True):
             progress(part.who.name, each.count)
             ended.append(each)
@@ -272,15 +299,15 @@ def play_on_dask(
 class _Prepared:
     """A replay of which every policy can begin."""
 
-    def __init__(self, dataset: Dataset, settings: ReplaySettings, folder: Path, watching: Watching) -> None:
-        _claim(folder, dataset, settings)
+    def __init__(self, dataset: Dataset, settings: ReplaySettings, folder: Path, look: Look) -> None:
+        claim(folder / "replay.json", "replay", dataset.name, dataset.protocol, dataset.sha256, repr(settings))
         self._dataset, self._settings, self._folder = dataset, settings, folder
         self._start = start = Start(dataset, settings, folder / "base")
         start.prepare(Rejections())
         self._statics = static_baselines() if settings.oracle else ()
         extra = (*(baseline(name) for name in settings.baselines), *self._statics)
         self.parts = [
-            PolicyRun(who, extra if who.name == "all" else (), start, folder / "policies" / who.name, watching)
+            PolicyRun(who, extra if who.name == "all" else (), start, folder / "policies" / who.name, look)
             for who in settings.contestants()
         ]
 
@@ -291,26 +318,47 @@ class _Prepared:
                 f"{self._dataset.name}: the stream holds no search to count; look at since, until and the rows refused"
             )
         names, last = tuple(part.who.name for part in self.parts), ended[-1].rejections
+        statics = tuple(each.name for each in self._statics)
+        folders = {name: self._folder / "policies" / name for name in names}
+        folders |= dict.fromkeys((*self._settings.baselines, *statics), self._folder / "policies" / "all")
+        platform = self._start.platform(self._folder).model_dump(mode="json", exclude=set(HIDDEN))
         return PlayedRun(
-            folder=self._folder,
+            data=self._dataset,
+            rows={name: rows_path(folder, name) for name, folder in folders.items()},
             policies=names,
             baselines=self._settings.baselines,
-            statics=tuple(each.name for each in self._statics),
+            statics=statics,
             rejected=self._start.refused + last.count,
             reasons=last.named(),
             seconds={name: each.seconds for name, each in zip(names, ended, strict=True)},
-            platform=self._start.platform(self._folder).model_dump(mode="json", exclude=set(HIDDEN)),
+            seed=self._settings.seed,
+            resamples=self._settings.bootstrap,
+            settings={"replay": asdict(self._settings), "platform": platform},
         )
 
 
-def _claim(folder: Path, dataset: Dataset, settings: ReplaySettings) -> None:
-    """Take the folder for this replay, or go on with the same one."""
-    want = orjson.dumps([dataset.name, dataset.protocol, dataset.sha256, repr(settings)])
-    path = folder / "replay.json"
+@contextmanager
+def kept_or_scratch(folder: Path | None) -> Iterator[Path]:
+    """The folder that was given, or one that is gone at the end."""
+    if folder is not None:
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="bandstand-") as scratch:
+            yield Path(scratch)
+
+
+def claim(path: Path, what: str, *want: object) -> None:
+    """Take a folder for the evaluation that ``want`` tells, which is written there, or go on with the same one.
+
+    Raises:
+        Conflict: the folder holds another one.
+        StorageError: it cannot be used.
+    """
+    folder, content = path.parent, orjson.dumps(want)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_bytes() != want:
-            raise Conflict(f"{folder} holds another replay (other data or settings): give another folder, or delete it")
-        write_file(path, want)
+        if path.exists() and path.read_bytes() != content:
+            raise Conflict(f"{folder} holds another {what} (other data or settings): give another folder, or delete it")
+        write_file(path, content)
     except OSError as cause:
         raise StorageError(f"{folder} cannot be used: {cause.strerror}") from cause

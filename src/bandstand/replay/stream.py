@@ -76,21 +76,30 @@ Moment = Ask | Interaction | Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """One data set under one protocol.
+class Provenance:
+    """What figures are of: the data, the protocol that it was played by, and the SHA-256 of both.
 
-    ``catalog`` and ``stream`` start anew with every call and give the same again; ``stream`` is in time order, with the
-    rows that cannot be used where they were met. ``settings`` are platform settings that the protocol calls for, by
-    field of `bandstand.settings.Settings`. ``leaks`` says what the stream knows that it should not.
+    ``leaks`` says what is known there that should not be.
     """
 
     name: str
     protocol: str
     sha256: str
+    leaks: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset(Provenance):
+    """One data set under one protocol.
+
+    ``catalog`` and ``stream`` start anew with every call and give the same again; ``stream`` is in time order, with the
+    rows that cannot be used where they were met. ``settings`` are platform settings that the protocol calls for, by
+    field of `bandstand.settings.Settings`.
+    """
+
     catalog: Callable[[], Iterable[Entity | Rejected]]
     stream: Callable[[], Iterator[Moment | Rejected]]
     settings: Mapping[str, object] = field(default_factory=dict)
-    leaks: str | None = None
 
 
 def in_order(moments: Iterable[Moment | Rejected]) -> Iterator[Moment | Rejected]:

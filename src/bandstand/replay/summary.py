@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bandstand.replay.conclusion import question_and_answer, refusals
 from bandstand.replay.metrics import MEASURES
-from bandstand.replay.recorder import rows_path
 from bandstand.replay.run import PlayedRun
-from bandstand.replay.settings import ReplaySettings
-from bandstand.replay.stream import Dataset
-from bandstand.replay.table import BINS, FEW, Table, load_table, oracle, parts
+from bandstand.replay.stream import Provenance
+from bandstand.replay.table import BINS, FEW, Table, oracle, parts
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.statistics import ClusterBootstrap, Difference, holm
-from bandstand.types import ARMS
 
 
 @cache
@@ -50,6 +48,9 @@ def _digest(package: Path) -> str:
 
 Json = dict[str, Any]
 
+FORMAT = 2
+"""Of results: in 2 selective retrieval has the shape of all others. Older results lack the key, and are read alike."""
+
 COMPARED = ("MRR@10", "nDCG@10", "R@100")
 """Measures whose single values are kept (up to `KEPT` searches), so that two reports can be compared pair by pair."""
 
@@ -58,43 +59,41 @@ KEPT = 50_000
 _SEGMENT_RESAMPLES = 200
 
 
-def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Json:
-    """Everything that the report says; the keys of the issue's fixed shape, and more beside them."""
-    policies = [load_table(name, rows_path(run.folder / "policies" / name, name)) for name in run.policies]
-    beside = run.folder / "policies" / "all"
-    baselines = [load_table(name, rows_path(beside, name)) for name in run.baselines]
+def summarize(run: PlayedRun, tables: Mapping[str, Table]) -> Json:
+    """Everything that the report says; the keys of the fixed shape (``result.schema.json``), and more beside them."""
+    played = [tables[name] for name in (*run.policies, *run.baselines)]
     choice: dict[str, str] = {}
     if run.statics:
-        best, choice = oracle([load_table(name, rows_path(beside, name)) for name in run.statics])
-        baselines.append(best)
-    first = policies[0]
-    bootstrap = ClusterBootstrap(first.users.tolist(), resamples=settings.bootstrap, seed=settings.seed)
+        best, choice = oracle([tables[name] for name in run.statics])
+        played.append(best)
+    first, policies = played[0], played[: len(run.policies)]
+    bootstrap = ClusterBootstrap(first.users.tolist(), resamples=run.resamples, seed=run.seed)
     small = bootstrap.fewer(_SEGMENT_RESAMPLES)
-    kinds = {table.name: "policy" for table in policies} | {table.name: "baseline" for table in baselines}
-    tables = [*policies, *baselines]
     result: Json = {
-        "dataset": dataset.name,
-        "protocol": dataset.protocol,
-        "data_sha256": dataset.sha256,
-        "seed": settings.seed,
+        **provenance(run.data, seed=run.seed),
         "n_searches": len(first),
         "n_users": bootstrap.clusters,
-        "resamples": settings.bootstrap,
-        "leaks": dataset.leaks,
-        "version": code_version(),
-        "settings": {"replay": _plain(asdict(settings)), "platform": run.platform},
+        "resamples": run.resamples,
+        "leaks": run.data.leaks,
+        "settings": _plain(run.settings),
         "seconds": {name: round(seconds, 1) for name, seconds in run.seconds.items()},
         "rejected": {"rows": run.rejected, "reasons": list(run.reasons)},
         "oracle_choice": choice,
-        "policies": {table.name: {"kind": kinds[table.name], **_figures(table, bootstrap, small)} for table in tables},
-        "differences": _differences(first, tables[1:], bootstrap),
+        "policies": {
+            table.name: {
+                "kind": "policy" if table.name in run.policies else "baseline",
+                **_figures(table, bootstrap, small),
+            }
+            for table in played
+        },
+        "differences": _differences(first, played[1:], bootstrap),
         "curves": {table.name: _curve(table) for table in policies},
         "choices": {table.name: _choices(table) for table in policies},
         "calibration": {table.name: _calibration(table) for table in policies if table.claims[0].any()},
     }
     if len(first) <= KEPT:
         result["searches"] = {"ids": first.ids.tolist(), "users": first.users.tolist()}
-        for table in tables:
+        for table in played:
             result["policies"][table.name]["values"] = {
                 name: np.round(table.values[name], 5).tolist() for name in COMPARED
             }
@@ -103,19 +102,32 @@ def summarize(dataset: Dataset, settings: ReplaySettings, run: PlayedRun) -> Jso
     return result
 
 
+def provenance(data: Provenance, *, seed: int) -> Json:
+    """What every result begins with: its format, and the data, the seed and the code that it is of."""
+    return {
+        "format": FORMAT,
+        "dataset": data.name,
+        "protocol": data.protocol,
+        "data_sha256": data.sha256,
+        "seed": seed,
+        "version": code_version(),
+    }
+
+
 def _figures(table: Table, bootstrap: ClusterBootstrap, small: ClusterBootstrap) -> Json:
     segments: Json = {}
     for name, value, rows in parts(table):
         segments.setdefault(name, {})[value] = {
             "n": int(rows.sum()),
             "few": bool(rows.sum() < FEW),
-            "metrics": {"MRR@10": _interval(table.values["MRR@10"], small, rows)}
+            "metrics": {"MRR@10": figure(table.values["MRR@10"], small, rows)}
             | {other: {"value": float(table.values[other][rows].mean())} for other in ("nDCG@10", "R@100")},
             "cost_ms": float(table.cost_ms[rows].mean()),
         }
     return {
-        "metrics": {name: _interval(table.values[name], bootstrap) for name in MEASURES},
+        "metrics": {name: figure(table.values[name], bootstrap) for name in MEASURES},
         "cost_ms": float(table.cost_ms.mean()),
+        "cost_ci95": figure(table.cost_ms, bootstrap)["ci95"],
         "real_ms": float(table.real_ms.mean()) or None,
         "retrievers": float((table.depths > 0).sum(axis=1).mean()) if table.depths[0, 0] >= 0 else None,
         "pool_recall": float(table.pooled.mean()) if not np.isnan(table.pooled).any() else None,
@@ -123,7 +135,8 @@ def _figures(table: Table, bootstrap: ClusterBootstrap, small: ClusterBootstrap)
     }
 
 
-def _interval(values: NDArray[np.float64], bootstrap: ClusterBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+def figure(values: ArrayLike, bootstrap: ClusterBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
+    """A mean with its 95 % interval, as every result tells it."""
     found = bootstrap.interval(values, rows)
     return {"value": found.value, "ci95": [found.low, found.high]}
 
@@ -162,8 +175,7 @@ def _curve(table: Table) -> list[Json]:
 def _choices(table: Table) -> list[Json]:
     """The share of searches in which each retriever played, by stretch and by class of query."""
     by_class = [("all", np.ones(len(table), np.bool_))]
-    name = "class" if "class" in table.labels else "query"
-    labels = table.labels[name]
+    labels = table.classes
     by_class += [(value, labels == value) for value in sorted(set(labels.tolist()) - {""})]
     stretches = np.arange(len(table)) * 10 // max(len(table), 1)
     played = table.depths > 0
@@ -172,7 +184,7 @@ def _choices(table: Table) -> list[Json]:
             "class": value,
             "stretch": int(stretch) + 1,
             "searches": int(rows.sum()),
-            "played": {arm: float(played[rows, place].mean()) for place, arm in enumerate(ARMS)},
+            "played": {arm: float(played[rows, place].mean()) for place, arm in enumerate(BUILT_IN.names)},
         }
         for value, members in by_class
         for stretch in range(10)
@@ -194,5 +206,10 @@ def _day(time: float) -> str:
     return datetime.fromtimestamp(float(time), UTC).date().isoformat()
 
 
-def _plain(values: Json) -> Json:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def _plain(settings: Mapping[str, object]) -> Json:
+    """Settings by part, tuples as lists."""
+    return {
+        part: {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        for part, values in settings.items()
+        if isinstance(values, Mapping)
+    }

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.replay.metrics import Values, measure
-from bandstand.replay.rows import Row, read_rows
-from bandstand.types import ARMS
+from bandstand.replay.rows import Extra, Row
+from bandstand.retrievers.registry import BUILT_IN
+
+PAGE = 10
+"""How many hits of a ranking somebody looks at."""
 
 BINS = 10
 """Of the calibration curve, equally wide."""
@@ -27,7 +30,9 @@ class Table:
 
     ``labels`` by name (n,), empty text where a search lacks one. ``depths`` int16 (n, arms), -1 for baselines.
     ``pooled`` (n,) is the share of the answers that the retrievers brought, NaN for baselines.
-    ``claims`` float64 (3, `BINS`): number of claims, sum of what was believed, number that were right.
+    ``claims`` float64 (3, `BINS`): number of claims, sum of what was believed, number that were right. ``first`` (n,)
+    is the rank of the first answer, 0 where none is on the page. ``extra`` by name (n,) or (n, k), NaN where a row has
+    none.
     """
 
     name: str
@@ -41,10 +46,34 @@ class Table:
     depths: NDArray[np.int16]
     pooled: NDArray[np.float64]
     claims: NDArray[np.float64]
+    first: NDArray[np.int64]
     values: Values
+    extra: dict[str, NDArray[np.float64]]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def reciprocal_ranks(self) -> NDArray[np.float64]:
+        """1 / rank of the first answer on the page, 0 where there is none: every search counts."""
+        return self.values["MRR@10"]
+
+    @property
+    def classes(self) -> Labels:
+        """The class of query of each search; where there are none, whether anybody had succeeded with it before."""
+        return self.labels["class"] if "class" in self.labels else self.labels["query"]
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """What only some evaluations keep, (n,) or (n, k); NaN (n,) where this one did not."""
+        return self.extra.get(name, np.full(len(self), np.nan))
+
+    def rows(self, kept: NDArray[np.bool_] | slice) -> Table:
+        """Some of the searches; what was counted over all of them (``claims``) stays."""
+        columns = ("ids", "times", "users", "queries", "cost_ms", "real_ms", "depths", "pooled", "first")
+        some: dict[str, Any] = {name: getattr(self, name)[kept] for name in columns}
+        for name in ("labels", "values", "extra"):
+            some[name] = {key: values[kept] for key, values in getattr(self, name).items()}
+        return replace(self, **some)
 
 
 class _Gatherer:
@@ -60,6 +89,8 @@ class _Gatherer:
         self.depths: list[tuple[int, ...]] = []
         self.pooled: list[float] = []
         self.claims = np.zeros((3, BINS))
+        self.first: list[int] = []
+        self.extra: list[Extra] = []
         self._shared: dict[object, object] = {}
 
     def passing(self, rows: Iterable[Row]) -> Iterator[Row]:
@@ -71,8 +102,11 @@ class _Gatherer:
             self.queries.append(self._one(row.query))
             self.labels.append({name: self._one(value) for name, value in row.labels.items()})
             self.costs.append((row.cost_ms, row.real_ms))
-            self.depths.append(tuple(row.depths) or (-1,) * len(ARMS))
+            self.depths.append(tuple(row.depths) or (-1,) * len(BUILT_IN.names))
             self.pooled.append(math.nan if row.pooled is None else row.pooled / len(row.grades))
+            first = min((rank for rank, _ in row.found), default=0)
+            self.first.append(first if first <= PAGE else 0)
+            self.extra.append(row.extra)
             for believed, right in row.claims:
                 self.claims[:, min(int(believed * BINS), BINS - 1)] += (1.0, believed, right)
             yield row
@@ -82,15 +116,14 @@ class _Gatherer:
         return str(self._shared.setdefault(text, text))
 
 
-def load_table(name: str, path: Path) -> Table:
-    """Read and measure the rows of one ranking.
+def table_of(name: str, rows: Iterable[Row]) -> Table:
+    """Measure the rows of one ranking.
 
     Raises:
-        StorageError: the file is missing or damaged.
         MissingDependency: see `measure`.
     """
     gathered = _Gatherer()
-    values = measure(gathered.passing(read_rows(path)))
+    values = measure(gathered.passing(rows))
     names = sorted({label for labels in gathered.labels for label in labels})
     labels = {label: _objects([each.get(label, "") for each in gathered.labels]) for label in names}
     queries = _objects(gathered.queries)
@@ -104,11 +137,25 @@ def load_table(name: str, path: Path) -> Table:
         labels={**labels, "frequency": frequency(queries)},
         cost_ms=costs[:, 0],
         real_ms=costs[:, 1],
-        depths=np.array(gathered.depths, np.int16).reshape(-1, len(ARMS)),
+        depths=np.array(gathered.depths, np.int16).reshape(-1, len(BUILT_IN.names)),
         pooled=np.array(gathered.pooled, np.float64),
         claims=gathered.claims,
+        first=np.array(gathered.first, np.int64),
         values=values,
+        extra=_columns(gathered.extra),
     )
+
+
+def _columns(rows: Sequence[Extra]) -> dict[str, NDArray[np.float64]]:
+    """By name (n,) or (n, k): the rows that have a column have it equally wide, the others are NaN."""
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        shape = np.shape(next(row[name] for row in rows if name in row))
+        column = columns[name] = np.full((len(rows), *shape), np.nan)
+        for at, row in enumerate(rows):
+            if name in row:
+                column[at] = np.array(row[name], np.float64)
+    return columns
 
 
 def frequency(queries: Labels) -> Labels:
@@ -154,9 +201,10 @@ def parts(table: Table) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
 
 def subset_names(table: Table) -> Labels:
     """Which retrievers played, for each search (n,): their names joined by +."""
-    codes = (table.depths > 0) @ (1 << np.arange(len(ARMS)))
+    codes = (table.depths > 0) @ (1 << np.arange(len(BUILT_IN.names)))
     names = {
-        code: "+".join(arm for bit, arm in enumerate(ARMS) if code >> bit & 1) or "none" for code in set(codes.tolist())
+        code: "+".join(arm for bit, arm in enumerate(BUILT_IN.names) if code >> bit & 1) or "none"
+        for code in set(codes.tolist())
     }
     subsets: Labels = np.empty(len(codes), object)
     subsets[:] = [names[code] for code in codes.tolist()]
@@ -197,6 +245,8 @@ def oracle(
         depths=first.depths,
         pooled=np.full(len(first), np.nan),
         claims=np.zeros_like(first.claims),
+        first=np.stack([static.first for static in statics])[picked, at],
+        extra={},
         values={name: np.stack([static.values[name] for static in statics])[picked, at] for name in first.values},
     )
     return table, choice

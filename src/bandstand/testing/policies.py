@@ -13,7 +13,7 @@ import pytest
 from bandstand.bandit.context import Context
 from bandstand.bandit.policy import Policy
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import DEPTHS
+from bandstand.types import DEPTHS, RetrieverSpec
 
 CONTEXT = Context((("bias", 1.0), ("lexical_exact", 0.3)))
 CONTEXTS = (Context(), CONTEXT, Context((("bias", 1.0), ("lexical_exact", -1.0), ("words", 5.0))))
@@ -21,9 +21,9 @@ DRAWS = (0.0, 0.004, 0.25, 0.5, 0.9999, math.nextafter(1.0, 0.0))
 
 
 class PolicyContract:
-    """Tests that every policy passes. ``retrievers`` are the names that it decides about."""
+    """Tests that every policy passes. ``retrievers`` are those that it decides about."""
 
-    retrievers: Sequence[str] = BUILT_IN.names
+    retrievers: Sequence[RetrieverSpec] = (*BUILT_IN, RetrieverSpec("invented"))
 
     def make(self) -> Policy:
         """The policy."""
@@ -35,7 +35,7 @@ class PolicyContract:
         """A whole distribution with the chosen depth's probability in it, or a decision that is certain."""
         for retriever in self.retrievers:
             decision = contract_policy.decide(retriever, context, u)
-            assert decision.arm == retriever
+            assert decision.arm == retriever.name
             assert decision.depth in DEPTHS
             if decision.probabilities:
                 assert len(decision.probabilities) == len(DEPTHS)
@@ -50,7 +50,7 @@ class PolicyContract:
     def test_the_same_number_gives_the_same_decision_and_deciding_learns_nothing(self, contract_policy: Policy) -> None:
         """All luck is in the number that the caller draws."""
         draws = [(retriever, random.Random(7).random()) for retriever in self.retrievers] * 3
-        first, second = ([contract_policy.decide(name, CONTEXT, u) for name, u in draws] for _ in range(2))
+        first, second = ([contract_policy.decide(spec, CONTEXT, u) for spec, u in draws] for _ in range(2))
         assert first == second
 
     def test_depths_come_as_often_as_their_propensities_say(self, contract_policy: Policy) -> None:

@@ -12,8 +12,6 @@ from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
 from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
-    ARM_COLUMNS,
-    ARMS,
     DEPTHS,
     ArmDecision,
     Candidates,
@@ -33,8 +31,6 @@ from bandstand.types.retrievers import (
 )
 
 __all__ = [
-    "ARMS",
-    "ARM_COLUMNS",
     "DEPTHS",
     "EXPENSIVE_MS",
     "KINDS",

@@ -19,16 +19,26 @@ RANK, SCORE = "rr", "score"
 
 @dataclass(frozen=True, slots=True)
 class FeatureLayout:
-    """The feature that each column of a matrix holds; ``versions`` are (name, version) where that is not 1."""
+    """The feature that each column of a matrix holds; ``versions`` are (name, version) where that is not 1.
+
+    The numbers of ``categorical`` features stand for kinds of things, without an order.
+    """
 
     names: tuple[str, ...]
     versions: tuple[tuple[str, int], ...] = ()
+    categorical: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, names: Iterable[str], versions: Mapping[str, int]) -> FeatureLayout:
+    def of(cls, names: Iterable[str], versions: Mapping[str, int], categorical: Iterable[str] = ()) -> FeatureLayout:
         """The layout of features by name, and the versions of their meanings; those that are not given are 1."""
         names = tuple(names)
-        return cls(names, tuple((name, versions[name]) for name in names if versions.get(name, 1) != 1))
+        changed = tuple((name, versions[name]) for name in names if versions.get(name, 1) != 1)
+        return cls(names, changed, tuple(categorical))
+
+    @property
+    def retrievers(self) -> tuple[str, ...]:
+        """The retrievers whose ranks are among the features, in order."""
+        return tuple(name.removesuffix(f".{RANK}") for name in self.names if name.endswith(f".{RANK}"))
 
     def columns_of(self, retriever: str) -> NDArray[np.intp]:
         """Which columns say how a retriever held a candidate.
@@ -51,7 +61,7 @@ class FeatureLayout:
         NaN where the other lacks a feature, or has it in another meaning; features that are not in this one are gone.
         A row of a search in which a retriever did not exist so is that of a search in which it did not play.
         """
-        if layout == self:
+        if (layout.names, layout.versions) == (self.names, self.versions):
             return values
         source = _plan(layout, self)
         found = np.full((len(values), len(self.names)), np.nan, np.float32)

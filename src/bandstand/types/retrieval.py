@@ -13,32 +13,8 @@ from bandstand.types.arrays import Matrix, Ordinals, Scores
 DEPTHS: tuple[int, ...] = (0, 10, 50, 200)
 """The depths between which the bandit chooses, ascending; 0 skips the retriever."""
 
-ARMS: tuple[str, ...] = (
-    "memory",
-    "lexical",
-    "structured",
-    "personal",
-    "fresh",
-    "alike",
-    "trigram",
-    "rephrase",
-    "dense",
-)
-"""Every retriever: the order in which decisions are taken and features are laid out. Those that read nothing but this
-process's memory, and the words of the query, come before the expensive ones."""
-
 RetrieverStatus = Literal["ok", "skipped", "late", "failed", "rescue"]
-"""`fallback`: not chosen, but asked because the chosen ones found nothing for the query."""
-
-ARM_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "memory": ("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
-    "personal": ("times", "days", "like_query", "past", "alike", "peers", "mates"),
-    "fresh": ("trend", "age_days"),
-    "trigram": ("similarity",),
-    "alike": ("clicks", "likeness"),
-    "rephrase": ("similarity", "clicks"),
-}
-"""The further float32 columns that each arm's `Candidates.columns` carries, in feature order; NaN where unknown."""
+"""`rescue`, a fallback: not chosen, but asked because the chosen ones found nothing for the query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

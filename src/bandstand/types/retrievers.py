@@ -143,6 +143,10 @@ class Roster:
             known = ", ".join(self.names)
             raise BadInput(f"unknown retriever {name!r}: use one of {known}", field="arm") from None
 
+    def modelled_cost(self, name: str, depth: int) -> float:
+        """Milliseconds that a retriever is taken to cost before anything is measured; 0 at depth 0."""
+        return self[name].cost_ms if depth else 0.0
+
     def having(self, wanted: Callable[[RetrieverSpec], bool]) -> tuple[str, ...]:
         """The names of those that have a property, in order."""
         return tuple(spec.name for spec in self.specs if wanted(spec))

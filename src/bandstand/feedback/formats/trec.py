@@ -79,7 +79,7 @@ def read_run(source: IO[bytes]) -> Iterator[RunLine]:
             raise BadInput(f"a run line must be 'qid Q0 docno rank score tag', not {' '.join(fields)!r}") from error
 
 
-def read_qrels(source: IO[bytes]) -> Iterator[Qrel]:
+def read_qrels(source: Iterable[bytes]) -> Iterator[Qrel]:
     """The lines of a qrels file.
 
     Raises:
@@ -115,7 +115,7 @@ def _judged(search: Joined) -> dict[str, int]:
     return judged | dict(zip(outside, elsewhere, strict=True))
 
 
-def _fields(source: IO[bytes], expected: int) -> Iterator[list[str]]:
+def _fields(source: Iterable[bytes], expected: int) -> Iterator[list[str]]:
     for number, line in enumerate(source, start=1):
         fields = line.decode().split()
         if fields and len(fields) != expected:

@@ -18,7 +18,8 @@ from bandstand.feedback.formats.dsjson import DsDecision
 from bandstand.feedback.joined import Joined
 from bandstand.replay.ope.estimate import Floats, Ints, taken
 from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Feedback, Spool
-from bandstand.types import ARMS, DEPTHS, ArmDecision
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import DEPTHS, ArmDecision
 from bandstand.types.hashing import digest
 
 _Distributions = list[tuple[float, ...]]
@@ -83,7 +84,7 @@ def distribution_of(decision: ArmDecision) -> tuple[float, ...]:
 
 
 class _Row(NamedTuple):
-    """One usable round, by `ARMS` and `DEPTHS`, until its block is full."""
+    """One usable round, by `BUILT_IN` and `DEPTHS`, until its block is full."""
 
     reward: float
     cluster: int
@@ -94,7 +95,7 @@ class _Row(NamedTuple):
 
 
 class _Table:
-    """Rows in the making; arms in the order of `ARMS`, which is that of the decisions. Wide rows wait on disk."""
+    """Rows in the making; arms in the order of `BUILT_IN`, which is that of the decisions. Wide rows wait on disk."""
 
     def __init__(self) -> None:
         self.left_out: Counter[str] = Counter()
@@ -104,7 +105,7 @@ class _Table:
         self._waiting: list[_Row] = []
         self._narrow: list[tuple[Floats, Ints, NDArray[np.int8], Floats]] = []
         self._logged, self._target = Spool(np.float64), Spool(np.float64)
-        self._contexts = [ContextSpool() for _ in ARMS]
+        self._contexts = [ContextSpool() for _ in BUILT_IN.names]
 
     def refusal(self, each: Round) -> str | None:
         """Why a round's own log cannot be used; None where it can."""
@@ -120,19 +121,19 @@ class _Table:
     def add(self, each: Round, policy: Policy) -> str | None:
         """Take a round in, or say why the policy cannot be asked about it."""
         logged = {arm.arm: arm for arm in each.arms}
-        target = {name: policy.decide(name, Context(arm.context), 0.0) for name, arm in logged.items()}
+        target = {name: policy.decide(BUILT_IN[name], Context(arm.context), 0.0) for name, arm in logged.items()}
         for name, decision in target.items():
             if decision.probabilities and not logged[name].context:
                 return "no context was logged for a policy that needs one"
         self._ids.add(_digest(each.id))
-        for arm, spool in zip(ARMS, self._contexts, strict=True):
+        for arm, spool in zip(BUILT_IN.names, self._contexts, strict=True):
             spool.add(logged[arm].context if arm in logged else ())
         self._waiting.append(
             _Row(
                 reward=each.reward,
                 cluster=self._cluster(each.actor),
-                choice=[DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in ARMS],
-                cost=[each.cost_ms.get(arm, 0.0) for arm in ARMS],
+                choice=[DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in BUILT_IN.names],
+                cost=[each.cost_ms.get(arm, 0.0) for arm in BUILT_IN.names],
                 logged=_distributions(logged),
                 target=_distributions(target),
             )
@@ -148,14 +149,14 @@ class _Table:
             reasons = ", ".join(f"{count} with {reason}" for reason, count in self.left_out.items()) or "it is empty"
             raise BadInput(f"no search of the log can be used ({reasons})", field="log")
         rewards, clusters, choices, costs = (np.concatenate(columns) for columns in zip(*self._narrow, strict=True))
-        shape = (len(rewards), len(ARMS), len(DEPTHS))
+        shape = (len(rewards), len(BUILT_IN.names), len(DEPTHS))
         logged_all, target_all = self._logged.array().reshape(shape), self._target.array().reshape(shape)
         choice = choices.astype(np.int64)
         logged, target = taken(logged_all, choice), taken(target_all, choice)
         kept = np.flatnonzero(((logged != 1.0) | (target != 1.0)).any(axis=0))
         kept = kept if len(kept) else np.array([0])
         return Feedback(
-            arms=tuple(ARMS[at] for at in kept),
+            arms=tuple(BUILT_IN.names[at] for at in kept),
             reward=rewards,
             choice=choice[:, kept],
             logged=logged[:, kept],
@@ -220,7 +221,7 @@ def _ds_round(name: str, lines: tuple[DsDecision, ...]) -> Round:
 
 
 def _flaw(arm: ArmDecision) -> str | None:
-    if arm.arm not in ARMS:
+    if arm.arm not in BUILT_IN.names:
         return "unknown arm"
     if arm.depth not in DEPTHS:
         return "unknown depth"
@@ -235,5 +236,5 @@ def _flaw(arm: ArmDecision) -> str | None:
 
 
 def _distributions(arms: Mapping[str, ArmDecision]) -> _Distributions:
-    """One for each of `ARMS`; an arm that was not there could only be left out."""
-    return [distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in ARMS]
+    """One for each of `BUILT_IN`; an arm that was not there could only be left out."""
+    return [distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in BUILT_IN.names]

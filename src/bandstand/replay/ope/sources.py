@@ -25,6 +25,7 @@ from bandstand.feedback.ubi_events import impression_from_ubi, parse_event
 from bandstand.replay.ope.estimate import Floats
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, distribution_of, log_to_feedback
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Event, Impression
 from bandstand.types.hashing import digest
 
@@ -121,7 +122,8 @@ def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> NDArray[np.f
         raise BadInput("the feedback has no context: export it with contexts", field="context")
     names = [str(name) for name in log["context_names"]]
     contexts = (Context(tuple(zip(names, row, strict=True))) for row in np.asarray(log["context"]).tolist())
-    return np.array([distribution_of(policy.decide(arm.partition("@")[0], context, 0.0)) for context in contexts])
+    spec = BUILT_IN[arm.partition("@")[0]]
+    return np.array([distribution_of(policy.decide(spec, context, 0.0)) for context in contexts])
 
 
 def _flat(table: ArrayLike) -> NDArray[np.float64]:

@@ -113,7 +113,7 @@ def render(result: Json) -> str:
         MissingDependency: jinja2 or matplotlib is not installed.
     """
     try:
-        from jinja2 import Environment, FunctionLoader, StrictUndefined
+        from jinja2 import Environment, StrictUndefined
     except ImportError as cause:
         raise MissingDependency("the report is written with jinja2: pip install 'bandstand[replay]'") from cause
     environment = Environment(
@@ -121,42 +121,35 @@ def render(result: Json) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text(encoding="utf-8")),
     )
     filters = (number, interval, signed, compact, bounds)
     environment.filters.update({each.__name__: each for each in filters})
-    name, own = _body(result)
-    return environment.get_template(name).render(
+    template = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
         result=result,
         kind=kind(result),
+        subtitle=_subtitle(result),
         unsure=unsure(result),
         tiles=tiles(result),
         settings=settings(result),
-        **own,
+        **(_evaluation(result) if "estimates" in result else _rankings(result)),
     )
 
 
-def _body(result: Json) -> tuple[str, Json]:
-    """The template of a result, and what only that one shows."""
+def _subtitle(result: Json) -> str:
+    seed = f"seed {result['seed']}"
     if "estimates" in result:
-        return "ope.html.j2", _evaluation(result)
-    return ("selective.html.j2", _selective(result)) if "looked_into" in result else ("page.html.j2", _replay(result))
+        return f"{result['n_searches']:,} rounds · arms {', '.join(result['arms'])} · {seed}"
+    held_out = "held-out " if "looked_into" in result else ""
+    return f"{result['n_searches']:,} {held_out}searches of {result['n_users']:,} users · {seed}"
 
 
-def _selective(result: Json) -> Json:
-    return {
-        "reassurance": "Costs are modelled; the wall clock under load is in docs/selective.md.",
-        "subtitle": f"{result['n_searches']:,} held-out searches · seed {result['seed']}",
-        "figures": selective_figures(result),
-    }
-
-
-def _replay(result: Json) -> Json:
+def _rankings(result: Json) -> Json:
+    """What is drawn and listed of rankings: of a replay, a closed loop, selective retrieval."""
     policies = {name: each for name, each in result["policies"].items() if each["kind"] == "policy"}
+    looked = selective_figures(result) if "looked_into" in result else {}
     return {
-        "reassurance": "Every row could be used, and every difference is larger than chance.",
-        "subtitle": f"{result['n_searches']:,} searches of {result['n_users']:,} users · seed {result['seed']}",
-        "figures": {**figures(result), **closed_loop_figures(result)},
+        "figures": {**figures(result), **closed_loop_figures(result), **looked},
         "choices": choice_figures(result),
         "best": {measure: _best(policies, measure) for measure in _measures(result)},
         "measures": _measures(result),
@@ -168,12 +161,11 @@ def _replay(result: Json) -> Json:
 
 
 def _evaluation(result: Json) -> Json:
+    """What is drawn and listed of estimates."""
     notes = dict.fromkeys(row["note"] for row in result["estimates"].values() if row["note"])
     return {
-        "reassurance": "Every round could be used, and the log passes every check.",
-        "notes": {note: number for number, note in enumerate(notes, start=1)},
-        "subtitle": f"{result['n_searches']:,} rounds · arms {', '.join(result['arms'])} · seed {result['seed']}",
         "figures": ope_figures(result),
+        "notes": {note: number for number, note in enumerate(notes, start=1)},
         "rows": {"as logged": result["logged"], **result["estimates"], "ahead of the log": result["gain"]},
         "fitting": sum(check["passed"] for check in result["diagnostics"]["propensities"]),
     }

@@ -27,17 +27,17 @@ Json = Mapping[str, Any]
 
 
 def selective_figures(result: Json) -> dict[str, str]:
-    """By name: ``curve``, ``classes``, and ``reliability`` where there were estimates."""
+    """By name: ``thresholds``, ``decisions``, and ``reliability`` where there were estimates."""
     looked = result["looked_into"]
     plots = {
-        "curve": drawn(
-            "curve",
+        "thresholds": drawn(
+            "thresholds",
             "MRR@10 against the modelled cost of a search, as the thresholds rise; never, always and as decided",
             (9.6, 3.8),
             on_axes(partial(_curve, looked)),
         ),
-        "classes": drawn(
-            "classes", "Share of right decisions by class of query", (9.6, 3.0), on_axes(partial(_classes, looked))
+        "decisions": drawn(
+            "decisions", "Share of right decisions by class of query", (9.6, 3.0), on_axes(partial(_classes, looked))
         ),
     }
     estimated = {name: each["calibration"] for name, each in looked.items() if "calibration" in each}
@@ -58,8 +58,8 @@ def _curve(looked: Json, axes: Axes) -> None:
             )  # fmt: skip
         for at, (name, row) in enumerate(each["choices"].items()):
             metric = row["MRR@10"]
-            if metric["low"] is not None:
-                axes.plot([row["cost_ms"]] * 2, [metric["low"], metric["high"]], color=BAND, lw=2, zorder=0)
+            if metric["ci95"][0] is not None:
+                axes.plot([row["cost_ms"]] * 2, metric["ci95"], color=BAND, lw=2, zorder=0)
             axes.plot(
                 [row["cost_ms"]], [metric["value"]], marker=mark(at + 1), ms=7, ls="", color=colour(number),
                 label=name if number == 0 else None,

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.cost import EXPENSIVE
 from bandstand.bandit.policy import Teacher
 from bandstand.engine.ablation import seen_before, subset_pages
 from bandstand.engine.search import Answer
-from bandstand.feedback.ablation import SHOWN, Played, choices, useful
+from bandstand.feedback.ablation import Played, choices, useful
 from bandstand.replay.environment import ReplayEnvironment
-from bandstand.replay.rows import Columnar
+from bandstand.replay.rows import Extra
 from bandstand.replay.simulate.costs import cost_of, played, price
 from bandstand.replay.stream import Judge
+from bandstand.replay.table import Labels, Table
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import FeatureRows
 
-CHOICES: tuple[Played, ...] = tuple(choices(EXPENSIVE))
+CHOICES: tuple[Played, ...] = tuple(choices(BUILT_IN.expensive))
 """The columns of `Audits.ranks`."""
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """One search; fields as in `Audits`, in the singular."""
-
-    user: str
-    query_class: str
-    ranks: tuple[int, ...]
-    p_useful: tuple[float, ...]
-    played: tuple[bool, ...]
-    shown: int
-    cost_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audits(Columnar):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Audits:
     """n searches. ``ranks`` int (n, len(CHOICES)) of the first right hit of each choice's page, 0 where none is shown.
 
-    ``p_useful`` (n, len(EXPENSIVE)) are the estimates, NaN without a model; ``played`` bool of the same shape is what
+    ``p_useful`` (n, expensive arms) are the estimates, NaN without a model; ``played`` bool of the same shape is what
     the policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and
     ``classes`` (n,) are names.
     """
 
-    remedy = "delete the policy's folder and play again"
-
-    users: NDArray[np.str_]
-    classes: NDArray[np.str_]
+    users: Labels
+    classes: Labels
     ranks: NDArray[np.int64]
     p_useful: Floats
     played: NDArray[np.bool_]
@@ -60,39 +48,43 @@ class Audits(Columnar):
         return len(self.shown)
 
     @classmethod
-    def of(cls, audits: list[Audit]) -> Audits:
-        """Audits as columns."""
-        count, arms = len(audits), len(EXPENSIVE)
+    def of(cls, table: Table) -> Audits:
+        """The searches of a table, all of which were looked into (`audit`).
+
+        Of real searches the classes are whether anybody had succeeded with the query before.
+        """
+        known = [f"{seen} query" for seen in table.labels["query"].tolist()] if "query" in table.labels else None
         return cls(
-            users=np.array([each.user for each in audits], np.str_),
-            classes=np.array([each.query_class for each in audits], np.str_),
-            ranks=np.array([each.ranks for each in audits], np.int64).reshape(count, len(CHOICES)),
-            p_useful=np.array([each.p_useful for each in audits], np.float64).reshape(count, arms),
-            played=np.array([each.played for each in audits], np.bool_).reshape(count, arms),
-            shown=np.array([each.shown for each in audits], np.int64),
-            cost_ms=np.array([each.cost_ms for each in audits], np.float64),
+            users=table.users,
+            classes=table.classes if known is None else np.array(known, object),
+            ranks=table.extra["ranks"].astype(np.int64),
+            p_useful=table.extra["p_useful"],
+            played=table.extra["played"] > 0,
+            shown=table.first,
+            cost_ms=table.extra["spent_ms"],
         )
 
+    def rows(self, kept: NDArray[np.bool_]) -> Audits:
+        """Some of the searches."""
+        return Audits(**{each.name: getattr(self, each.name)[kept] for each in fields(self)})
 
-def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge, *, user: str, query_class: str) -> Audit:
+
+def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge) -> Extra:
     """Ask every arm once more, after the answer, and see what each choice of expensive ones would have shown."""
     home = environment.home
-    columns, serving = home.catalog.columns, home.serving()
     full = home.engine.answer(replace(answer.query, id=f"{answer.query.id}/audit"), Teacher())
-    whole, names = full.head.whole, full.impression.feature_names
-    pages = subset_pages(whole.features, names, whole.ordinals, columns, serving.scorer)
-    context, _ = seen_before(full.impression.decision)
-    p_useful = serving.p_useful(context)
+    whole = full.head.whole
+    rows = FeatureRows(full.impression.rows.layout, whole.features)
+    pages = subset_pages(rows, BUILT_IN.expensive, whole.ordinals, full.columns, full.scorer)
+    context, _ = seen_before(full.impression.decision, BUILT_IN.expensive)
+    p_useful = home.serving().p_useful(context)
     asked = played(answer.impression)
-    return Audit(
-        user=user,
-        query_class=query_class,
-        ranks=tuple(_first(judge.right(pages[choice])) for choice in CHOICES),
-        p_useful=tuple(p_useful.get(arm, float("nan")) for arm in EXPENSIVE),
-        played=tuple(arm in asked for arm in EXPENSIVE),
-        shown=_first(judge.right(answer.impression.ordinals[:SHOWN])),
-        cost_ms=sum(price(asked).values()),
-    )
+    return {
+        "ranks": [_first(judge.right(pages[choice])) for choice in CHOICES],
+        "p_useful": [p_useful.get(arm, math.nan) for arm in BUILT_IN.expensive],
+        "played": [float(arm in asked) for arm in BUILT_IN.expensive],
+        "spent_ms": sum(price(asked).values()),
+    }
 
 
 def _first(right: NDArray[np.bool_]) -> int:
@@ -101,7 +93,7 @@ def _first(right: NDArray[np.bool_]) -> int:
 
 
 Plays = NDArray[np.bool_]
-"""Which expensive arms play in each search: (n, len(EXPENSIVE))."""
+"""Which expensive arms play in each search: (n, len(BUILT_IN.expensive))."""
 
 
 def reciprocal_ranks(audits: Audits, plays: Plays) -> Floats:
@@ -117,26 +109,26 @@ def costs(plays: Plays) -> Floats:
 
 def numbers(plays: Plays) -> NDArray[np.intp]:
     """The column of `Audits.ranks` that belongs to each search's choice, (n,)."""
-    by_bits = np.empty(1 << len(EXPENSIVE), np.intp)
+    by_bits = np.empty(1 << len(BUILT_IN.expensive), np.intp)
     for number, choice in enumerate(CHOICES):
-        by_bits[sum(1 << at for at, arm in enumerate(EXPENSIVE) if arm in choice)] = number
-    return by_bits[plays @ (1 << np.arange(len(EXPENSIVE)))]
+        by_bits[sum(1 << at for at, arm in enumerate(BUILT_IN.expensive) if arm in choice)] = number
+    return by_bits[plays @ (1 << np.arange(len(BUILT_IN.expensive)))]
 
 
 def fixed(audits: Audits, *, play: bool) -> Plays:
     """All expensive arms in every search, or none."""
-    return np.full((len(audits), len(EXPENSIVE)), play)
+    return np.full((len(audits), len(BUILT_IN.expensive)), play)
 
 
 def by_threshold(audits: Audits, thresholds: Mapping[str, float]) -> Plays:
     """Arms whose estimate reaches their threshold."""
-    return audits.p_useful >= np.array([thresholds[arm] for arm in EXPENSIVE])
+    return audits.p_useful >= np.array([thresholds[arm] for arm in BUILT_IN.expensive])
 
 
 def truth(audits: Audits) -> Plays:
     """Which arms helped: each beside the free arms and the cheaper ones that helped, see `ladder`."""
     found = fixed(audits, play=False)
-    for arm in range(len(EXPENSIVE)):
+    for arm in range(len(BUILT_IN.expensive)):
         with_it = found.copy()
         with_it[:, arm] = True
         before = audits.ranks[np.arange(len(audits)), numbers(found)]
@@ -150,7 +142,7 @@ def missed_alone(audits: Audits) -> Plays:
     everything = fixed(audits, play=True)
     found = fixed(audits, play=False)
     full = audits.ranks[np.arange(len(audits)), numbers(everything)]
-    for arm in range(len(EXPENSIVE)):
+    for arm in range(len(BUILT_IN.expensive)):
         without = everything.copy()
         without[:, arm] = False
         ranks = audits.ranks[np.arange(len(audits)), numbers(without)]

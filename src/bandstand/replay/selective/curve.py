@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bandstand.bandit.cost import EXPENSIVE, modelled_cost
 from bandstand.bandit.gate_training import calibration_error, reliability
 from bandstand.errors import BadInput, NotFound
 from bandstand.replay.selective.audit import (
@@ -22,6 +20,8 @@ from bandstand.replay.selective.audit import (
     reciprocal_ranks,
     truth,
 )
+from bandstand.replay.summary import Json, figure
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.statistics import ClusterBootstrap
 from bandstand.types import DEPTHS
 
@@ -86,7 +86,7 @@ def sweep(audits: Audits, gains: Mapping[str, float], prices: Sequence[float] = 
 
 def thresholds_at(each: float, gains: Mapping[str, float]) -> dict[str, float]:
     """By arm, p_useful from which it is worth its modelled time at a price a millisecond; at most 1."""
-    return {arm: min(1.0, each * modelled_cost(arm, DEPTHS[-1]) / gains[arm]) for arm in EXPENSIVE}
+    return {arm: min(1.0, each * BUILT_IN.modelled_cost(arm, DEPTHS[-1]) / gains[arm]) for arm in BUILT_IN.expensive}
 
 
 def find(points: Sequence[Point], always: float, target: Target) -> Point:
@@ -106,9 +106,6 @@ def find(points: Sequence[Point], always: float, target: Target) -> Point:
     return best
 
 
-Json = dict[str, Any]
-
-
 def accuracy(audits: Audits, plays: Plays, bootstrap: ClusterBootstrap) -> Json:
     """The share of decisions that played an arm where it helped and left it out where not; all, by arm, by class.
 
@@ -117,15 +114,17 @@ def accuracy(audits: Audits, plays: Plays, bootstrap: ClusterBootstrap) -> Json:
     right = plays == truth(audits)
     everywhere = right.mean(axis=1)
     return {
-        "all": _bounded(everywhere, bootstrap),
+        "all": figure(everywhere, bootstrap),
         "by_arm": {
-            arm: {**_bounded(right[:, at].astype(np.float64), bootstrap), **_kinds(audits, plays, at)}
-            for at, arm in enumerate(EXPENSIVE)
+            arm: {**figure(right[:, at].astype(np.float64), bootstrap), **_kinds(audits, plays, at)}
+            for at, arm in enumerate(BUILT_IN.expensive)
         },
         "by_class": {
             name: {
-                **_bounded(everywhere, bootstrap, audits.classes == name),
-                "by_arm": {arm: float(right[audits.classes == name, at].mean()) for at, arm in enumerate(EXPENSIVE)},
+                **figure(everywhere, bootstrap, audits.classes == name),
+                "by_arm": {
+                    arm: float(right[audits.classes == name, at].mean()) for at, arm in enumerate(BUILT_IN.expensive)
+                },
             }
             for name in np.unique(audits.classes).tolist()
         },
@@ -136,16 +135,18 @@ def wasted(audits: Audits, bootstrap: ClusterBootstrap) -> Json:
     """The share of always-on's expensive calls that did not help: after the cheaper ones that did, and beside all."""
     ordered, alone = ~truth(audits), ~missed_alone(audits)
     return {
-        "all": _bounded(ordered.mean(axis=1), bootstrap),
-        "beside_all_others": _bounded(alone.mean(axis=1), bootstrap),
-        "by_arm": {arm: _bounded(ordered[:, at].astype(np.float64), bootstrap) for at, arm in enumerate(EXPENSIVE)},
+        "all": figure(ordered.mean(axis=1), bootstrap),
+        "beside_all_others": figure(alone.mean(axis=1), bootstrap),
+        "by_arm": {
+            arm: figure(ordered[:, at].astype(np.float64), bootstrap) for at, arm in enumerate(BUILT_IN.expensive)
+        },
     }
 
 
 def calibration(audits: Audits) -> Json:
     """By arm: the reliability curve of the estimates, and the expected calibration error."""
     useful, found = truth(audits), {}
-    for at, arm in enumerate(EXPENSIVE):
+    for at, arm in enumerate(BUILT_IN.expensive):
         curve = reliability(audits.p_useful[:, at], useful[:, at])
         found[arm] = {
             "ece": calibration_error(curve),
@@ -162,55 +163,3 @@ def _kinds(audits: Audits, plays: Plays, at: int) -> Json:
         "helped_played": float(played[useful].mean()) if useful.any() else None,
         "idle_skipped": float((~played[~useful]).mean()) if not useful.all() else None,
     }
-
-
-def _bounded(values: NDArray[np.float64], bootstrap: ClusterBootstrap, rows: NDArray[np.bool_] | None = None) -> Json:
-    found = bootstrap.interval(values, rows)
-    return {"value": found.value, "ci95": [found.low, found.high]}
-
-
-NEVER = "-".join(("all", *EXPENSIVE))
-"""The contestant that plays free arms only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectiveSettings:
-    """``policies`` are played, each in a world of its own; the learned ones are looked into.
-
-    Of ``searches`` the last ``held_out`` share is audited: no model was trained on any of them when it decided. In the
-    closed loop the models are trained again every ``retrain_every`` searches. ``ablation_share`` of the searches are
-    recorded with and without each expensive arm; more than in service, since the loop is short. A ``target`` is looked
-    for on one half of the audited searches and reported on the other. ``since`` and ``until`` (unix seconds, the upper
-    bound excluded) are for data sets in time order.
-    """
-
-    policies: tuple[str, ...] = ("selective", "bandit", "all", NEVER)
-    searches: int = 6_000
-    held_out: float = 1 / 3
-    retrain_every: int = 2_000
-    ablation_share: float = 0.1
-    target: Target | None = None
-    since: float | None = None
-    until: float | None = None
-    seed: int = 1
-    bootstrap: int = 1_000
-    platform: tuple[tuple[str, object], ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be played, by the field's name."""
-        if not 0 < self.held_out < 1:
-            raise BadInput(f"held_out must be in (0, 1), not {self.held_out}", field="held_out")
-        if not 0 < self.ablation_share <= 1:
-            raise BadInput(f"the share recorded must be in (0, 1], not {self.ablation_share}", field="recorded")
-        if not set(self.policies) & {"selective", "bandit"}:
-            raise BadInput("play selective or bandit: fixed policies decide nothing", field="policies")
-
-    @property
-    def first_audited(self) -> int:
-        """The number, from 0, of the first search that is audited."""
-        return self.searches - int(self.held_out * self.searches)
-
-    @property
-    def chosen(self) -> tuple[tuple[str, object], ...]:
-        """The platform's settings for it."""
-        return (("ablation_share", self.ablation_share), *self.platform)

@@ -6,33 +6,31 @@ import gc
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TypeVar
 
-import orjson
-
 from bandstand.catalog.text import normalize
-from bandstand.errors import BadInput, Conflict, StorageError
+from bandstand.errors import BadInput
 from bandstand.files import write_file
 from bandstand.replay.environment import ReplayEnvironment, VirtualClock, copy_home
 from bandstand.replay.query_vectors import QueryVectors
-from bandstand.replay.recorder import rows_path
-from bandstand.replay.rows import RowFile
+from bandstand.replay.rows import rows_path, write_rows
+from bandstand.replay.run import Look, PlayedRun, claim, no_look
+from bandstand.replay.settings import HIDDEN
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings, variant
 from bandstand.replay.simulate.listener import Script
-from bandstand.replay.simulate.loop import Faults, Loop, Watch
-from bandstand.replay.simulate.tally import Tally, tally_of
+from bandstand.replay.simulate.loop import Faults, Loop
 from bandstand.replay.simulate.world import Music, World
+from bandstand.replay.stream import Provenance
+from bandstand.replay.table import Table
 from bandstand.settings import Settings, load_settings
 from bandstand.types import Progress
-
-Watching = Callable[[ReplayEnvironment, Path], Watch]
-"""Opens a `Watch` on a stage, for a policy with this folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +41,7 @@ class LoopEnvironment:
     platform: Settings
     settings: SimulateSettings
     folder: Path
+    look: Look = no_look
 
     @property
     def searches(self) -> int:
@@ -74,33 +73,36 @@ class LoopEnvironment:
             progress("base", 1, 1)
         return QueryVectors.load(self._queries)
 
-    def play(
-        self, name: str, progress: Progress, watching: Watching = lambda *_: lambda *_: None
-    ) -> tuple[Tally, float]:
-        """Play one policy, and say how many seconds that took; what was played to its end before is read.
+    def rows(self, name: str) -> Path:
+        """The file of a policy's rows, which is there once it was played to its end."""
+        return rows_path(self.folder / "policies" / name, name)
 
-        ``watching`` makes, of the stage and the policy's folder, what sees every search that is played.
-        """
-        here, started = self.folder / "policies" / name, time.perf_counter()
-        path = here / "tally.npz"
-        if path.exists():
-            return Tally.load(path), time.perf_counter() - started
-        here.mkdir(parents=True, exist_ok=True)
-        copy_home(self.platform.home, here / "home")
+    def play(self, name: str, progress: Progress) -> float:
+        """Play one policy, unless that was done before; returns the seconds that it took."""
+        started, rows = time.perf_counter(), self.rows(name)
+        if rows.exists():
+            return time.perf_counter() - started
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        home = rows.parent / "home"
+        copy_home(self.platform.home, home)
         played = variant(name)
-        own = played.platform(self.platform, home=here / "home")
+        own = played.platform(self.platform, home=home)
         vectors = QueryVectors.load(self._queries)
-        rows, clock, faults = RowFile(rows_path(here, name), length=0), VirtualClock(self.settings.start), Faults()
+        clock, faults = VirtualClock(self.settings.start), Faults()
         with (
             ReplayEnvironment(own, clock, vectors=vectors, wrap=faults) as environment,
             _finalized(environment),
         ):
-            watch = watching(environment, here)
-            loop = Loop(environment, self.world, played.contestant, self.settings, watch=watch, faults=faults)
-            tally = tally_of(loop.play(rows, lambda done: progress(name, done, self.searches)))
-        rows.close()
-        tally.save(path)
-        return tally, time.perf_counter() - started
+            loop = Loop(
+                environment,
+                self.world,
+                played.contestant,
+                self.settings,
+                look=partial(self.look, name),
+                faults=faults,
+            )
+            write_rows(rows, loop.play(lambda done: progress(name, done, self.searches)))
+        return time.perf_counter() - started
 
 
 @contextmanager
@@ -117,6 +119,8 @@ Message = tuple[str, int, int]
 T = TypeVar("T")
 
 _LISTEN_S = 0.2
+_ROWS = "rows 2"
+"""What a folder holds: of earlier versions it held other files, and half of the rows after an interruption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class _Teller:
 
 def play_side_by_side(
     environment: LoopEnvironment, names: Sequence[str], *, jobs: int, progress: Progress
-) -> dict[str, tuple[Tally, float]]:
+) -> dict[str, float]:
     """As `LoopEnvironment.play` of each, ``jobs`` at a time, in fresh processes, so that none inherits a lock."""
     fresh = multiprocessing.get_context("spawn")
     with fresh.Manager() as manager, ProcessPoolExecutor(min(jobs, len(names)), mp_context=fresh) as pool:
@@ -152,20 +156,17 @@ def _pass_on(messages: Queue[Message], running: Sequence[Future[T]], progress: P
                 return
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Simulated:
-    """What came of a closed loop: a tally for each policy, of the same wishes in the same order.
+    """What came of a closed loop: the run, and its rankings, of the same wishes in the same order.
 
-    Rows and homes lie in ``folder``; ``seconds`` is how long each policy took. ``encode_ms`` is what encoding one query
-    takes here: the vectors were at hand, so that no search's own time holds it.
+    ``encode_ms`` is what encoding one query takes here: the vectors were at hand, so no search's own time holds it.
     """
 
-    folder: Path
+    run: PlayedRun
+    tables: dict[str, Table]
     experiment: Experiment
     settings: SimulateSettings
-    platform: Settings
-    tallies: dict[str, Tally]
-    seconds: dict[str, float]
     encode_ms: float
 
 
@@ -177,13 +178,12 @@ def simulate(
     *,
     jobs: int = 1,
     progress: Progress = lambda *_: None,
-    watching: Watching | None = None,
+    look: Look = no_look,
 ) -> Simulated:
-    """Play every policy of ``settings`` in a home of its own; homes and tallies are left in ``folder``.
+    """Play every policy of ``settings`` in a home of its own; homes and rows are left in ``folder``.
 
     Cut off, the same call goes on with the policies that were being played, from their first search. ``jobs`` is how
-    many are played at a time; more than one needs a main module that may be imported. ``watching``
-    (`LoopEnvironment.play`) sees every search, and is for one at a time.
+    many are played at a time; more than one needs a main module that may be imported, and a ``look`` that pickles.
 
     Raises:
         BadInput: the experiment and the platform's settings do not fit together.
@@ -193,22 +193,29 @@ def simulate(
         raise BadInput(f"jobs must be 1 or more, not {jobs}", field="jobs")
     platform = _platform(experiment, settings, folder / "base" / "home")
     _check(experiment, settings, platform)
-    _claim(folder, music, experiment, settings)
+    claim(folder / "simulate.json", "experiment", _ROWS, music.sha256, repr(experiment), repr(settings))
     world = World(music, experiment, seed=settings.seed)
-    environment = LoopEnvironment(world=world, platform=platform, settings=settings, folder=folder)
+    environment = LoopEnvironment(world=world, platform=platform, settings=settings, folder=folder, look=look)
     vectors, names = environment.prepare(progress), settings.policies
-    if jobs == 1 or len(names) == 1 or watching is not None:
-        played = {name: environment.play(name, progress, watching or (lambda *_: lambda *_: None)) for name in names}
+    if jobs == 1 or len(names) == 1:
+        seconds = {name: environment.play(name, progress) for name in names}
     else:
-        played = play_side_by_side(environment, names, jobs=jobs, progress=progress)
+        seconds = play_side_by_side(environment, names, jobs=jobs, progress=progress)
+    run = PlayedRun(
+        data=Provenance(name=music.name, protocol=f"closed loop: {experiment.name}", sha256=music.sha256),
+        rows={name: environment.rows(name) for name in names},
+        policies=names,
+        seconds=seconds,
+        seed=settings.seed,
+        resamples=settings.bootstrap,
+        settings={
+            "simulation": asdict(settings),
+            "experiment": asdict(experiment),
+            "platform": platform.model_dump(mode="json", exclude=set(HIDDEN)),
+        },
+    )
     return Simulated(
-        folder=folder,
-        experiment=experiment,
-        settings=settings,
-        platform=platform,
-        tallies={name: tally for name, (tally, _) in played.items()},
-        seconds={name: seconds for name, (_, seconds) in played.items()},
-        encode_ms=vectors.encode_ms,
+        run=run, tables=run.tables(), experiment=experiment, settings=settings, encode_ms=vectors.encode_ms
     )
 
 
@@ -222,16 +229,3 @@ def _check(experiment: Experiment, settings: SimulateSettings, platform: Setting
     if settings.learn_every * experiment.gap_s >= platform.join_minutes * 60:
         most = int(platform.join_minutes * 60 / experiment.gap_s) - 1
         raise BadInput(f"learn_every must be at most {most}, or join_minutes larger", field="learn_every")
-
-
-def _claim(folder: Path, music: Music, experiment: Experiment, settings: SimulateSettings) -> None:
-    """Take the folder for this experiment, or go on with the same one."""
-    want = orjson.dumps([music.sha256, repr(experiment), repr(settings)])
-    path = folder / "simulate.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_bytes() != want:
-            raise Conflict(f"{folder} holds another experiment (other data or settings): give another folder")
-        write_file(path, want)
-    except OSError as cause:
-        raise StorageError(f"{folder} cannot be used: {cause.strerror}") from cause

@@ -9,22 +9,25 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.cost import ENCODING_ARMS, EXPENSIVE, FREE, modelled_cost
 from bandstand.bandit.policy import Teacher
-from bandstand.engine.search import Engine
-from bandstand.ranker.features import limit_arm
+from bandstand.engine.ablation import without
+from bandstand.engine.search import Answer, Engine
 from bandstand.ranker.scorers import Scorer
+from bandstand.replay.environment import ReplayEnvironment
+from bandstand.replay.rows import Extra, Row
 from bandstand.replay.stream import Judge
-from bandstand.types import ARMS, DEPTHS, Impression, Mask, Matrix, Query
+from bandstand.replay.table import PAGE
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import DEPTHS, Decision, Impression, Mask, Matrix, Query
 
 
 def price(arms: Collection[str]) -> dict[str, float]:
     """Modelled milliseconds of each arm that plays; the query is encoded once."""
     prices, encoded = {}, False
-    for arm in ARMS:
+    for arm in BUILT_IN.names:
         if arm in arms:
-            prices[arm] = 0.0 if encoded and arm in ENCODING_ARMS else modelled_cost(arm, DEPTHS[-1])
-            encoded |= arm in ENCODING_ARMS
+            prices[arm] = 0.0 if encoded and BUILT_IN[arm].encodes else BUILT_IN.modelled_cost(arm, DEPTHS[-1])
+            encoded |= BUILT_IN[arm].encodes
     return prices
 
 
@@ -40,8 +43,6 @@ def with_modelled_times(impression: Impression) -> Impression:
     return replace(impression, outcomes=outcomes)
 
 
-_PAGE = 10
-
 Choice = frozenset[str]
 """The expensive arms that play; the free ones always do."""
 
@@ -56,10 +57,9 @@ class Oracle:
     def __init__(self, engine: Engine, query: Query, judge: Judge) -> None:
         """Ask every arm."""
         impression = engine.answer(query, Teacher()).impression
-        self._features, self._names = impression.features, impression.feature_names
+        self._rows = impression.rows
         self._right = judge.right(impression.ordinals)
-        brought = self._features[:, [self._names.index(f"{arm}.rr") for arm in EXPENSIVE]]
-        self.useful = tuple(arm for arm, column in zip(EXPENSIVE, brought.T, strict=True) if (column > 0).any())
+        self.useful = tuple(arm for arm in BUILT_IN.expensive if not np.isnan(self._rows.rank(arm)).all())
 
     def reciprocal_ranks(self, choices: Sequence[Choice], scorer: Scorer) -> NDArray[np.float64]:
         """Of each choice, (len(choices),); 0 where nothing right is among the first ten."""
@@ -71,7 +71,7 @@ class Oracle:
         scores = np.where(kept, scores, -np.inf)
         best = np.where(self._right & kept, scores, -np.inf).max(axis=1)
         places = 1 + (scores > best[:, None]).sum(axis=1)
-        found: NDArray[np.float64] = np.where(np.isfinite(best) & (places <= _PAGE), 1.0 / places, 0.0)
+        found: NDArray[np.float64] = np.where(np.isfinite(best) & (places <= PAGE), 1.0 / places, 0.0)
         return found
 
     def best(self, scorer: Scorer, *, weight: float) -> tuple[float, float]:
@@ -83,13 +83,34 @@ class Oracle:
         return float(utilities[at]), float(costs[at])
 
     def _page(self, choice: Choice) -> tuple[Matrix, Mask]:
-        features, kept = self._features, np.ones(len(self._features), np.bool_)
-        for arm in EXPENSIVE:
-            if arm not in choice:
-                features, kept = limit_arm(features, self._names, arm)
-        return features, kept
+        page = without(self._rows, [arm for arm in BUILT_IN.expensive if arm not in choice])
+        return page.values, page.brought()
 
 
 def cost_of(choice: Collection[str]) -> float:
     """Modelled milliseconds of a search in which these expensive arms play, beside the free ones."""
-    return sum(price({*FREE, *choice}).values())
+    return sum(price({*BUILT_IN.free, *choice}).values())
+
+
+def audited(environment: ReplayEnvironment, answer: Answer, row: Row, judge: Judge) -> Extra:
+    """``regret``, how far the search stayed behind the oracle in reciprocal rank, and ``oracle_ms``, what that spends.
+
+    Its milliseconds cost both what they cost the bandit. The oracle looks at the logged head alone: where the search
+    did better than that, it stayed behind by nothing.
+    """
+    weight = environment.settings.cost_weight
+    oracle = Oracle(environment.home.engine, replace(answer.query, id=f"{answer.query.id}/audit"), judge)
+    utility, spent = oracle.best(environment.home.serving().scorer, weight=weight)
+    own = max((1 / rank for rank, _ in row.found if rank <= PAGE), default=0.0) - weight * row.cost_ms
+    return {"regret": max(utility - own, 0.0), "oracle_ms": spent}
+
+
+def exploring_ms(decision: Decision) -> float:
+    """What drawing the depths costs beyond taking the likeliest: Σ over arms of E[cost] - cost(likeliest depth)."""
+    extra = 0.0
+    for arm in decision.arms:
+        if arm.probabilities:
+            cost = BUILT_IN.modelled_cost(arm.arm, DEPTHS[-1])
+            likeliest = max(range(len(DEPTHS)), key=arm.probabilities.__getitem__)
+            extra += cost * (1 - arm.probabilities[0] - (likeliest > 0))
+    return extra

@@ -13,12 +13,12 @@ from bandstand.engine.search import Answer
 from bandstand.learner.relabelling import Relabelled
 from bandstand.replay.contestants import Contestant
 from bandstand.replay.environment import ReplayEnvironment
+from bandstand.replay.recorder import row_of
 from bandstand.replay.replayer import compared
-from bandstand.replay.rows import Row, RowFile
-from bandstand.replay.simulate.costs import with_modelled_times
+from bandstand.replay.rows import Extra, Row
+from bandstand.replay.simulate.costs import audited, exploring_ms, played, price, with_modelled_times
 from bandstand.replay.simulate.experiments import Drift, SimulateSettings
 from bandstand.replay.simulate.listener import RETRY_AFTER_S, Script, pick, visit
-from bandstand.replay.simulate.tally import Line, audited, line_of, row_of
 from bandstand.replay.simulate.world import Need, World
 from bandstand.replay.stream import Answer as Wanted
 from bandstand.replay.stream import Ask, Judge
@@ -63,9 +63,6 @@ class Faults:
 SearchesProgress = Callable[[int], None]
 """Progress: how many searches were made."""
 
-Watch = Callable[[int, Answer, Judge, Need], None]
-"""Sees every first search of a session, before anything is learned from it: number, answer, what is right, the wish."""
-
 
 class Loop:
     """One policy in one world. `play` it once, from the first search to the last."""
@@ -77,11 +74,11 @@ class Loop:
         contestant: Contestant,
         settings: SimulateSettings,
         *,
-        watch: Watch = lambda *_: None,
+        look: Callable[[ReplayEnvironment, Answer, Judge], Extra] = lambda *_: {},
         faults: Faults | None = None,
     ) -> None:
         self._environment, self._world, self._contestant, self._settings = environment, world, contestant, settings
-        self._watch, self._faults = watch, faults
+        self._look, self._faults = look, faults
         self._searches: list[Impression] = []
         self._events: list[Event] = []
         self._known: dict[str, int] = {}
@@ -89,13 +86,10 @@ class Loop:
         self._relabels = np.zeros(self._length)
         environment.learning_side.learner.tell_relabelled(self._relabelled)
 
-    def play(self, rows: RowFile, progress: SearchesProgress) -> list[Line]:
-        """Make every search of the world, or as many as the settings allow; what came of each.
-
-        The rows are those that every replay writes.
-        """
+    def play(self, progress: SearchesProgress) -> list[Row]:
+        """Make every search of the world, or as many as the settings allow; the rows of the first of each session."""
         experiment, settings = self._world.experiment, self._settings
-        lines = []
+        rows = []
         for number in range(self._length):
             self._environment.clock.move_to(settings.start + number * experiment.gap_s)
             if experiment.drift is not None and number == experiment.changes_at:
@@ -104,14 +98,15 @@ class Loop:
             if number and number % settings.retrain_every == 0:
                 self._learn()
                 self._environment.train(at_most=settings.train_searches, judged_deep=False)
-            row, line = self._session(number)
-            rows.append(row)
-            lines.append(line)
+            rows.append(self._session(number))
             if (number + 1) % settings.learn_every == 0:
                 self._learn()
                 progress(number + 1)
         self._learn()
-        return [replace(line, relabelled=relabel) for line, relabel in zip(lines, self._relabels.tolist(), strict=True)]
+        return [
+            replace(row, extra={**row.extra, "relabelled": weight})
+            for row, weight in zip(rows, self._relabels.tolist(), strict=True)
+        ]
 
     def _relabelled(self, found: Relabelled) -> None:
         """A search that failed was credited with an entity: its weight, below 0 where nobody wanted that."""
@@ -123,33 +118,41 @@ class Loop:
         right = keys[found.ordinal] in keys[wanted[wanted >= 0]]
         self._relabels[number] = found.weight if right else -found.weight
 
-    def _session(self, number: int) -> tuple[Row, Line]:
+    def _session(self, number: int) -> Row:
         """One listener's wish: a search, what is done with it, and perhaps a second try."""
         script = Script.of(self._world, number, seed=self._settings.seed)
-        need, session, listeners = script.need, f"s{number}", self._world.experiment.listeners
-        answer = self._search(f"{number}", need.text, session=session, user=script.user)
-        judge = self._judge(answer, need)
-        right = judge.right(answer.impression.ordinals)
-        self._watch(number, answer, judge, need)
+        need, listeners, baits = script.need, self._world.experiment.listeners, self._world.baits
+        answer = self._search(f"{number}", need.text, session=f"s{number}", user=script.user)
+        ask, judge = self._judged(answer, need)
+        looked = self._look(self._environment, answer, judge)
         self._events.extend(compared(self._environment, self._contestant, answer))
-        done = visit(listeners, answer.impression, right, self._world.baits, script.draws)
+        done = visit(listeners, answer.impression, judge.right(answer.impression.ordinals), baits, script.draws)
         self._log(answer.impression, done.events)
-        row = row_of(answer, need, judge, self._labels(number, need))
-        audit = audited(self._environment, answer, row, judge) if number % self._settings.audit_every == 0 else None
+        cost = sum(price(played(answer.impression)).values())
+        row = row_of(ask, answer, judge, self._labels(number, need), cost_ms=cost, extra=looked)
+        audit = audited(self._environment, answer, row, judge) if number % self._settings.audit_every == 0 else {}
         retried = script.again is not None and not done.satisfied
         if script.again is not None and retried:
-            self._environment.clock.move_to(answer.query.time + RETRY_AFTER_S)
-            again = self._search(f"{number}b", script.again.text, session=session, user=script.user)
-            wanted = self._judge(again, script.again).right(again.impression.ordinals)
-            self._log(again.impression, pick(again.impression, wanted).events)
-        line = line_of(answer, need, row, audit=audit, retried=retried)
-        return row, replace(line, satisfied=done.satisfied)
+            self._try_again(number, script.again, after=answer, user=script.user)
+        own: Extra = {
+            "key": need.key,
+            "search_ms": answer.impression.took_ms,
+            "exploring_ms": exploring_ms(answer.impression.decision),
+            "retried": float(retried),
+            "satisfied": float(done.satisfied),
+        }
+        return replace(row, extra={**row.extra, **own, **audit})
+
+    def _try_again(self, number: int, need: Need, *, after: Answer, user: str | None) -> None:
+        """The second search of a session, by who knows what the wish is called."""
+        self._environment.clock.move_to(after.query.time + RETRY_AFTER_S)
+        again = self._search(f"{number}b", need.text, session=f"s{number}", user=user)
+        _, judge = self._judged(again, need)
+        self._log(again.impression, pick(again.impression, judge.right(again.impression.ordinals)).events)
 
     def _search(self, query_id: str, text: str, *, session: str, user: str | None) -> Answer:
-        engine = self._environment.home.engine
-        self._environment.name_next(query_id)
         request = SearchRequest(query=text, k=self._settings.page, user_id=user, session_id=session)
-        return engine.answer(engine.query(request), self._contestant.policy(engine.policy))
+        return self._environment.answer(self._contestant, request, query_id=query_id)
 
     def _log(self, impression: Impression, events: tuple[Event, ...]) -> None:
         self._searches.append(with_modelled_times(impression))
@@ -167,12 +170,18 @@ class Loop:
         if drift.broken is not None and self._faults is not None:
             self._faults.break_down(drift.broken)
 
-    def _judge(self, answer: Answer, need: Need) -> Judge:
-        """What would do: any release of a wanted recording."""
+    def _judged(self, answer: Answer, need: Need) -> tuple[Ask, Judge]:
+        """The search with what would do: any release of a wanted recording."""
         query = answer.query
-        answers = tuple(Wanted(track, 1, query.time) for track in need.wanted)
-        ask = Ask(id=query.id, time=query.time, text=query.text, answers=answers)
-        return Judge(ask, self._environment.home.catalog.columns, self._ordinals)
+        ask = Ask(
+            id=query.id,
+            time=query.time,
+            text=query.text,
+            user=query.user_id,
+            session=query.session_id,
+            answers=tuple(Wanted(track, 1, query.time) for track in need.wanted),
+        )
+        return ask, Judge(ask, answer.columns, self._ordinals)
 
     def _ordinals(self, entity_ids: Sequence[str]) -> Ordinals:
         """Ordinals of entity ids, -1 for those that are not released yet; an ordinal is for life."""

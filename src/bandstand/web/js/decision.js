@@ -1,8 +1,8 @@
 // How a page was made: which retrievers played, how deep, with which probability, and what skipping the others saved.
 
-import { arms } from "./api.js";
 import { fill, h, milliseconds, percent } from "./dom.js";
-import { ARMS, policyName } from "./names.js";
+import { policyName } from "./names.js";
+import { named, retrievers, title } from "./retrievers.js";
 
 const PLAYED = new Set(["ok", "late", "failed", "rescue"]);
 const OUTCOME = {
@@ -11,15 +11,9 @@ const OUTCOME = {
   rescue: "asked because nothing else found an answer",
 };
 
-let measured = null; // milliseconds of one call by retriever, asked for once
-
-/** Empty while they cannot be known: the rest of the page does without. */
+/** Milliseconds of one call by retriever; empty while they cannot be known: the rest of the page does without. */
 async function costs() {
-  measured ??= arms().then((answer) => new Map(answer.arms.map(({ arm, cost_ms }) => [arm, cost_ms])));
-  return measured.catch(() => {
-    measured = null;
-    return new Map();
-  });
+  return new Map([...(await retrievers()).values()].map(({ arm, cost_ms }) => [arm, cost_ms]));
 }
 
 /** Show the decisions of these answers in an element. Without the measured costs, what was saved is left out. */
@@ -54,9 +48,9 @@ export async function showRetrievers(element) {
           h(
             "li",
             { class: "played" },
-            h("span", { class: `arm arm-${arm}` }, arm),
+            named(arm),
             h("span", { class: "time" }, `about ${milliseconds(cost)}`),
-            h("span", { class: "did" }, ARMS[arm]),
+            h("span", { class: "did" }, title(arm)),
           ),
         ),
       ),
@@ -107,10 +101,10 @@ function armRow({ arm, depth, propensity, candidates, took_ms, status }, known) 
   return h(
     "li",
     { class: skipped ? "skipped" : "played" },
-    h("span", { class: `arm arm-${arm}` }, arm),
+    named(arm),
     h("span", { class: "did" }, did),
     h("span", { class: "time" }, time),
-    h("span", { class: "note" }, OUTCOME[status] ?? ARMS[arm]),
+    h("span", { class: "note" }, OUTCOME[status] ?? title(arm)),
     h(
       "span",
       { class: "chance", title: "The probability with which this depth was chosen" },

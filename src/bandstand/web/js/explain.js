@@ -5,7 +5,8 @@ import { byId, fill, h, percent, short } from "./dom.js";
 import { reportRelated } from "./events.js";
 import { hue, tile } from "./hits.js";
 import { icon } from "./icons.js";
-import { ARMS, KIND, SOURCES, featureName } from "./names.js";
+import { KIND, SOURCES, featureName } from "./names.js";
+import { named, title } from "./retrievers.js";
 
 const SHOWN = 7;
 const RELATED = 6;
@@ -123,8 +124,8 @@ function broughtBy({ sources, position }) {
             h(
               "th",
               { scope: "row" },
-              h("span", { class: `arm arm-${arm}` }, arm),
-              h("span", { class: "note" }, ARMS[arm]),
+              named(arm),
+              h("span", { class: "note" }, title(arm)),
             ),
             h("td", {}, short(rank)),
             h("td", {}, score === null ? "–" : short(score, 3)),

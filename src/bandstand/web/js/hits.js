@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { highlighted } from "./highlight.js";
 import { icon } from "./icons.js";
 import { KIND } from "./names.js";
+import { named } from "./retrievers.js";
 
 /** A stable hue for a text, so that an artist's tiles have the same colour everywhere. */
 export function hue(text) {
@@ -74,5 +75,5 @@ function separated(facts, queryWords) {
 }
 
 function source([arm, { rank }]) {
-  return h("span", { class: `arm arm-${arm}`, title: `${arm} had it at rank ${rank}` }, `${arm} ${rank}`);
+  return named(arm, `${arm} ${rank}`, { title: `${arm} had it at rank ${rank}` });
 }

@@ -12,6 +12,7 @@ import { installKeyboard } from "./keyboard.js";
 import { Latest } from "./latest.js";
 import { failure, tell, welcome } from "./messages.js";
 import { Player } from "./player.js";
+import { retrievers } from "./retrievers.js";
 import { LIMIT, PAGE, read, request, write } from "./state.js";
 import { Suggestions } from "./suggest.js";
 import { View } from "./view.js";
@@ -39,7 +40,8 @@ let previewed = -BURST_MS; // when the last preview was asked for
 async function ask(preview, signal) {
   const policies = state.against ? [state.policy, state.against] : [state.policy];
   const common = { ...identity(), locale: navigator.language, preview };
-  const found = await Promise.all(policies.map((policy) => faceted({ ...request(state, policy), ...common }, signal)));
+  const asked = policies.map((policy) => faceted({ ...request(state, policy), ...common }, signal));
+  const [, ...found] = await Promise.all([retrievers(), ...asked]);
   return found.map((answer) => ({ ...answer, preview }));
 }
 

@@ -6,6 +6,7 @@ import { words } from "./highlight.js";
 import { row } from "./hits.js";
 import { correction, nothing, unmatched } from "./messages.js";
 import { kindName, policyName } from "./names.js";
+import { findsAnyway } from "./retrievers.js";
 import { ENOUGH, evidence } from "./sequential.js";
 import { LIMIT } from "./state.js";
 
@@ -171,7 +172,7 @@ function judged(first, second) {
 
 /** Whether a hit is there whatever was typed. */
 function isFiller({ sources }) {
-  return Object.keys(sources).every((arm) => arm === "fresh" || arm === "personal");
+  return Object.keys(sources).every(findsAnyway);
 }
 
 function summary(answers) {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.replay.run import PlayedRun
-from bandstand.replay.settings import HIDDEN, ReplaySettings
+from bandstand.replay.run import kept_or_scratch
 from bandstand.replay.simulate.closed_loop import Simulated, simulate
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
-from bandstand.replay.simulate.tally import Tally
-from bandstand.replay.simulate.world import Music, spotify_songs
-from bandstand.replay.stream import Dataset
+from bandstand.replay.simulate.world import spotify_songs
 from bandstand.replay.summary import summarize
-from bandstand.types import ARMS, Progress
+from bandstand.replay.table import Table
+from bandstand.retrievers.registry import BUILT_IN
+from bandstand.types import Progress
 
 Json = dict[str, Any]
 
@@ -30,28 +27,27 @@ _ASKS = 20
 _BLOCK = 500
 
 
-def series(tally: Tally, window: int) -> list[Json]:
+def series(table: Table, window: int) -> list[Json]:
     """One point every ``window`` searches, of these searches; a shorter rest makes the last point."""
     return [
-        {"searches": min(start + window, len(tally)), **_point(tally.rows(slice(start, start + window)))}
-        for start in range(0, len(tally), window)
+        {"searches": min(start + window, len(table)), **_point(table.rows(slice(start, start + window)))}
+        for start in range(0, len(table), window)
     ]
 
 
-def nicknames(tally: Tally) -> Json:
+def nicknames(table: Table) -> Json:
     """How fast nicknames are learned: MRR@10 of the first, second, ... time that one is asked, over all nicknames.
 
     ``asks_to_first_place`` is the median number of askings up to the first that shows the right track on top, over the
     nicknames that got there; ``learned`` is their share of those that were asked at all.
     """
-    mine = tally.rows(tally.classes == "nickname")
-    asked = _ordinals_of_asks(mine.keys)
+    mine = table.rows(table.classes == "nickname")
+    keys = mine.column("key").astype(np.int64)
+    asked = _ordinals_of_asks(keys)
     curve = [float(mine.reciprocal_ranks[asked == ask].mean()) for ask in range(1, _ASKS + 1) if (asked == ask).any()]
-    first = asked[mine.ranks == 1]
-    top = {
-        int(key): int(first[mine.keys[mine.ranks == 1] == key].min()) for key in np.unique(mine.keys[mine.ranks == 1])
-    }
-    nicknames_asked = len(np.unique(mine.keys))
+    first = asked[mine.first == 1]
+    top = {int(key): int(first[keys[mine.first == 1] == key].min()) for key in np.unique(keys[mine.first == 1])}
+    nicknames_asked = len(np.unique(keys))
     return {
         "asked": nicknames_asked,
         "learned": len(top) / nicknames_asked if nicknames_asked else None,
@@ -60,26 +56,27 @@ def nicknames(tally: Tally) -> Json:
     }
 
 
-def satisfaction(tally: Tally, window: int) -> Json:
+def satisfaction(table: Table, window: int) -> Json:
     """Share of searches whose first page met the need, of the last ``window`` and by class; how right relabels were.
 
     ``relabel_precision`` is the share of relabelled searches that wanted what they were credited with, None without
     any; weighted, by the weight that it taught with.
     """
-    last = tally.rows(slice(max(len(tally) - window, 0), None))
-    relabels = tally.relabelled[tally.relabelled != 0]
+    last = table.rows(slice(max(len(table) - window, 0), None))
+    relabelled = table.column("relabelled")
+    relabelled = relabelled[relabelled != 0]
     return {
-        "satisfied": _mean(last.satisfied.astype(np.float64)),
-        "satisfied_by_class": {name: _mean(last.satisfied[kept].astype(np.float64)) for name, kept in _by_class(last)},
-        "relabelled": len(relabels),
-        "relabel_precision": _mean((relabels > 0).astype(np.float64)),
-        "relabel_precision_weighted": float(relabels[relabels > 0].sum() / np.abs(relabels).sum())
-        if len(relabels)
+        "satisfied": _mean(last.column("satisfied")),
+        "satisfied_by_class": {name: _mean(last.column("satisfied")[kept]) for name, kept in _by_class(last)},
+        "relabelled": len(relabelled),
+        "relabel_precision": _mean((relabelled > 0).astype(np.float64)),
+        "relabel_precision_weighted": float(relabelled[relabelled > 0].sum() / np.abs(relabelled).sum())
+        if len(relabelled)
         else None,
     }
 
 
-def recovery(tally: Tally, changes_at: int, window: int) -> Json:
+def recovery(table: Table, changes_at: int, window: int) -> Json:
     """By class, and over all: MRR@10 in the ``window`` before a drift, in the worst 500 searches after it, in the last.
 
     ``last`` is over as many searches as ``before``. ``recovered_after`` is how many searches after the drift the first
@@ -87,47 +84,48 @@ def recovery(tally: Tally, changes_at: int, window: int) -> Json:
     None where there are none, or where the class is new.
     """
     return {
-        name: _recovery(tally.reciprocal_ranks, kept, changes_at, window)
-        for name, kept in (("all", np.ones(len(tally), np.bool_)), *_by_class(tally))
+        name: _recovery(table.reciprocal_ranks, kept, changes_at, window)
+        for name, kept in (("all", np.ones(len(table), np.bool_)), *_by_class(table))
     }
 
 
-def exploration(tally: Tally) -> Json:
+def exploration(table: Table) -> Json:
     """What drawing at random costs a search (expected, modelled milliseconds), and how far the oracle is ahead.
 
     ``regret`` is in reciprocal rank, milliseconds priced by the platform's cost weight; None where nothing was audited.
     """
-    audited = ~np.isnan(tally.regret)
+    regret = table.column("regret")
+    audited = ~np.isnan(regret)
     return {
-        "exploring_ms": _mean(tally.exploring_ms),
+        "exploring_ms": _mean(table.column("exploring_ms")),
         "audited": int(audited.sum()),
-        "regret": _mean(tally.regret[audited]),
-        "oracle_ms": _mean(tally.oracle_ms[audited]),
+        "regret": _mean(regret[audited]),
+        "oracle_ms": _mean(table.column("oracle_ms")[audited]),
     }
 
 
-def _point(part: Tally) -> Json:
+def _point(part: Table) -> Json:
     return {
         "MRR@10": _mean(part.reciprocal_ranks),
         "cost_ms": _mean(part.cost_ms),
         "real_ms": _mean(part.real_ms),
-        "search_ms": _mean(part.search_ms),
+        "search_ms": _mean(part.column("search_ms")),
         **exploration(part),
         "by_class": {name: _class_point(part.rows(kept)) for name, kept in _by_class(part)},
     }
 
 
-def _class_point(part: Tally) -> Json:
+def _class_point(part: Table) -> Json:
     played = (part.depths > 0).mean(axis=0).tolist()
     return {
         "searches": len(part),
         "MRR@10": _mean(part.reciprocal_ranks),
         "cost_ms": _mean(part.cost_ms),
-        "played": dict(zip(ARMS, played, strict=True)),
+        "played": dict(zip(BUILT_IN.names, played, strict=True)),
     }
 
 
-def _by_class(part: Tally) -> list[tuple[str, NDArray[np.bool_]]]:
+def _by_class(part: Table) -> list[tuple[str, NDArray[np.bool_]]]:
     return [(name, part.classes == name) for name in np.unique(part.classes).tolist()]
 
 
@@ -180,51 +178,26 @@ def simulated(
         MissingDependency: bandstand[replay] is not installed.
     """
     music = spotify_songs(data)
-    if folder is not None:
-        return summary(music, simulate(music, experiment, settings, folder, jobs=jobs, progress=progress))
-    with tempfile.TemporaryDirectory(prefix="bandstand-simulate-") as scratch:
-        return summary(music, simulate(music, experiment, settings, Path(scratch), jobs=jobs, progress=progress))
+    with kept_or_scratch(folder) as place:
+        return summary(simulate(music, experiment, settings, place, jobs=jobs, progress=progress))
 
 
-def summary(music: Music, played: Simulated) -> Json:
-    """The summary of a replay (`bandstand.replay.summary.summarize`), and for each policy what it learned and when.
+def summary(played: Simulated) -> Json:
+    """The summary of a run (`bandstand.replay.summary.summarize`), and for each policy what it learned and when.
 
     ``series`` beside the policies is that of the first one. MRR@10 is over all searches, whatever was shown or clicked.
     ``encode_ms`` is what encoding a query takes here; the real milliseconds beside it were taken with vectors at hand.
     """
-    experiment, settings = played.experiment, played.settings
-    dataset = Dataset(
-        name=music.name,
-        protocol=f"closed loop: {experiment.name}",
-        sha256=music.sha256,
-        catalog=lambda: music.tracks,
-        stream=lambda: iter(()),
-    )
-    like = ReplaySettings(policies=settings.policies, baselines=(), seed=settings.seed, bootstrap=settings.bootstrap)
-    result = summarize(dataset, like, _as_run(played))
-    platform = played.platform.model_dump(mode="json", exclude=set(HIDDEN))
-    result["settings"] = {"simulation": asdict(settings), "experiment": asdict(experiment), "platform": platform}
-    for name, tally in played.tallies.items():
-        figures = {"series": series(tally, settings.window), "nicknames": nicknames(tally), **exploration(tally)}
-        figures["retried"] = float(tally.retried.mean())
-        figures |= satisfaction(tally, settings.window)
-        if experiment.changes_at is not None and experiment.changes_at < len(tally):
-            figures["recovery"] = recovery(tally, experiment.changes_at, settings.window)
+    experiment, window = played.experiment, played.settings.window
+    result = summarize(played.run, played.tables)
+    for name, table in played.tables.items():
+        figures = {"series": series(table, window), "nicknames": nicknames(table), **exploration(table)}
+        figures["retried"] = float(table.column("retried").mean())
+        figures |= satisfaction(table, window)
+        if experiment.changes_at is not None and experiment.changes_at < len(table):
+            figures["recovery"] = recovery(table, experiment.changes_at, window)
         result["policies"][name] |= figures
     result["encode_ms"] = played.encode_ms
-    first = settings.policies[0]
+    first = played.settings.policies[0]
     result["series"] = [{"policy": first, **point} for point in result["policies"][first]["series"]]
     return result
-
-
-def _as_run(played: Simulated) -> PlayedRun:
-    return PlayedRun(
-        folder=played.folder,
-        policies=played.settings.policies,
-        baselines=(),
-        statics=(),
-        rejected=0,
-        reasons=(),
-        seconds=played.seconds,
-        platform={},
-    )

@@ -13,12 +13,11 @@ from bandstand.catalog.text import normalize
 from bandstand.memory_index.generator import GENERATOR_FILE, Counted, count_pairs
 from bandstand.replay.contestants import contestant
 from bandstand.replay.environment import ReplayEnvironment, VirtualClock
-from bandstand.replay.recorder import rows_path
-from bandstand.replay.rows import RowFile
+from bandstand.replay.rows import read_rows, rows_path, write_rows
 from bandstand.replay.simulate.experiments import Experiment, Shares, SimulateSettings
 from bandstand.replay.simulate.loop import Loop
-from bandstand.replay.simulate.tally import Tally, tally_of
 from bandstand.replay.simulate.world import Music, World
+from bandstand.replay.table import Table, table_of
 from bandstand.settings import load_settings
 from bandstand.types import Entity, Progress
 from bandstand.types.hashing import digest
@@ -39,9 +38,9 @@ FIRST = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """``tallies`` by how the home was prepared: the same searches in the same order; what the generator was taught."""
+    """``tables`` by how the home was prepared: the same searches in the same order; what the generator was taught."""
 
-    tallies: dict[str, Tally]
+    tables: dict[str, Table]
     taught: Counted
 
 
@@ -57,7 +56,7 @@ def held_out(music: Music, folder: Path, settings: SimulateSettings, progress: P
     environment = HeldOutEnvironment(
         world=world, settings=settings, folder=folder, generator=taught.generator.to_bytes()
     )
-    return HeldOut(tallies={name: environment.play(name, progress) for name in PREPARED}, taught=taught)
+    return HeldOut(tables={name: environment.play(name, progress) for name in PREPARED}, taught=taught)
 
 
 def _halves(music: Music, seed: int) -> tuple[Music, Music]:
@@ -101,15 +100,15 @@ class HeldOutEnvironment:
     folder: Path
     generator: bytes
 
-    def play(self, prepared: str, progress: Progress) -> Tally:
+    def play(self, prepared: str, progress: Progress) -> Table:
         """Prepare a home in one way (`PREPARED`) and make the first searches; what was played before is read."""
         here = self.folder / prepared.replace(" ", "-")
-        if (here / "tally.npz").exists():
-            return Tally.load(here / "tally.npz")
+        path = rows_path(here, "bandit")
+        if path.exists():
+            return table_of("bandit", read_rows(path))
         here.mkdir(parents=True, exist_ok=True)
         common = {"home": here / "home", "seed": self.settings.seed, "deadline_ms": 60_000.0, "agree_users": 1}
         platform = load_settings(**{**common, **dict(self.settings.platform), **PREPARED[prepared]})
-        rows = RowFile(rows_path(here, "bandit"), length=0)
         with ReplayEnvironment(platform, VirtualClock(self.settings.start)) as environment:
             models = environment.storage.models
             models.promote("generator", models.publish("generator", {GENERATOR_FILE: self.generator}))
@@ -117,13 +116,11 @@ class HeldOutEnvironment:
             environment.play_examples()
             loop = Loop(environment, self.world, contestant("bandit"), self.settings)
             searches = self.world.experiment.searches
-            tally = tally_of(loop.play(rows, lambda done: progress(prepared, done, searches)))
-        rows.close()
-        tally.save(here / "tally.npz")
-        return tally
+            write_rows(path, loop.play(lambda done: progress(prepared, done, searches)))
+        return table_of("bandit", read_rows(path))
 
 
-def success_at(tally: Tally, k: int) -> NDArray[np.bool_]:
+def success_at(table: Table, k: int) -> NDArray[np.bool_]:
     """Whether something right was among the first ``k``, bool (n,)."""
-    found: NDArray[np.bool_] = (tally.ranks > 0) & (tally.ranks <= k)
+    found: NDArray[np.bool_] = (table.first > 0) & (table.first <= k)
     return found

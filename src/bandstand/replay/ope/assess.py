@@ -18,7 +18,7 @@ from bandstand.replay.ope.estimators import Found, all_estimates, preferred
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.intervals import bootstrap, confidence_sequence, empirical_bernstein
 from bandstand.replay.ope.logs import log_to_feedback
-from bandstand.replay.ope.report import EstimateRow, OpeReport
+from bandstand.replay.ope.result import EstimateRow, OpeReport
 from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.verdict import VerdictSettings, judge
 from bandstand.statistics import Interval
