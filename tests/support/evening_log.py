@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
+from bandstand.app.learning import LearningSide
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.learner.apply import FORGET_USER
@@ -54,10 +55,13 @@ def write_log(folder, searches=150, midway=lambda _: None):
 
 @contextmanager
 def learning(folder, ends, *, batch, **settings):
-    """The learner of a home, as of the end of its log."""
+    """The learner of a home, as of the end of its log.
+
+    It takes no lease of a cluster, which a learner that is killed keeps for seconds.
+    """
     settings = Settings(home=folder, encoder="hashing", publish_every=PUBLISH_EVERY, **settings)
-    with Platform(settings, Options(clock=lambda: ends)) as platform:
-        learner = platform.learning.learner
+    with Platform(settings, Options(clock=lambda: ends)) as platform, closing(LearningSide(platform.storage)) as side:
+        learner = side.learner
         learner._settings = replace(learner._settings, batch=batch)
         yield platform.storage, learner
 
