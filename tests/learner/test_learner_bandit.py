@@ -123,7 +123,9 @@ class TestLearning:
             title = TITLES[rng.integers(len(TITLES))]
             answer = engine.answer(engine.query(SearchRequest(query=title, user_id="ann")), engine.policy("bandit"))
             skipped.append({arm.arm: arm.probabilities for arm in answer.impression.decision.arms}["dense"][0])
-            impression = with_costs(answer.impression, {**{spec.name: spec.cost_ms for spec in BUILT_IN}, "dense": 30.0})
+            impression = with_costs(
+                answer.impression, {**{spec.name: spec.cost_ms for spec in BUILT_IN}, "dense": 30.0}
+            )
             small.storage.log.append_impression(impression)
             small.play(impression.entity_ids[0], on=SearchResult(impression=impression, hits=(), took_ms=0.0))
             if number % 30 == 29:
