@@ -156,6 +156,10 @@ EXAMINED = 400
 one, and few of the nearest are missed."""
 
 
+_GONE = ("index_not_found", "search_phase_execution", "no_shard_available", "illegal_index_shard_state")
+"""What a search of an index says that is just being deleted, as others take its place."""
+
+
 class OpenSearchDense(Retriever):
     """See `DenseRetriever`; approximate, and never more than the largest of `DEPTHS` candidates.
 
@@ -195,7 +199,8 @@ class OpenSearchDense(Retriever):
         try:
             return self._found(query, served)
         except Unavailable as error:
-            if "index_not_found" not in str(error) or self._live.refresh() == served:
+            gone = any(kind in str(error) for kind in _GONE)
+            if not gone or self._live.refresh().index == served.index:
                 raise
             return self._found(query, self._live.served)
 
