@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bandstand.engine.request import SearchResult
     from bandstand.engine.suggest import Suggestion
     from bandstand.learner.train_ranker import TrainingReport
-    from bandstand.replay.ope.report import OpeReport
+    from bandstand.replay.ope.result import OpeReport
     from bandstand.replay.stream import Dataset
 
 EntityLike = Entity | Mapping[str, object]
@@ -328,7 +328,7 @@ class Bandstand:
             BadInput: there is no such policy, or no search of the log can be used.
         """
         from bandstand.app.training import judged
-        from bandstand.replay.ope.evaluate import OpeSettings, evaluate
+        from bandstand.replay.ope.assess import OpeSettings, evaluate
 
         return evaluate(judged(self.platform.storage), self.policy(policy), settings=OpeSettings(seed=seed))
 
