@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bandstand.types import Candidates as Candidates
     from bandstand.types import Entity as Entity
     from bandstand.types import Query as Query
+    from bandstand.types import RetrieverSpec as RetrieverSpec
 
 __all__ = [
     "Attribute",
@@ -60,6 +61,7 @@ __all__ = [
     "Query",
     "RetrievalError",
     "Retriever",
+    "RetrieverSpec",
     "Settings",
     "StorageError",
     "Unavailable",
@@ -77,7 +79,7 @@ _MODULES = {
     "Settings": "bandstand.settings",
     "demo": "bandstand.door.opening",
     "open": "bandstand.door.opening",
-    **dict.fromkeys(("Attribute", "Candidates", "Entity", "Query"), "bandstand.types"),
+    **dict.fromkeys(("Attribute", "Candidates", "Entity", "Query", "RetrieverSpec"), "bandstand.types"),
 }
 """Where each name comes from; those that are not listed come from `bandstand.errors`."""
 

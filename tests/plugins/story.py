@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 import bandstand as bs
 from bandstand.api.app import create_app
+from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
 
 ENTITIES = [
@@ -33,8 +34,8 @@ def main(home: Path) -> dict[str, object]:
             next(hit for hit in page if hit.id == wanted).play(seconds=90)
         music.learn()
         trained = music.train()
-        page = music.search(ASKED, user="bob", locale="en-DE", policy="random")
-        everything = music.search(ASKED, user="bob", locale="en-DE", policy="all")
+        page = music.page(SearchRequest(query=ASKED, user_id="bob", locale="en-DE", policy="random"))
+        everything = music.page(SearchRequest(query=ASKED, user_id="bob", locale="en-DE", policy="all", explain=True))
         decisions = {arm.arm: asdict(arm) for arm in page.decision.arms}
         found = next((hit for hit in everything if hit.id == "halo"), None)
         explained = str(everything.explain())
@@ -45,7 +46,7 @@ def main(home: Path) -> dict[str, object]:
     return {
         "clicked": trained.clicked_searches,
         "decision": decisions.get("lyrics"),
-        "sources": [source.retriever for source in found.sources] if found else [],
+        "brought": found is not None and "lyrics" in {source.retriever for source in found.sources},
         "explained": "lyrics" in explained,
         "features": {name: features[name] for name in ("lyrics.words", "territory") if name in features},
         "arms": [arm for arm in arms["arms"] if arm["arm"] == "lyrics"],

@@ -72,14 +72,14 @@ def story(home: Path, beside: Path | None) -> dict:
 def test_it_comes_takes_part_and_goes_without_loss(installed: Path, tmp_path: Path) -> None:
     before = story(tmp_path, None)
     assert before == {
-        "clicked": 3, "decision": None, "sources": [], "explained": False, "features": {}, "arms": [],
+        "clicked": 3, "decision": None, "brought": False, "explained": False, "features": {}, "arms": [],
     }  # fmt: skip
     there = story(tmp_path, installed)
     assert there["clicked"] == 6  # the searches that were logged before it came teach as well
     decision = there["decision"]
     assert decision["depth"] in DEPTHS
     assert decision["propensity"] == decision["probabilities"][DEPTHS.index(decision["depth"])] > 0
-    assert there["sources"] == ["lyrics"]  # no other retriever finds a line of the song
+    assert there["brought"]
     assert there["explained"]
     assert there["features"] == {"lyrics.words": 6.0, "territory": 1.0}
     assert [(arm["title"], arm["cost_ms"] > 0) for arm in there["arms"]] == [("lines of songs", True)]
