@@ -187,6 +187,7 @@ def test_an_empty_source_is_bad_input(reader, content, store, tmp_path):
     assert store.count() == 0
 
 
+@pytest.mark.slow
 def test_a_gz_cut_short_keeps_what_came_before(store, tmp_path, small_batches):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(b"\n".join(map(_line, range(1_000))))[:-20])
@@ -209,6 +210,7 @@ def twice(source, store, folder):
     ]
 
 
+@pytest.mark.slow
 def test_a_whole_file_format_reads_again(store, tmp_path, real_data):
     with gzip.open(real_data("spotify_songs.csv.gz"), "rt") as whole:
         (tmp_path / "some.csv").write_text("".join(islice(whole, 1_000)))
