@@ -20,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
 from bandstand.api.app import create_app
 from tests.support.api_world import serving, settings_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def live(built_home, tmp_path_factory):

@@ -25,7 +25,7 @@ from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput, ModelError
-from bandstand.models.registry import FolderRegistry
+from bandstand.models.folder import FolderRegistry
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import RetrieverSpec, Roster
 

@@ -184,6 +184,7 @@ def slow_value(rows: Sequence[Row], grades: dict[int, float], arm: str, depth: i
     return min(1.0, sum(grades.get(o, 0.0) / place for place, (_, o) in enumerate(sorted(page), start=1)))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     rows_of_heads,

@@ -49,6 +49,7 @@ def test_module_wins_over_data_folder_of_same_name() -> None:
     assert (Path(bundled.__file__).parent / "bundled").is_dir()
 
 
+@pytest.mark.slow
 def test_loads_the_same_twice_and_quickly() -> None:
     bundled._attribute.cache_clear()
     runs: list[list[Entity]] = []

@@ -289,6 +289,7 @@ def test_a_folder_or_nothing_in_place_of_a_file(reader, tmp_path):
             list(reader.read(path))
 
 
+@pytest.mark.slow
 def test_the_real_lastfm_folder(real_data):
     reader = LastfmReader(before="2009-01")
     entities, rejected = _read(reader, real_data("lastfm"))

@@ -114,6 +114,7 @@ def test_a_failing_source_keeps_the_whole_chunks_before_it(store, make_track):
     assert store.upsert([make_track("after")]) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_store_is_a_dictionary_with_memory(open_store, any_entity, data):
@@ -141,6 +142,7 @@ def _write(path: Path, who: str, rounds: int) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_processes_write_one_file_together(tmp_path):
     path, context = tmp_path / "c.sqlite", multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(path, who, 20)) for who in "xyz"]

@@ -95,6 +95,7 @@ def test_case_never_matters(text):
     assert normalize(text.casefold()) == normalize(text)
 
 
+@pytest.mark.slow
 def test_every_character_of_unicode_has_a_normal_form():
     characters = map(chr, range(sys.maxunicode + 1))
     for character in (c for c in characters if unicodedata.category(c)[0] != "C"):

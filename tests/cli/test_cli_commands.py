@@ -84,6 +84,7 @@ class TestIngest:
 
 
 class TestIndex:
+    @pytest.mark.slow
     def test_makes_searchable_and_trains_the_first_time_only(self, cli, tmp_path):
         cli("ingest", ndjson(tmp_path / "e.ndjson", ENTITIES))
         first, again = cli("index", "--json").json(), cli("index", "--json").json()
@@ -191,6 +192,7 @@ class TestClick:
 
 
 class TestModels:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("home")
     def test_train_list_promote_roll_back(self, cli):
         first = cli("models", "list", "--json").json()["ranker"]["current"]

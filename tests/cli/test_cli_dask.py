@@ -12,6 +12,8 @@ from bandstand.engine.request import SearchRequest
 from bandstand.settings import load_settings
 from bandstand.types import Event
 
+pytestmark = pytest.mark.slow
+
 SEARCHES = 40
 
 

@@ -174,6 +174,7 @@ class TestProcess:
         printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
         assert printed.strip() == "[]"
 
+    @pytest.mark.slow
     def test_ctrl_c_is_told_calmly_and_resumed(self, cli, tmp_path):
         many = [{**ENTITIES[0], "id": f"t{number}", "title": f"Song {number}"} for number in range(100_000)]
         path = ndjson(tmp_path / "many.ndjson", many)
@@ -192,6 +193,7 @@ class TestProcess:
         assert again["skipped"] > 0
         assert again["read"] + again["skipped"] == len(many)
 
+    @pytest.mark.slow
     def test_a_reader_that_leaves_is_no_error_message(self):
         process = subprocess.Popen(
             [*COMMAND, "models", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -13,6 +13,8 @@ from tests.support.evening_log import different, learning, state_of, write_log
 from tests.support.kill_points import drawn_steps, kill_after, killed_in_a_fork
 from tests.support.small_home import ENTITIES
 
+pytestmark = pytest.mark.slow
+
 DURABLE = (
     "learner/follow.py", "opensearch/memory.py",
     "memory_index/environment.py", "models/folder.py", "models/versions.py", "opensearch/models.py", "files.py",

@@ -17,6 +17,8 @@ from bandstand.replay.conclusion import MIN_USERS
 from bandstand.replay.ope.verdict import VerdictSettings
 from bandstand.replay.table import FEW
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "evaluation.md").read_text()
 COMMANDS = typer.main.get_command(app).commands

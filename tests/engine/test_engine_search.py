@@ -109,6 +109,7 @@ class TestPaging:
 
 
 class TestExplain:
+    @pytest.mark.slow
     @pytest.mark.parametrize("trained", [False, True])
     def test_contributions_and_bias_sum_to_the_score(self, small, trained):
         if trained:
@@ -121,6 +122,7 @@ class TestExplain:
             assert why.features.keys() == why.contributions.keys()
             assert why.features["personal.rr"] is None  # NaN has no JSON
 
+    @pytest.mark.slow
     def test_when_another_ranker_serves_only_the_features_are_known(self, small):
         first = small.search("halo", policy="all")
         small.learning_side.train(small.home)

@@ -113,6 +113,7 @@ class TestLearning:
         assert bandit.files() == fresh
         assert [entry["event"] for entry in logs] == ["bandit_begins_anew"]
 
+    @pytest.mark.slow
     def test_it_leaves_out_an_arm_that_costs_much_and_earns_nothing(self, tmp_path):
         """Titles are found by the arms that always play; dense is made to look dear. The draws are seeded."""
         small = SmallHome(tmp_path / "dear", publish_every=1)
@@ -215,11 +216,13 @@ class TestPublishing:
         self.finalize(small, 10)
         assert small.storage.models.current("bandit").version == self.versions(small)[-1] > newest.version
 
+    @pytest.mark.slow
     def test_old_versions_go(self, small):
         for _ in range(5):
             self.finalize(small, 10)
         assert len(self.versions(small)) == 3
 
+    @pytest.mark.slow
     def test_a_version_that_an_operator_went_back_to_stays(self, small):
         for _ in range(2):
             self.finalize(small, 10)
@@ -263,6 +266,7 @@ def test_teaching_lets_the_learner_have_its_turn(small):
     assert small.storage.models.current("bandit").read("model.vw") == small.storage.memory.state(b"bandit/model")
 
 
+@pytest.mark.slow
 def test_self_play_teaches_the_model_and_does_not_let_it_decide(small):
     searches = [small.search("so what", policy="random").impression for _ in range(20)]
     before = small.home.engine.policy("bandit")

@@ -11,6 +11,8 @@ import pytest
 from tests.support.evening_log import PUBLISH_EVERY, copied, different, learning, state_of, write_log
 from tests.support.processes import started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory):

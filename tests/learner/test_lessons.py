@@ -15,7 +15,7 @@ from bandstand.learner.selfplay import TARGET_GRADE, Curriculum, SyntheticExampl
 from bandstand.learner.train_ranker import curriculum_set, train_ranker
 from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.models.registry import FolderRegistry
+from bandstand.models.folder import FolderRegistry
 from bandstand.ranker.features import FeatureSet
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import ArmDecision, Attribute, Decision, Entity, FeatureLayout, Impression, Query

@@ -115,6 +115,7 @@ def test_threads_read_while_batches_grow_the_map(open_memory, agree, now):
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "durable"), [(0, "durable"), (1, "durable"), (2, "not")])
 def test_a_killed_writer_leaves_a_state_that_was_committed(tmp_path, seed, durable):
     rng = np.random.default_rng(seed)

@@ -239,6 +239,7 @@ def test_any_query_may_be_asked_and_learned(memory, agree, now, query):
     assert len(memory.vectors_wanted(9)) == 1
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(["click", "play", "shown"]), st.integers(0, 5), st.sampled_from("abc")), max_size=30

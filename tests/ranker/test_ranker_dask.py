@@ -17,6 +17,7 @@ from bandstand.retrievers.registry import BUILT_IN
 from tests.support.ranker_worlds import synthetic
 
 LAYOUT = FeatureSet(BUILT_IN).layout
+pytestmark = pytest.mark.slow
 SETTINGS = TrainSettings(trees=25, masked=0.0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bandstand.errors import BadInput, ModelError
-from bandstand.models.registry import FolderRegistry
+from bandstand.models.folder import FolderRegistry
 from bandstand.ranker.features import FeatureSet, RankingFeature
 from bandstand.ranker.page import rank, union
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer

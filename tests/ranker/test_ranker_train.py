@@ -227,6 +227,7 @@ def read_svmlight(folder, name):
     return training_set(features, [int(row[0]) for row in rows], groups)
 
 
+@pytest.mark.slow
 def test_lightgbms_own_example_reaches_its_own_figures(real_data):
     folder = real_data("lambdarank")
     train, test = read_svmlight(folder, "rank.train"), read_svmlight(folder, "rank.test")

@@ -358,6 +358,7 @@ def test_unknown_adapters_and_options_are_refused(name, options):
 # --- the real files ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_real_lastfm_counts(real_data):
     asks, interactions, releases, rejected = parted(adapter_named("lastfm", train="2010-01").open(real_data("lastfm")))
     assert sum(ask.counted for ask in asks) == 5_600  # 800 a month
@@ -368,6 +369,7 @@ def test_real_lastfm_counts(real_data):
     assert usable > 145_000
 
 
+@pytest.mark.slow
 def test_real_spotify_counts(real_data):
     dataset = adapter_named("spotify", searches=100).open(real_data("spotify_songs.csv.gz"))
     kinds = Counter(row.kind for row in dataset.catalog() if isinstance(row, Entity))

@@ -13,6 +13,8 @@ from bandstand.replay.rows import read_rows, rows_path
 from bandstand.replay.run import play, play_on_dask
 from tests.support.replay_worlds import dataset, quick
 
+pytestmark = pytest.mark.slow
+
 POLICIES = ("bandit", "lexical", "memory")
 
 

@@ -22,6 +22,8 @@ from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Entity
 from tests.support.replay_worlds import DAY, START, asks, dataset, entities, quick
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(folder, name):
     return list(read_rows(rows_path(folder / "policies" / name.partition(":")[0], name)))

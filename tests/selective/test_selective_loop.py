@@ -16,6 +16,8 @@ from bandstand.replay.selective.curve import Target
 from bandstand.retrievers.registry import BUILT_IN
 from tests.support.tiny_world import TINY
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_held_out_searches_are_looked_into(runs, settings):
     audits = runs.audits["selective"]

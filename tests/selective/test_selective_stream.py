@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bandstand.replay.selective.choices import SelectiveSettings, stream
 from tests.support.replay_worlds import asks, dataset
+
+pytestmark = pytest.mark.slow
 
 
 def test_counted_searches_are_looked_into(tmp_path):

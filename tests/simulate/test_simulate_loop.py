@@ -13,6 +13,8 @@ from bandstand.replay.simulate.experiments import Drift, Listeners
 from bandstand.replay.simulate.learning_curves import summary
 from tests.support.tiny_world import TINY, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 
 def columns(table):
     """Everything that was kept of every search, but how long it took."""

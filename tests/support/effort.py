@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-TRIES = 5
+TRIES = 3
 
 
 def effort(work: Callable[[], object], *, clock: Callable[[], float] = time.process_time) -> float:

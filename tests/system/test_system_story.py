@@ -13,6 +13,8 @@ from bandstand.learner.apply import FORGET_USER
 from bandstand.retrievers.registry import BUILT_IN
 from tests.support.small_home import MINUTE, SmallHome, ids
 
+pytestmark = pytest.mark.slow
+
 NICKNAMES = {
     "grandmothers kitchen song": ("Buena Vista Social Club", "Chan Chan"),
     "what the dentist plays": ("Erik Satie", "Gymnopédie"),

@@ -11,6 +11,8 @@ from bandstand.catalog.bundled import load_bundled
 from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
 from bandstand.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_700_000_000.0
 
 
