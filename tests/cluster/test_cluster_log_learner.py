@@ -65,7 +65,9 @@ def delivered(evening, new_cluster, tmp_path, same_keys):
     place = (tmp_path / "a", ends, ",".join(cluster.settings.urls), cluster.settings.prefix)
     with on_the_cluster(*place) as (storage, _):
         storage.store.upsert(list(ENTITIES))
-        for follower in storage.backend.open_writer(storage.store).followers(open_encoder(storage.settings)):
+        for follower in storage.backend.open_writer(storage.store, storage.encoders.of).followers(
+            open_encoder(storage.settings)
+        ):
             follower.follow(storage.store.changes(0, 1_000))  # queries are encoded as the vectors that serve are
         storage.log.deliver()
     return place
