@@ -7,7 +7,13 @@ import pytest
 import bandstand as bs
 from tests.support.small_home import ENTITIES
 
-QUICK = {"encoder": "hashing", "selfplay_queries": 0, "deadline_ms": 10_000.0, "background": False}
+QUICK = {
+    "encoder": "hashing",
+    "selfplay_queries": 0,
+    "deadline_ms": 10_000.0,
+    "ablation_share": 0.0,  # so that what is logged can be counted
+    "background": False,
+}
 
 
 @pytest.fixture

@@ -26,6 +26,17 @@ sys.stdin.readline()
 """
 """Another process that has the learning side of a home, and learns when it is told to."""
 
+CARELESS = """
+import sys
+import bandstand as bs
+music = bs.open(sys.argv[1], encoder="hashing", selfplay_queries=0)
+music.add({"id": "halo", "kind": "track", "title": "Halo"})
+music.index()
+for _ in range(3):
+    music.search("halo")
+"""
+"""A process that ends without closing anything, while threads of its own index and learn."""
+
 SONGS = """id,kind,title,artists,released
 halo,track,Halo,Beyoncé,2008
 halo-depeche,track,Halo,Depeche Mode,1990
@@ -182,6 +193,21 @@ class TestClosing:
         music.close()  # once more
         with bs.open(tmp_path, **QUICK) as again:  # LMDB and the lock would refuse this
             assert again.index().changes == 0
+
+    def test_what_nobody_closed_is_closed_when_the_process_ends(self, tmp_path):
+        with started("-c", CARELESS, tmp_path) as process:
+            assert process.wait(timeout=60) == 0
+        with bs.open(tmp_path, **QUICK) as music:
+            assert music.platform.storage.log.count("impression") == 3
+
+    def test_what_nobody_holds_any_more_lets_another_in(self, tmp_path):
+        music = bs.open(tmp_path, **{**QUICK, "background": True})
+        music.add(*ENTITIES)
+        music.index()
+        assert len(music.search("halo"))
+        music = bs.open(tmp_path, **QUICK)
+        assert len(music.search("halo"))
+        music.close()
 
     def test_an_unindexed_home_says_what_to_do(self, tmp_path):
         with bs.open(tmp_path, **QUICK) as music, pytest.raises(bs.Unavailable, match="bandstand index"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,8 +53,8 @@ class Bandstand:
     """Music search that learns, over one home folder (or cluster): made by `bandstand.open` or `bandstand.demo`.
 
     Synchronous, and safe for threads. What is asked for is done when a call returns; what was accepted (entities,
-    searches, clicks) is on disk, also if the process is killed. Close it, or use it in a ``with`` block. Every error is
-    a `bandstand.errors.BandstandError` whose message names the remedy.
+    searches, clicks) is on disk, also if the process is killed. Close it, or use it in a ``with`` block; what nobody
+    holds any more is closed by itself. Every error is a `bandstand.BandstandError` whose message names the remedy.
 
     With ``background``, once something is searched, a thread of this process indexes and learns whenever no other
     process does that for the home; without, `index` and `learn` do it when they are called. ``platform`` holds the
@@ -64,6 +65,7 @@ class Bandstand:
         self.settings = settings
         self.platform = Platform(settings, options)
         self._background = Background(self.platform) if background else None
+        self._closed = weakref.finalize(self, _close, self.platform, self._background)  # at the latest when we exit
         self._followed = time.monotonic()
         self._following = threading.Lock()
 
@@ -84,9 +86,7 @@ class Bandstand:
         Raises:
             StorageError: something could not be written.
         """
-        if self._background is not None:
-            self._background.stop()
-        self.platform.close()
+        self._closed()
 
     # The catalogue
 
@@ -433,6 +433,12 @@ class Bandstand:
             further=further,
         )
         return Page(origin)
+
+
+def _close(platform: Platform, background: Background | None) -> None:
+    if background is not None:
+        background.stop()
+    platform.close()
 
 
 def checked(entity: EntityLike) -> Entity:
