@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from bandstand.app.platform import Platform
@@ -23,6 +28,7 @@ from bench.rewards import rewards_table
 from bench.searches import known_items, search_figures
 
 OUT = Path(__file__).parent / "out"
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 AIMS = {50: 10.0, 99: 40.0}
 PARTS = ("system", "ope", "simulate", "replay", "rewards")
 
@@ -31,18 +37,36 @@ def main() -> None:
     """Measure what was asked for and print a table of each."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without any, all")
-    parser.add_argument("--full", action="store_true", help="the runs behind docs/evaluation.md: hours, not minutes")
+    parser.add_argument("--full", action="store_true", help="the runs behind docs/results: hours, not minutes")
     parser.add_argument("--searches", type=int, default=1_050, help="how many searches a policy (system)")
     parser.add_argument("--rebuild", action="store_true", help="index and train anew (system)")
+    parser.add_argument("--write", action="store_true", help="keep each part as a dated page of docs/results as well")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: use {', '.join(PARTS)}")
     for part in given.parts or PARTS:
         print(f"\n## {part}\n", flush=True)
-        if part == "system":
-            _system(given.searches, rebuild=given.rebuild)
-        else:
-            _evaluation(part, full=given.full)
+        with _kept(part) if given.write else nullcontext():
+            if part == "system":
+                _system(given.searches, rebuild=given.rebuild)
+            else:
+                _evaluation(part, full=given.full)
+
+
+@contextmanager
+def _kept(part: str) -> Iterator[None]:
+    """Print what is measured at its end, and write it to ``docs/results`` under today's date."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        yield
+    print(printed.getvalue())
+    today = datetime.now(UTC).date()
+    page = RESULTS / f"{today}-{part}.md"
+    head = (
+        f"# {part.capitalize()}, {today}\n\n`python -m bench {' '.join(sys.argv[1:])}`, version {version('bandstand')}."
+    )
+    page.write_text(f"{head}\n\n{printed.getvalue().strip()}\n")
+    print(f"written to {page.relative_to(RESULTS.parents[1])}", file=sys.stderr)
 
 
 def _evaluation(part: str, *, full: bool) -> None:
