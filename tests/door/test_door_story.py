@@ -260,6 +260,65 @@ def test_further_policies_can_be_asked_for(tmp_path):
         music.search("halo")
 
 
+class Lyrics(bs.Retriever):
+    """What an outsider writes: one class, ids in, and the rest is the platform's."""
+
+    spec = bs.RetrieverSpec("lyrics", cost_ms=2.0, columns=("words",))
+
+    def __init__(self):
+        self.lines = {"halo": "remember those walls i built", "hurt-cash": "i hurt myself today"}
+        self.refreshed = self.closed = 0
+
+    def retrieve(self, query, depth):
+        asked = set(query.normalized.split())
+        shared = {song: len(asked & set(line.split())) for song, line in self.lines.items()}
+        found = {song: count for song, count in shared.items() if count > 1}
+        return self.candidates(query, depth, found, found.values(), words=found.values())
+
+    def refresh(self):
+        self.refreshed += 1
+
+    def close(self):
+        self.closed += 1
+
+
+def test_a_retriever_of_ones_own_is_decided_on_logged_explained_and_ranked(tmp_path):
+    lyrics = Lyrics()
+    with bs.open(tmp_path, **QUICK, retrievers=[lyrics]) as music:
+        music.add(*ENTITIES)
+        music.index()
+        page = music.search("those walls i built", policy="random")
+        logged = music.platform.storage.log.impression(page.query_id).decision
+        (decided,) = [arm for arm in logged.arms if arm.arm == "lyrics"]
+        assert (decided.propensity, len(decided.probabilities)) == (0.25, 4)
+        bandit = {arm.arm: arm for arm in music.search("those walls i built").decision.arms}["lyrics"]
+        assert 0 < bandit.propensity <= 1
+        page = music.search("those walls i built", policy="all")
+        hit = next(hit for hit in page if hit.id == "halo")
+        assert "lyrics" in {source.retriever for source in hit.sources}
+        assert hit.explain().features["lyrics.words"] == 4.0
+        assert "lyrics: depth 200" in str(page.explain())
+        assert "lyrics" in page.played
+        music.platform.searching.refresh()
+    assert (lyrics.refreshed > 0, lyrics.closed) == (True, 1)
+    with bs.open(tmp_path, **QUICK) as music:  # gone again: nothing is lost
+        assert "lyrics" not in music.search("those walls i built", policy="all").played
+        assert music.platform.storage.log.count("impression") == 4
+
+
+def test_judged_queries_measure_the_policies_and_log_nothing(music, tmp_path):
+    judged = {"halo beyonce": ["halo"], "hurt johnny cash": {"hurt-cash": 2, "hurt-nin": 1}}
+    found = music.evaluate(judged, policies=("all", "lexical"))
+    assert (found.queries, found.left_out, found.unknown) == (2, 0, 0)
+    assert found.rankings["all"].metrics["MRR@10"].value == 1.0
+    assert found.rankings["all"].search_ms.value > 0
+    (tmp_path / "judged.csv").write_text("query,entity_id,grade\nhalo beyonce,halo,1\n", encoding="utf-8")
+    assert music.evaluate(tmp_path / "judged.csv").queries == 1
+    assert music.platform.storage.log.count() == 0
+    with pytest.raises(bs.BadInput, match="no judged query has a relevant entity"):
+        music.evaluate({"halo": []})
+
+
 def test_an_encoder_of_ones_own(tmp_path):
     from bandstand.retrievers.encoder import HashingEncoder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 
 from bandstand.app.storage import Storage
 from bandstand.catalog.columns import Catalog
@@ -44,6 +45,9 @@ class RetrieverSet:
         further: Sequence[Retriever] = (),
     ) -> None:
         memory, encoder_of = storage.memory, storage.encoders.of
+        self._further = tuple(further)
+        for retriever in self._further:
+            retriever.attach(catalog)
         self._reader = reader = storage.backend.open_reader(catalog, encoder_of)
         self._rephrase = RephraseRetriever(memory, encoder_of, catalog)
         retrievers: tuple[Retriever, ...] = (
@@ -67,8 +71,10 @@ class RetrieverSet:
 
     def refresh(self) -> None:
         """Take in what was indexed and learned since."""
-        refresh_all(self._reader.refresh, self._rephrase.refresh)
+        refresh_all(self._reader.refresh, self._rephrase.refresh, *(retriever.refresh for retriever in self._further))
 
     def close(self) -> None:
         """Close what was opened for them."""
-        self._reader.close()
+        with closing(self._reader), ExitStack() as ending:
+            for retriever in self._further:
+                ending.callback(retriever.close)

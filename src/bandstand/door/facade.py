@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bandstand.engine.request import SearchResult
     from bandstand.engine.suggest import Suggestion
     from bandstand.learner.train_ranker import TrainingReport
+    from bandstand.replay.judged import JudgedQuery, JudgedReport
     from bandstand.replay.ope.result import OpeReport
     from bandstand.replay.stream import Dataset
 
@@ -316,6 +317,43 @@ class Bandstand:
         return learning.train(self._searching(), plan=plan, progress=progress)
 
     # Evaluation
+
+    def evaluate(
+        self,
+        judged: str | Path | Mapping[str, Iterable[str]] | Iterable[JudgedQuery | Mapping[str, object]],
+        *,
+        queries: str | Path | None = None,
+        policies: Sequence[str] = ("bandit",),
+        k: int = 10,
+        progress: Progress = lambda *_: None,
+    ) -> JudgedReport:
+        """How good each policy is on queries of which the answers are known, and how long it takes; nothing is logged.
+
+        Beside the policies stand every retriever at once, the fixed hybrid, each retriever alone, and their fusion.
+
+        Args:
+            judged: a file (CSV, NDJSON, or TREC qrels); or relevant ids, or grades by id, by query; or records with
+                ``query`` and ``relevant``, and perhaps ``class`` and ``user``.
+            queries: with qrels, the file of their queries' texts.
+            policies: as for `ope`; the first is compared with all others.
+            k: down to which place hits count.
+            progress: is told how many queries were asked: ("judged", done, of).
+
+        Raises:
+            BadInput: a judgement cannot be read, no query has a relevant entity, or there is no such policy.
+            MissingDependency: bandstand[replay] is not installed.
+        """
+        from bandstand.replay.judged import evaluate_judged, read_judged
+
+        if isinstance(judged, (str, Path)):
+            texts = None if queries is None else Path(queries).expanduser()
+            asked: Iterable[JudgedQuery | Mapping[str, object]] = read_judged(Path(judged).expanduser(), queries=texts)
+        elif isinstance(judged, Mapping):
+            asked = [{"query": query, "relevant": relevant} for query, relevant in judged.items()]
+        else:
+            asked = judged
+        searching, seed = self._searching(), self.settings.seed
+        return evaluate_judged(searching, asked, policies=policies, k=k, seed=seed, progress=progress)
 
     def ope(self, policy: str = "all", *, seed: int = 0) -> OpeReport:
         """What another policy would have earned on the logged searches, or why the log cannot tell.
