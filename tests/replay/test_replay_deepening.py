@@ -39,7 +39,10 @@ def answer(scores=None, query_id="q"):
     )
     none = np.empty((M, 0), np.float32)
     candidates = CandidateSet(retrievers=(), ordinals=ordinals, ranks=none, scores=none)
-    return Answer(query=query, retrieved=None, candidates=candidates, head=head, impression=impression)
+    return Answer(
+        query=query, retrieved=None, candidates=candidates, head=head, impression=impression, columns=columns(),
+        scorer=None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("depth", [0, 10, LOGGED_DEPTH, LOGGED_DEPTH + 7, 10_000])
@@ -91,6 +94,7 @@ def test_a_short_ranking_is_kept_whole():
     )
     head = Ranking(rows=np.arange(5), ordinals=few.ordinals, scores=few.scores, features=few.features, whole=few)
     short = Answer(
-        query=whole.query, retrieved=None, candidates=whole.candidates, head=head, impression=whole.impression
-    )
+        query=whole.query, retrieved=None, candidates=whole.candidates, head=head, impression=whole.impression,
+        columns=whole.columns, scorer=None,
+    )  # fmt: skip
     assert judged(short, columns(), np.empty(0, np.int32)).ordinals.tolist() == [0, 1, 2, 3, 4]
