@@ -118,9 +118,7 @@ for name in ("torch", "onnx", "sentence_transformers", "transformers", "gt_all_m
     sys.modules[name] = None
 from bandstand.cli.main import app
 from bandstand.api.app import create_app
-from bandstand.retrievers.encoder_registry import NEEDED_TO_MAKE
 from bandstand.settings import Settings
-from deploy.dependencies import BUILD_ONLY, dependencies
 import bandstand.retrievers.encoder
 create_app(Settings())
 """
