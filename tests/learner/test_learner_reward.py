@@ -212,8 +212,8 @@ def test_a_reward_model_must_be_readable_to_serve(small, files):
 
     models = small.storage.models
     good, bad = models.publish("reward", files), models.publish("reward", {MODEL_FILE: b"{}"})
-    promote_model(models, "reward", good)
+    promote_model(models, "reward", good, small.home.features)
     with pytest.raises(ModelError):
-        promote_model(models, "reward", bad)
+        promote_model(models, "reward", bad, small.home.features)
     assert models.current("reward").version == good
     assert isinstance(RewardModel.from_bytes(models.current("reward").read(MODEL_FILE)), RewardModel)

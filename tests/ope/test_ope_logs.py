@@ -76,10 +76,10 @@ class Selective:
     name, version, sequential = "selective", "1", True
 
     def decide(self, arm, context, u):
-        if arm == "lexical":
-            return ArmDecision(arm=arm, depth=200)
-        deep = arm == SECOND_ARM and dict(context.features)["hard"] == 1.0
-        return draw(arm, (0.05, 0.05, 0.05, 0.85) if deep else (0.85, 0.05, 0.05, 0.05), context, u)
+        if arm.name == "lexical":
+            return ArmDecision(arm=arm.name, depth=200)
+        deep = arm.name == SECOND_ARM and dict(context.features)["hard"] == 1.0
+        return draw(arm.name, (0.05, 0.05, 0.05, 0.85) if deep else (0.85, 0.05, 0.05, 0.05), context, u)
 
 
 @pytest.fixture(scope="module")

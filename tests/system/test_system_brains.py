@@ -52,7 +52,7 @@ def test_trained_promoted_rolled_back_and_pinned(trained):
     assert serving(small)["ranker"] == first
     third = small.learning_side.train(small.home)
     assert (third.promoted, serving(small)["ranker"]) == (False, first)
-    promote_model(small.storage.models, "ranker", third.version)
+    promote_model(small.storage.models, "ranker", third.version, small.home.features)
     assert serving(small)["ranker"] == third.version
     small.restart()
     assert serving(small)["ranker"] == third.version
@@ -75,7 +75,9 @@ class TestRefusal:
         models.promote("ranker", version)
         return version
 
-    @pytest.mark.parametrize(("how", "reason"), [("other features", "trained on other features"), ("no model", "no")])
+    @pytest.mark.parametrize(
+        ("how", "reason"), [("other features", "not trained on what its manifest says"), ("no model", "no")]
+    )
     def test_what_cannot_serve_is_refused_and_named_while_the_old_one_serves(self, trained, how, reason):
         small, _, second = trained
         with structlog.testing.capture_logs() as logs:
@@ -108,9 +110,9 @@ class TestRefusal:
         version = self.broken(small, "other features")
         models.promote("ranker", second)
         with pytest.raises(ModelError, match="train again"):
-            promote_model(models, "ranker", version)
+            promote_model(models, "ranker", version, small.home.features)
         with pytest.raises(NotFound):
-            promote_model(models, "ranker", "20200101T000000-000000")
+            promote_model(models, "ranker", "20200101T000000-000000", small.home.features)
         assert models.pointer("ranker").current == second
 
     def test_a_damaged_bandit_changes_neither_policy_nor_statistics(self, trained):
@@ -139,7 +141,7 @@ class Flaky(FolderRegistry):
 def test_a_model_that_could_not_be_read_is_read_later(trained):
     small, first, second = trained
     flaky = Flaky(small.storage.paths.models, small.clock)
-    keeper = ModelFollower(flaky, BanditSettings())
+    keeper = ModelFollower(flaky, small.home.features, BanditSettings())
     flaky.promote("ranker", first)
     flaky.failing = True
     assert not keeper.refresh()
@@ -155,4 +157,4 @@ def test_a_search_sees_one_set_of_brains(trained):
     small, _, _ = trained
     before = small.home.serving()
     assert before is small.home.serving()
-    assert np.isfinite(before.scorer.score(np.zeros((1, len(before.scorer.names)), np.float32))).all()
+    assert np.isfinite(before.scorer.score(np.zeros((1, len(before.scorer.layout.names)), np.float32))).all()
