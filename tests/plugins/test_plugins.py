@@ -81,7 +81,7 @@ def test_it_comes_takes_part_and_goes_without_loss(installed: Path, tmp_path: Pa
     assert decision["propensity"] == decision["probabilities"][DEPTHS.index(decision["depth"])] > 0
     assert there["brought"]
     assert there["explained"]
-    assert there["features"] == {"lyrics.words": 6.0, "territory": 1.0}
+    assert there["features"] == {"lyrics.words": 5.0, "territory": 1.0}
     assert [(arm["title"], arm["cost_ms"] > 0) for arm in there["arms"]] == [("lines of songs", True)]
     after = story(tmp_path, None)
     assert after["clicked"] == 9  # nor are those lost in which it played
