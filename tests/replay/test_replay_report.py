@@ -241,7 +241,8 @@ def static(name: str, values: list[float], cost: float) -> Table:
     return Table(
         name=f"static:{name}", ids=texts, times=np.zeros(n), users=texts, queries=texts, labels=labels,
         cost_ms=np.full(n, cost), real_ms=np.zeros(n), depths=np.full((n, len(BUILT_IN.names)), -1, np.int16),
-        pooled=np.full(n, np.nan), claims=np.zeros((3, 10)), values={"MRR@10": np.array(values)},
+        pooled=np.full(n, np.nan), claims=np.zeros((3, 10)), first=np.zeros(n, np.int64),
+        values={"MRR@10": np.array(values)}, extra={},
     )  # fmt: skip
 
 

@@ -19,20 +19,19 @@ from bandstand.cli.common import (
     progress_shown,
 )
 from bandstand.errors import BadInput
-from bandstand.types.actions import ACTION_NAMES, ACTIONS
 
 
 def click(
     query_id: Annotated[str, typer.Argument(help="The search, as its answer named it.")],
     hit: Annotated[str, typer.Argument(help="Position of the hit (from 1), or its entity id.")],
-    action: Annotated[str, typer.Option(help=f"{ACTION_NAMES}.")] = "click",
+    action: Annotated[str, typer.Option(help="What was done: click, play, save, skip.")] = "click",
     seconds: Annotated[float | None, typer.Option(min=0, help="With play: for how long.")] = None,
     user: Annotated[str | None, typer.Option(help="Who; default: whose search it was.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what was chosen from a search; it is learned at once, by this command or by the running server."""
-    from bandstand.errors import BadInput
+    from bandstand.types.actions import ACTION_NAMES, ACTIONS
 
     if action not in ACTIONS:
         raise BadInput(f"unknown action {action!r}: use one of {ACTION_NAMES}", field="action")
