@@ -36,7 +36,8 @@ def asked(small):
     paths, send = [], small.storage.backend.cluster.request
 
     def noted(method, path, *words, **named):
-        if threading.current_thread().name != "bandstand-relay":  # not what the log delivers meanwhile
+        delivers = threading.current_thread().name == "bandstand-relay"
+        if not delivers and "-state/" not in path:  # not what the log and the learner's lease do meanwhile
             paths.append(path)
         return send(method, path, *words, **named)
 
