@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 TEXT = {page: page.read_text() for page in PAGES}
 ALL = "\n".join(TEXT.values())
+DATED = {"adr", "results"}
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -137,6 +138,13 @@ def test_every_make_target_that_is_named_exists():
 def test_every_link_to_a_file_leads_somewhere(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", TEXT[page]):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name not in DATED], ids=lambda page: page.name)
+def test_every_file_of_the_code_that_a_guide_names_exists(page):
+    """Results and decisions name files as they were then."""
+    for name in re.findall(r"`((?:\w+/)+\w+\.(?:py|js|html))`", TEXT[page]):
+        assert any((base / name).exists() for base in (ROOT, ROOT / "src", ROOT / "src" / "bandstand")), name
 
 
 def test_the_image_runs_as_nobody_in_particular():

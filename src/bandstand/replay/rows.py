@@ -53,8 +53,8 @@ class Row:
     """One judged search under one policy.
 
     ``found`` are (rank from 1, grade) of the answers that the ranking holds, ``grades`` those of all answers.
-    ``cost_ms`` is modelled retrieval, ``real_ms`` what the retrievers took here. ``depths`` are those of `ARMS`, empty
-    for baselines. ``pooled`` is how many answers the retrievers brought, whatever the ranking made of them.
+    ``cost_ms`` is modelled retrieval, ``real_ms`` what the retrievers took here. ``depths`` are those of `BUILT_IN`,
+    empty for baselines. ``pooled`` is how many answers the retrievers brought, whatever the ranking made of them.
     ``claims`` are (what the memory believed of a hit on the page, whether it was an answer). ``extra`` is what only
     this evaluation keeps; null stands for NaN.
     """
