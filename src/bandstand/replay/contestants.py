@@ -54,6 +54,21 @@ class Contestant:
         return FixedPolicy(name=self.name, depths=dict.fromkeys(self.arms, FULL_DEPTH))
 
 
+def check_run(policies: tuple[str, ...], **counts: int | None) -> None:
+    """What every run asks of its settings.
+
+    Raises:
+        BadInput: no policy or one twice, or a count that is below 1; names the field.
+    """
+    if not policies:
+        raise BadInput("give at least one policy", field="policies")
+    if len(set(policies)) < len(policies):
+        raise BadInput("a policy is named twice", field="policies")
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
+
+
 def contestant(name: str) -> Contestant:
     """What a name means.
 

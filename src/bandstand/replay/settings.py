@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bandstand.errors import BadInput
-from bandstand.replay.contestants import BASELINES, Contestant, contestant
+from bandstand.replay.contestants import BASELINES, Contestant, check_run, contestant
 from bandstand.settings import Settings
 from bandstand.types.times import DAY_S
 
@@ -46,14 +46,8 @@ class ReplaySettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played, by the field's name."""
-        if not self.policies:
-            raise BadInput("give at least one policy", field="policies")
-        if len(set(self.policies)) < len(self.policies):
-            raise BadInput("a policy is named twice", field="policies")
-        for name in ("page", "learn_every", "train_searches", "bootstrap", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
+        counts = ("page", "learn_every", "train_searches", "bootstrap", "limit")
+        check_run(self.policies, **{name: getattr(self, name) for name in counts})
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise BadInput("nothing lies between since and until", field="until")
         self.contestants()

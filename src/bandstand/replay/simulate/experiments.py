@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.replay.contestants import Contestant, contestant
+from bandstand.replay.contestants import Contestant, check_run, contestant
 from bandstand.settings import Settings, load_settings
 
 Probabilities = NDArray[np.float64]
@@ -329,10 +329,6 @@ class SimulateSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played, by the field's name."""
-        if not self.policies:
-            raise BadInput("give at least one policy", field="policies")
-        if len(set(self.policies)) < len(self.policies):
-            raise BadInput("a policy is named twice", field="policies")
         counts = (
             "page",
             "learn_every",
@@ -343,10 +339,7 @@ class SimulateSettings:
             "bootstrap",
             "limit",
         )
-        for name in counts:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
+        check_run(self.policies, **{name: getattr(self, name) for name in counts})
         self.contestants()
 
     def contestants(self) -> tuple[Contestant, ...]:
