@@ -14,6 +14,8 @@ from bandstand.types import DEPTHS, Candidates, Query, RetrieverSpec
 
 _RETRIED = (502, 503, 504)
 _COST_MS = 20.0
+_KEPT = 64
+"""Connections kept open: as many as searches may run side by side in one process (`Settings.search_threads`)."""
 
 
 class HttpAnswer(msgspec.Struct):
@@ -57,6 +59,7 @@ class HttpRetriever(Retriever):
         self._url = url
         attempt_s = deadline_ms / 1e3 / (retries + 1)
         self._pool = urllib3.PoolManager(
+            maxsize=_KEPT,
             headers={**urllib3.make_headers(keep_alive=True, accept_encoding=True), **(headers or {})},
             timeout=urllib3.Timeout(total=attempt_s),
             retries=urllib3.Retry(retries, status_forcelist=_RETRIED, allowed_methods=None, raise_on_status=False),
