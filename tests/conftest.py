@@ -37,12 +37,6 @@ def needed(there: object, remedy: str) -> None:
     pytest.skip(remedy)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """An environment that was installed before the plug-in came along does not name it yet."""
-    if not config.pluginmanager.has_plugin("bandstand"):
-        config.pluginmanager.import_plugin("bandstand.testing.plugin")
-
-
 @pytest.fixture(scope="session")
 def opensearch_url() -> str:
     """The address of a node for tests."""
