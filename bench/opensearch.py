@@ -18,8 +18,7 @@ import numpy as np
 
 from bandstand.app.encoders import open_encoder
 from bandstand.app.platform import Platform
-from bandstand.app.retrieval import RetrieverSet
-from bandstand.app.searching import SearchingSide, Understood
+from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
 from bandstand.opensearch.connection import Cluster
@@ -104,16 +103,14 @@ def timed(name: str, count: int, work: Callable[[], object]) -> None:
     print(f"| {name} | {count / seconds:,.0f} /s | {seconds:.1f} s |", flush=True)
 
 
-def arm_hits(home: SearchingSide, storage: Storage, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
+def arm_hits(home: SearchingSide, queries: Sequence[Known]) -> dict[tuple[str, str], list[bool]]:
     """By arm and class of query, whether the arm alone finds it."""
     found = defaultdict(list)
-    arms = RetrieverSet(storage, home.catalog, Understood(storage, home.catalog).understanding)
     for kind, text, wanted in queries:
         query = home.engine.query(SearchRequest(query=text))
         for arm in ARMS:
-            answer = arms.retrievers[arm].retrieve(query, 200)
+            answer = home.retrievers.retrievers[arm].retrieve(query, 200)
             found[arm, kind].append(in_first_ten(home, answer.ordinals, wanted))
-    arms.close()
     return found
 
 
@@ -178,13 +175,12 @@ def main(folder: Path, count: int) -> None:
 def compare(plain: Platform, clustered: Platform, count: int) -> None:
     """Print what each arm and each policy finds and takes, on either backend."""
     clustered.storage.models = plain.storage.models
-    storages = {"embedded": plain.storage, "opensearch": clustered.storage}
     homes = {"embedded": plain.searching, "opensearch": clustered.searching}
     meter = Meter(clustered.storage.backend.cluster)
     queries = known_items(homes["embedded"], count)
     print("\n| retriever | queries | embedded hit@10 | OpenSearch hit@10 | difference |")
     print("| --- | --- | ---: | ---: | ---: |")
-    hits = {name: arm_hits(home, storages[name], queries) for name, home in homes.items()}
+    hits = {name: arm_hits(home, queries) for name, home in homes.items()}
     for arm in ARMS:
         kinds = sorted({kind for of, kind in hits["embedded"] if of == arm})
         for kind in (*kinds, None):
