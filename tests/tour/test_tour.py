@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.backend import Paths
 from bandstand.catalog.bundled import load_bundled
+from bandstand.cli.demo import UNSEEN, Tried, summary_table, wants_table
 from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
 from bandstand.settings import Settings
 
@@ -76,3 +80,18 @@ def test_the_copy_leaves_the_home_alone(paths, tmp_path):
 def test_measured_is_over_all_searches():
     measured = Measured(reciprocal=(1.0, 0.0, 0.5), retrieval_ms=(1.0, 3.0, 9.0), arms=(2, 3, 4))
     assert (measured.mrr, measured.ms, measured.played) == (0.5, 3.0, 3.0)
+
+
+def test_its_tables_fit_a_terminal_of_80_columns_uncut():
+    queries = [want.query for want in WANTS]
+    measured = Measured(reciprocal=(1.0,) * len(WANTS), retrieval_ms=(123.4,) * len(WANTS), arms=(9,) * len(WANTS))
+    sets = [Tried(f"{UNSEEN} titles never searched, half misspelt", measured, measured, measured)]
+    console = Console(width=80, record=True, file=StringIO())
+    for table in (wants_table(queries, sets[0]), summary_table(sets)):
+        console.print(table)
+    shown = console.export_text()
+    assert all(line in shown for line in queries)
+    for heading in ("place", "arms", "ms", "before", "after", "MRR@10", "retrievers", "a search", "median ms"):
+        assert heading in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80

@@ -55,8 +55,8 @@ def demo(home: HomeOption = None, json: JsonOption = False) -> None:
         print_json({"entities": count, "searches": searches, "tried": {one.name: _json(one) for one in tried}})
         return
     out.print(f"\n{count} entities; {searches} searches by listeners; {time.time() - started:.0f} s in all\n")
-    _show_wants([want.query for want in WANTS], tried[0])
-    _show_summary(tried)
+    out.print(wants_table([want.query for want in WANTS], tried[0]))
+    out.print(summary_table(tried))
     out.print(f"\nYour own: make serve, or bandstand search (the home {settings.home} is as it was before the tour)")
 
 
@@ -73,29 +73,32 @@ def _play(tour: Tour, progress: ProgressBars) -> tuple[int, tuple[Tried, Tried]]
     return searches, (first, second)
 
 
-def _show_wants(queries: list[str], tried: Tried) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("typed", no_wrap=True)
-    for column in ("place before", "after", "arms before", "after", "ms before", "after"):
-        table.add_column(column, justify="right")
+def wants_table(queries: Sequence[str], tried: Tried) -> Table:
+    """By query where the wanted entity stood, how many retrievers played, and their milliseconds; fits 80 columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("\ntyped", no_wrap=True)
+    for what in ("place", "arms", "ms"):
+        for heading in (f"{what}\nbefore", "\nafter"):
+            table.add_column(heading, justify="right", no_wrap=True)
     both = (tried.before, tried.after)
     for row, query in enumerate(queries):
         places = [f"{1 / m.reciprocal[row]:.0f}" if m.reciprocal[row] else "-" for m in both]
         arms = [str(m.arms[row]) for m in both]
         spent = [f"{m.retrieval_ms[row]:.1f}" for m in both]
         table.add_row(query, *places, *arms, *spent)
-    out.print(table)
+    return table
 
 
-def _show_summary(tried: Sequence[Tried]) -> None:
+def summary_table(tried: Sequence[Tried]) -> Table:
+    """Quality, retrievers and their milliseconds of each set of searches; fits 80 columns."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "MRR@10", "retrievers a search", "retrieval, median ms"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    for column in ("", "\nMRR@10", "retrievers\na search", "retrieval,\nmedian ms"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for one in tried:
         table.add_row(f"\n{one.name}")
         for name, measured in (("every retriever, always", one.always), *_bandit(one)):
             table.add_row(f"  {name}", f"{measured.mrr:.3f}", f"{measured.played:.1f}", f"{measured.ms:.2f}")
-    out.print(table)
+    return table
 
 
 def _bandit(tried: Tried) -> tuple[tuple[str, Measured], tuple[str, Measured]]:
