@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bandstand.types import Entity
+from bandstand.types import Entity, Kind
 
 Judge = Callable[[Sequence[Entity]], Mapping[str, float]]
 """From the entities that a search returned, best first, to the values of its measures; what is missing counts as 0."""
@@ -24,7 +24,7 @@ class JudgedSearch:
     judge: Judge
     part: str = ""
     k: int = 10
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
