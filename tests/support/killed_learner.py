@@ -19,7 +19,7 @@ from tests.support.evening_log import learning
 from tests.support.kill_points import drawn_steps, kill_after
 
 DURABLE = ("learner/follow.py", "learner/apply.py", "memory_index/memory.py", "memory_index/environment.py",
-           "models/folder.py", "models/versions.py", "files.py", "feedback/sqlite_log.py")  # fmt: skip
+           "models/folder.py", "models/versions.py", "files.py", "feedback/sqlite_log.py", "sqlite.py")  # fmt: skip
 
 
 def learn(home: Path, ends: float, count: int) -> None:

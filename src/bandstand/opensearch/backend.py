@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from bandstand.backend import Finding, Paths, Work
@@ -86,7 +86,7 @@ class OpenSearchBackend:
 
     def open_writer(self, store: Store, encoder_of: EncoderOf) -> OpenSearchWriter:  # noqa: ARG002 - nobody follows what serves
         """See `Backend`."""
-        return OpenSearchWriter(self.cluster, store)
+        return OpenSearchWriter(self.cluster, store, serving=self.encoder)
 
     def leading(self) -> AbstractContextManager[None]:
         """See `Backend`."""
@@ -145,15 +145,22 @@ class OpenSearchReader:
 class OpenSearchWriter:
     """See `bandstand.backend.IndexWriter`; an index that is built anew serves once it is complete."""
 
-    def __init__(self, cluster: Cluster, store: Store) -> None:
+    def __init__(self, cluster: Cluster, store: Store, *, serving: Callable[[], str]) -> None:
         self._cluster = cluster
         self._store = store
+        self._serving = serving
         self._anew = False
-        self.query_encoder = ""  # the new one at once, as every machine of the cluster makes it
+        self._query_encoder = ""
+
+    @property
+    def query_encoder(self) -> str:
+        """See `IndexWriter`: the new one at once, as every machine makes it; until it is known, the one that serves."""
+        self._query_encoder = self._query_encoder or self._serving()
+        return self._query_encoder
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
         """See `IndexWriter`."""
-        self.query_encoder = encoder.fingerprint
+        self._query_encoder = encoder.fingerprint
         text = TextFollower(self._cluster, head=self._store.head)
         vectors = VectorFollower(self._cluster, encoder, head=self._store.head)
         if self._anew:
