@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from bandstand.api.middleware import BodyLimit, Guard, SameOrigin
 from bandstand.api.problems import MEDIA_TYPE, install_problems
 from bandstand.api.processes import configure_logs, when_parent_ends
 from bandstand.api.readiness import Readiness
+from bandstand.api.routing import shapes
 from bandstand.api.service import Service
 from bandstand.settings import Settings, load_settings
 
@@ -52,6 +54,8 @@ def _described(app: FastAPI) -> Description:
     description = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
+    shown = description.setdefault("components", {}).setdefault("schemas", {})
+    shown |= shapes(json.dumps(description["paths"]))
     for methods in description["paths"].values():
         for route in methods.values():
             for status, response in route["responses"].items():

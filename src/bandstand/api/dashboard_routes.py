@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import chain
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from bandstand.api.dashboard_answers import (
-    AccessAnswer,
-    ChartsAnswer,
-    ExplanationsAnswer,
-    ModelsServedAnswer,
-    ShadowAnswer,
-)
 from bandstand.api.routing import ADMIN, JsonAnswer, KeyHeader, RecorderOf, ServiceOf, answered, opens, problems
 from bandstand.app.searching import SearchingSide
 from bandstand.backend import Paths
-from bandstand.dashboard.charts import Chart, Theme, span_of, svg
+from bandstand.dashboard.charts import ChartAnswer, ChartsAnswer, Explained, Theme, span_of
 from bandstand.dashboard.sections import EXPLAINED, NUMBERS, Sources, charts_of
-from bandstand.dashboard.served import served_versions, shadow_of
-from bandstand.engine.answers import Json
+from bandstand.dashboard.served import ModelsServedAnswer, ShadowAnswer, served_versions, shadow_of
 from bandstand.ranker.scorers import LambdaMartScorer
-from bandstand.types.times import HOUR_S
+from bandstand.types.answers import Answer
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
 open_router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"])
@@ -39,21 +29,32 @@ SpanName = Annotated[
 Pictures = Annotated[Theme | None, Query(description="Also draw each chart, in colours for such a page")]
 
 
+class AccessAnswer(Answer):
+    """Whether the dashboard's routes would answer."""
+
+    granted: bool
+
+
+class ExplanationsAnswer(Answer):
+    """Every chart there is."""
+
+    charts: list[Explained]
+
+
 @open_router.get("/access", summary="Does this key open the dashboard", responses=answered(AccessAnswer))
 async def access(request: Request, x_bandstand_key: KeyHeader = None) -> JsonAnswer:
     """Whether the other routes here would answer: no key is set, or the right one was given."""
-    return JsonAnswer({"granted": opens(request, x_bandstand_key)})
+    return JsonAnswer(AccessAnswer(granted=opens(request, x_bandstand_key)))
 
 
 @router.get("/explanations", summary="How every number is computed", responses=answered(ExplanationsAnswer))
 async def explanations() -> JsonAnswer:
     """Title, unit and definition of every chart, and of what stands beside them."""
-    every = [*chain.from_iterable(EXPLAINED.values()), *NUMBERS]
-    return JsonAnswer({"charts": [asdict(about) for about in every]})
+    return JsonAnswer(ExplanationsAnswer(charts=[*chain.from_iterable(EXPLAINED.values()), *NUMBERS]))
 
 
 @router.get("/charts/{section}", summary="The charts of a section", responses=answered(ChartsAnswer))
-async def charts(
+def charts(
     section: Section, service: ServiceOf, recorder: RecorderOf, span: SpanName = "hour", pictures: Pictures = None
 ) -> JsonAnswer:
     """`live`: what the server does; `learning`: what was learned; `models`: what the ranker goes by."""
@@ -64,29 +65,13 @@ async def charts(
         estimates=Paths(service.settings.home).estimates,
         importances=lambda: _importances(home),
     )
-
-    def work() -> list[Json]:
-        return [_chart_json(chart, pictures) for chart in charts_of(section, sources, over, time.time())]
-
-    answer = {"section": section, "span": span, "step_seconds": over.step}
-    return JsonAnswer({**answer, "charts": await asyncio.to_thread(work)})
+    found = [ChartAnswer.of(chart, pictures) for chart in charts_of(section, sources, over, time.time())]
+    return JsonAnswer(ChartsAnswer(section=section, span=span, step_seconds=over.step, charts=found))
 
 
 def _importances(home: SearchingSide) -> Mapping[str, float]:
     scorer = home.serving().scorer
     return scorer.importances() if isinstance(scorer, LambdaMartScorer) else {}
-
-
-def _chart_json(chart: Chart, theme: Theme | None) -> Json:
-    answer: Json = {
-        **asdict(chart.about),
-        "places": list(chart.places),
-        "lines": dict(chart.lines),
-        "low": dict(chart.low),
-        "high": dict(chart.high),
-        "grey": dict(chart.grey),
-    }
-    return answer if theme is None else {**answer, "svg": svg(chart, theme)}
 
 
 served_router = APIRouter(
@@ -95,15 +80,13 @@ served_router = APIRouter(
 
 
 @served_router.get("/served", summary="What each version did lately", responses=answered(ModelsServedAnswer))
-async def served(service: ServiceOf, hours: Annotated[int, Query(ge=1, le=2_160)] = 24) -> JsonAnswer:
+def served(service: ServiceOf, hours: Annotated[int, Query(ge=1, le=2_160)] = 24) -> JsonAnswer:
     """Finalized searches by the version of ranker and bandit that made their pages, and means over them."""
     home = service.home
-    found = await asyncio.to_thread(served_versions, home.memory.scan, since=home.clock() - HOUR_S * hours)
-    return JsonAnswer({"hours": hours, **found})
+    return JsonAnswer(served_versions(home.memory.scan, hours=hours, now=home.clock()))
 
 
 @served_router.get("/shadow", summary="Another ranker on logged searches", responses=answered(ShadowAnswer, 404, 409))
-async def shadow(service: ServiceOf, version: Annotated[str, Query(max_length=100)]) -> JsonAnswer:
+def shadow(service: ServiceOf, version: Annotated[str, Query(max_length=100)]) -> JsonAnswer:
     """Ranks the newest logged pages again, seen by nobody, and compares where what was chosen would stand."""
-    found = await asyncio.to_thread(shadow_of, service.home, version)
-    return JsonAnswer({"version": version, **found})
+    return JsonAnswer(shadow_of(service.home, version))

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import APIRouter, Request
+from msgspec import UNSET, Meta, UnsetType
 
-from bandstand.api.answers import EventsAnswer, ForgottenAnswer
 from bandstand.api.routing import ADMIN, USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
-from bandstand.engine.answers import Json
 from bandstand.errors import Unavailable
-from bandstand.feedback.log import Log
-from bandstand.feedback.ubi_events import ParsedEvents, parse_events
+from bandstand.feedback.ubi_events import Rejected, parse_events
 from bandstand.learner.apply import COMMAND, FORGET_USER
+from bandstand.types.answers import Answer
 
 _WAIT_S = 5.0
 
 
-async def give_command(service: Service, kind: str, payload: Mapping[str, Any]) -> bool:
-    """Append a control record; durable when this returns. Whether the learner has carried it out by then.
+class EditedAnswer(Answer):
+    """What an order has made: a change, or one undone; `carried_out` false where the learner has not come to it yet."""
+
+    id: str
+    carried_out: bool
+
+
+def give_command(service: Service, kind: str, payload: Mapping[str, Any]) -> EditedAnswer:
+    """Append a control record; durable when this returns. Called by routes that run in the pool of threads.
 
     Raises:
         StorageError, Unavailable: it could not be written.
     """
     home = service.home
-    seq = await asyncio.to_thread(home.log.append_control, kind, payload)
-    done = await service.until(lambda: home.log.reached(home.memory.position(), seq), seconds=_WAIT_S)
-    await asyncio.to_thread(home.refresh)
-    return done
+    seq = home.log.append_control(kind, payload)
+    done = _waited(service, lambda: home.log.reached(home.memory.position(), seq), seconds=_WAIT_S)
+    home.refresh()
+    return EditedAnswer(id=payload["id"], carried_out=done)
+
+
+def _waited(service: Service, reached: Callable[[], bool], *, seconds: float = 10.0) -> bool:
+    return from_thread.run(partial(service.until, reached, seconds=seconds))
+
+
+class EventsAnswer(Answer):
+    """What became of the events; a rejected one is named by its place in the request, from 0."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejected]
+    learned: Annotated[bool | UnsetType, Meta(description="Only with `wait`: whether that was reached in time")] = UNSET
 
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -53,20 +74,28 @@ async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, w
     """
     intake, body = service.intake, await request.body()
     parsed = await asyncio.to_thread(parse_events, body, request.headers.get("content-type"), now=intake.clock())
-    answer, last_seq = await asyncio.to_thread(_append, intake.log, parsed)
-    metrics.received(accepted=answer["accepted"], duplicates=answer["duplicates"], rejected=len(answer["rejected"]))
+    appended = await asyncio.to_thread(intake.log.append_events, [event for _, event in parsed.events])
+    metrics.received(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(parsed.rejected))
     metrics.acted(event.action for _, event in parsed.events)
-    if wait:
-        answer["learned"] = await service.until(lambda: service.learned(last_seq))
+    learned = await service.until(lambda: service.learned(appended.last_seq)) if wait else UNSET
+    answer = EventsAnswer(
+        accepted=appended.accepted, duplicates=appended.duplicates, rejected=parsed.rejected, learned=learned
+    )
     return JsonAnswer(answer, status_code=202)
 
 
-def _append(log: Log, parsed: ParsedEvents) -> tuple[Json, int]:
-    """The answer, and the log's seq up to which it stands."""
-    appended = log.append_events([event for _, event in parsed.events])
-    rejected = [{"index": item.index, "reason": item.reason} for item in parsed.rejected]
-    answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "rejected": rejected}
-    return answer, appended.last_seq
+class DeletedAnswer(Answer):
+    """How many logged records of a user there were."""
+
+    impressions: int
+    events: int
+
+
+class ForgottenAnswer(Answer):
+    """A user is forgotten."""
+
+    user_id: str
+    deleted: DeletedAnswer
 
 
 users_router = APIRouter(prefix="/v1/users", tags=["users"])
@@ -75,17 +104,17 @@ users_router = APIRouter(prefix="/v1/users", tags=["users"])
 @users_router.delete(
     USER, dependencies=ADMIN, summary="Forget a user", responses=answered(ForgottenAnswer, 403, 422, 503)
 )
-async def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
+def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
     """Everything personal is gone when this answers: memory, history, logged searches and events.
 
     Counts that the user's choices added to what everybody shares stay, without a name.
     """
     home = service.home
-    deleted = await asyncio.to_thread(home.log.delete_user, user_id)
-    seq = await asyncio.to_thread(home.log.append_control, FORGET_USER, {"user_id": user_id})
-    if not await service.until(lambda: _carried_out(home, seq)):
+    deleted = home.log.delete_user(user_id)
+    seq = home.log.append_control(FORGET_USER, {"user_id": user_id})
+    if not _waited(service, lambda: _carried_out(home, seq)):
         raise Unavailable("the order is on disk, but the learner has not carried it out yet: ask again", retry_after=5)
-    return JsonAnswer({"user_id": user_id, "deleted": deleted})
+    return JsonAnswer(ForgottenAnswer(user_id=user_id, deleted=DeletedAnswer(**deleted)))
 
 
 def _carried_out(home: SearchingSide, seq: int) -> bool:

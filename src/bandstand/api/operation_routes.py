@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
+from msgspec import UNSET, UnsetType
 
-from bandstand.api.answers import AliveAnswer, ReadyAnswer
 from bandstand.api.routing import JsonAnswer, MetricsOf, ServiceOf, answered
 from bandstand.errors import BandstandError
 from bandstand.learner.parking import parked_entries
+from bandstand.types.answers import Answer
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c28;background:#fff}
@@ -124,29 +124,42 @@ router = APIRouter(tags=["operation"])
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class AliveAnswer(Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ReadyAnswer(Answer):
+    """The home is loaded; `parked` is how many log entries could not be learned from, left out where there are none."""
+
+    entities: int
+    status: Literal["ready"] = "ready"
+    parked: int | UnsetType = UNSET
+
+
 @router.get("/healthz", summary="Is the process alive", responses=answered(AliveAnswer))
 async def alive() -> JsonAnswer:
     """Always `ok` while the process answers."""
-    return JsonAnswer({"status": "ok"})
+    return JsonAnswer(AliveAnswer())
 
 
 @router.get("/readyz", summary="Can it search", responses=answered(ReadyAnswer, 503))
-async def ready(service: ServiceOf) -> JsonAnswer:
+def ready(service: ServiceOf) -> JsonAnswer:
     """503 with Retry-After while any worker is loading. `parked` log entries could not be learned from: see the log."""
     home = service.ready
-    parked = len(await asyncio.to_thread(parked_entries, home.memory.scan))
-    found = {"status": "ready", "entities": int(home.catalog.columns.live.sum())}
-    return JsonAnswer({**found, "parked": parked} if parked else found)
+    parked = len(parked_entries(home.memory.scan))
+    return JsonAnswer(ReadyAnswer(entities=int(home.catalog.columns.live.sum()), parked=parked or UNSET))
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-async def metrics(service: ServiceOf, counted: MetricsOf) -> Response:
+def metrics(service: ServiceOf, counted: MetricsOf) -> Response:
     """In Prometheus' text format; of all API processes together."""
     try:
         home = service.home
     except BandstandError:
         home = None
-    return Response(await asyncio.to_thread(counted.page, home), media_type=_METRICS_TYPE)
+    return Response(counted.page(home), media_type=_METRICS_TYPE)
 
 
 @router.get("/docs", include_in_schema=False)

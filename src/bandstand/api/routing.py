@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-import orjson
+import msgspec
 from fastapi import Depends, Header, Path, Request
 from fastapi.responses import Response
+from msgspec import UNSET, UnsetType
 from starlette.convertors import Convertor, register_url_convertor
 
-from bandstand.api.answers import Answer, Nothing
 from bandstand.api.metrics import Metrics, Recorder
 from bandstand.api.schemas import MAX_ID
 from bandstand.api.service import Service
 from bandstand.catalog.codec import MAX_ID as MAX_ENTITY_ID
 from bandstand.errors import Forbidden
+from bandstand.types.answers import Answer
 
 
 class ErrorAnswer(Answer):
@@ -32,9 +35,11 @@ class Problem(Answer):
     title: str
     status: int
     detail: str
-    field: str | Nothing = None
-    errors: list[ErrorAnswer] | Nothing = None
+    field: str | UnsetType = UNSET
+    errors: list[ErrorAnswer] | UnsetType = UNSET
 
+
+_REFERENCE = "#/components/schemas/{name}"
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -51,27 +56,46 @@ _MEANINGS = {
 
 def problems(*statuses: int) -> Responses:
     """The problems that a route may answer with, in the terms of a route's ``responses``."""
-    return {status: {"description": _MEANINGS[status], "model": Problem} for status in statuses}
+    return {status: {"description": _MEANINGS[status], "content": _content(Problem)} for status in statuses}
 
 
 def answered(model: type[Answer], *statuses: int, status: int = 200) -> Responses:
     """The answer of a route and the problems that it may answer with instead."""
-    return {status: {"model": model}, **problems(*statuses)}
+    return {status: {"content": _content(model)}, **problems(*statuses)}
 
 
-def service_of(request: Request) -> Service:
+def _content(model: type[Answer]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=model.__name__)}}}
+
+
+def shapes(described: str) -> dict[str, Any]:
+    """The JSON schemas of all answers that a description (OpenAPI, as JSON) refers to, by name."""
+    known, named = dict(_every(Answer)), set(re.findall(_REFERENCE.format(name=r"(\w+)"), described))
+    _, schemas = msgspec.json.schema_components(
+        [known[name] for name in sorted(named & known.keys())], ref_template=_REFERENCE
+    )
+    return schemas
+
+
+def _every(answer: type[Answer]) -> Iterator[tuple[str, type[Answer]]]:
+    for kind in answer.__subclasses__():
+        yield kind.__name__, kind
+        yield from _every(kind)
+
+
+async def service_of(request: Request) -> Service:
     """The service of the app that got the request."""
     service: Service = request.app.state.service
     return service
 
 
-def metrics_of(request: Request) -> Metrics:
+async def metrics_of(request: Request) -> Metrics:
     """The metrics of the app that got the request."""
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
-def recorder_of(request: Request) -> Recorder:
+async def recorder_of(request: Request) -> Recorder:
     """The recorder of the app that got the request."""
     recorder: Recorder = request.app.state.recorder
     return recorder
@@ -82,11 +106,11 @@ KeyHeader = Annotated[str | None, Header()]
 
 def opens(request: Request, x_bandstand_key: str | None) -> bool:
     """Whether this is the admin key, or none is set."""
-    expected = service_of(request).settings.admin_key
+    expected = request.app.state.service.settings.admin_key
     return not expected or hmac.compare_digest((x_bandstand_key or "").encode(), expected.encode())
 
 
-def check_admin(request: Request, x_bandstand_key: KeyHeader = None) -> None:
+async def check_admin(request: Request, x_bandstand_key: KeyHeader = None) -> None:
     """Let through who has the admin key, everybody where none is set.
 
     Raises:
@@ -135,10 +159,10 @@ UserId = Annotated[str, Path(max_length=MAX_ID)]
 
 
 class JsonAnswer(Response):
-    """A JSON answer: plain values and strings that UTF-8 can carry; what is not a number becomes null."""
+    """A JSON answer: an `Answer`, or plain values that UTF-8 can carry; what is not a number becomes null."""
 
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         """The body's bytes."""
-        return orjson.dumps(content)
+        return msgspec.json.encode(content)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from msgspec import UNSET
 
-from bandstand.api.answers import ArmsAnswer, LoggedAnswer, RelatedAnswer, SearchAnswer, SuggestAnswer
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
 from bandstand.api.schemas import MAX_ID, SearchBody
 from bandstand.app.searching import SearchingSide
 from bandstand.bandit.cost import ArmStats
-from bandstand.engine.answers import Json, impression_json, related_json, search_json
+from bandstand.engine.answers import (
+    BesideAnswer,
+    LoggedAnswer,
+    RelatedAnswer,
+    RelatedEntityAnswer,
+    SearchAnswer,
+    SuggestAnswer,
+)
 from bandstand.engine.related import MOST
 from bandstand.engine.request import SearchResult
 from bandstand.errors import NotFound, Unavailable
 from bandstand.types import DEPTHS, KINDS, Kind, RetrieverSpec, actor_of
+from bandstand.types.answers import Answer
 
 BESIDE = 10
 """How many related entities stand beside a search's hits."""
@@ -36,53 +44,90 @@ async def read_related(
 
     def work(home: SearchingSide) -> JsonAnswer:
         started = time.perf_counter()
-        found = home.relater.related(entity_id, k, kinds=kinds or ())
+        found = RelatedEntityAnswer.every(home.relater.related(entity_id, k, kinds=kinds or ()))
         took = (time.perf_counter() - started) * 1e3
-        return JsonAnswer({"entity_id": entity_id, "related": related_json(found), "took_ms": round(took, 3)})
+        return JsonAnswer(RelatedAnswer(entity_id=entity_id, related=found, took_ms=round(took, 3)))
 
     return await service.search(work)
 
 
-def beside(home: SearchingSide, result: SearchResult) -> Json:
+def beside(home: SearchingSide, result: SearchResult) -> BesideAnswer:
     """What goes with the first hit of a page, without what is on it; nothing where that hit is gone by now."""
     shown = [hit.entity.id for hit in result.hits]
     if not shown:
-        return {"to": None, "entities": []}
+        return BesideAnswer(to=None, entities=[])
     try:
         found = home.relater.related(shown[0], BESIDE, without=shown)
     except NotFound:  # deleted, or so new that this process has not heard of it
         found = []
-    return {"to": shown[0], "entities": related_json(found)}
+    return BesideAnswer(to=shown[0], entities=RelatedEntityAnswer.every(found))
 
 
 retrievers_router = APIRouter(prefix="/v1", tags=["search"])
 
 
+class ColourAnswer(Answer):
+    """CSS colours, on light and on dark pages."""
+
+    light: str
+    dark: str
+
+
+class ArmAnswer(Answer):
+    """A retriever: what it finds, milliseconds of one call as measured lately, and its share of useful searches.
+
+    `expensive` says whether it is decided about in each search, `answers_query` whether what it finds depends on what
+    was typed.
+    """
+
+    arm: str
+    title: str
+    colour: ColourAnswer
+    cost_ms: float
+    past_yield: float
+    expensive: bool
+    answers_query: bool
+
+    @classmethod
+    def of(cls, spec: RetrieverSpec, stats: ArmStats) -> ArmAnswer:
+        """What its spec says, and what was measured."""
+        return cls(
+            arm=spec.name,
+            title=spec.title,
+            colour=ColourAnswer(light=spec.colour.light, dark=spec.colour.dark),
+            cost_ms=stats.cost(spec.name),
+            past_yield=stats.past_yield(spec.name),
+            expensive=spec.expensive,
+            answers_query=spec.answers_query,
+        )
+
+
+class ArmsAnswer(Answer):
+    """What a search may choose from: retrievers in the order in which they are decided about, depths, policies by name.
+
+    `features` are what the ranker sees of each hit, by name, in words.
+    """
+
+    arms: list[ArmAnswer]
+    features: Mapping[str, str]
+    depths: tuple[int, ...]
+    policies: list[str]
+    default_policy: str
+
+
 @retrievers_router.get("/arms", summary="Retrievers, depths and policies", responses=answered(ArmsAnswer, 503))
-async def list_arms(service: ServiceOf) -> JsonAnswer:
+def list_arms(service: ServiceOf) -> JsonAnswer:
     """What a search may choose from, and what each retriever costs: what a skipped one has saved."""
     features, serving = service.home.features, service.home.serving()
     return JsonAnswer(
-        {
-            "arms": [_arm(spec, serving.stats) for spec in features.roster],
-            "features": features.titles,
-            "depths": DEPTHS,
-            "policies": list(serving.policies),
-            "default_policy": service.settings.default_policy,
-        }
+        ArmsAnswer(
+            arms=[ArmAnswer.of(spec, serving.stats) for spec in features.roster],
+            features=features.titles,
+            depths=DEPTHS,
+            policies=list(serving.policies),
+            default_policy=service.settings.default_policy,
+        )
     )
-
-
-def _arm(spec: RetrieverSpec, stats: ArmStats) -> Json:
-    return {
-        "arm": spec.name,
-        "title": spec.title,
-        "colour": spec.colour._asdict(),
-        "cost_ms": stats.cost(spec.name),
-        "past_yield": stats.past_yield(spec.name),
-        "expensive": spec.expensive,
-        "answers_query": spec.answers_query,
-    }
 
 
 router = APIRouter(prefix="/v1", tags=["search"], responses=problems(422, 503))
@@ -115,17 +160,16 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> Js
         if not request.preview:
             metrics.searched(result)
         check_answered(result)
-        answer = search_json(result, explain=request.explain)
-        return JsonAnswer(answer | {"related": beside(home, result)} if body.related else answer)
+        related = beside(home, result) if body.related else UNSET
+        return JsonAnswer(SearchAnswer.of(result, explain=request.explain, related=related))
 
     return await service.search(work)
 
 
 @router.get("/queries/{query_id}", summary="What a search logged", responses=answered(LoggedAnswer, 404))
-async def logged_search(query_id: str, service: ServiceOf) -> JsonAnswer:
+def logged_search(query_id: str, service: ServiceOf) -> JsonAnswer:
     """The decision with its propensities and probabilities, the page, the model versions."""
-    impression = await asyncio.to_thread(service.home.log.impression, query_id)
-    return JsonAnswer(impression_json(impression))
+    return JsonAnswer(LoggedAnswer.of(service.home.log.impression(query_id)))
 
 
 @router.get("/suggest", summary="Completions of what is being typed", responses=answered(SuggestAnswer))
@@ -142,5 +186,4 @@ async def suggest(
     """
     actor = actor_of(user_id, session_id)
     found = await service.search(lambda home: home.suggester.suggest(q, k, user=actor))
-    suggestions = [{"text": item.text, "entity_id": item.entity_id, "source": item.source} for item in found]
-    return JsonAnswer({"query": q, "suggestions": suggestions})
+    return JsonAnswer(SuggestAnswer(query=q, suggestions=found))

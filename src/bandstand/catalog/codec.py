@@ -9,9 +9,11 @@ from math import isfinite
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import KINDS, Attribute, Entity, Kind
+from bandstand.types.answers import Answer
 
 MAX_ID = 256
 MAX_TEXT = 2_000
@@ -88,21 +90,44 @@ def kind_by_name(payload: bytes) -> bytes:
     return _NAMES.get(kind, kind) + comma + rest
 
 
-def entity_to_json(entity: Entity) -> dict[str, Any]:
-    """Return an entity as plain JSON values; unset fields are left out, attributes are ``{"genre": {"jazz": 0.9}}``."""
-    result: dict[str, Any] = {"id": entity.id, "kind": entity.kind, "title": entity.title}
-    for name in ("artists", "aliases", "members"):
-        if values := getattr(entity, name):
-            result[name] = list(values)
-    for name in ("album", "popularity", "released"):
-        if value := getattr(entity, name):
-            result[name] = value
-    if entity.attributes:
+class EntityAnswer(Answer):
+    """An entity; fields that are not set are left out."""
+
+    id: str
+    kind: Kind
+    title: str
+    artists: tuple[str, ...] | UnsetType = UNSET
+    album: str | UnsetType = UNSET
+    aliases: tuple[str, ...] | UnsetType = UNSET
+    attributes: dict[str, dict[str, float]] | UnsetType = UNSET
+    popularity: float | UnsetType = UNSET
+    released: str | UnsetType = UNSET
+    members: tuple[str, ...] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, entity: Entity) -> EntityAnswer:
+        """Of an entity; attributes are ``{"genre": {"jazz": 0.9}}``."""
         attributes: dict[str, dict[str, float]] = {}
-        result["attributes"] = attributes
         for attribute in entity.attributes:
             attributes.setdefault(attribute.name, {})[attribute.value] = attribute.confidence
-    return result
+        return cls(
+            id=entity.id,
+            kind=entity.kind,
+            title=entity.title,
+            artists=entity.artists or UNSET,
+            album=entity.album or UNSET,
+            aliases=entity.aliases or UNSET,
+            attributes=attributes or UNSET,
+            popularity=entity.popularity or UNSET,
+            released=entity.released or UNSET,
+            members=entity.members or UNSET,
+        )
+
+
+def entity_to_json(entity: Entity) -> dict[str, Any]:
+    """Return an entity as plain JSON values, see `EntityAnswer`."""
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(EntityAnswer.of(entity)))
+    return values
 
 
 def entity_from_json(data: object) -> Entity:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -38,7 +39,8 @@ def plain(text: str) -> str:
 def print_json(value: object) -> None:
     """One JSON document on standard output, with escapes where that cannot carry every character."""
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n")
+    plain_values = msgspec.json.decode(msgspec.json.encode(value))
+    sys.stdout.write(json.dumps(plain_values, ensure_ascii=ascii_only, indent=2) + "\n")
 
 
 class ProgressBars:

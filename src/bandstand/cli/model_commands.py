@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 from rich.table import Table
 
 from bandstand.cli.common import (
@@ -105,22 +106,22 @@ def _training(dask: str | None, partitions: Path) -> Train:
 @app.command("list")
 def list_versions(home: HomeOption = None, json: JsonOption = False) -> None:
     """All versions, newest first."""
-    from bandstand.engine.answers import models_json
+    from bandstand.engine.answers import ModelsAnswer
 
     with opened(home) as music:
-        answer = models_json(music.platform.storage.models, {})
+        answer = ModelsAnswer.of(music.platform.storage.models, {})
     if json:
         print_json(answer)
         return
     table = Table(box=None, pad_edge=False)
     for column in ("model", "version", "made", "serves", "metrics"):
         table.add_column(column)
-    for name, model in answer.items():
-        for version in model["versions"]:
-            serves = ("yes, pinned" if model["pinned"] else "yes") if version["version"] == model["current"] else ""
-            made = datetime.fromtimestamp(version["created"], UTC).strftime("%Y-%m-%d %H:%M")
-            metrics = ", ".join(f"{key} {value:.4g}" for key, value in version["metrics"].items())
-            table.add_row(name, version["version"], made, serves, metrics)
+    for name, model in asdict(answer).items():
+        for version in model.versions:
+            serves = ("yes, pinned" if model.pinned else "yes") if version.version == model.current else ""
+            made = datetime.fromtimestamp(version.created, UTC).strftime("%Y-%m-%d %H:%M")
+            metrics = ", ".join(f"{key} {value:.4g}" for key, value in version.metrics.items())
+            table.add_row(name, version.version, made, serves, metrics)
     out.print(table if table.row_count else "no models yet: bandstand index trains the first")
 
 

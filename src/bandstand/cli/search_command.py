@@ -35,7 +35,7 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Search the home, and log the search so that a click can follow."""
-    from bandstand.engine.answers import search_json
+    from bandstand.engine.answers import SearchAnswer
     from bandstand.engine.request import SearchRequest, known_kinds
 
     kinds = known_kinds(kind or [])
@@ -54,19 +54,19 @@ def search(
         )
         result = music.page(request).result
     if json:
-        print_json(search_json(result, explain=explain))
+        print_json(SearchAnswer.of(result, explain=explain))
     else:
         _show(result)
 
 
 def _show(result: SearchResult) -> None:
-    from bandstand.engine.answers import correction_json
+    from bandstand.engine.answers import CorrectionAnswer
 
-    corrected = correction_json(result.impression)
-    if corrected is not None and corrected["mode"] == "showing":
-        out.print(f"showing results for {plain(corrected['text'])}; for what was typed: --literal")
+    corrected = CorrectionAnswer.of(result.impression)
+    if corrected is not None and corrected.mode == "showing":
+        out.print(f"showing results for {plain(corrected.text)}; for what was typed: --literal")
     elif corrected is not None:
-        out.print(f"did you mean {plain(corrected['text'])}?")
+        out.print(f"did you mean {plain(corrected.text)}?")
     table = Table(box=None, pad_edge=False)
     for name in ("#", "title", "by", "album", "year", "kind", "found by"):
         table.add_column(name)

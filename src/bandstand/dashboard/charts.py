@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
+
 from bandstand.dashboard.minutes import Counts, added
 from bandstand.errors import BadInput
+from bandstand.types.answers import Answer
 from bandstand.types.times import DAY_S, HOUR_S, MINUTE_S
 
 if TYPE_CHECKING:
@@ -24,9 +28,8 @@ Number = float | None
 """A value; None where there is nothing to show."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
-    """The name of a chart (part of addresses), its title, the unit of its numbers, and how they are computed."""
+class Explained(Answer):
+    """A chart's name (part of addresses), title and unit, and how its numbers are computed."""
 
     name: str
     title: str
@@ -55,6 +58,37 @@ class Chart:
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
         return all(value is None for line in self.lines.values() for value in line)
+
+
+class ChartAnswer(Explained, kw_only=True):
+    """A chart with its numbers: one for each place, by line; null where there is nothing to show.
+
+    Places are seconds since 1970, or words. `low` and `high` bound lines; `grey` says of which places too little is
+    known, and why. `svg` is the picture, where one was asked for.
+    """
+
+    places: Sequence[float | str]
+    lines: Mapping[str, Sequence[Number]]
+    low: Mapping[str, Sequence[Number]]
+    high: Mapping[str, Sequence[Number]]
+    grey: Mapping[str, str]
+    svg: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, chart: Chart, theme: Theme | None = None) -> ChartAnswer:
+        """Of a chart; with a ``theme`` also its picture."""
+        picture = UNSET if theme is None else svg(chart, theme)
+        numbers = {name: getattr(chart, name) for name in ("places", "lines", "low", "high", "grey")}
+        return cls(**asdict(chart.about), **numbers, svg=picture)
+
+
+class ChartsAnswer(Answer):
+    """The charts of one section over a span, the last step of which holds the present."""
+
+    section: str
+    span: str
+    step_seconds: int
+    charts: list[ChartAnswer]
 
 
 def ratio(above: float, below: float, *, scale: float = 1.0) -> Number:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +12,40 @@ from bandstand.dashboard.minutes import Counts, added
 from bandstand.feedback.joined import Joined, joined
 from bandstand.learner.outcome_metrics import read_outcomes
 from bandstand.ranker.scorers import LambdaMartScorer, Scorer
+from bandstand.types.answers import Answer
+from bandstand.types.times import HOUR_S
 
 _Z = 1.96
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
-    """A version in the shadow of the one that serves: over ``searches`` with a choice, the reciprocal rank of the best.
+class ServedAnswer(Answer):
+    """What one version did in the time asked about: searches that finalized, and means over them."""
 
-    ``difference`` is the mean of the other version's reciprocal rank less the serving one's, with a 95 % interval of
-    paired differences; ``moved`` the share of searches whose first hit would be another one. None without searches.
+    version: str
+    searches: int
+    clicked_share: float
+    satisfied_share: float
+    reward: float
+    mrr: float
+    cost_ms: float
+
+
+class ModelsServedAnswer(Answer):
+    """By model, every version that served in the last `hours`, newest first."""
+
+    hours: int
+    ranker: list[ServedAnswer]
+    bandit: list[ServedAnswer]
+
+
+class ShadowAnswer(Answer):
+    """Another ranker on logged searches with a choice: mean reciprocal ranks of what was chosen by both versions.
+
+    `difference` is the other's less the serving one's, `low` and `high` its 95 % bounds from paired differences;
+    `moved` the share of searches whose first hit would be another one. All are null without searches.
     """
 
+    version: str
     searches: int
     serving: float | None = None
     other: float | None = None
@@ -35,7 +55,7 @@ class Shadow:
     moved: float | None = None
 
 
-def shadow(searches: Iterable[Joined], serving: Scorer, other: Scorer) -> Shadow:
+def shadow(searches: Iterable[Joined], serving: Scorer, other: Scorer) -> ShadowAnswer:
     """Rank the logged heads again by both versions, and compare where the best chosen hit stands.
 
     The heads are those that were shown: a version that would have brought up something from below them is not paid for
@@ -45,11 +65,12 @@ def shadow(searches: Iterable[Joined], serving: Scorer, other: Scorer) -> Shadow
     rows = np.array(list(_compared(searches, serving, other)), np.float64).reshape(-1, 3)
     n = len(rows)
     if not n:
-        return Shadow(searches=0)
+        return ShadowAnswer(version=other.version, searches=0)
     gain = rows[:, 1] - rows[:, 0]
     half = _Z * float(gain.std(ddof=1)) / n**0.5 if n > 1 else 1.0
     mean = float(gain.mean())
-    return Shadow(
+    return ShadowAnswer(
+        version=other.version,
         searches=n,
         serving=float(rows[:, 0].mean()),
         other=float(rows[:, 1].mean()),
@@ -83,16 +104,17 @@ _NEWEST = 4_000
 
 
 def served_versions(
-    scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]], *, since: float
-) -> dict[str, list[dict[str, Any]]]:
-    """By model, each version with its finalized searches since a time and means over them, newest first."""
+    scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]], *, hours: int, now: float
+) -> ModelsServedAnswer:
+    """By model, each version with its finalized searches of the last hours and means over them, newest first."""
     whole: Counts = {}
-    for _, counts in read_outcomes(scan, since=since):
+    for _, counts in read_outcomes(scan, since=now - HOUR_S * hours):
         added(whole, counts)
-    return {name: [_served(whole, name, version) for version in _versions(whole, name)] for name in _MODELS}
+    ranker, bandit = ([_served(whole, name, version) for version in _versions(whole, name)] for name in _MODELS)
+    return ModelsServedAnswer(hours=hours, ranker=ranker, bandit=bandit)
 
 
-def shadow_of(home: SearchingSide, version: str) -> dict[str, Any]:
+def shadow_of(home: SearchingSide, version: str) -> ShadowAnswer:
     """The comparison of a ranker's version with the one that serves, on the log's newest searches.
 
     Raises:
@@ -101,7 +123,7 @@ def shadow_of(home: SearchingSide, version: str) -> dict[str, Any]:
     """
     other = LambdaMartScorer(home.models.get("ranker", version), home.features.layout)
     window = home.settings.join_minutes * 60
-    return asdict(shadow(joined(home.log, window, newest=_NEWEST), home.serving().scorer, other))
+    return shadow(joined(home.log, window, newest=_NEWEST), home.serving().scorer, other)
 
 
 def _versions(whole: Counts, name: str) -> list[str]:
@@ -109,18 +131,18 @@ def _versions(whole: Counts, name: str) -> list[str]:
     return sorted(found, reverse=True)
 
 
-def _served(whole: Counts, name: str, version: str) -> dict[str, Any]:
+def _served(whole: Counts, name: str, version: str) -> ServedAnswer:
     searches = whole[f"{name}/{version}/searches"]
 
     def mean(of: str) -> float:
         return whole.get(f"{name}/{version}/{of}", 0.0) / searches
 
-    return {
-        "version": version,
-        "searches": int(searches),
-        "clicked_share": mean("clicked"),
-        "satisfied_share": mean("satisfied"),
-        "reward": mean("reward"),
-        "mrr": mean("rr"),
-        "cost_ms": mean("cost_ms"),
-    }
+    return ServedAnswer(
+        version=version,
+        searches=int(searches),
+        clicked_share=mean("clicked"),
+        satisfied_share=mean("satisfied"),
+        reward=mean("reward"),
+        mrr=mean("rr"),
+        cost_ms=mean("cost_ms"),
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, overload
 
-from bandstand.engine.answers import correction_json
+from bandstand.engine.answers import CorrectionAnswer
 from bandstand.engine.request import HitExplanation, SearchResult
 from bandstand.types import Decision, Entity, Event, Kind, Source
 
@@ -95,8 +95,7 @@ class Hit:
 
     def explain(self) -> HitExplanation:
         """Its feature values, and what each added to its score."""
-        found = self._origin.explained()
-        return next(each for each in found.explanations if each.entity_id == self.id)
+        return self._origin.explained().reasons[self.id]
 
     def __str__(self) -> str:
         by = f" by {', '.join(self.artists)}" if self.artists else ""
@@ -193,8 +192,8 @@ class Page(Sequence[Hit]):
         return html_table(head, _COLUMNS, map(_cells, self._hits))
 
     def _correction(self, mode: str) -> str | None:
-        found = correction_json(self.result.impression)
-        return str(found["text"]) if found is not None and found["mode"] == mode else None
+        found = CorrectionAnswer.of(self.result.impression)
+        return found.text if found is not None and found.mode == mode else None
 
 
 def _cells(hit: Hit) -> tuple[object, ...]:
@@ -221,7 +220,7 @@ class Explanation:
         """What each feature (columns) added to the score of each hit (rows, by entity id)."""
         import pandas as pd
 
-        found = {each.entity_id: dict(each.contributions) for each in self.result.explanations}
+        found = {entity: dict(why.contributions) for entity, why in self.result.reasons.items()}
         return pd.DataFrame.from_dict(found, orient="index")
 
     def lines(self) -> Iterator[str]:
@@ -236,9 +235,9 @@ class Explanation:
             outcome = ended[arm.arm]
             took = f"{outcome.candidates} candidates in {outcome.took_ms:.1f} ms" if arm.depth else "not asked"
             yield f"  {arm.arm}: depth {arm.depth} (probability {arm.propensity:.3f}), {outcome.status}, {took}"
-        why = {each.entity_id: each.contributions for each in self.result.explanations}
         for hit in self.result.hits:
-            most = sorted(why.get(hit.entity.id, {}).items(), key=lambda item: -abs(item[1]))[:_REASONS]
+            why = self.result.reasons.get(hit.entity.id)
+            most = sorted(why.contributions.items() if why else (), key=lambda item: -abs(item[1]))[:_REASONS]
             reasons = ", ".join(f"{name} {value:+.2f}" for name, value in most if value)
             yield f"{hit.position}. {hit.entity.title}: score {hit.score:.3f}; {reasons or 'no reasons are known'}"
 

@@ -12,6 +12,7 @@ from bandstand.catalog.text import normalize
 from bandstand.engine.layout import Section
 from bandstand.errors import BadInput, BandstandError
 from bandstand.types import KINDS, LOGGED_DEPTH, Correction, Filters, Hit, Impression, Kind, Query, actor_of
+from bandstand.types.answers import Answer
 from bandstand.understanding.records import Interpretation
 from bandstand.understanding.spelling import Speller
 from bandstand.understanding.understanding import Understanding
@@ -79,15 +80,12 @@ class SearchRequest:
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HitExplanation:
-    """One hit's feature values and what each added to its score, by feature name; ``bias`` is the constant part.
+class HitExplanation(Answer):
+    """Feature values (null: missing) and what each added to the score; `bias` is the constant part.
 
-    Where the ranker that gave the score does not serve any more, only the feature values are known: there are no
-    contributions then, and ``bias`` is None.
+    Without contributions, and with a bias of null, where another ranker serves by now than made the page.
     """
 
-    entity_id: str
     features: Mapping[str, float | None]
     contributions: Mapping[str, float]
     bias: float | None
@@ -95,7 +93,10 @@ class HitExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchResult:
-    """The answered page, the impression that was logged for it, and, where asked for, how it was read and sections."""
+    """The answered page, the impression that was logged for it, and, where asked for, how it was read and sections.
+
+    ``explanations`` are one for each hit, or none.
+    """
 
     impression: Impression
     hits: tuple[Hit, ...]
@@ -104,6 +105,11 @@ class SearchResult:
     reading: Interpretation | None = None
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
     sections: tuple[Section, ...] | None = None
+
+    @property
+    def reasons(self) -> Mapping[str, HitExplanation]:
+        """The explanations by entity id; empty where none were asked for."""
+        return {hit.entity.id: why for hit, why in zip(self.hits, self.explanations, strict=False)}
 
 
 def check_request(request: SearchRequest) -> None:
