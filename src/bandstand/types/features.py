@@ -46,10 +46,10 @@ class FeatureLayout:
         Raises:
             BadInput: none does.
         """
-        own = [column for column, name in enumerate(self.names) if name.startswith(f"{retriever}.")]
-        if not own:
+        own = _named(self, f"{retriever}.", "")
+        if not len(own):
             raise BadInput(f"these features hold nothing of {retriever!r}", field="arm")
-        return np.array(own, np.intp)
+        return own
 
     def shares(self, other: FeatureLayout) -> bool:
         """Whether some feature is in both with the same meaning: else rows of the one say nothing to the other."""
@@ -67,6 +67,13 @@ class FeatureLayout:
         found = np.full((len(values), len(self.names)), np.nan, np.float32)
         found[:, source >= 0] = values[:, source[source >= 0]]
         return found
+
+
+@lru_cache(maxsize=1_024)
+def _named(layout: FeatureLayout, begin: str, end: str) -> NDArray[np.intp]:
+    """The columns whose names begin and end like this."""
+    names = enumerate(layout.names)
+    return np.array([column for column, name in names if name.startswith(begin) and name.endswith(end)], np.intp)
 
 
 @lru_cache(maxsize=64)
@@ -116,8 +123,7 @@ class FeatureRows:
 
     def brought(self) -> Mask:
         """Which rows bool (n,) some retriever brings."""
-        ranked = [column for column, name in enumerate(self.layout.names) if name.endswith(f".{RANK}")]
-        found: Mask = np.any(self.values[:, ranked] > 0, axis=1)
+        found: Mask = np.any(self.values[:, _named(self.layout, "", f".{RANK}")] > 0, axis=1)
         return found
 
     def aligned(self, layout: FeatureLayout) -> Matrix:
