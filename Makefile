@@ -4,33 +4,44 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format serve bench clean
+.PHONY: demo test check lint types layout dev format serve bench clean
 .DEFAULT_GOAL := demo
 
-$(VENV)/run.stamp: pyproject.toml requirements.lock
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Bandstand needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV) (about a minute, once) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --constraint requirements.lock --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: $(VENV)/run.stamp
-	@echo "Installing the development tools ..."
+$(VENV)/dev.stamp: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing with the development tools into $(VENV) (about two minutes, once) ..."
 	@$(PIP) install --quiet --constraint requirements.lock --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/run.stamp $@
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/bandstand demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-check: $(VENV)/dev.stamp
+# What `make check` does, in parts that may run side by side (make -j).
+check: lint types layout
+
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+layout: $(VENV)/dev.stamp
 	$(BIN)/pytest tests/packaging/test_layout.py
+
+dev: $(VENV)/dev.stamp
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
