@@ -9,7 +9,7 @@ import pytest
 
 from bandstand.api.page_routes import assets
 from bandstand.settings import Settings
-from bandstand.types import KINDS
+from bandstand.types import KIND_SPECS, KINDS
 from tests.support.api_world import click, problem, search
 
 SCRIPTS = sorted(path for path in assets() if path.endswith(".js"))
@@ -36,6 +36,10 @@ class TestSending:
         assert scripts == {"theme.js"} | modules(entry)  # all are preloaded, so that none waits for another
         for name in named:
             assert reader.get(name).status_code == 200
+
+    def test_kinds_are_called_as_their_specs_say(self, reader):
+        tabs = re.findall(r'<button[^>]* data-kind="(\w+)" data-title="([^"]+)">([^<]+)</button>', reader.get("/").text)
+        assert tabs == [(kind, spec.title, spec.plural) for kind, spec in KIND_SPECS.items()]
 
     @pytest.mark.parametrize("path", ["/", "/dashboard"])
     def test_nothing_is_inline_and_nothing_comes_from_elsewhere(self, reader, path):

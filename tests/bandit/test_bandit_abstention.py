@@ -199,7 +199,8 @@ def test_thresholds_are_the_price_over_the_gain(published):
 def test_thresholds_are_read_as_they_are_set():
     assert parse_thresholds(" dense=0.2, trigram=1", BUILT_IN) == {"dense": 0.2, "trigram": 1.0}
     assert parse_thresholds(None, BUILT_IN) == parse_thresholds("", BUILT_IN) == {}
-    for wrong in ("dense", "dense=2", "lexical=0.1", "dense=x"):
+    assert parse_thresholds("uninstalled=0.2", BUILT_IN) == {"uninstalled": 0.2}
+    for wrong in ("dense", "dense=2", "lexical=0.1", "dense=x", "=0.1"):
         with pytest.raises(BadInput, match="no threshold"):
             parse_thresholds(wrong, BUILT_IN)
 

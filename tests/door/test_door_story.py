@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 import bandstand as bs
 from bandstand.feedback.ubi_events import parse_event
+from bandstand.replay.datasets.registry import adapter_named
 from tests.door.conftest import QUICK
 from tests.support.api_world import eventually
 from tests.support.processes import started
@@ -141,6 +143,33 @@ def test_filters_kinds_and_policies(music):
     assert set(places(jazz)) <= {"so-what", "blue-in-green"}
     assert {hit.year for hit in music.search("one", filters={"year": 1991})} == {1991}
     assert set(music.search("halo", policy="lexical").played) == {"lexical"}
+
+
+def test_a_data_set_is_replayed_by_its_folder_by_its_name_or_opened(music, tmp_path, monkeypatch):
+    monkeypatch.setenv("BANDSTAND_ENCODER", "hashing")
+    monkeypatch.setenv("BANDSTAND_SELFPLAY_QUERIES", "0")
+    folder = tmp_path / "clicks"
+    folder.mkdir()
+    (folder / "catalog.csv").write_text(SONGS, encoding="utf-8")
+    (folder / "log.csv").write_text(
+        "time,query,user,clicked\n2020-01-01T12:00:00Z,halo,ana,halo\n2020-01-02T12:00:00Z,hurt,bob,hurt\n"
+    )
+    opened = adapter_named("generic").open(folder)
+    found = [music.replay(*which, policies=["lexical"]) for which in ((folder,), ("generic", str(folder)), (opened,))]
+    assert {result["n_searches"] for result in found} == {2}
+    assert len({result["data_sha256"] for result in found}) == 1
+    with pytest.raises(bs.BadInput, match="there is no data set 'lastfn': use one of lastfm"):
+        music.replay("lastfn", folder)
+
+
+def test_a_report_of_judged_queries_shows_itself(music):
+    report = music.evaluate({"halo": ["halo"], "so what": ["so-what"]}, policies=["lexical"])
+    table = report.to_pandas()
+    assert set(table.index) == set(report.rankings)
+    assert table.loc["lexical", "kind"] == "policy"
+    assert table.loc["lexical", "MRR@10"] == report.rankings["lexical"].metrics["MRR@10"].value
+    assert np.isnan(table.loc["rrf:all", "search_ms"])  # it is read off another search
+    assert "<th>only:lexical</th>" in report._repr_html_()
 
 
 def test_two_threads_search_click_and_learn_side_by_side(music):

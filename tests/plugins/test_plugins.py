@@ -73,6 +73,7 @@ def test_it_comes_takes_part_and_goes_without_loss(installed: Path, tmp_path: Pa
     before = story(tmp_path, None)
     assert before == {
         "clicked": 3, "decision": None, "brought": False, "explained": False, "features": {}, "arms": [],
+        "charted": [], "alone": None, "estimated": False, "not estimated": {},
     }  # fmt: skip
     there = story(tmp_path, installed)
     assert there["clicked"] == 6  # the searches that were logged before it came teach as well
@@ -82,10 +83,28 @@ def test_it_comes_takes_part_and_goes_without_loss(installed: Path, tmp_path: Pa
     assert there["brought"]
     assert there["explained"]
     assert there["features"] == {"lyrics.words": 5.0, "territory": 1.0}
-    assert [(arm["title"], arm["cost_ms"] > 0) for arm in there["arms"]] == [("lines of songs", True)]
+    arm = there["arms"][0]
+    assert (arm["title"], arm["colour"], arm["cost_ms"] > 0) == (
+        "lines of songs", {"light": "#7a4b00", "dark": "#e8c27a"}, True,
+    )  # fmt: skip
+    assert there["charted"] == ["played", "chosen"]
+    assert there["alone"] == 1.0  # judged queries are asked of it alone as well
+    assert there["estimated"]
+    assert there["not estimated"] == {}
     after = story(tmp_path, None)
     assert after["clicked"] == 9  # nor are those lost in which it played
-    assert {**after, "clicked": 3} == before
+    assert after["not estimated"] == {"unknown arm": 6}  # what it decided is not known to who does not know it
+    assert {**after, "clicked": 3, "charted": [], "not estimated": {}} == before
+
+
+def test_a_threshold_of_what_was_uninstalled_is_told(installed: Path, tmp_path: Path) -> None:
+    thresholds = {"BANDSTAND_SELECTIVE_THRESHOLDS": "lyrics=0.2"}
+    for beside, expected in ((installed, ""), (None, "there is no retriever lyrics: install the plug-in")):
+        story_ends = run("-m", "tests.plugins.story", tmp_path, beside=beside, **thresholds)
+        assert story_ends.returncode == 0, story_ends.stderr
+        doctor = run("-c", COMMAND, "doctor", "--home", tmp_path, beside=beside, **thresholds)
+        assert ("MEND  thresholds" in doctor.stdout) == bool(expected)
+        assert expected in doctor.stdout
 
 
 def test_what_is_installed_is_listed_and_what_is_broken_named(installed: Path, tmp_path: Path) -> None:

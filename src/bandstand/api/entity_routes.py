@@ -6,7 +6,6 @@ import asyncio
 from typing import Annotated, Any
 
 import orjson
-from anyio import from_thread
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
@@ -68,15 +67,15 @@ def read_entity(entity_id: EntityId, service: ServiceOf) -> JsonAnswer:
     responses=answered(EntityAnswer, 400, 403, 413),
     openapi_extra=ENTITY_BODY,
 )
-def write_entity(entity_id: EntityId, body: dict[str, Any], service: ServiceOf, wait: bool = False) -> JsonAnswer:
+async def write_entity(entity_id: EntityId, body: dict[str, Any], service: ServiceOf, wait: bool = False) -> JsonAnswer:
     """Searchable within a second; with `wait=true` when this answers."""
     home = service.home
     entity = entity_from_json({"id": entity_id, **body})
     if entity.id != entity_id:
         raise BadInput(f"the id {entity.id!r} is not the path's {entity_id!r}", field="id")
-    home.store.upsert([entity])
+    await asyncio.to_thread(home.store.upsert, [entity])
     if wait:
-        from_thread.run(_indexed, service)
+        await _indexed(service)
     return JsonAnswer(EntityAnswer.of(entity))
 
 

@@ -6,12 +6,14 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 
 from bandstand.errors import NotFound
+from bandstand.types import KIND_SPECS
 from bandstand.types.hashing import digest
 
 router = APIRouter(include_in_schema=False)
@@ -86,8 +88,20 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
             yield prefix + item.name, item
 
 
+_KINDS = b"<!-- kinds -->"
+"""Where a page has a tab for each kind of entity."""
+
+
+def _kind_tabs() -> bytes:
+    return "\n    ".join(
+        f'<button type="button" role="tab" aria-controls="results" data-kind="{kind}"'
+        f' data-title="{escape(spec.title)}">{escape(spec.plural)}</button>'
+        for kind, spec in KIND_SPECS.items()
+    ).encode()
+
+
 def _asset(file: Traversable) -> Asset:
-    body = file.read_bytes()
+    body = file.read_bytes().replace(_KINDS, _kind_tabs())
     tag = digest(body, 12).hex()
     packed = gzip.compress(body, mtime=0)
     return Asset(body=body, packed=packed, etag=f'"{tag}"', media_type=_TYPES[_suffix(file.name)])

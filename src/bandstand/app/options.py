@@ -15,7 +15,7 @@ from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
-from bandstand.types import Clock
+from bandstand.types import Clock, Roster
 
 RunnerOf = Callable[[Mapping[str, Retriever], Settings], Runner]
 """Makes what runs the retrievers of a search, from the retrievers by name."""
@@ -50,13 +50,22 @@ class Options:
     features: tuple[RankingFeature, ...] = ()
 
     @property
+    def roster(self) -> Roster:
+        """All retrievers: the platform's own, then the others.
+
+        Raises:
+            BadInput: two have one name.
+        """
+        return BUILT_IN.and_also(retriever.spec for retriever in self.retrievers)
+
+    @property
     def feature_set(self) -> FeatureSet:
-        """What the ranker sees: the roster of all retrievers, and the features of all.
+        """What the ranker sees: what the retrievers say, and the features of all.
 
         Raises:
             BadInput: two retrievers, or two features, have one name.
         """
-        return FeatureSet(BUILT_IN.and_also(retriever.spec for retriever in self.retrievers), self.features)
+        return FeatureSet(self.roster, self.features)
 
 
 def with_plugins(options: Options) -> Options:

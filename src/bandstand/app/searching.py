@@ -7,12 +7,14 @@ import threading
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+import structlog
+
 from bandstand.app.options import Options
 from bandstand.app.retrieval import RetrieverSet, refresh_all
 from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, synonym_file
 from bandstand.bandit.experiment import Assignment, Split
-from bandstand.bandit.selective import SelectiveSettings, parse_thresholds
+from bandstand.bandit.selective import SelectiveSettings, parse_thresholds, unused_thresholds
 from bandstand.bandit.vw import BanditSettings
 from bandstand.catalog.columns import Catalog
 from bandstand.engine.ablation import Ablator, Records
@@ -167,6 +169,8 @@ class SearchingSide:
 def _serving(storage: Storage, options: Options, features: FeatureSet) -> ModelFollower:
     settings = storage.settings
     thresholds = parse_thresholds(settings.selective_thresholds, features.roster)
+    if unused := unused_thresholds(thresholds, features.roster):
+        structlog.get_logger("settings").warning("thresholds_unused", reason=unused)
     return ModelFollower(
         storage.models,
         features,

@@ -65,6 +65,8 @@ def thresholds(gate: RetrievalGate, *, cost_weight: float, cost: Callable[[str],
 def parse_thresholds(text: str | None, roster: Roster) -> dict[str, float]:
     """Thresholds as they are set: ``dense=0.2,rephrase=0.1``; empty or None for none.
 
+    One of an arm that is not in the roster is kept: it takes effect again once the plug-in with that arm is back.
+
     Raises:
         BadInput: an arm that is not expensive, or a number outside [0, 1].
     """
@@ -75,10 +77,21 @@ def parse_thresholds(text: str | None, roster: Roster) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = -1.0
-        if arm not in roster.expensive or not 0.0 <= value <= 1.0:
+        if arm in roster.free or not arm.isidentifier() or not 0.0 <= value <= 1.0:
             raise BadInput(
                 f"{part!r} is no threshold: write {'=0.1,'.join(roster.expensive)}=0.1, each in [0, 1]",
                 field="thresholds",
             )
         found[arm] = value
     return found
+
+
+def unused_thresholds(thresholds: Mapping[str, float], roster: Roster) -> str:
+    """What to say of thresholds of arms that are not in the roster, and what to do about them; empty without any."""
+    unknown = [arm for arm in thresholds if arm not in roster]
+    if not unknown:
+        return ""
+    return (
+        f"there is no retriever {', '.join(unknown)}: install the plug-in that brings it, or take its threshold out of"
+        " selective_thresholds"
+    )

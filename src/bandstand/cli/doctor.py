@@ -92,7 +92,7 @@ def _home(home: Path | None) -> list[Finding]:
         with opened(home) as music:
             storage = music.platform.storage
             found = [_finding("home", True, str(storage.settings.home)), *_stored(storage), _encoder(storage)]
-            found += _loaded(music.platform)
+            found += [*_thresholds(music.platform), *_loaded(music.platform)]
             return [*_cluster(storage.settings), *found]
     except BandstandError as error:
         return [*_cluster(settings_of(home)), _finding("home", False, str(error))]
@@ -140,6 +140,15 @@ def _encoder(storage: Storage) -> Finding:
         return _finding("encoder", True, found.fingerprint)
     says = f"{serving} serves until everything is encoded by {found.fingerprint}: bandstand index, or start the server"
     return _finding("encoder", False, says)
+
+
+def _thresholds(platform: Platform) -> list[Finding]:
+    """Thresholds of retrievers that are not there, such as those of a plug-in that was uninstalled."""
+    from bandstand.bandit.selective import parse_thresholds, unused_thresholds
+
+    roster = platform.options.roster
+    unused = unused_thresholds(parse_thresholds(platform.settings.selective_thresholds, roster), roster)
+    return [_finding("thresholds", False, unused)] if unused else []
 
 
 def _loaded(platform: Platform) -> list[Finding]:

@@ -173,12 +173,9 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Measure policies and retrievers on judged queries in this home; nothing is logged or learned."""
-    from bandstand.replay.judged import evaluate_judged, read_judged
-
-    judged = read_judged(file, queries=queries)
     with opened(home) as music, progress_shown() as progress:
-        found = evaluate_judged(
-            music.platform.searching, judged, policies=_names(policies) or (), k=k, seed=seed, progress=progress
+        found = music.evaluate(
+            file, queries=queries, policies=_names(policies) or (), k=k, seed=seed, progress=progress
         )
     if json:
         print_json(found.to_dict())

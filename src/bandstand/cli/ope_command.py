@@ -40,6 +40,7 @@ def estimates(
             music.platform.searching.serving().policies,
             now=storage.clock(),
             settings=OpeSettings(seed=seed),
+            roster=music.platform.options.roster,
         )
         write_estimates(storage.paths.estimates, found)
     if json:
@@ -119,10 +120,12 @@ def _rounds(log: Path | None, policy: str, arm: str | None, home: Path | None) -
     from bandstand.replay.ope.sources import read_log, sha256_of, sha256_of_rounds
 
     with opened(home) as music:
+        roster = music.platform.options.roster
         if log is not None:
             window = music.settings.join_minutes * 60
-            return read_log(log, policy, music.policy, arm=arm, window=window), log.name, sha256_of(log)
-        feedback = log_to_feedback(judged(music.platform.storage), music.policy(policy))
+            feedback = read_log(log, policy, music.policy, arm=arm, window=window, roster=roster)
+            return feedback, log.name, sha256_of(log)
+        feedback = log_to_feedback(judged(music.platform.storage), music.policy(policy), roster)
         return feedback, "the log of this home", sha256_of_rounds(feedback)
 
 

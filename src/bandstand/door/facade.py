@@ -325,6 +325,7 @@ class Bandstand:
         queries: str | Path | None = None,
         policies: Sequence[str] = ("bandit",),
         k: int = 10,
+        seed: int | None = None,
         progress: Progress = lambda *_: None,
     ) -> JudgedReport:
         """How good each policy is on queries of which the answers are known, and how long it takes; nothing is logged.
@@ -337,6 +338,7 @@ class Bandstand:
             queries: with qrels, the file of their queries' texts.
             policies: as for `ope`; the first is compared with all others.
             k: down to which place hits count.
+            seed: of the resamples, and of the order in which policies answer; None: as the settings say.
             progress: is told how many queries were asked: ("judged", done, of).
 
         Raises:
@@ -352,8 +354,8 @@ class Bandstand:
             asked = [{"query": query, "relevant": relevant} for query, relevant in judged.items()]
         else:
             asked = judged
-        searching, seed = self._searching(), self.settings.seed
-        return evaluate_judged(searching, asked, policies=policies, k=k, seed=seed, progress=progress)
+        drawn = self.settings.seed if seed is None else seed
+        return evaluate_judged(self._searching(), asked, policies=policies, k=k, seed=drawn, progress=progress)
 
     def ope(self, policy: str = "all", *, seed: int = 0) -> OpeReport:
         """What another policy would have earned on the logged searches, or why the log cannot tell.
@@ -368,7 +370,8 @@ class Bandstand:
         from bandstand.app.training import judged
         from bandstand.replay.ope.assess import OpeSettings, evaluate
 
-        return evaluate(judged(self.platform.storage), self.policy(policy), settings=OpeSettings(seed=seed))
+        searches, roster = judged(self.platform.storage), self.platform.options.roster
+        return evaluate(searches, self.policy(policy), settings=OpeSettings(seed=seed), roster=roster)
 
     def policy(self, name: str) -> Policy:
         """A policy by a name as `ope` takes it; only a learned one needs an indexed home.
@@ -379,12 +382,16 @@ class Bandstand:
         from bandstand.bandit.policy import RandomSubsetPolicy, fixed_policies
         from bandstand.replay.contestants import contestant
 
-        unlearned: dict[str, Policy] = {**fixed_policies(), "random": RandomSubsetPolicy()}
-        return contestant(name).policy(lambda known: unlearned.get(known) or self._searching().engine.policy(known))
+        options = self.platform.options
+        own: dict[str, Policy] = {policy.name: policy for policy in options.policies}
+        unlearned = {**own, **fixed_policies(), "random": RandomSubsetPolicy()}
+        named = contestant(name, options.roster, own)
+        return named.policy(lambda known: unlearned.get(known) or self._searching().engine.policy(known))
 
     def replay(
         self,
-        dataset: Dataset,
+        dataset: str | Path | Dataset,
+        path: str | Path | None = None,
         *,
         policies: Sequence[str] | None = None,
         limit: int | None = None,
@@ -393,7 +400,9 @@ class Bandstand:
         """Play a data set in time order on homes of its own, answering first and then learning; returns the summary.
 
         Args:
-            dataset: as an adapter of `bandstand.replay.datasets` opens it.
+            dataset: lastfm, spotify, hot100, bandstand, generic, or one of a plug-in; or a folder with a log of clicks
+                beside its catalogue, which is generic's; or a data set that is open already.
+            path: where the files of a data set that is named lie.
             policies: who plays; None: those that are always compared.
             limit: how many searches count at most.
             folder: keeps everything, so that an interrupted call goes on.
@@ -401,9 +410,13 @@ class Bandstand:
         Raises:
             BadInput: the data or a policy cannot be used.
         """
+        from bandstand.replay.datasets.registry import adapter_named
         from bandstand.replay.evaluate import evaluate
         from bandstand.replay.settings import ReplaySettings
 
+        if isinstance(dataset, (str, Path)):
+            name, files = ("generic", dataset) if path is None else (str(dataset), path)
+            dataset = adapter_named(name).open(Path(files).expanduser())
         given: dict[str, Any] = {"limit": limit} if policies is None else {"limit": limit, "policies": tuple(policies)}
         return evaluate(dataset, ReplaySettings(seed=self.settings.seed, **given), folder=folder)
 

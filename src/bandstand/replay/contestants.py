@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from bandstand.errors import BadInput
 from bandstand.ranker.page import dedupe
 from bandstand.retrievers.fusion import rrf
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import FeatureRows, Ordinals, Scores
+from bandstand.types import FeatureRows, Ordinals, Roster, Scores
 
 LEARNED = ("bandit", "selective", "random")
 
@@ -69,8 +69,8 @@ def check_run(policies: tuple[str, ...], **counts: int | None) -> None:
             raise BadInput(f"{name} must be 1 or more, not {value}", field=name)
 
 
-def contestant(name: str) -> Contestant:
-    """What a name means.
+def contestant(name: str, roster: Roster = BUILT_IN, own: Collection[str] = ()) -> Contestant:
+    """What a name means on a platform with the retrievers of ``roster`` and, by name, policies of its ``own``.
 
     A policy of the platform (``bandit``, ``selective``, ``random``, ``all``, ``lexical``, ...), a set of retrievers
     (``lexical+memory``), or all but some (``all-memory``).
@@ -78,20 +78,20 @@ def contestant(name: str) -> Contestant:
     Raises:
         BadInput: it is none of these.
     """
-    if name in LEARNED:
-        return Contestant(name, None)
     if name in FIXED_ARMS:
-        return Contestant(name, FIXED_ARMS[name] or BUILT_IN.names)
+        return Contestant(name, FIXED_ARMS[name] or roster.names)
+    if name in LEARNED or name in own:
+        return Contestant(name, None)
     first, *without = name.split("-")
-    arms = BUILT_IN.names if first == "all" else tuple(first.split("+"))
-    if unknown := sorted({*arms, *without} - {*BUILT_IN.names}):
-        known = ", ".join((*LEARNED, *FIXED_ARMS))
+    arms = roster.names if first == "all" else tuple(first.split("+"))
+    if unknown := sorted({*arms, *without} - {*roster.names}):
+        known = ", ".join(dict.fromkeys((*LEARNED, *FIXED_ARMS, *own)))
         raise BadInput(
             f"unknown policy {name!r} ({unknown[0]!r}): use {known}, retrievers joined by + "
-            f"({'+'.join(BUILT_IN.names)}), or all- followed by those to leave out",
+            f"({'+'.join(roster.names)}), or all- followed by those to leave out",
             field="policies",
         )
-    return Contestant(name, tuple(arm for arm in BUILT_IN.names if arm in arms and arm not in without))
+    return Contestant(name, tuple(arm for arm in roster.names if arm in arms and arm not in without))
 
 
 STATIC = "static:"
@@ -104,19 +104,15 @@ Ranker = Callable[[Answer, int], Ordinals]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A ranking that needs no policy, and the retrievers that it pays for."""
+    """A ranking that needs no policy, the retrievers that it pays for, and modelled milliseconds of these a search."""
 
     name: str
     arms: tuple[str, ...]
     rank: Ranker
-
-    @property
-    def cost_ms(self) -> float:
-        """Modelled milliseconds of retrieval a search."""
-        return sum(BUILT_IN.modelled_cost(arm, FULL_DEPTH) for arm in self.arms)
+    cost_ms: float = 0.0
 
 
-def baseline(name: str) -> Baseline:
+def baseline(name: str, roster: Roster = BUILT_IN) -> Baseline:
     """``only:ARM``, ``rrf:ARM+ARM``, ``linear:ARM+ARM`` (``all`` for every arm), ``popularity``, ``static:ARM+ARM``.
 
     Raises:
@@ -125,20 +121,21 @@ def baseline(name: str) -> Baseline:
     if name == "popularity":
         return Baseline(name, (), _popular)
     kind, _, which = name.partition(":")
-    arms = BUILT_IN.names if which == "all" else tuple(which.split("+"))
+    arms = roster.names if which == "all" else tuple(which.split("+"))
     makers: dict[str, Callable[[tuple[str, ...]], Ranker]] = {
         "only": lambda arms: lambda answer, _: answer.retrieved.found[arms[0]].ordinals,
         "rrf": lambda arms: lambda answer, _: _fused(answer, arms),
         "linear": lambda arms: lambda answer, _: _weighed(answer, arms),
         "static": lambda arms: lambda answer, depth: _static(answer, arms, depth),
     }
-    if kind not in makers or not set(arms) <= set(BUILT_IN.names) or (kind == "only" and len(arms) > 1):
+    if kind not in makers or not set(arms) <= set(roster.names) or (kind == "only" and len(arms) > 1):
         raise BadInput(
             f"unknown baseline {name!r}: use only:ARM, rrf:ARM+ARM, linear:ARM+ARM, static:ARM+ARM or popularity with "
-            f"arms of {', '.join(BUILT_IN.names)}",
+            f"arms of {', '.join(roster.names)}",
             field="baselines",
         )
-    return Baseline(name, arms, makers[kind](arms))
+    cost = sum(roster.modelled_cost(arm, FULL_DEPTH) for arm in arms)
+    return Baseline(name, arms, makers[kind](arms), cost)
 
 
 def static_baselines() -> tuple[Baseline, ...]:
@@ -181,7 +178,7 @@ def _ordered(ordinals: Ordinals, scores: NDArray[np.float64]) -> Ordinals:
 def _static(answer: Answer, arms: tuple[str, ...], depth: int) -> Ordinals:
     """The platform's ranking had only ``arms`` played: no feature depends on which other retrievers did."""
     every = FeatureRows(answer.scorer.layout, answer.head.whole.features)
-    left = without(every, set(BUILT_IN.names) - set(arms))
+    left = without(every, answer.retrieved.found.keys() - set(arms))
     kept = np.flatnonzero(left.brought())
     ordinals = answer.candidates.ordinals[kept]
     rows = dedupe(ordinals, answer.scorer.score(left.values[kept]), answer.columns.dedupe_key[ordinals])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -27,9 +28,11 @@ from bandstand.replay.recorder import baseline_row, row_of
 from bandstand.replay.rows import Row
 from bandstand.replay.stream import Answer as Wanted
 from bandstand.replay.stream import Ask, Judge
-from bandstand.retrievers.registry import BUILT_IN
 from bandstand.statistics import ClusterBootstrap, Difference, Floats, Interval, holm
 from bandstand.types import LOGGED_DEPTH, Ordinals, Progress
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 EVERY, HYBRID, ORACLE = "all", "hybrid", "oracle:retriever"
 """What is always compared: every retriever, the fixed hybrid, and the best single retriever for each query."""
@@ -169,6 +172,24 @@ class JudgedReport:
         """The same as plain values, for JSON."""
         return asdict(self)
 
+    def to_pandas(self) -> DataFrame:
+        """One row a ranking, by its name: its kind, the mean of each measure, and milliseconds."""
+        import pandas as pd
+
+        rows = {
+            name: {
+                "kind": each.kind,
+                **{measure: interval.value for measure, interval in each.metrics.items()},
+                "retrieval_ms": each.retrieval_ms.value,
+                "search_ms": math.nan if each.search_ms is None else each.search_ms.value,
+            }
+            for name, each in self.rankings.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(float_format="{:.3f}".format, na_rep=""))
+
 
 def evaluate_judged(
     side: SearchingSide,
@@ -212,14 +233,17 @@ class _Bench:
         self, side: SearchingSide, queries: Sequence[JudgedQuery], policies: tuple[str, ...], *, k: int, seed: int
     ) -> None:
         self._side, self._queries, self._policies, self._k, self._seed = side, queries, policies, k, seed
-        self._contestants = [contestant(name) for name in dict.fromkeys((*policies, HYBRID, EVERY))]
-        self._baselines: list[Baseline] = [*(baseline(f"only:{arm}") for arm in BUILT_IN.names), baseline("rrf:all")]
+        self._roster = roster = side.features.roster
+        own = side.serving().policies
+        self._contestants = [contestant(name, roster, own) for name in dict.fromkeys((*policies, HYBRID, EVERY))]
+        self._alone = [f"only:{arm}" for arm in roster.names]
+        self._baselines: list[Baseline] = [baseline(name, roster) for name in (*self._alone, "rrf:all")]
         names = (*(who.name for who in self._contestants), *(each.name for each in self._baselines))
         self._rows: dict[str, list[Row]] = {name: [] for name in names}
         self._known = _places(side.catalog.columns, {entity for each in queries for entity in each.relevant})
         self._random = np.random.default_rng(seed)
         self._incomplete = 0
-        self._answer(0, contestant(EVERY))  # what is loaded at the first search is nobody's time
+        self._answer(0, contestant(EVERY, roster))  # what is loaded at the first search is nobody's time
 
     def play(self, number: int) -> None:
         """Answer one query under every policy."""
@@ -239,7 +263,7 @@ class _Bench:
         """The figures of all rows."""
         values = {name: measure(rows, self._k) for name, rows in self._rows.items()}
         took = {name: np.array([row.real_ms for row in rows]) for name, rows in self._rows.items()}
-        alone, at = [f"only:{arm}" for arm in BUILT_IN.names], np.arange(len(self._queries))
+        alone, at = self._alone, np.arange(len(self._queries))
         ndcg = np.stack([values[name][f"nDCG@{self._k}"] for name in alone])
         best = ndcg.argmax(axis=0)  # of equals the first, which is the cheapest
         values[ORACLE] = {each: np.stack([values[name][each] for name in alone])[best, at] for each in values[EVERY]}
@@ -256,7 +280,7 @@ class _Bench:
             classes=dict(Counter(each.query_class for each in self._queries if each.query_class)),
             rankings={name: self._ranking(name, values[name], took[name], bootstrap) for name in values},
             differences=self._differences(values, bootstrap),
-            best_retriever=dict(Counter(BUILT_IN.names[place] for place in best[ndcg.max(axis=0) > 0].tolist())),
+            best_retriever=dict(Counter(self._roster.names[place] for place in best[ndcg.max(axis=0) > 0].tolist())),
         )
 
     def _answer(self, number: int, who: Contestant) -> Answer:

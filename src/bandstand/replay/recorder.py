@@ -17,7 +17,7 @@ from bandstand.replay.rows import Extra, Row, RowFile, rows_path
 from bandstand.replay.stream import Ask, Judge, query_digest
 from bandstand.replay.table import PAGE
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import KINDS, LOGGED_DEPTH
+from bandstand.types import KINDS, LOGGED_DEPTH, Roster
 
 
 def row_of(
@@ -95,7 +95,8 @@ class Recorder:
             "kind": self._kind(ask.answers[0].entity_id),
             **dict(ask.labels),
         }
-        row = row_of(ask, answer, judge, labels, cost_ms=_modelled(answer), extra=extra)
+        cost = _modelled(answer, self._environment.home.features.roster)
+        row = row_of(ask, answer, judge, labels, cost_ms=cost, extra=extra)
         self._files[self._name].append(row)
         for baseline in self._baselines:
             self._files[baseline.name].append(baseline_row(baseline, ask, answer, judge, labels))
@@ -115,8 +116,8 @@ class Recorder:
         return KINDS[int(columns.kind[ordinal])] if 0 <= ordinal < columns.n else "unknown"
 
 
-def _modelled(answer: Answer) -> float:
+def _modelled(answer: Answer, roster: Roster) -> float:
     """Modelled milliseconds of the retrievers that were asked, those that stepped in for others at full depth."""
     depths = {decision.arm: decision.depth for decision in answer.impression.decision.arms}
     asked = [each.retriever for each in answer.impression.outcomes if each.status != "skipped"]
-    return sum(BUILT_IN.modelled_cost(retriever, depths[retriever] or FULL_DEPTH) for retriever in asked)
+    return sum(roster.modelled_cost(retriever, depths[retriever] or FULL_DEPTH) for retriever in asked)

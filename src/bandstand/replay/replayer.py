@@ -21,8 +21,7 @@ from bandstand.replay.contestants import Contestant
 from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Ask, Behaviour, Moment, Release
-from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import LOGGED_DEPTH, Event, Impression, Ordinals
+from bandstand.types import LOGGED_DEPTH, Event, Impression, Ordinals, Roster
 
 HEAD, SAMPLED = 60, 100
 """How many hits of the head, and how many of the rest, a judged search is learned from."""
@@ -213,7 +212,7 @@ class Replayer:
         answer = self._environment.answer(self._contestant, request, query_id=ask.id)
         _check_arms(ask, answer)
         impression = self._judged(ask, answer) if self._settings.judged_deep else answer.impression
-        self._searches.append(with_modelled_cost(impression))
+        self._searches.append(with_modelled_cost(impression, self._environment.home.features.roster))
         self._events.extend(compared(self._environment, self._contestant, answer))
         return Played(ask, answer, *self._behaviour.knows(ask))
 
@@ -233,7 +232,7 @@ def _check_arms(ask: Ask, answer: Answer) -> None:
         )
 
 
-def with_modelled_cost(impression: Impression) -> Impression:
+def with_modelled_cost(impression: Impression, roster: Roster) -> Impression:
     """The impression with modelled times for measured ones: what is learned must not depend on the machine's mood."""
     depths = {decision.arm: decision.depth for decision in impression.decision.arms}
     outcomes = tuple(
@@ -241,7 +240,7 @@ def with_modelled_cost(impression: Impression) -> Impression:
             outcome,
             took_ms=0.0
             if outcome.status == "skipped"
-            else BUILT_IN.modelled_cost(outcome.retriever, depths[outcome.retriever] or 1),
+            else roster.modelled_cost(outcome.retriever, depths[outcome.retriever] or 1),
         )
         for outcome in impression.outcomes
     )

@@ -10,6 +10,7 @@ import numpy as np
 import bandstand as bs
 from bandstand.catalog.readers.base import Rejected, Row, read_lines
 from bandstand.ranker.features import Pairs, RankingFeature
+from bandstand.types import Colour
 
 LINES = {
     "halo": "remember those walls i built well baby they are tumbling down",
@@ -21,7 +22,9 @@ LINES = {
 class Lyrics(bs.Retriever):
     """Songs with a line that holds the most words of the query."""
 
-    spec = bs.RetrieverSpec("lyrics", title="lines of songs", cost_ms=2.0, columns=("words",))
+    spec = bs.RetrieverSpec(
+        "lyrics", title="lines of songs", colour=Colour("#7a4b00", "#e8c27a"), cost_ms=2.0, columns=("words",)
+    )
 
     def retrieve(self, query: bs.Query, depth: int) -> bs.Candidates:
         """See `bandstand.Retriever`."""

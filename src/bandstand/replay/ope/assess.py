@@ -21,7 +21,9 @@ from bandstand.replay.ope.logs import log_to_feedback
 from bandstand.replay.ope.result import EstimateRow, OpeReport
 from bandstand.replay.ope.value_model import fit_values
 from bandstand.replay.ope.verdict import VerdictSettings, judge
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.statistics import Interval
+from bandstand.types import Roster
 
 _LOGGED, _GAIN, _COST, _LOGGED_COST = "logged", "gain", "cost_ms", "logged_cost_ms"
 
@@ -46,13 +48,15 @@ class OpeSettings:
             raise BadInput(f"resamples must be 100 or more, got {self.resamples}", field="resamples")
 
 
-def evaluate(log: Iterable[Joined], policy: Policy, *, settings: OpeSettings | None = None) -> OpeReport:
+def evaluate(
+    log: Iterable[Joined], policy: Policy, *, settings: OpeSettings | None = None, roster: Roster = BUILT_IN
+) -> OpeReport:
     """What ``policy`` would have earned on the searches of ``log``, and whether the log can tell.
 
     Raises:
         BadInput: No search of the log can be used.
     """
-    return assess(log_to_feedback(log, policy), policy=policy.name, settings=settings)
+    return assess(log_to_feedback(log, policy, roster), policy=policy.name, settings=settings)
 
 
 def assess(feedback: Feedback, *, policy: str, settings: OpeSettings | None = None) -> OpeReport:
@@ -155,24 +159,29 @@ AS_LOGGED = "as logged"
 
 
 def estimate_all(
-    searches: Iterable[Joined], policies: Mapping[str, Policy], *, now: float, settings: OpeSettings | None = None
+    searches: Iterable[Joined],
+    policies: Mapping[str, Policy],
+    *,
+    now: float,
+    settings: OpeSettings | None = None,
+    roster: Roster = BUILT_IN,
 ) -> Estimates:
     """The estimate of each policy on the same searches, and what was earned as logged; each grey where it cannot tell.
 
     Holds the searches in memory: hand in the newest few thousand.
     """
     log = list(searches)
-    found = [_estimate(log, name, policy, settings) for name, policy in policies.items()]
+    found = [_estimate(log, name, policy, settings, roster) for name, policy in policies.items()]
     logged = next((report for report, _ in found if report is not None), None)
     rows = [] if logged is None else [_row(AS_LOGGED, logged.logged, ess=None, cost_ms=_value(logged.logged_cost_ms))]
     return Estimates(time=now, searches=len(log), policies=[*rows, *(row for _, row in found)])
 
 
 def _estimate(
-    log: Iterable[Joined], name: str, policy: Policy, settings: OpeSettings | None
+    log: Iterable[Joined], name: str, policy: Policy, settings: OpeSettings | None, roster: Roster
 ) -> tuple[OpeReport | None, PolicyEstimate]:
     try:
-        report = assess(log_to_feedback(log, policy), policy=name, settings=settings)
+        report = assess(log_to_feedback(log, policy, roster), policy=name, settings=settings)
     except BadInput as refused:
         return None, PolicyEstimate(policy=name, reason=str(refused))
     row = _row(name, report.headline, ess=report.diagnostics.weights.ess, cost_ms=_value(report.cost_ms))

@@ -19,7 +19,7 @@ from bandstand.feedback.joined import Joined
 from bandstand.replay.ope.estimate import Floats, Ints, taken
 from bandstand.replay.ope.feedback import BLOCK, ContextSpool, Feedback, Spool
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import DEPTHS, ArmDecision
+from bandstand.types import DEPTHS, ArmDecision, Roster
 from bandstand.types.hashing import digest
 
 _Distributions = list[tuple[float, ...]]
@@ -39,20 +39,20 @@ class Round:
     cost_ms: Mapping[str, float] = field(default_factory=dict)
 
 
-def log_to_feedback(searches: Iterable[Joined], policy: Policy) -> Feedback:
+def log_to_feedback(searches: Iterable[Joined], policy: Policy, roster: Roster = BUILT_IN) -> Feedback:
     """The searches of a log, with what ``policy`` would have done in each context that was logged.
 
     The reward is the whole page's (`Joined.reward`: by the grader that learning uses), the cost each arm's measured
     time. Rounds of one actor form a cluster. Streams: contexts and distributions wait in temporary files, memory holds
-    about 0.5 kB a search.
+    about 0.5 kB a search. A search in which a retriever that is not of the ``roster`` took part cannot be used.
 
     Raises:
         BadInput: No search can be used; the message counts the reasons.
     """
-    return rounds_to_feedback((_round(search) for search in searches), policy)
+    return rounds_to_feedback((_round(search) for search in searches), policy, roster)
 
 
-def decisions_to_feedback(decisions: Iterable[DsDecision], policy: Policy) -> Feedback:
+def decisions_to_feedback(decisions: Iterable[DsDecision], policy: Policy, roster: Roster = BUILT_IN) -> Feedback:
     """The same from VW's dsjson as `write_dsjson` wrote it: consecutive lines of one search are one round.
 
     The format holds choices only: on arms that were never a choice, both policies are taken to agree.
@@ -61,16 +61,16 @@ def decisions_to_feedback(decisions: Iterable[DsDecision], policy: Policy) -> Fe
         BadInput: As `log_to_feedback`.
     """
     searches = groupby(decisions, key=lambda line: line.event_id.rpartition("/")[0])
-    return rounds_to_feedback((_ds_round(name, tuple(lines)) for name, lines in searches), policy)
+    return rounds_to_feedback((_ds_round(name, tuple(lines)) for name, lines in searches), policy, roster)
 
 
-def rounds_to_feedback(rounds: Iterable[Round], policy: Policy) -> Feedback:
+def rounds_to_feedback(rounds: Iterable[Round], policy: Policy, roster: Roster = BUILT_IN) -> Feedback:
     """Rounds as arrays; those that cannot be used are left out and counted by reason.
 
     Raises:
         BadInput: None can be used.
     """
-    table = _Table()
+    table = _Table(roster)
     for each in rounds:
         reason = table.refusal(each) or table.add(each, policy)
         if reason:
@@ -84,7 +84,7 @@ def distribution_of(decision: ArmDecision) -> tuple[float, ...]:
 
 
 class _Row(NamedTuple):
-    """One usable round, by `BUILT_IN` and `DEPTHS`, until its block is full."""
+    """One usable round, by the roster and `DEPTHS`, until its block is full."""
 
     reward: float
     cluster: int
@@ -95,9 +95,10 @@ class _Row(NamedTuple):
 
 
 class _Table:
-    """Rows in the making; arms in the order of `BUILT_IN`, which is that of the decisions. Wide rows wait on disk."""
+    """Rows in the making; arms in the order of the roster, which is that of the decisions. Wide rows wait on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
         self.left_out: Counter[str] = Counter()
         self._ids: set[bytes] = set()
         self._actors: dict[bytes, int] = {}
@@ -105,7 +106,7 @@ class _Table:
         self._waiting: list[_Row] = []
         self._narrow: list[tuple[Floats, Ints, NDArray[np.int8], Floats]] = []
         self._logged, self._target = Spool(np.float64), Spool(np.float64)
-        self._contexts = [ContextSpool() for _ in BUILT_IN.names]
+        self._contexts = [ContextSpool() for _ in roster.names]
 
     def refusal(self, each: Round) -> str | None:
         """Why a round's own log cannot be used; None where it can."""
@@ -114,28 +115,28 @@ class _Table:
         if not 0.0 <= each.reward <= 1.0:
             return "reward outside [0, 1]"
         for arm in each.arms:
-            if reason := _flaw(arm):
+            if reason := "unknown arm" if arm.arm not in self._roster else _flaw(arm):
                 return reason
         return None
 
     def add(self, each: Round, policy: Policy) -> str | None:
         """Take a round in, or say why the policy cannot be asked about it."""
         logged = {arm.arm: arm for arm in each.arms}
-        target = {name: policy.decide(BUILT_IN[name], Context(arm.context), 0.0) for name, arm in logged.items()}
+        target = {name: policy.decide(self._roster[name], Context(arm.context), 0.0) for name, arm in logged.items()}
         for name, decision in target.items():
             if decision.probabilities and not logged[name].context:
                 return "no context was logged for a policy that needs one"
         self._ids.add(_digest(each.id))
-        for arm, spool in zip(BUILT_IN.names, self._contexts, strict=True):
+        for arm, spool in zip(self._roster.names, self._contexts, strict=True):
             spool.add(logged[arm].context if arm in logged else ())
         self._waiting.append(
             _Row(
                 reward=each.reward,
                 cluster=self._cluster(each.actor),
-                choice=[DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in BUILT_IN.names],
-                cost=[each.cost_ms.get(arm, 0.0) for arm in BUILT_IN.names],
-                logged=_distributions(logged),
-                target=_distributions(target),
+                choice=[DEPTHS.index(logged[arm].depth) if arm in logged else 0 for arm in self._roster.names],
+                cost=[each.cost_ms.get(arm, 0.0) for arm in self._roster.names],
+                logged=self._distributions(logged),
+                target=self._distributions(target),
             )
         )
         if len(self._waiting) == BLOCK:
@@ -149,14 +150,14 @@ class _Table:
             reasons = ", ".join(f"{count} with {reason}" for reason, count in self.left_out.items()) or "it is empty"
             raise BadInput(f"no search of the log can be used ({reasons})", field="log")
         rewards, clusters, choices, costs = (np.concatenate(columns) for columns in zip(*self._narrow, strict=True))
-        shape = (len(rewards), len(BUILT_IN.names), len(DEPTHS))
+        shape = (len(rewards), len(self._roster), len(DEPTHS))
         logged_all, target_all = self._logged.array().reshape(shape), self._target.array().reshape(shape)
         choice = choices.astype(np.int64)
         logged, target = taken(logged_all, choice), taken(target_all, choice)
         kept = np.flatnonzero(((logged != 1.0) | (target != 1.0)).any(axis=0))
         kept = kept if len(kept) else np.array([0])
         return Feedback(
-            arms=tuple(BUILT_IN.names[at] for at in kept),
+            arms=tuple(self._roster.names[at] for at in kept),
             reward=rewards,
             choice=choice[:, kept],
             logged=logged[:, kept],
@@ -168,6 +169,10 @@ class _Table:
             clusters=clusters,
             left_out=dict(self.left_out),
         )
+
+    def _distributions(self, arms: Mapping[str, ArmDecision]) -> _Distributions:
+        """One for each arm; one that was not there could only be left out."""
+        return [distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in self._roster.names]
 
     def _cluster(self, actor: str | None) -> int:
         """The number of the actor's cluster; one of its own for a search that nobody is known to have made."""
@@ -221,8 +226,6 @@ def _ds_round(name: str, lines: tuple[DsDecision, ...]) -> Round:
 
 
 def _flaw(arm: ArmDecision) -> str | None:
-    if arm.arm not in BUILT_IN.names:
-        return "unknown arm"
     if arm.depth not in DEPTHS:
         return "unknown depth"
     if not 0.0 < arm.propensity <= 1.0:
@@ -233,8 +236,3 @@ def _flaw(arm: ArmDecision) -> str | None:
     if abs(chances[DEPTHS.index(arm.depth)] - arm.propensity) > _ROUNDING:
         return "propensity that is not its depth's probability"
     return None
-
-
-def _distributions(arms: Mapping[str, ArmDecision]) -> _Distributions:
-    """One for each of `BUILT_IN`; an arm that was not there could only be left out."""
-    return [distribution_of(arms[arm]) if arm in arms else _NOT_CHOSEN for arm in BUILT_IN.names]

@@ -26,7 +26,7 @@ from bandstand.replay.ope.estimate import Floats
 from bandstand.replay.ope.feedback import Feedback
 from bandstand.replay.ope.logs import decisions_to_feedback, distribution_of, log_to_feedback
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import Event, Impression
+from bandstand.types import Event, Impression, Roster
 from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def obp_to_feedback(
     )
 
 
-def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> NDArray[np.float64]:
+def arm_target(log: Mapping[str, Any], arm: str, policy: Policy, roster: Roster = BUILT_IN) -> NDArray[np.float64]:
     """What a policy would do about one arm in the contexts of an exported dictionary (`read_obp`): (n, depths).
 
     The other arms stay as they were logged: the question is what changing this arm alone would earn.
@@ -122,7 +122,7 @@ def arm_target(log: Mapping[str, Any], arm: str, policy: Policy) -> NDArray[np.f
         raise BadInput("the feedback has no context: export it with contexts", field="context")
     names = [str(name) for name in log["context_names"]]
     contexts = (Context(tuple(zip(names, row, strict=True))) for row in np.asarray(log["context"]).tolist())
-    spec = BUILT_IN[arm.partition("@")[0]]
+    spec = roster[arm.partition("@")[0]]
     return np.array([distribution_of(policy.decide(spec, context, 0.0)) for context in contexts])
 
 
@@ -260,7 +260,15 @@ _MODEL = "estimated_rewards_by_reg_model"
 """What the Open Bandit Pipeline calls a reward model's predictions."""
 
 
-def read_log(path: Path, policy: str, find: Find, *, arm: str | None = None, window: float = 1800.0) -> Feedback:
+def read_log(
+    path: Path,
+    policy: str,
+    find: Find,
+    *,
+    arm: str | None = None,
+    window: float = 1800.0,
+    roster: Roster = BUILT_IN,
+) -> Feedback:
     """The rounds of a log file under the policy of that name.
 
     ``.dsjson`` is Vowpal Wabbit's format, ``.npz`` the Open Bandit Pipeline's dictionary, ``.csv`` and ``.csv.gz`` the
@@ -275,7 +283,7 @@ def read_log(path: Path, policy: str, find: Find, *, arm: str | None = None, win
     if not path.is_file():
         raise BadInput(f"there is no file {path}", field="log")
     if path.suffix == ".npz":
-        return _dictionary(path, policy, find, arm)
+        return _dictionary(path, policy, find, arm, roster)
     if arm is not None:
         raise BadInput("an arm is chosen for .npz alone: elsewhere all arms are evaluated together", field="arm")
     if path.name.endswith((".csv", ".csv.gz")):
@@ -283,10 +291,10 @@ def read_log(path: Path, policy: str, find: Find, *, arm: str | None = None, win
         return obp_to_feedback(log, _distributions(log, policy))
     with path.open("rb") as lines:
         if path.suffix == ".dsjson":
-            return decisions_to_feedback(read_dsjson(lines), find(policy))
+            return decisions_to_feedback(read_dsjson(lines), find(policy), roster)
         unused: Counter[str] = Counter()
         searches = searches_from_ubi(lines, window=window, unused=unused)
-        return replace(log_to_feedback(searches, find(policy)), unused=dict(+unused))
+        return replace(log_to_feedback(searches, find(policy), roster), unused=dict(+unused))
 
 
 def sha256_of(path: Path) -> str:
@@ -301,7 +309,7 @@ def sha256_of_rounds(feedback: Feedback) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def _dictionary(path: Path, policy: str, find: Find, arm: str | None) -> Feedback:
+def _dictionary(path: Path, policy: str, find: Find, arm: str | None, roster: Roster) -> Feedback:
     tables = read_obp(path)
     if list(tables) == [""]:
         table = tables[""]
@@ -309,7 +317,7 @@ def _dictionary(path: Path, policy: str, find: Find, arm: str | None) -> Feedbac
     name = arm or (next(iter(tables)) if len(tables) == 1 else "")
     if name not in tables:
         raise BadInput(f"{path.name} holds a table for each of {', '.join(tables)}: choose one by --arm", field="arm")
-    return obp_to_feedback(tables[name], arm_target(tables[name], name, find(policy)))
+    return obp_to_feedback(tables[name], arm_target(tables[name], name, find(policy), roster))
 
 
 def _distributions(log: dict[str, Any], policy: str) -> Floats:

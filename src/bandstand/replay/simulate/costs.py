@@ -109,7 +109,7 @@ def exploring_ms(decision: Decision) -> float:
     """What drawing the depths costs beyond taking the likeliest: Σ over arms of E[cost] - cost(likeliest depth)."""
     extra = 0.0
     for arm in decision.arms:
-        if arm.probabilities:
+        if arm.probabilities and arm.arm in BUILT_IN:
             cost = BUILT_IN.modelled_cost(arm.arm, DEPTHS[-1])
             likeliest = max(range(len(DEPTHS)), key=arm.probabilities.__getitem__)
             extra += cost * (1 - arm.probabilities[0] - (likeliest > 0))

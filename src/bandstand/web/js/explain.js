@@ -5,7 +5,7 @@ import { byId, fill, h, percent, short } from "./dom.js";
 import { reportRelated } from "./events.js";
 import { hue, tile } from "./hits.js";
 import { icon } from "./icons.js";
-import { KIND, SOURCES, featureName } from "./names.js";
+import { SOURCES, featureName, kindTitle } from "./names.js";
 import { named, title } from "./retrievers.js";
 
 const SHOWN = 7;
@@ -34,7 +34,7 @@ export async function openSheet(entry, { filter, open }) {
         "div",
         {},
         h("h2", { id: "sheet-title", dir: "auto" }, hit.title),
-        h("p", { dir: "auto" }, [KIND[hit.kind], ...hit.artists].join(" · ")),
+        h("p", { dir: "auto" }, [kindTitle(hit.kind), ...hit.artists].join(" · ")),
       ),
       close,
     ),

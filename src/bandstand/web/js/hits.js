@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { highlighted } from "./highlight.js";
 import { icon } from "./icons.js";
-import { KIND } from "./names.js";
+import { kindTitle } from "./names.js";
 import { named } from "./retrievers.js";
 
 /** A stable hue for a text, so that an artist's tiles have the same colour everywhere. */
@@ -30,7 +30,7 @@ export function tile(hit) {
  */
 export function row(entry, { queryWords, act, saved }) {
   const { hit, team } = entry;
-  const facts = [hit.artists.join(", "), hit.album, hit.year, hit.kind === "track" ? null : KIND[hit.kind]];
+  const facts = [hit.artists.join(", "), hit.album, hit.year, hit.kind === "track" ? null : kindTitle(hit.kind)];
   const button = (action, label, extra = {}) =>
     h(
       "button",

@@ -3,15 +3,6 @@
 import { byId } from "./dom.js";
 import { featureTitle } from "./retrievers.js";
 
-export const KIND = {
-  track: "Song",
-  artist: "Artist",
-  album: "Album",
-  playlist: "Playlist",
-  station: "Station",
-  podcast: "Podcast",
-};
-
 /** What says that one entity goes with another. */
 export const SOURCES = {
   together: "chosen by the same people",
@@ -27,10 +18,13 @@ export function policyName(policy) {
   return byId("policy").querySelector(`option[value="${CSS.escape(policy)}"]`)?.textContent ?? policy;
 }
 
-/** A kind as the page's own tabs call it. */
-export function kindName(kind) {
-  return byId("kinds").querySelector(`[data-kind="${CSS.escape(kind)}"]`)?.textContent ?? kind;
-}
+const tab = (kind) => byId("kinds").querySelector(`[data-kind="${CSS.escape(kind)}"]`);
+
+/** What one of a kind is called, by the server, which makes the page's tabs. */
+export const kindTitle = (kind) => tab(kind)?.dataset.title ?? kind;
+
+/** What several of a kind are called. */
+export const kindPlural = (kind) => tab(kind)?.textContent ?? kind;
 
 const COLUMNS = {
   score: "score",

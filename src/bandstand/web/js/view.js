@@ -5,7 +5,7 @@ import { byId, fill, h, milliseconds, short } from "./dom.js";
 import { words } from "./highlight.js";
 import { row } from "./hits.js";
 import { correction, nothing, unmatched } from "./messages.js";
-import { kindName, policyName } from "./names.js";
+import { kindPlural, policyName } from "./names.js";
 import { findsAnyway } from "./retrievers.js";
 import { ENOUGH, evidence } from "./sequential.js";
 import { LIMIT } from "./state.js";
@@ -159,7 +159,7 @@ function section(name, list, note) {
 /** Entries as the sections of their page have them; what further pages brought comes after these. */
 function inSections(entries, sections) {
   const rest = [...entries];
-  const groups = sections.map(({ kind, hits }) => ({ name: kindName(kind), found: rest.splice(0, hits.length) }));
+  const groups = sections.map(({ kind, hits }) => ({ name: kindPlural(kind), found: rest.splice(0, hits.length) }));
   return rest.length > 0 ? [...groups, { name: "More", found: rest }] : groups;
 }
 
