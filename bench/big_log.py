@@ -66,7 +66,7 @@ def big_log_figures(rows: int) -> list[Figure]:
         megabytes = log.stat().st_size / 1e6
         done = evaluated(log, Path(scratch) / "home")
     name = f"ope, {rows:,} searches"
-    metric = done.result["policies"]["random"]["metrics"]["reward"]  # type: ignore[index,call-overload]
+    metric = done.result["policies"]["random"]["metrics"]["reward"]  # type: ignore[index]
     low, high = metric["ci95"]
     return [
         Figure(name=f"{name}: time", value=done.seconds, unit="s", note=f"a UBI log of {megabytes:,.0f} MB"),

@@ -110,7 +110,8 @@ def _intervals(log: Feedback, seed: int) -> Iterator[tuple[str, tuple[float, flo
     intervals["empirical_bernstein"] = empirical_bernstein(terms, low=0.0, high=LARGEST_WEIGHT)
     intervals["confidence_sequence"] = confidence_sequence(log.reward, log.weights).last
     for name, each in intervals.items():
-        yield name, (each.low, each.high)
+        if (bounds := each.bounds) is not None:
+            yield name, bounds
 
 
 if __name__ == "__main__":

@@ -12,16 +12,22 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bandstand.app.embedded import EmbeddedBackend
 from bandstand.app.encoders import open_encoder
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.engine.request import SearchRequest
+from bandstand.learner.indexer import Follower
+from bandstand.opensearch.backend import OpenSearchBackend
 from bandstand.opensearch.connection import Cluster
+from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.encoder_registry import link_encoders
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.settings import Settings, load_settings
@@ -41,7 +47,7 @@ class Meter:
         self.trips, self.seconds = 0, 0.0
         send = cluster.request
 
-        def counted(*words: object, **named: object) -> object:
+        def counted(*words: Any, **named: Any) -> Any:  # noqa: ANN401 - as they are passed on
             if "search" not in str(words[1]):  # what the log delivers meanwhile is no part of a search
                 return send(*words, **named)
             started = time.perf_counter()
@@ -51,13 +57,13 @@ class Meter:
                 self.trips += 1
                 self.seconds += time.perf_counter() - started
 
-        cluster.request = counted
+        cluster.request = counted  # type: ignore[method-assign]
 
 
 class KnownVectors:
     """An encoder for sentences whose vectors are known: to see what storing them costs."""
 
-    def __init__(self, inner: object, vectors: dict[str, Scores]) -> None:
+    def __init__(self, inner: Encoder, vectors: dict[str, Scores]) -> None:
         self._inner, self._vectors = inner, vectors
         self.dim, self.fingerprint, self.encode_query = inner.dim, inner.fingerprint, inner.encode_query
 
@@ -68,6 +74,7 @@ class KnownVectors:
 
 def known_vectors(storage: Storage) -> dict[str, Scores]:
     """The vectors of an indexed home by sentence."""
+    assert isinstance(storage.backend, EmbeddedBackend)
     batch = storage.backend.vectors.since(0)
     at = {int(ordinal): row for row, ordinal in enumerate(batch.ordinals)}
     return {
@@ -83,13 +90,13 @@ def fill(platform: Platform, found: list[Entity], vectors: dict[str, Scores]) ->
     encoder = KnownVectors(open_encoder(storage.settings), vectors)
     text, dense = storage.backend.open_writer(storage.store, storage.encoders.of).followers(encoder)
     for follower in (text, dense):
-        timed(f"{follower.name} (bulk)", len(found), lambda follower=follower: followed(storage, follower))
+        timed(f"{follower.name} (bulk)", len(found), partial(followed, storage, follower))
     platform.learning.prepare()
     timed("predicted queries (memory commits)", len(found), platform.learning.index)
     platform.stop_learning()
 
 
-def followed(storage: Storage, follower: object) -> None:
+def followed(storage: Storage, follower: Follower) -> None:
     """Bring one index up to the catalogue."""
     while changes := storage.store.changes(follower.seq, 2_000):
         follower.follow(changes)
@@ -114,7 +121,7 @@ def arm_hits(home: SearchingSide, queries: Sequence[Known]) -> dict[tuple[str, s
     return found
 
 
-def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter: Meter | None) -> dict[str, object]:
+def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter: Meter | None) -> dict[str, Any]:
     """Whole searches under a policy: what was found, milliseconds, round trips and the time in them."""
     hits, took, trips, http, arms = defaultdict(list), [], [], [], defaultdict(list)
     failed: list[str] = []
@@ -135,7 +142,7 @@ def policy_run(home: SearchingSide, queries: Sequence[Known], policy: str, meter
     return {"hits": hits, "took": took, "trips": trips, "http": http, "arms": arms, "failed": failed}
 
 
-def report(name: str, policy: str, run: dict[str, object]) -> None:
+def report(name: str, policy: str, run: dict[str, Any]) -> None:
     """Print a row of the table of policies."""
     took, hits = run["took"], [found for each in run["hits"].values() for found in each]
     trips = f"{np.mean(run['trips']):.2f}" if run["trips"] else "0"
@@ -157,6 +164,12 @@ def cluster_home(base: Settings, folder: Path) -> Settings:
     return load_settings(home=folder, backend="opensearch", opensearch_prefix=f"bench-{uuid.uuid4().hex[:8]}")
 
 
+def connection(platform: Platform) -> Cluster:
+    """Of a platform on a cluster."""
+    assert isinstance(platform.storage.backend, OpenSearchBackend)
+    return platform.storage.backend.cluster
+
+
 def main(folder: Path, count: int) -> None:
     """Build or reuse the embedded home, fill a cluster from the same entities, compare, and delete its indices."""
     found = entities()
@@ -169,14 +182,14 @@ def main(folder: Path, count: int) -> None:
             fill(clustered, found, known_vectors(plain.storage))
             compare(plain, clustered, count)
         finally:
-            clustered.storage.backend.cluster.request("DELETE", f"/{settings.opensearch_prefix}-*")
+            connection(clustered).request("DELETE", f"/{settings.opensearch_prefix}-*")
 
 
 def compare(plain: Platform, clustered: Platform, count: int) -> None:
     """Print what each arm and each policy finds and takes, on either backend."""
     clustered.storage.models = plain.storage.models
     homes = {"embedded": plain.searching, "opensearch": clustered.searching}
-    meter = Meter(clustered.storage.backend.cluster)
+    meter = Meter(connection(clustered))
     queries = known_items(homes["embedded"], count)
     print("\n| retriever | queries | embedded hit@10 | OpenSearch hit@10 | difference |")
     print("| --- | --- | ---: | ---: | ---: |")

@@ -58,14 +58,19 @@ def listed(home: SearchingSide, playlists: list[Entity], count: int, seed: int) 
 
         return one
 
-    ways = {"random": lambda _: rng.choice(ids, K).tolist(), "popular": popular}
-    ways |= {"dense of the best 100": by("dense"), "attributes of the best 100": by("attributes"), "all sources": fused}
+    ways: dict[str, Callable[[str], list[str]]] = {
+        "random": lambda _: rng.choice(ids, K).tolist(),
+        "popular": popular,
+        "dense of the best 100": by("dense"),
+        "attributes of the best 100": by("attributes"),
+        "all sources": fused,
+    }
     values: dict[str, list[float]] = {}
     for track in rng.permutation(tracks)[:count].tolist():
         for name, way in ways.items():
             found = way(track)
             values.setdefault(name, []).append(
-                float(np.mean([bool(lists[track] & lists.get(f, set())) for f in found] or [0.0]))
+                float(np.mean([bool(lists[track] & lists.get(f, set())) for f in found] or [False]))
             )
     rows = [
         "| ten related tracks | n | share in a list with the track | against all sources |",

@@ -8,6 +8,8 @@ import pytest
 
 from bandstand.errors import StorageError
 from bandstand.feedback.commit import CommitSettings
+from bandstand.feedback.formats.export import export
+from bandstand.feedback.joined import joined
 from bandstand.feedback.sqlite_log import SqliteLog
 from tests.support.processes import started
 
@@ -135,6 +137,18 @@ def test_a_damaged_record_is_said_to_be_one(hurried, other, make):
     other.execute("UPDATE log SET payload = substr(payload, 1, 20)")
     with pytest.raises(StorageError, match="damaged"):
         hurried.read(0, 10)
+
+
+def test_training_and_exports_pass_over_damaged_records(hurried, other, make, tmp_path):
+    for name in ("q1", "q2", "q3"):
+        hurried.append_impression(make.impression(name))
+        hurried.append_events([make.event(f"{name}-a", query_id=name), make.event(f"{name}-b", query_id=name)])
+    damage = "UPDATE log SET payload = substr(payload, 1, 20) WHERE id = ?"
+    for name in ("q2", "q3-a"):
+        other.execute(damage, (name,))
+    found = [(search.impression.query.id, [event.id for event in search.events]) for search in joined(hurried)]
+    assert found == [("q1", ["q1-a", "q1-b"]), ("q3", ["q3-b"])]
+    assert export(hurried, "ubi", tmp_path / "log.ndjson") == 7
 
 
 CHILD = """

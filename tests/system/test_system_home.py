@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bandstand.app import searching
+from bandstand.app import retrieval, searching
 from bandstand.app.learning import LearningSide, Stopped, repeat, stopper
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
@@ -91,6 +91,24 @@ class TestHome:
 
         monkeypatch.setattr(searching, "Suggester", broken)
         with pytest.raises(StorageError, match="list of words"):
+            SearchingSide(small.storage, small.options)
+        assert len(closed) == 1
+
+    def test_the_indexes_are_closed_again_when_a_retriever_cannot_be_made(self, small, monkeypatch):
+        closed = []
+        opened = small.storage.backend.open_reader
+
+        def reader(*given):
+            found = opened(*given)
+            monkeypatch.setattr(found, "close", lambda close=found.close: (closed.append(found), close()))
+            return found
+
+        def broken(*_, **__):
+            raise StorageError("the memory cannot be read")
+
+        monkeypatch.setattr(small.storage.backend, "open_reader", reader)
+        monkeypatch.setattr(retrieval, "RephraseRetriever", broken)
+        with pytest.raises(StorageError, match="memory cannot be read"):
             SearchingSide(small.storage, small.options)
         assert len(closed) == 1
 

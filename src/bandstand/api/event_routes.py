@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -38,13 +38,10 @@ def give_command(service: Service, kind: str, payload: Mapping[str, Any]) -> Edi
     """
     home = service.home
     seq = home.log.append_control(kind, payload)
-    done = _waited(service, lambda: home.log.reached(home.memory.position(), seq), seconds=_WAIT_S)
+    waiting = partial(service.until, lambda: home.log.reached(home.memory.position(), seq), seconds=_WAIT_S)
+    done = from_thread.run(waiting)
     home.refresh()
     return EditedAnswer(id=payload["id"], carried_out=done)
-
-
-def _waited(service: Service, reached: Callable[[], bool], *, seconds: float = 10.0) -> bool:
-    return from_thread.run(partial(service.until, reached, seconds=seconds))
 
 
 class EventsAnswer(Answer):
@@ -112,7 +109,7 @@ def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
     home = service.home
     deleted = home.log.delete_user(user_id)
     seq = home.log.append_control(FORGET_USER, {"user_id": user_id})
-    if not _waited(service, lambda: _carried_out(home, seq)):
+    if not from_thread.run(service.until, lambda: _carried_out(home, seq)):
         raise Unavailable("the order is on disk, but the learner has not carried it out yet: ask again", retry_after=5)
     return JsonAnswer(ForgottenAnswer(user_id=user_id, deleted=DeletedAnswer(**deleted)))
 

@@ -108,7 +108,7 @@ def _type(schema: Schema) -> str:
     if "enum" in schema:
         return escape(" | ".join(map(str, schema["enum"])))
     if schema.get("type") == "array":
-        return f"[{_type(schema.get('items', {}))}]"
+        return f"[{', '.join(map(_type, schema.get('prefixItems') or (schema.get('items', {}),)))}]"
     if isinstance(schema.get("additionalProperties"), Mapping) and "properties" not in schema:
         return f"{{name: {_type(schema['additionalProperties'])}}}"
     return escape(schema.get("type", "any"))

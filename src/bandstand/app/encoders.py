@@ -6,7 +6,7 @@ import threading
 
 from bandstand.errors import ModelError
 from bandstand.retrievers.encoder import Encoder
-from bandstand.retrievers.encoder_registry import encoder_recipe, reopen
+from bandstand.retrievers.encoder_registry import delete_others, encoder_recipe, reopen
 from bandstand.settings import Settings
 from bandstand.types import Progress
 
@@ -68,6 +68,12 @@ class Encoders:
             self.of(fingerprint)
         except ModelError:
             self.wanted()
+
+    def drop_others(self, kept: str) -> None:
+        """Forget and delete all encoders but the one with this fingerprint."""
+        with self._lock:
+            self._opened = {name: each for name, each in self._opened.items() if name == kept}
+        delete_others(self._settings.home, kept)
 
     def of(self, fingerprint: str) -> Encoder:
         """The encoder that made certain vectors, see `EncoderOf`.

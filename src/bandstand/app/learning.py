@@ -133,7 +133,10 @@ class LearningSide:
     def index(self, *, progress: Progress | None = None) -> int:
         """Bring every index to the catalogue's newest state; returns how many changes were applied."""
         with self._indexing:
-            return self.indexer.step(progress=progress)
+            changes = self.indexer.step(progress=progress)
+            if changes:
+                self._drop_encoders()
+            return changes
 
     def train(
         self, searching: SearchingSide, *, plan: TrainingPlan = TrainingPlan(), progress: Progress | None = None
@@ -209,6 +212,13 @@ class LearningSide:
         return Indexer(
             storage.store, (text, PredictedQueries(storage.memory, partial(prediction_of, storage)), vectors)
         )
+
+    def _drop_encoders(self) -> None:
+        """Delete encoders that are not wanted any more, once no vectors of theirs are left, of queries either."""
+        storage = self._storage
+        wanted = storage.encoders.wanted().fingerprint
+        if storage.backend.encoder() == wanted and storage.memory.encoder() in ("", wanted):
+            storage.encoders.drop_others(wanted)
 
     def _new_learner(self) -> Learner:
         settings = self.settings

@@ -45,11 +45,14 @@ class RetrieverSet:
         further: Sequence[Retriever] = (),
     ) -> None:
         memory, encoder_of = storage.memory, storage.encoders.of
-        self._further = tuple(further)
-        for retriever in self._further:
-            retriever.attach(catalog)
-        self._reader = reader = storage.backend.open_reader(catalog, encoder_of)
-        self._rephrase = RephraseRetriever(memory, encoder_of, catalog)
+        with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
+            self._reader = reader = opened.enter_context(closing(storage.backend.open_reader(catalog, encoder_of)))
+            for retriever in further:
+                retriever.attach(catalog)
+                opened.callback(retriever.close)
+            rephrase = RephraseRetriever(memory, encoder_of, catalog)
+            self._opened = opened.pop_all()
+        self._refreshes = (reader.refresh, rephrase.refresh, *(retriever.refresh for retriever in further))
         retrievers: tuple[Retriever, ...] = (
             MemoryRetriever(memory, catalog),
             CorrectedRetriever(reader.lexical, typed=False),
@@ -58,7 +61,7 @@ class RetrieverSet:
             FreshRetriever(memory, catalog),
             AlikeRetriever(memory, catalog),
             CorrectedRetriever(reader.trigram, typed=True),
-            self._rephrase,
+            rephrase,
             reader.dense,
             *further,
         )
@@ -71,10 +74,8 @@ class RetrieverSet:
 
     def refresh(self) -> None:
         """Take in what was indexed and learned since."""
-        refresh_all(self._reader.refresh, self._rephrase.refresh, *(retriever.refresh for retriever in self._further))
+        refresh_all(*self._refreshes)
 
     def close(self) -> None:
         """Close what was opened for them."""
-        with closing(self._reader), ExitStack() as ending:
-            for retriever in self._further:
-                ending.callback(retriever.close)
+        self._opened.close()

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
 from bandstand.errors import BadInput, DamagedRecord, StorageError
 from bandstand.feedback import first_format
@@ -100,6 +101,17 @@ def encode_event(event: Event) -> bytes:
     except UnicodeEncodeError as error:
         raise BadInput("the event's payload is not valid Unicode", field="payload") from error
     return _frame(_EVENT, _encoded(_PACK, said))
+
+
+def decode_events(records: Iterable[bytes]) -> list[Event]:
+    """The events that were encoded; a damaged one is told in the log and left out: the others can be used."""
+    found = []
+    for record in records:
+        try:
+            found.append(decode_event(record))
+        except DamagedRecord as error:
+            structlog.get_logger("log").error("passed_over", reason=str(error))
+    return found
 
 
 def decode_event(data: bytes) -> Event:

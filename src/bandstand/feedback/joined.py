@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import structlog
+
+from bandstand.errors import DamagedRecord
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import LOGGED, logged_facts
-from bandstand.feedback.log import Log, LogEntry
+from bandstand.feedback.log import EntryKind, Log, LogEntry
 from bandstand.feedback.reward_model import BY_CONSTANTS, Grader
 from bandstand.feedback.rewards import SearchOutcome
 from bandstand.types import Decision, Event, Impression, Scores
@@ -59,10 +62,36 @@ class Joined:
         return outcome
 
 
+def readable(
+    log: Log,
+    after: int,
+    limit: int,
+    *,
+    kind: EntryKind | None = None,
+    damaged: Callable[[DamagedRecord], None],
+) -> list[LogEntry]:
+    """`Log.read` that goes round damaged records: those before one come first, and ``damaged`` is told of it."""
+    some = limit
+    while True:
+        try:
+            return log.read(after, some, kind=kind)
+        except DamagedRecord as error:
+            if some > 1:
+                some //= 2
+            else:
+                damaged(error)
+                after, some = error.seq, limit
+
+
+def _passed_over(error: DamagedRecord) -> None:
+    structlog.get_logger("log").error("passed_over", seq=error.seq, reason=str(error))
+
+
 def entries(log: Log, *, impressions_only: bool = False, after: int = 0) -> Iterator[LogEntry]:
-    """Every entry after a seq, up to the head of this moment, page by page."""
+    """Every entry after a seq, up to the head of this moment, page by page; a damaged one is passed over and told."""
     head = log.head()
-    while page := log.read(after, _PAGE, kind="impression" if impressions_only else None):
+    kind: EntryKind | None = "impression" if impressions_only else None
+    while page := readable(log, after, _PAGE, kind=kind, damaged=_passed_over):
         for entry in page:
             if entry.seq > head:
                 return

@@ -122,7 +122,7 @@ class Log(Protocol):
         ...
 
     def events_of(self, query_id: str, *, limit: int) -> list[Event]:
-        """The first ``limit`` events that name this search, in the order of the log."""
+        """The first ``limit`` events that name this search, in the order of the log; damaged ones are left out."""
         ...
 
     def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:

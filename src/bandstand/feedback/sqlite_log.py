@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bandstand.errors import DamagedRecord, NotFound
 from bandstand.feedback.codec import (
     decode_event,
+    decode_events,
     decode_impression,
     decode_json,
     encode_event,
@@ -164,7 +165,7 @@ class SqliteLog(Log):
 
     def events_of(self, query_id: str, *, limit: int) -> list[Event]:
         """See `Log`."""
-        return [decode_event(payload) for (payload,) in self._reader.rows(_EVENTS_OF, (query_id, limit))]
+        return decode_events(payload for (payload,) in self._reader.rows(_EVENTS_OF, (query_id, limit)))
 
     def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:
         """See `Log`."""

@@ -11,6 +11,7 @@ from itertools import islice
 import structlog
 
 from bandstand.errors import DamagedRecord, ModelError
+from bandstand.feedback.joined import readable
 from bandstand.feedback.log import Control, Log, LogEntry
 from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
@@ -138,18 +139,13 @@ class Learner:
 
     def _read(self) -> Sequence[LogEntry]:
         """The next entries: those before a damaged one first, then those after it, which is parked."""
-        limit = self._settings.batch
-        while True:
-            try:
-                return self._log.read(self._memory.position(), limit)
-            except DamagedRecord as damaged:
-                if limit > 1:
-                    limit //= 2
-                    continue
-                with self._memory.batch() as batch:
-                    Parking(batch).add(parked_record(damaged))
-                    batch.set_position(damaged.seq)
-                _report(parked_record(damaged))
+        return readable(self._log, self._memory.position(), self._settings.batch, damaged=self._park)
+
+    def _park(self, damaged: DamagedRecord) -> None:
+        with self._memory.batch() as batch:
+            Parking(batch).add(parked_record(damaged))
+            batch.set_position(damaged.seq)
+        _report(parked_record(damaged))
 
     def _learn_or_park(self, entries: Sequence[LogEntry], finalized_by: float) -> None:
         """One transaction; begun again without each entry or search that raises, which is parked in it."""

@@ -139,7 +139,7 @@ class OpenSearchReader:
         """Nothing was opened for them."""
 
     def _served(self) -> int:
-        return min(serving(self._cluster, TEXT)[1], self._live.refresh().seq)
+        return min(serving(self._cluster, TEXT.part, TEXT.format).seq, self._live.refresh().seq)
 
 
 class OpenSearchWriter:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bandstand.catalog.store import Change
 from bandstand.errors import BandstandError, Conflict, Unavailable
 from bandstand.opensearch.connection import Cluster, Json, Operation, named
 from bandstand.opensearch.failures import item_failure
@@ -143,7 +144,9 @@ class FollowingIndex:
 
     Documents carry the change that made them as their version, so that an older change never replaces a newer one,
     whoever applies it and however often. How far the index has come is a state document named for the index itself:
-    while a new version is built beside the live one, each has its own.
+    while a new version is built beside the live one, each has its own. ``head`` is the catalogue's newest change.
+
+    Derived from, with `operations`, it is a `bandstand.learner.indexer.Follower`.
     """
 
     def __init__(self, cluster: Cluster, schema: Schema, *, head: Callable[[], int]) -> None:
@@ -156,7 +159,7 @@ class FollowingIndex:
         if live is None:
             live = f"{self._alias}-v0001"
             create(cluster, schema, live, alias=self._alias)
-        self._index = live
+        self.index, self.name = live, schema.part
         self._seq = reached(cluster, live)
         if described(cluster, live) != schema.meta:
             self.rebuild()
@@ -166,28 +169,31 @@ class FollowingIndex:
         """The change up to which the index that is written holds everything."""
         return self._seq
 
-    @property
-    def name(self) -> str:
-        """The index that is written: the live one, or the one that will be."""
-        return self._index
-
     def rebuild(self) -> None:
         """Begin a new version; it takes the live one's place when it has reached the newest change."""
         drop_unaliased(self._cluster, self._schema.part)
-        self._index, self._seq = next_version(self._cluster, self._schema), 0
-        self._cluster.put(self._state, _state_id(self._index), {"seq": 0})
+        self.index, self._seq = next_version(self._cluster, self._schema), 0
+        self._cluster.put(self._state, _state_id(self.index), {"seq": 0})
+
+    def operations(self, changes: Sequence[Change]) -> Iterable[Operation]:
+        """What to write of changes of the catalogue."""
+        raise NotImplementedError
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """See `bandstand.learner.indexer.Follower`."""
+        self.write(self.operations(changes), changes[-1].seq)
 
     def write(self, operations: Iterable[Operation], seq: int) -> None:
         """Apply operations and say that everything up to ``seq`` is in; found when this returns."""
-        self._cluster.bulk(self._index, operations, refresh=True)
-        self._cluster.put(self._state, _state_id(self._index), {"seq": seq})
+        self._cluster.bulk(self.index, operations, refresh=True)
+        self._cluster.put(self._state, _state_id(self.index), {"seq": seq})
         self._seq = seq
         if seq >= self._head():
             self._serve()
 
     def _serve(self) -> None:
-        if live_index(self._cluster, self._alias) != self._index:
-            drop(self._cluster, swap(self._cluster, self._schema.part, self._index))
+        if live_index(self._cluster, self._alias) != self.index:
+            drop(self._cluster, swap(self._cluster, self._schema.part, self.index))
 
 
 def reached(cluster: Cluster, index: str) -> int:
@@ -196,18 +202,28 @@ def reached(cluster: Cluster, index: str) -> int:
     return 0 if document is None else named(document.source, "seq")
 
 
-def serving(cluster: Cluster, schema: Schema) -> tuple[str, int]:
-    """The live index of a part, and the change that it has reached.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """The index of a part that serves, the ``facts`` of its schema, and the change up to which it holds everything."""
+
+    index: str
+    facts: Json
+    seq: int
+
+
+def serving(cluster: Cluster, part: str, format: int) -> Serving:  # noqa: A002 - as `Schema` calls it
+    """The live index of a part.
 
     Raises:
         Unavailable: there is none, or one of another format; the message says what to run.
     """
-    live = live_index(cluster, cluster.index(schema.part))
+    live = live_index(cluster, cluster.index(part))
     if live is None:
-        raise Unavailable(f"{cluster.where} has no index {cluster.index(schema.part)} yet; run `bandstand index`")
-    if described(cluster, live) != schema.meta:
+        raise Unavailable(f"{cluster.where} has no index {cluster.index(part)} yet; run `bandstand index`")
+    meta = described(cluster, live)
+    if meta.get("format") != format:
         raise Unavailable(f"{cluster.where}: {live} is of another version; run `bandstand index`")
-    return live, reached(cluster, live)
+    return Serving(index=live, facts=meta, seq=reached(cluster, live))
 
 
 def versioned(ordinal: int, seq: int, action: str = "index") -> dict[str, dict[str, object]]:

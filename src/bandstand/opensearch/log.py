@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bandstand.errors import DamagedRecord, NotFound
-from bandstand.feedback.codec import decode_event, decode_impression
+from bandstand.feedback.codec import decode_event, decode_events, decode_impression
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
 from bandstand.feedback.sqlite_log import SqliteLog
@@ -137,7 +137,7 @@ class OpenSearchLog(Log):
     def events_of_each(self, query_ids: Sequence[str], *, limit: int) -> list[list[Event]]:
         """See `Log`, in one request."""
         found = self._indices.events_of(query_ids, limit=limit, now=self._clock())
-        return [[decode_event(record) for record in records] for records in found]
+        return [decode_events(records) for records in found]
 
     def head(self) -> int:
         """See `Log`: the cluster's newest seq, also where its entry was deleted since."""

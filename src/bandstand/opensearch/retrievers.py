@@ -13,8 +13,9 @@ from bandstand.catalog.text import terms
 from bandstand.errors import BandstandError, RetrievalError, Unavailable
 from bandstand.opensearch.connection import Cluster, Json, hits_of
 from bandstand.opensearch.first_round import Asked, FirstRound, ranked, scored
+from bandstand.opensearch.indices import Serving
 from bandstand.opensearch.text_index import LONGEST_TERM, POPULARITY, conditions
-from bandstand.opensearch.vector_index import VECTOR, LiveVectors, ServedVectors
+from bandstand.opensearch.vector_index import VECTOR, LiveVectors
 from bandstand.retrievers.base import Retriever, check, finish, inside, permitted
 from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import EncoderOf
@@ -204,8 +205,8 @@ class OpenSearchDense(Retriever):
                 raise
             return self._found(query, self._live.served)
 
-    def _found(self, query: Query, served: ServedVectors) -> list[Json]:
-        body = self._body(query, self._encoder_of(served.fingerprint).encode_query(query.normalized))
+    def _found(self, query: Query, served: Serving) -> list[Json]:
+        body = self._body(query, self._encoder_of(served.facts["encoder"]).encode_query(query.normalized))
         check()
         (answer,) = self._cluster.msearch([(served.index, body)], timeout=self._deadline_s)
         return hits_of(answer)

@@ -57,26 +57,15 @@ TEXT = Schema(
 )
 
 
-class TextFollower:
-    """The cluster's text index as a follower of the catalogue; ``head`` is the catalogue's newest change."""
-
-    name = "text"
+class TextFollower(FollowingIndex):
+    """The cluster's text index."""
 
     def __init__(self, cluster: Cluster, *, head: Callable[[], int]) -> None:
-        self._index = FollowingIndex(cluster, TEXT, head=head)
+        super().__init__(cluster, TEXT, head=head)
 
-    @property
-    def seq(self) -> int:
-        """See `bandstand.learner.indexer.Follower`."""
-        return self._index.seq
-
-    def follow(self, changes: Sequence[Change]) -> None:
-        """See `bandstand.learner.indexer.Follower`."""
-        self._index.write(map(_operation, changes), changes[-1].seq)
-
-    def rebuild(self) -> None:
-        """Build a new index beside the live one, which serves until the new one has everything."""
-        self._index.rebuild()
+    def operations(self, changes: Sequence[Change]) -> Iterator[Operation]:
+        """See `FollowingIndex`."""
+        return map(_operation, changes)
 
 
 def _operation(change: Change) -> Operation:

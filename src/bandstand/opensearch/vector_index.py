@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 
 from bandstand.catalog.store import Change
-from bandstand.errors import Unavailable
 from bandstand.opensearch.connection import Cluster, Json, Operation
-from bandstand.opensearch.indices import FollowingIndex, Schema, described, live_index, reached, versioned
+from bandstand.opensearch.indices import FollowingIndex, Schema, Serving, serving, versioned
 from bandstand.opensearch.text_index import CONDITIONS, condition_fields
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.sentence import entity_sentence
@@ -44,15 +42,6 @@ def vector_schema(fingerprint: str, dim: int) -> Schema:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedVectors:
-    """The index of vectors that serves, the encoder that made them, and the change up to which it holds everything."""
-
-    index: str
-    fingerprint: str
-    seq: int
-
-
 class LiveVectors:
     """Which vectors serve, as of the last `refresh`.
 
@@ -64,48 +53,23 @@ class LiveVectors:
         self._cluster = cluster
         self.served = self.refresh()
 
-    def refresh(self) -> ServedVectors:
+    def refresh(self) -> Serving:
         """Ask the cluster again."""
-        alias = self._cluster.index(VECTORS)
-        live = live_index(self._cluster, alias)
-        if live is None:
-            raise Unavailable(f"{self._cluster.where} has no index {alias} yet; run `bandstand index`")
-        meta = described(self._cluster, live)
-        if meta.get("format") != _FORMAT:
-            raise Unavailable(f"{self._cluster.where}: {live} is of another version; run `bandstand index`")
-        self.served = ServedVectors(index=live, fingerprint=meta["encoder"], seq=reached(self._cluster, live))
+        self.served = serving(self._cluster, VECTORS, _FORMAT)
         return self.served
 
 
-class VectorFollower:
-    """The cluster's vectors as a follower of the catalogue; ``head`` is the catalogue's newest change.
-
-    Vectors of another encoder serve until there is one of this encoder for everything.
-    """
-
-    name = "vectors"
+class VectorFollower(FollowingIndex):
+    """The cluster's vectors: those of another encoder serve until there is one of this encoder for everything."""
 
     def __init__(self, cluster: Cluster, encoder: Encoder, *, head: Callable[[], int]) -> None:
-        self._cluster = cluster
+        super().__init__(cluster, vector_schema(encoder.fingerprint, encoder.dim), head=head)
         self._encoder = encoder
-        self._index = FollowingIndex(cluster, vector_schema(encoder.fingerprint, encoder.dim), head=head)
 
-    @property
-    def seq(self) -> int:
-        """See `bandstand.learner.indexer.Follower`."""
-        return self._index.seq
-
-    def follow(self, changes: Sequence[Change]) -> None:
-        """See `bandstand.learner.indexer.Follower`; an entity whose sentence is as it was is not encoded again."""
-        self._index.write(self._operations(changes), changes[-1].seq)
-
-    def rebuild(self) -> None:
-        """Build a new index beside the live one, which serves until the new one has everything."""
-        self._index.rebuild()
-
-    def _operations(self, changes: Sequence[Change]) -> Iterator[Operation]:
+    def operations(self, changes: Sequence[Change]) -> Iterator[Operation]:
+        """See `FollowingIndex`; an entity whose sentence is as it was is not encoded again."""
         texts = {change.ordinal: entity_sentence(change.entity) for change in changes if change.entity is not None}
-        known = self._cluster.mget(self._index.name, [str(ordinal) for ordinal in texts])
+        known = self._cluster.mget(self.index, [str(ordinal) for ordinal in texts])
         kept = {
             ordinal: source[VECTOR]
             for ordinal, text in texts.items()

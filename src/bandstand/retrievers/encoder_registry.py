@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -155,6 +156,17 @@ def made_in(home: Path) -> Iterator[tuple[Path, EncoderManifest]]:
             yield folder, EncoderManifest.read(folder)
         except ModelError:
             continue
+
+
+def delete_others(home: Path, kept: str) -> None:
+    """Delete every encoder of a home but the one with the fingerprint ``kept``; of a linked one only the link."""
+    for folder, manifest in made_in(home):
+        if manifest.fingerprint == kept:
+            continue
+        if folder.is_symlink():
+            folder.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def link_encoders(source: Path, target: Path) -> None:
