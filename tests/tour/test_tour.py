@@ -12,7 +12,8 @@ from bandstand.app.platform import Platform
 from bandstand.backend import Paths
 from bandstand.catalog.bundled import load_bundled
 from bandstand.cli.demo import UNSEEN, Tried, summary_table, wants_table
-from bandstand.cli.tour import WANTS, Measured, Tour, Want, copy_home, full_name, tour_settings
+from bandstand.cli.tour import WANTS, Measured, Tour, Want, full_name, tour_settings
+from bandstand.replay.environment import copy_home
 from bandstand.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ def paths(tmp_path_factory) -> Paths:
 
 @pytest.fixture
 def tour(paths, tmp_path):
-    copy_home(paths, tmp_path / "copy")
+    copy_home(paths.home, tmp_path / "copy")
     settings = Settings(home=paths.home, encoder="hashing", selfplay_queries=0, deadline_ms=10_000.0)
     tour = Tour(tour_settings(settings, tmp_path / "copy"), now=NOW, seed=1)
     yield tour
@@ -72,7 +73,7 @@ def test_unseen_titles_are_named_by_what_they_are(tour):
 
 
 def test_the_copy_leaves_the_home_alone(paths, tmp_path):
-    copy_home(paths, tmp_path / "other")
+    copy_home(paths.home, tmp_path / "other")
     assert {item.name for item in (tmp_path / "other").iterdir()} >= {"catalog.sqlite", "memory", "models", "text"}
     assert not (tmp_path / "other" / "learner.lock").exists()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
@@ -15,8 +14,9 @@ from bandstand.api.schemas import BULK_BODY, ENTITY_BODY
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
 from bandstand.catalog.codec import EntityAnswer, entity_from_json
+from bandstand.catalog.readers.base import Rejected, Row
+from bandstand.catalog.readers.ndjson import row_of
 from bandstand.errors import BadInput, NotFound
-from bandstand.types import Entity
 from bandstand.types.answers import Answer
 
 router = APIRouter(prefix="/v1/entities", tags=["catalogue"], responses=problems(422, 503))
@@ -96,19 +96,12 @@ def delete_entity(entity_id: EntityId, service: ServiceOf) -> Response:
 
 
 def _store(home: SearchingSide, body: bytes) -> BulkAnswer:
-    entities: list[Entity] = []
-    rejected: list[RejectedLineAnswer] = []
-    for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            entities.append(entity_from_json(orjson.loads(line)))
-        except orjson.JSONDecodeError as error:
-            rejected.append(RejectedLineAnswer(line=number, reason=f"not JSON: {error}"))
-        except BadInput as error:
-            rejected.append(RejectedLineAnswer(line=number, reason=str(error)))
-    if not entities and not rejected:
+    lines = enumerate(body.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1)
+    rows = [row_of(number, line.decode("utf-8", "surrogateescape")) for number, line in lines if line.strip()]
+    if not rows:
         raise BadInput("the body holds no entity: send one JSON object a line", field="body")
+    entities = [row.entity for row in rows if isinstance(row, Row)]
+    rejected = [RejectedLineAnswer(line=row.line, reason=row.reason) for row in rows if isinstance(row, Rejected)]
     return BulkAnswer(accepted=len(entities), changed=home.store.upsert(entities), rejected=rejected)
 
 

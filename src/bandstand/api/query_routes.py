@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bandstand.api.event_routes import EditedAnswer, give_command
 from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
-from bandstand.catalog.text import normalize
 from bandstand.dashboard.query_table import (
     EditAnswer,
     QueryPageAnswer,
@@ -17,10 +16,8 @@ from bandstand.dashboard.query_table import (
     query_page,
     query_table,
 )
-from bandstand.errors import BadInput, NotFound
-from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT
+from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT, edit_order, undo_order
 from bandstand.memory_index.curation import EditAction, all_edits
-from bandstand.types import timed_id
 from bandstand.types.answers import Answer
 
 router = APIRouter(prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503))
@@ -89,21 +86,12 @@ def list_edits(service: ServiceOf) -> JsonAnswer:
 )
 def make_edit(body: EditBody, service: ServiceOf) -> JsonAnswer:
     """A change of what one query answers, for everybody: an event of the log, and undone by its id."""
-    home, query = service.home, normalize(body.query)
-    if not query:
-        raise BadInput("this query has no words: give it some", field="query")
-    if (body.action == "score") != (body.score is not None):
-        raise BadInput("a score belongs to the action score, and to no other", field="score")
-    if int(home.store.ordinals([body.entity_id])[0]) < 0:
-        raise NotFound(f"there is no entity {body.entity_id!r}")
-    payload = {**body.model_dump(), "query": query, "id": timed_id(home.clock())}
+    home = service.home
+    payload = edit_order(body.model_dump(), home.store.ordinals, now=home.clock())
     return JsonAnswer(give_command(service, EDIT_MEMORY, payload), status_code=201)
 
 
 @router.post("/edits/{edit_id}/undo", summary="Undo a change", responses=answered(EditedAnswer, 404))
 def undo_edit(edit_id: str, service: ServiceOf) -> JsonAnswer:
     """The change stays on record and holds no more; undoing it twice changes nothing."""
-    found = next((edit for edit in all_edits(service.home.memory.scan) if edit.id == edit_id), None)
-    if found is None:
-        raise NotFound(f"there is no change {edit_id!r} of the memory")
-    return JsonAnswer(give_command(service, UNDO_EDIT, {"id": edit_id, "query": found.query}))
+    return JsonAnswer(give_command(service, UNDO_EDIT, undo_order(edit_id, service.home.memory.scan)))

@@ -157,6 +157,15 @@ def entity_from_json(data: object) -> Entity:
     )
 
 
+def checked(entity: object) -> Entity:
+    """An entity, or its fields as `entity_from_json` takes them, of which every field can be stored and found.
+
+    Raises:
+        BadInput: a field is missing, unknown or wrong; ``field`` names it.
+    """
+    return entity_from_json(entity_to_json(entity) if isinstance(entity, Entity) else entity)
+
+
 def _text(value: object, field: str, limit: int = MAX_TEXT) -> str:
     if type(value) is str and value.isascii() and 0 < len(value) <= limit and value.isprintable():
         return value.strip() or _text("", field)  # the common case, quickly

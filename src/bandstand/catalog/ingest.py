@@ -12,10 +12,11 @@ from typing import IO
 
 import orjson
 
-from bandstand.catalog.codec import entity_from_json, entity_to_json
+from bandstand.catalog.codec import checked
 from bandstand.catalog.readers.base import Reader, Rejected, Row, printable
 from bandstand.catalog.store import CHUNK, Store
 from bandstand.errors import BadInput, StorageError
+from bandstand.files import write_file
 from bandstand.types import Clock, Entity
 from bandstand.types.hashing import digest
 
@@ -79,9 +80,7 @@ class Journal:
         state = {"fingerprint": self._fingerprint, "line": line, "rejects": length}
         with _writable(resume):
             resume.parent.mkdir(parents=True, exist_ok=True)
-            draft = resume.with_name(f"{resume.name}.part")
-            draft.write_bytes(orjson.dumps(state))
-            draft.replace(resume)
+            write_file(resume, orjson.dumps(state))
 
 
 def fingerprint(path: Path) -> str:
@@ -177,7 +176,7 @@ def ingest_entities(
 
 def _checked(number: int, entity: Entity | Mapping[str, object]) -> Row | Rejected:
     try:
-        return Row(number, entity_from_json(entity_to_json(entity) if isinstance(entity, Entity) else entity))
+        return Row(number, checked(entity))
     except BadInput as error:
         return Rejected(number, str(error), repr(entity))
 

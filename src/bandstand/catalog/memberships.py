@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,7 @@ class Memberships:
 def _followed(state: _State | None, columns: Columns) -> _State:
     """The state of a snapshot. Where an id is new, members have to be looked for again: it may have been missing."""
     if state is not None and _same(columns, state.columns):
-        return _State(
-            columns=columns,
-            members=state.members,
-            starts=state.starts,
-            holders=state.holders,
-            holders_from=state.holders_from,
-        )
+        return replace(state, columns=columns)
     containers = np.flatnonzero(columns.members != None)  # noqa: E711 - compares every element
     ordinal_of = dict(zip(columns.ids.tolist(), range(columns.n), strict=True)) if len(containers) else {}
     rows = [list(dict.fromkeys(map(ordinal_of.get, columns.members[each]))) for each in containers.tolist()]

@@ -37,15 +37,16 @@ class Tried(NamedTuple):
 
 def demo(home: HomeOption = None, json: JsonOption = False) -> None:
     """Index the bundled catalogue, and show searches before and after listeners have used them."""
-    from bandstand.cli.tour import WANTS, Tour, copy_home, tour_settings
+    from bandstand.cli.tour import WANTS, Tour, tour_settings
     from bandstand.door import opening as door
+    from bandstand.replay.environment import copy_home
 
     started = time.time()
     with progress_shown() as progress:
         with door.demo(settings_of(home), background=False, progress=progress) as music:
-            count, settings, paths = len(music), music.settings, music.platform.storage.paths
+            count, settings = len(music), music.settings
         with tempfile.TemporaryDirectory(prefix="bandstand-tour-") as scratch:
-            copy_home(paths, Path(scratch) / "home")
+            copy_home(settings.home, Path(scratch) / "home")
             tour = Tour(tour_settings(settings, Path(scratch) / "home"), now=started, seed=settings.seed)
             try:
                 searches, tried = _play(tour, progress)

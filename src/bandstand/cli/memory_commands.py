@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -51,15 +52,10 @@ def score(
 @app.command()
 def undo(change: Annotated[str, typer.Argument(help="The change's id.")], home: HomeOption = None) -> None:
     """Undo a change; it stays on record."""
-    from bandstand.errors import NotFound
-    from bandstand.learner.edits import UNDO_EDIT
-    from bandstand.memory_index.curation import all_edits
+    from bandstand.learner.edits import UNDO_EDIT, undo_order
 
     with opened(home) as music:
-        found = next((edit for edit in all_edits(music.platform.storage.memory.scan) if edit.id == change), None)
-        if found is None:
-            raise NotFound(f"there is no change {change!r}; `bandstand memory changes` lists them")
-        _order(music, UNDO_EDIT, {"id": change, "query": found.query})
+        _order(music, UNDO_EDIT, undo_order(change, music.platform.storage.memory.scan))
 
 
 @app.command()
@@ -85,23 +81,16 @@ def changes(home: HomeOption = None, json: JsonOption = False) -> None:
 def _edit(
     music: Bandstand, action: EditAction, query: str, entity_id: str, note: str, *, score: float | None = None
 ) -> None:
-    from bandstand.catalog.text import normalize
-    from bandstand.errors import BadInput, NotFound
-    from bandstand.learner.edits import EDIT_MEMORY
-    from bandstand.types import timed_id
+    from bandstand.learner.edits import EDIT_MEMORY, edit_order
 
-    storage, normalized = music.platform.storage, normalize(query)
-    if not normalized:
-        raise BadInput("this query has no words: give it some", field="query")
-    if int(storage.store.ordinals([entity_id])[0]) < 0:
-        raise NotFound(f"there is no entity {entity_id!r}")
-    made = timed_id(storage.clock())
-    payload = {"id": made, "action": action, "query": normalized, "entity_id": entity_id, "score": score, "note": note}
-    _order(music, EDIT_MEMORY, {**payload, "by": "command line"})
-    out.print(made)
+    storage = music.platform.storage
+    edit = {"action": action, "query": query, "entity_id": entity_id, "score": score, "note": note}
+    payload = edit_order({**edit, "by": "command line"}, storage.store.ordinals, now=storage.clock())
+    _order(music, EDIT_MEMORY, payload)
+    out.print(payload["id"])
 
 
-def _order(music: Bandstand, kind: str, payload: dict[str, object]) -> None:
+def _order(music: Bandstand, kind: str, payload: Mapping[str, Any]) -> None:
     """Log an order, and carry it out here unless a server does."""
     music.platform.storage.log.append_control(kind, payload)
     learned(music)

@@ -10,8 +10,7 @@ from rich.table import Table
 from bandstand.cli.common import HomeOption, JsonOption, opened, out, plain, print_json
 
 if TYPE_CHECKING:
-    from bandstand.engine.request import SearchResult
-    from bandstand.types import Hit
+    from bandstand.door.pages import Hit, Page
 
 _SHOWN_REASONS = 5
 
@@ -52,39 +51,32 @@ def search(
             explain=explain,
             correct=not literal,
         )
-        result = music.page(request).result
+        page = music.page(request)
     if json:
-        print_json(SearchAnswer.of(result, explain=explain))
+        print_json(SearchAnswer.of(page.result, explain=explain))
     else:
-        _show(result)
+        _show(page)
 
 
-def _show(result: SearchResult) -> None:
-    from bandstand.engine.answers import CorrectionAnswer
-
-    corrected = CorrectionAnswer.of(result.impression)
-    if corrected is not None and corrected.mode == "showing":
-        out.print(f"showing results for {plain(corrected.text)}; for what was typed: --literal")
-    elif corrected is not None:
-        out.print(f"did you mean {plain(corrected.text)}?")
+def _show(page: Page) -> None:
+    if page.corrected:
+        out.print(f"showing results for {plain(page.corrected)}; for what was typed: --literal")
+    elif page.suggested:
+        out.print(f"did you mean {plain(page.suggested)}?")
     table = Table(box=None, pad_edge=False)
     for name in ("#", "title", "by", "album", "year", "kind", "found by"):
         table.add_column(name)
-    for hit in result.hits:
+    for hit in page:
         table.add_row(*map(plain, _row(hit)))
-    out.print(table if result.hits else "nothing found: try fewer words, or --policy all")
-    search = result.impression
-    played = ", ".join(
-        f"{outcome.retriever} {outcome.took_ms:.1f} ms" for outcome in search.outcomes if outcome.took_ms
-    )
-    out.print(f"{result.took_ms:.1f} ms; played: {played or 'none'}; query id {search.query.id}", style="dim")
-    for hit, why in zip(result.hits, result.explanations, strict=False):
+    out.print(table if len(page) else "nothing found: try fewer words, or --policy all")
+    played = ", ".join(f"{name} {took_ms:.1f} ms" for name, took_ms in page.played.items() if took_ms)
+    out.print(f"{page.took_ms:.1f} ms; played: {played or 'none'}; query id {page.query_id}", style="dim")
+    for hit, why in zip(page, page.result.explanations, strict=False):
         best = sorted(why.contributions.items(), key=lambda item: -abs(item[1]))[:_SHOWN_REASONS]
         out.print(f"{hit.position}: " + ", ".join(f"{name} {value:+.2f}" for name, value in best), style="dim")
 
 
 def _row(hit: Hit) -> tuple[str, ...]:
-    entity = hit.entity
     found_by = " ".join(f"{source.retriever}:{source.rank}" for source in hit.sources)
-    artists, year = ", ".join(entity.artists), str(entity.year or "")
-    return str(hit.position), entity.title, artists, entity.album or "", year, entity.kind, found_by
+    artists, year = ", ".join(hit.artists), str(hit.year or "")
+    return str(hit.position), hit.title, artists, hit.album or "", year, hit.kind, found_by

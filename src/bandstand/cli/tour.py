@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,9 @@ import numpy as np
 
 from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
-from bandstand.backend import Paths
 from bandstand.door.facade import Bandstand
 from bandstand.engine.request import SearchRequest
-from bandstand.retrievers.encoder_registry import NO_COPY, link_encoders
+from bandstand.replay.environment import VirtualClock
 from bandstand.settings import Settings
 from bandstand.types import Entity, Impression
 
@@ -90,27 +88,6 @@ class Measured:
         return float(np.mean(self.arms))
 
 
-class VirtualClock:
-    """A clock that moves when it is told to: an evening of searches passes in seconds."""
-
-    def __init__(self, start: float) -> None:
-        self.now = start
-
-    def __call__(self) -> float:
-        """Seconds since 1970."""
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
-
-
-def copy_home(source: Paths, target: Path) -> None:
-    """A copy that the tour may teach; it shares the encoders."""
-    shutil.copytree(source.home, target, ignore=shutil.ignore_patterns(*NO_COPY, "*.lock", "*.mdb-lock"))
-    link_encoders(source.home, target)
-
-
 class Tour:
     """One evening on a copy of the home, with everything that is real but the listeners and the clock."""
 
@@ -141,7 +118,7 @@ class Tour:
                 searches += self._listen(want)
                 self._music.learn()
             progress("listening", (number + 1) * len(wants), total)
-        self._clock.advance(self._music.settings.join_minutes * 60 + 1)
+        self._pass(self._music.settings.join_minutes * 60 + 1)
         self._music.learn()
         self._music.platform.learning.learner.publish()
         self._home.refresh()
@@ -168,14 +145,18 @@ class Tour:
         session = f"{self._random.getrandbits(64):016x}"
         wanted = self._home.store.get(want.entity_id)
         for attempt, query in enumerate((want.query, full_name(wanted)), start=1):
-            self._clock.advance(SECONDS_BETWEEN)
+            self._pass(SECONDS_BETWEEN)
             page = self._music.search(query, user=listener, session=session, policy="bandit")
             place = self._place(page.result.impression, want.entity_id)
             if place and self._random.random() < place**-EXAMINED:
-                self._clock.advance(SECONDS_BETWEEN)
+                self._pass(SECONDS_BETWEEN)
                 page[place - 1].play(60.0)
                 return attempt
         return 2
+
+    def _pass(self, seconds: float) -> None:
+        """An evening of searches passes in seconds."""
+        self._clock.move_to(self._clock() + seconds)
 
     @property
     def _home(self) -> SearchingSide:

@@ -17,7 +17,7 @@ from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.training import TrainingPlan, new_models
-from bandstand.catalog.codec import entity_from_json, entity_to_json
+from bandstand.catalog.codec import checked
 from bandstand.door.background import Background
 from bandstand.door.pages import Hit, Origin, Page
 from bandstand.engine.request import SearchRequest, filters_of, known_kinds
@@ -490,15 +490,6 @@ def _close(platform: Platform, background: Background | None) -> None:
     if background is not None:
         background.stop()
     platform.close()
-
-
-def checked(entity: EntityLike) -> Entity:
-    """An entity whose every field can be stored and found.
-
-    Raises:
-        BadInput: a field is missing, unknown or wrong; ``field`` names it.
-    """
-    return entity_from_json(entity_to_json(entity) if isinstance(entity, Entity) else entity)
 
 
 def place_of(search: Impression, hit: str | int) -> int:

@@ -22,10 +22,11 @@ class NdjsonReader:
         """Yield a row for every line that is not blank."""
         for line, text in enumerate(read_lines(path), start=1):
             if not text.isspace():
-                yield _parsed(line, text)
+                yield row_of(line, text)
 
 
-def _parsed(line: int, text: str) -> Row | Rejected:
+def row_of(line: int, text: str) -> Row | Rejected:
+    """The entity of a line, or why it has none."""
     try:
         return Row(line, entity_from_json(orjson.loads(text)))
     except orjson.JSONDecodeError as error:
