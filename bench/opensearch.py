@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from bandstand.app.embedded import EmbeddedBackend
-from bandstand.app.encoders import open_encoder
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
@@ -87,7 +86,7 @@ def fill(platform: Platform, found: list[Entity], vectors: dict[str, Scores]) ->
     """Entities and indexes into the cluster, each with its rate."""
     storage = platform.storage
     timed("entities (upsert)", len(found), lambda: storage.store.upsert(found))
-    encoder = KnownVectors(open_encoder(storage.settings), vectors)
+    encoder = KnownVectors(storage.encoders.wanted(), vectors)
     text, dense = storage.backend.open_writer(storage.store, storage.encoders.of).followers(encoder)
     for follower in (text, dense):
         timed(f"{follower.name} (bulk)", len(found), partial(followed, storage, follower))

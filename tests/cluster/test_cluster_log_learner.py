@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from bandstand.app.encoders import open_encoder
 from bandstand.memory_index import identity as secret_module
 from tests.support.evening_log import different, learning, state_of, write_log
 from tests.support.kill_points import drawn_steps, kill_after, killed_in_a_fork
@@ -66,7 +65,7 @@ def delivered(evening, new_cluster, tmp_path, same_keys):
     with on_the_cluster(*place) as (storage, _):
         storage.store.upsert(list(ENTITIES))
         for follower in storage.backend.open_writer(storage.store, storage.encoders.of).followers(
-            open_encoder(storage.settings)
+            storage.encoders.wanted()
         ):
             follower.follow(storage.store.changes(0, 1_000))  # queries are encoded as the vectors that serve are
         storage.log.deliver()

@@ -129,15 +129,9 @@ def start_experiment(body: ExperimentBody, service: ServiceOf) -> JsonAnswer:
     home = service.home
     for name in (body.a, body.b):
         home.engine.policy(name)
-    split = Split(
-        id=timed_id(home.clock()),
-        a=body.a,
-        b=body.b,
-        share=body.share,
-        alpha=body.alpha,
-        window_s=body.ripens_seconds,
-    )
-    payload = {name: getattr(split, name) for name in ("id", "a", "b", "share", "alpha", "window_s")}
+    asked = body.model_dump(exclude={"ripens_seconds"})
+    payload = {"id": timed_id(home.clock()), "window_s": body.ripens_seconds, **asked}
+    Split(**payload)  # refused here rather than by who carries it out
     return JsonAnswer(give_command(service, START_EXPERIMENT, payload), status_code=201)
 
 

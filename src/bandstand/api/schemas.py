@@ -80,22 +80,10 @@ class SearchBody(BaseModel):
     def to_request(self) -> SearchRequest:
         """The engine's request."""
         return SearchRequest(
-            query=self.query,
-            k=self.k,
-            offset=self.offset,
-            query_id=self.query_id,
-            user_id=self.user_id,
-            session_id=self.session_id,
+            **self.model_dump(exclude={"kinds", "filters", "facets", "related"}),
             kinds=tuple(self.kinds or ()),
             filters=self.filters.to_filters() if self.filters else Filters(),
-            policy=self.policy,
-            explain=self.explain,
-            preview=self.preview,
-            mix=self.mix,
-            sections=self.sections,
-            correct=self.correct,
             facets=tuple(dict.fromkeys(self.facets or ())),
-            locale=self.locale,
         )
 
 

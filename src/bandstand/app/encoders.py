@@ -11,18 +11,6 @@ from bandstand.settings import Settings
 from bandstand.types import Progress
 
 
-def open_encoder(settings: Settings) -> Encoder:
-    """The encoder that the settings name, which `bandstand index` has made before.
-
-    Raises:
-        BadInput: the settings name none.
-        ModelError: it was not made yet, or is damaged.
-    """
-    if (found := encoder_recipe(settings.encoder).find(settings.home)) is None:
-        raise ModelError(f"{settings.home} holds no encoder {settings.encoder} yet. Run `bandstand index` to make it.")
-    return found
-
-
 def prepare_encoder(settings: Settings, *, progress: Progress | None = None) -> Encoder:
     """Make the encoder that the settings name where it is missing in the home (MiniLM: some ten seconds); open it.
 

@@ -164,22 +164,10 @@ class Page(Sequence[Hit]):
         """One row a hit: position, id, title, artists, kind, album, year, score, and each retriever's rank of it."""
         import pandas as pd
 
-        rows = [
-            {
-                "position": hit.position,
-                "id": hit.id,
-                "title": hit.title,
-                "artists": ", ".join(hit.artists),
-                "kind": hit.kind,
-                "album": hit.album,
-                "year": hit.year,
-                "score": hit.score,
-                "sources": {source.retriever: source.rank for source in hit.sources},
-            }
-            for hit in self._hits
-        ]
-        columns = ("position", "id", "title", "artists", "kind", "album", "year", "score", "sources")
-        return pd.DataFrame(rows, columns=list(columns))
+        plain = ["position", "id", "title", "artists", "kind", "album", "year", "score"]
+        frame = pd.DataFrame([[getattr(hit, name) for name in plain] for hit in self], columns=plain)
+        ranks = [{source.retriever: source.rank for source in hit.sources} for hit in self]
+        return frame.assign(artists=[", ".join(hit.artists) for hit in self], sources=pd.Series(ranks, dtype=object))
 
     def __repr__(self) -> str:
         answered = f", answered as {self.corrected!r}" if self.corrected else ""
@@ -189,7 +177,10 @@ class Page(Sequence[Hit]):
         head = f"{len(self)} hits for “{escape(self.query)}”"
         if self.corrected:
             head += f", answered as “{escape(self.corrected)}”"
-        return html_table(head, _COLUMNS, map(_cells, self._hits))
+        names = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+        rows = ("".join(f"<td>{escape(str(cell))}</td>" for cell in _cells(hit)) for hit in self)
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><caption>{head}</caption><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
     def _correction(self, mode: str) -> str | None:
         found = CorrectionAnswer.of(self.result.impression)
@@ -199,15 +190,6 @@ class Page(Sequence[Hit]):
 def _cells(hit: Hit) -> tuple[object, ...]:
     sources = " ".join(f"{source.retriever}:{source.rank}" for source in hit.sources)
     return hit.position, hit.title, ", ".join(hit.artists), hit.kind, hit.year or "", f"{hit.score:.3f}", sources
-
-
-def html_table(
-    caption: str, columns: Sequence[str], rows: Iterator[tuple[object, ...]] | Sequence[Sequence[object]]
-) -> str:
-    """A table for notebooks; ``caption`` is HTML already, everything else is escaped."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class Explanation:

@@ -122,8 +122,6 @@ class Cluster:
     """
 
     def __init__(self, settings: ClusterSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        from bandstand.opensearch.connection import new_client
-
         self.settings = settings
         self.where = f"OpenSearch at {', '.join(settings.urls)}"
         self._sleep = sleep
