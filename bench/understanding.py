@@ -56,7 +56,7 @@ class Bench:
         self.understanding = Understanding(self.catalog)
         self.built_s = time.thread_time() - used
         self.speller = Speller(self.understanding.lexicon)
-        self._text = closing.enter_context(TextIndex.open(folder / "text", writable=True))
+        self._text = closing.enter_context(TextIndex(folder / "text", writable=True))
         if changes := self.store.changes(self._text.seq, _EVERYTHING):
             self._text.apply(changes)
             self._text.commit()

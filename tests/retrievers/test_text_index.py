@@ -34,7 +34,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def index(path):
-    with TextIndex.open(path, writable=True) as opened:
+    with TextIndex(path, writable=True) as opened:
         yield opened
 
 
@@ -81,18 +81,18 @@ def test_an_older_change_does_not_turn_the_position_back(index):
 
 
 def test_what_was_not_committed_is_applied_again(path):
-    with TextIndex.open(path, writable=True) as index:
+    with TextIndex(path, writable=True) as index:
         index.apply([added(1, 0, "one")])
         index.commit()
         index.apply([added(2, 1, "one")])
-    with TextIndex.open(path, writable=True) as index:
+    with TextIndex(path, writable=True) as index:
         assert (index.seq, index.applied, having(index, "one")) == (1, 1, [0])
 
 
 def test_a_reader_sees_commits_when_it_refreshes(path, index):
     index.apply([added(1, 0, "one")])
     index.commit()
-    reader = TextIndex.open(path, writable=False)
+    reader = TextIndex(path, writable=False)
     before = reader.searcher()
     index.apply([added(2, 1, "one")])
     index.commit()
@@ -104,15 +104,15 @@ def test_a_reader_sees_commits_when_it_refreshes(path, index):
 
 def test_there_is_one_writer(path, index):
     with pytest.raises(Conflict, match="another process is writing"):
-        TextIndex.open(path, writable=True)
+        TextIndex(path, writable=True)
     index.close()
     index.close()
-    TextIndex.open(path, writable=True).close()
+    TextIndex(path, writable=True).close()
 
 
 def test_a_reader_does_not_write(path, index):
     index.commit()
-    reader = TextIndex.open(path, writable=False)
+    reader = TextIndex(path, writable=False)
     for write in (lambda: reader.apply([added(1, 0, "one")]), reader.commit):
         with pytest.raises(Conflict, match="not open for writing"):
             write()
@@ -120,7 +120,7 @@ def test_a_reader_does_not_write(path, index):
 
 def test_a_reader_needs_an_index(path):
     with pytest.raises(Unavailable, match="bandstand index"):
-        TextIndex.open(path, writable=False)
+        TextIndex(path, writable=False)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def older(path, monkeypatch):
     """A folder whose index an older version wrote."""
     with monkeypatch.context() as patch:
         patch.setattr(text_index, "FORMAT_VERSION", text_index.FORMAT_VERSION - 1)
-        with TextIndex.open(path, writable=True) as index:
+        with TextIndex(path, writable=True) as index:
             index.apply([added(1, 0, "one")])
             index.commit()
     return path
@@ -136,8 +136,8 @@ def older(path, monkeypatch):
 
 def test_another_version_is_built_anew(older):
     with pytest.raises(Unavailable, match="another version"):
-        TextIndex.open(older, writable=False)
-    with TextIndex.open(older, writable=True) as index:
+        TextIndex(older, writable=False)
+    with TextIndex(older, writable=True) as index:
         assert (index.seq, having(index, "one")) == (0, [])
 
 
@@ -148,7 +148,7 @@ def test_another_schema_is_built_anew(path):
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("something")
     tantivy.Index(builder.build(), path=str(path)).writer(15_000_000, 1).commit()
-    with TextIndex.open(path, writable=True) as index:
+    with TextIndex(path, writable=True) as index:
         assert index.seq == 0
 
 
@@ -157,7 +157,7 @@ def test_a_damaged_index_says_what_to_do(path, index):
     index.close()
     (path / "meta.json").write_text("{")
     with pytest.raises(StorageError, match="delete that folder"):
-        TextIndex.open(path, writable=True)
+        TextIndex(path, writable=True)
 
 
 def test_a_mask_is_looked_through_until_enough_is_found(index, monkeypatch):
@@ -182,7 +182,7 @@ def test_ties_are_cut_by_ordinal_however_the_index_came_to_be(tmp_path, size):
     """The same twenty titles, alike in score: in one commit, or in four from the last to the first."""
     heads = []
     for name, commits in (("one", [range(20)]), ("four", [range(start, start + 5) for start in (15, 10, 5, 0)])):
-        with TextIndex.open(tmp_path / name, writable=True) as index:
+        with TextIndex(tmp_path / name, writable=True) as index:
             for ordinals in commits:
                 index.apply([added(ordinal + 1, ordinal, "Hello") for ordinal in ordinals])
                 index.commit()

@@ -49,7 +49,7 @@ class Case(RetrieverCase):
 @contextmanager
 def open_text_index(world: ClusterWorld) -> Iterator[TextIndex]:
     """The text index of the world's folder, holding all changes of its store."""
-    with TextIndex.open(world.folder / "text", writable=True) as index:
+    with TextIndex(world.folder / "text", writable=True) as index:
         if changes := world.store.changes(index.seq, 1_000_000):
             index.apply(changes)
             index.commit()

@@ -110,7 +110,7 @@ def open_small(folder: Path, entities: Iterable[Entity], **understood) -> Iterat
     store.upsert(entities)
     catalog = Catalog(store)
     understanding = Understanding(catalog, **understood)
-    with TextIndex.open(folder / "text", writable=True) as index:
+    with TextIndex(folder / "text", writable=True) as index:
         if changes := store.changes(0, 1_000_000):
             index.apply(changes)
             index.commit()

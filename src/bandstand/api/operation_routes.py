@@ -163,6 +163,6 @@ def metrics(service: ServiceOf, counted: MetricsOf) -> Response:
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs(request: Request) -> HTMLResponse:
+def docs(request: Request) -> HTMLResponse:
     """The routes as a page that needs no internet."""
     return HTMLResponse(docs_page(request.app.openapi()))

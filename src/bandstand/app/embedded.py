@@ -77,7 +77,7 @@ class EmbeddedBackend:
 
     def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> EmbeddedReader:
         """See `Backend`."""
-        text = TextIndex.open(self._paths.text, writable=False)
+        text = TextIndex(self._paths.text, writable=False)
         dense = DenseSettings(exact_up_to=self._exact_up_to)
         return EmbeddedReader(text, self.vectors, dense, catalog, encoder_of)
 
@@ -171,7 +171,7 @@ class EmbeddedWriter:
         self._store = store
         self._encoder_of = encoder_of
         self._anew = False
-        self._text = TextIndex.open(text, writable=True)
+        self._text = TextIndex(text, writable=True)
         self._vectors = vectors
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
@@ -191,7 +191,7 @@ class EmbeddedWriter:
         try:
             delete_index(self._folder)
         finally:
-            self._text = TextIndex.open(self._folder, writable=True)
+            self._text = TextIndex(self._folder, writable=True)
         self._anew = True
 
     def close(self) -> None:

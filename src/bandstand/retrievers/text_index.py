@@ -228,13 +228,19 @@ class TextIndex:
     """A tantivy index that follows the catalogue's change feed.
 
     How far it has come is a document of the index itself, so that it is committed with what it speaks about:
-    after a crash the index holds exactly the changes up to `seq`, and those after it are applied again.
+    after a crash the index holds exactly the changes up to ``seq``, and those after it are applied again. ``applied``
+    is the change up to which everything was applied here; after `commit` the same as ``seq``.
 
-    Not for several threads on the writing side; `searcher` may be called from any thread.
+    A writer creates the index, and empties one of another format version. Not for several threads on the writing side;
+    `searcher` may be called from any thread.
+
+    Raises:
+        Conflict: another process or object writes to it.
+        Unavailable: there is no index yet, or one of another version (readers only).
+        StorageError: the files cannot be used.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
-        """Use `open`."""
         self._path = path
         self._writer: Any = None
         with _mapped(path):
@@ -242,28 +248,7 @@ class TextIndex:
             if writable:
                 self._writer = self._index.writer(WRITER_MEMORY, 1)
         self.refresh()
-        self._applied = self._seq
-
-    @classmethod
-    def open(cls, path: Path, *, writable: bool) -> Self:
-        """Open the index of a folder; a writer creates it, and empties one of another format version.
-
-        Raises:
-            Conflict: another process or object writes to it.
-            Unavailable: there is no index yet, or one of another version (readers only).
-            StorageError: the files cannot be used.
-        """
-        return cls(path, writable=writable)
-
-    @property
-    def seq(self) -> int:
-        """The catalogue change up to which this object finds everything."""
-        return self._seq
-
-    @property
-    def applied(self) -> int:
-        """The catalogue change up to which everything was applied here; after `commit` the same as `seq`."""
-        return self._applied
+        self.applied = self.seq
 
     def searcher(self) -> TextSearcher:
         """The index as of the last `commit` or `refresh`."""
@@ -277,7 +262,7 @@ class TextIndex:
                 writer.delete_documents_by_term(ORDINAL, change.ordinal)
                 if change.entity is not None:
                     writer.add_document(document(change.ordinal, change.entity))
-        self._applied = max([self._applied, *(change.seq for change in changes)])
+        self.applied = max([self.applied, *(change.seq for change in changes)])
 
     def commit(self) -> None:
         """Put what was applied on disk, and find it from now on."""
@@ -287,7 +272,7 @@ class TextIndex:
         marker = tantivy.Document()
         marker.add_text(MARKER, _STATE)
         marker.add_unsigned(FORMAT, FORMAT_VERSION)
-        marker.add_unsigned(SEQ, self._applied)
+        marker.add_unsigned(SEQ, self.applied)
         with _mapped(self._path):
             writer.delete_documents_by_term(MARKER, _STATE)
             writer.add_document(marker)
@@ -300,7 +285,7 @@ class TextIndex:
             self._index.reload()
             searcher = self._index.searcher()
         self._searcher = TextSearcher(searcher, self._index.schema)
-        self._seq = self._searcher.state(_STATE).get(SEQ, [0])[0]
+        self.seq: int = self._searcher.state(_STATE).get(SEQ, [0])[0]
 
     def close(self) -> None:
         """Let another writer in; what was not committed is forgotten. Safe to call twice."""
