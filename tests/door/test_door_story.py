@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import bandstand as bs
+from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.replay.datasets.registry import adapter_named
 from tests.door.conftest import QUICK
@@ -170,6 +171,18 @@ def test_a_report_of_judged_queries_shows_itself(music):
     assert table.loc["lexical", "MRR@10"] == report.rankings["lexical"].metrics["MRR@10"].value
     assert np.isnan(table.loc["rrf:all", "search_ms"])  # it is read off another search
     assert "<th>only:lexical</th>" in report._repr_html_()
+
+
+def test_a_policy_of_ones_own_is_evaluated_like_ours(tmp_path):
+    mine = FixedPolicy(name="mine", depths={"lexical": FULL_DEPTH})
+    with bs.open(tmp_path / "home", policies=[mine], **QUICK) as music:
+        music.ingest(ENTITIES)
+        music.index()
+        report = music.evaluate({"halo": ["halo"]}, policies=["mine", "lexical"])
+        assert report.rankings["mine"].metrics == report.rankings["lexical"].metrics
+        assert music.policy("mine") is mine
+        with pytest.raises(bs.BadInput, match=r"unknown policy 'other'.*mine"):
+            music.policy("other")
 
 
 def test_two_threads_search_click_and_learn_side_by_side(music):
