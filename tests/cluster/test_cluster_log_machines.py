@@ -19,8 +19,9 @@ def two(tmp_path, new_cluster):
     cluster = new_cluster()
     settings = [
         Settings(
-            home=tmp_path / name, encoder="hashing", retrain_minutes=0, lease_seconds=0.5, backend="opensearch",
-            opensearch_url=",".join(cluster.settings.urls), opensearch_prefix=cluster.settings.prefix,
+            home=tmp_path / name, encoder="hashing", retrain_minutes=0, lease_seconds=0.5, deadline_ms=10_000.0,
+            backend="opensearch", opensearch_url=",".join(cluster.settings.urls),
+            opensearch_prefix=cluster.settings.prefix,
         )
         for name in ("a", "b")
     ]  # fmt: skip

@@ -32,7 +32,7 @@ sys.stdin.readline()
 CARELESS = """
 import sys
 import bandstand as bs
-music = bs.open(sys.argv[1], encoder="hashing", selfplay_queries=0)
+music = bs.open(sys.argv[1], encoder="hashing", selfplay_queries=0, deadline_ms=10_000.0)
 music.add({"id": "halo", "kind": "track", "title": "Halo"})
 music.index()
 for _ in range(3):

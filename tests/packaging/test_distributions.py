@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "tests", "bench", "out")
 PROJECT = (ROOT / "pyproject.toml").read_text()
-QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "0"}
+QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "0", "BANDSTAND_DEADLINE_MS": "10000"}
 
 TRY_OUT = """
 import importlib, pkgutil, sys

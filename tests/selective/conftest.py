@@ -35,7 +35,7 @@ def music():
 @pytest.fixture(scope="session")
 def settings():
     return SelectiveSettings(
-        policies=("selective", "all"), searches=160, held_out=0.25, retrain_every=60, ablation_share=0.8, bootstrap=50,
+        policies=("selective", "all"), searches=80, held_out=0.5, retrain_every=40, ablation_share=0.8, bootstrap=50,
         platform=(*PLATFORM, ("selfplay_queries", 210)),
     )  # fmt: skip
 

@@ -10,6 +10,8 @@ from bandstand.types import Attribute, Entity
 from bench.held_out import PREPARED, held_out, success_at
 from tests.support.tiny_world import PLATFORM, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 SONG = Entity(
     id="s", kind="track", title="Dancing in the Dark (Live)", artists=("Bruce Springsteen",),
     attributes=(Attribute("genre", "rock"),),

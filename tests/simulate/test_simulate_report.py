@@ -12,6 +12,8 @@ import pytest
 from bandstand.replay.report.page import render
 from bandstand.replay.simulate.learning_curves import summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result(played):

@@ -43,6 +43,7 @@ def test_who_strays_wants_something_else(music, tiny):
     assert all(Script.of(none, number, seed=1).again is None for number in range(50))
 
 
+@pytest.mark.slow
 def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
     experiment = tiny(listeners=Listeners(persistent=0.5, strays=0.5), platform=(("agree_users", 1),))
     settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=PLATFORM, limit=150)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,7 @@ def test_a_script_is_the_same_every_time_and_four_in_ten_try_again(music):
     assert again == pytest.approx(TINY.listeners.persistent, abs=0.1)
 
 
+@pytest.mark.slow
 def test_all_that_may_be_typed_is_encoded_beforehand(played, music):
     simulated, folder = played
     stored = QueryVectors.load(folder / "base" / "queries.npz")
@@ -77,10 +80,12 @@ def test_damaged_vectors_are_refused(tmp_path):
         QueryVectors.load(tmp_path / "queries.npz")
 
 
+@pytest.mark.slow
 def test_side_by_side_is_the_same_as_one_after_another(music, tmp_path):
     progress = []
     settings = tiny_settings(policies=("bandit", "lexical"), limit=40)
     alone = simulate(music, TINY, settings, tmp_path / "alone")
+    shutil.copytree(tmp_path / "alone" / "base", tmp_path / "both" / "base")
     both = simulate(music, TINY, settings, tmp_path / "both", jobs=2, progress=lambda *step: progress.append(step))
     assert list(both.tables) == ["bandit", "lexical"]
     for name, table in alone.tables.items():

@@ -21,7 +21,7 @@ from tests.support.small_home import ENTITIES, ids, track
 
 
 def settings(folder, **values):
-    return Settings(**{"home": folder, "encoder": "hashing", **values})
+    return Settings(**{"home": folder, "encoder": "hashing", "deadline_ms": 10_000.0, **values})
 
 
 class TestStorage:

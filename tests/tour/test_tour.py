@@ -24,7 +24,9 @@ NOW = 1_700_000_000.0
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> Paths:
     """A home with 60 bundled tracks, indexed and trained."""
-    settings = Settings(home=tmp_path_factory.mktemp("tour") / "home", encoder="hashing", selfplay_queries=60)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("tour") / "home", encoder="hashing", selfplay_queries=60, deadline_ms=10_000.0
+    )
     wanted = {want.entity_id for want in WANTS[:2]}
     tracks = [entity for entity in load_bundled() if entity.kind == "track"]
     with Platform(settings, Options(clock=lambda: NOW)) as platform:
