@@ -77,7 +77,6 @@ _ROUTERS = (
     dashboard_routes.router,
     query_routes.router,
     experiment_routes.router,
-    dashboard_routes.served_router,
     operation_routes.router,
     page_routes.router,
     dashboard_routes.open_router,

@@ -74,19 +74,14 @@ def _importances(home: SearchingSide) -> Mapping[str, float]:
     return scorer.importances() if isinstance(scorer, LambdaMartScorer) else {}
 
 
-served_router = APIRouter(
-    prefix="/v1/dashboard", tags=["dashboard"], dependencies=ADMIN, responses=problems(403, 422, 503)
-)
-
-
-@served_router.get("/served", summary="What each version did lately", responses=answered(ModelsServedAnswer))
+@router.get("/served", summary="What each version did lately", responses=answered(ModelsServedAnswer))
 def served(service: ServiceOf, hours: Annotated[int, Query(ge=1, le=2_160)] = 24) -> JsonAnswer:
     """Finalized searches by the version of ranker and bandit that made their pages, and means over them."""
     home = service.home
     return JsonAnswer(served_versions(home.memory.scan, hours=hours, now=home.clock()))
 
 
-@served_router.get("/shadow", summary="Another ranker on logged searches", responses=answered(ShadowAnswer, 404, 409))
+@router.get("/shadow", summary="Another ranker on logged searches", responses=answered(ShadowAnswer, 404, 409))
 def shadow(service: ServiceOf, version: Annotated[str, Query(max_length=100)]) -> JsonAnswer:
     """Ranks the newest logged pages again, seen by nobody, and compares where what was chosen would stand."""
     return JsonAnswer(shadow_of(service.home, version))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,8 @@ from bandstand.cli.common import (
     JsonOption,
     ProgressBars,
     opened,
-    out,
-    print_json,
     progress_shown,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -36,14 +36,13 @@ def ingest(
     with opened(home) as music, progress_shown() as progress:
         report = _ingested(music, path, form, progress, needed=not (if_empty and len(music)))
         rejects = str(music.platform.storage.paths.rejects) if report.rejected else None
-    if json:
-        figures = {name: getattr(report, name) for name in ("read", "changed", "rejected", "skipped", "seconds")}
-        print_json({**figures, "rejects": rejects})
-    else:
-        out.print(f"{report.read} read, {report.changed} new or changed, {report.rejected} rejected")
-        if rejects:
-            out.print(f"The rejected rows and why: {rejects}")
-        out.print("Next: bandstand index")
+    tell(
+        {**asdict(report), "rejects": rejects},
+        f"{report.read} read, {report.changed} new or changed, {report.rejected} rejected",
+        *([f"The rejected rows and why: {rejects}"] if rejects else ()),
+        "Next: bandstand index",
+        json=json,
+    )
     if report.rejected and not report.read + report.skipped:
         raise typer.Exit(1)  # not one usable row: it was another format, or another file, that was meant
 
@@ -68,12 +67,12 @@ def index(
     """Bring every index up to date; the first time also train the models by self-play."""
     with opened(home) as music, progress_shown() as progress:
         report = music.index(rebuild=rebuild, progress=progress)
-    answer = {"entities": report.entities, "changes": report.changes, "ranker": _ranker(report.ranker)}
-    if json:
-        print_json(answer)
-    else:
-        out.print(f"{answer['entities']} entities are searchable ({report.changes} index changes)")
-        out.print('Next: bandstand search "…", or bandstand serve' if answer["entities"] else "Next: bandstand ingest")
+    tell(
+        {"entities": report.entities, "changes": report.changes, "ranker": _ranker(report.ranker)},
+        f"{report.entities} entities are searchable ({report.changes} index changes)",
+        'Next: bandstand search "…", or bandstand serve' if report.entities else "Next: bandstand ingest",
+        json=json,
+    )
 
 
 def _ranker(report: TrainingReport | None) -> dict[str, object] | None:

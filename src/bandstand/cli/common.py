@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from bandstand.settings import Settings, load_settings
+from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
     from bandstand.door.facade import Bandstand
@@ -43,6 +43,15 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(plain_values, ensure_ascii=ascii_only, indent=2) + "\n")
 
 
+def tell(answer: object, *shown: object, json: bool) -> None:
+    """What a command answers: as JSON, or as people are shown it."""
+    if json:
+        print_json(answer)
+    else:
+        for each in shown:
+            out.print(each)
+
+
 class ProgressBars:
     """Progress bars by job, on standard error; nothing where that is not a terminal."""
 
@@ -65,16 +74,11 @@ def progress_shown() -> Iterator[ProgressBars]:
         yield ProgressBars(progress)
 
 
-def settings_of(home: Path | None) -> Settings:
-    """The settings, with the home that the command line names."""
-    return load_settings(home=home)
-
-
 def opened(home: Path | None) -> Bandstand:
     """The platform of a home, for a ``with`` block; nothing of it is opened before it is used."""
     from bandstand.door.facade import Bandstand
 
-    return Bandstand(settings_of(home))
+    return Bandstand(load_settings(home=home))
 
 
 def learned(music: Bandstand) -> bool:

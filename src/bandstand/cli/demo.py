@@ -17,8 +17,8 @@ from bandstand.cli.common import (
     out,
     print_json,
     progress_shown,
-    settings_of,
 )
+from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
     from bandstand.cli.tour import Measured, Tour
@@ -43,7 +43,7 @@ def demo(home: HomeOption = None, json: JsonOption = False) -> None:
 
     started = time.time()
     with progress_shown() as progress:
-        with door.demo(settings_of(home), background=False, progress=progress) as music:
+        with door.demo(load_settings(home=home), background=False, progress=progress) as music:
             count, settings = len(music), music.settings
         with tempfile.TemporaryDirectory(prefix="bandstand-tour-") as scratch:
             copy_home(settings.home, Path(scratch) / "home")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json, settings_of
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json
 from bandstand.errors import BandstandError
 from bandstand.plugins import GROUPS, Plugin, plugins
-from bandstand.settings import Settings, problems, unknown_variables
+from bandstand.settings import Settings, load_settings, problems, unknown_variables
 
 if TYPE_CHECKING:
     from bandstand.app.platform import Platform
@@ -33,7 +33,7 @@ def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
     findings = [*_installation(), *_plugins(), *_environment()]
     wrong = [_finding("settings", False, str(problem)) for problem in problems(home=home)]
-    findings += wrong or [_synonyms(settings_of(home)), *_home(home)]
+    findings += wrong or [_synonyms(load_settings(home=home)), *_home(home)]
     good = all(finding["ok"] for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -95,7 +95,7 @@ def _home(home: Path | None) -> list[Finding]:
             found += [*_thresholds(music.platform), *_loaded(music.platform)]
             return [*_cluster(storage.settings), *found]
     except BandstandError as error:
-        return [*_cluster(settings_of(home)), _finding("home", False, str(error))]
+        return [*_cluster(load_settings(home=home)), _finding("home", False, str(error))]
 
 
 def _cluster(settings: Settings) -> list[Finding]:

@@ -8,16 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bandstand.cli.common import (
-    HomeOption,
-    JsonOption,
-    learned,
-    opened,
-    out,
-    plain,
-    print_json,
-    progress_shown,
-)
+from bandstand.cli.common import HomeOption, JsonOption, learned, opened, plain, progress_shown, tell
 from bandstand.errors import BadInput
 
 
@@ -40,11 +31,8 @@ def click(
         appended = music.platform.storage.log.append_events([event])
         known = learned(music)
     answer = {"accepted": appended.accepted, "duplicates": appended.duplicates, "learned": known}
-    if json:
-        print_json(answer)
-    else:
-        by = "learned" if known else "on disk; the process that has the home open learns from it"
-        out.print(plain(f"{action} on {event.object_id}: {by}"))
+    by = "learned" if known else "on disk; the process that has the home open learns from it"
+    tell(answer, plain(f"{action} on {event.object_id}: {by}"), json=json)
 
 
 def export(
@@ -56,10 +44,7 @@ def export(
     """Write the log in a standard format; `trec` writes the run, and the qrels beside it."""
     with opened(home) as music:
         count = music.export(path, form)
-    if json:
-        print_json({"format": form, "path": str(path), "records": count})
-    else:
-        out.print(f"{count} records to {path}")
+    tell({"format": form, "path": str(path), "records": count}, f"{count} records to {path}", json=json)
 
 
 def ablate(
@@ -87,7 +72,4 @@ def ablate(
             seed=storage.settings.seed,
             progress=lambda done: progress("searches", done, None),
         )
-    if json:
-        print_json({"recorded": count})
-    else:
-        out.print(f"{count} searches recorded; bandstand train learns from them")
+    tell({"recorded": count}, f"{count} searches recorded; bandstand train learns from them", json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +18,13 @@ from bandstand.cli.common import (
     out,
     print_json,
     progress_shown,
+    tell,
 )
 from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
-    from bandstand.learner.train_ranker import Train
+    from bandstand.learner.train_models import GeneratorReport, RewardReport
+    from bandstand.learner.train_ranker import Train, TrainingReport
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
@@ -62,23 +65,9 @@ def train(
     with opened(home) as music, progress_shown() as progress:
         trainer = _training(dask, partitions or music.platform.storage.paths.training)
         report = music.train(plan=TrainingPlan(trainer=trainer), progress=progress)
-    if json:
-        print_json(
-            {
-                "version": report.version,
-                "promoted": report.promoted,
-                "examples": report.examples,
-                "clicked_searches": report.clicked_searches,
-                "metrics": report.metrics,
-            }
-        )
-    else:
-        state = "serves now" if report.promoted else "waits: an older version is pinned"
-        out.print(f"ranker {report.version} {state}")
-        held_out = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
-        out.print(
-            f"{report.examples} synthetic examples, {report.clicked_searches} clicked searches; held out: {held_out}"
-        )
+    told = {"examples": report.examples, "clicked_searches": report.clicked_searches}
+    learned_from = f"{report.examples} synthetic examples, {report.clicked_searches} clicked searches; held out: "
+    _say_trained("ranker", report, told, learned_from, json=json)
 
 
 def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
@@ -88,12 +77,24 @@ def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
     with opened(home) as music:
         storage = music.platform.storage
         report = train_generator(storage) if model == "generator" else train_reward_model(storage)
-    if json:
-        print_json({"version": report.version, "promoted": report.promoted, "metrics": report.metrics})
-    else:
-        state = "serves now" if report.promoted else "waits: an older version is pinned"
-        out.print(f"{model} {report.version} {state}")
-        out.print(", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items()))
+    _say_trained(model, report, {}, "", json=json)
+
+
+def _say_trained(
+    model: str,
+    report: TrainingReport | RewardReport | GeneratorReport,
+    told: Mapping[str, int],
+    learned_from: str,
+    *,
+    json: bool,
+) -> None:
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
+    tell(
+        {"version": report.version, "promoted": report.promoted, **told, "metrics": report.metrics},
+        f"{model} {report.version} {'serves now' if report.promoted else 'waits: an older version is pinned'}",
+        learned_from + metrics,
+        json=json,
+    )
 
 
 def _training(dask: str | None, partitions: Path) -> Train:
@@ -149,7 +150,5 @@ def rollback(name: NameArgument, home: HomeOption = None, json: JsonOption = Fal
 
 
 def _say_serving(name: str, version: str, *, pinned: bool, json: bool) -> None:
-    if json:
-        print_json({"model": name, "current": version, "pinned": pinned})
-    else:
-        out.print(f"{name} {version} serves now{' and is pinned' if pinned else ''}")
+    answer = {"model": name, "current": version, "pinned": pinned}
+    tell(answer, f"{name} {version} serves now{' and is pinned' if pinned else ''}", json=json)

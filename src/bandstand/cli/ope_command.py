@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json, tell
 from bandstand.cli.repeated import Repeated
 
 if TYPE_CHECKING:
@@ -43,10 +43,7 @@ def estimates(
             roster=music.platform.options.roster,
         )
         write_estimates(storage.paths.estimates, found)
-    if json:
-        print_json(asdict(found))
-    else:
-        out.print(_table(found))
+    tell(asdict(found), _table(found), json=json)
 
 
 def _table(found: Estimates) -> Table:

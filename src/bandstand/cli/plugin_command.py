@@ -5,14 +5,16 @@ from __future__ import annotations
 from rich.table import Table
 
 from bandstand.cli.common import JsonOption, out, print_json
-from bandstand.plugins import GROUPS, Plugin, plugins
+from bandstand.plugins import GROUPS, plugins
+
+_TOLD = ("group", "name", "distribution", "version", "error")
 
 
 def list_plugins(json: JsonOption = False) -> None:
     """List the retrievers, features, readers, policies and data sets that installed distributions bring."""
     found = [plugin for group in GROUPS for plugin in plugins(group)]
     if json:
-        print_json({"plugins": [_json(plugin) for plugin in found]})
+        print_json({"plugins": [{name: getattr(plugin, name) for name in _TOLD} for plugin in found]})
         return
     if not found:
         groups = ", ".join(f"bandstand.{group}" for group in GROUPS)
@@ -22,13 +24,3 @@ def list_plugins(json: JsonOption = False) -> None:
     for plugin in found:
         table.add_row(plugin.group, plugin.name, f"{plugin.distribution} {plugin.version}", plugin.error or "loaded")
     out.print(table)
-
-
-def _json(plugin: Plugin) -> dict[str, object]:
-    return {
-        "group": plugin.group,
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "error": plugin.error,
-    }

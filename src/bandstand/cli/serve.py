@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandstand.cli.common import HomeOption, out, settings_of
+from bandstand.cli.common import HomeOption, out
 from bandstand.cli.ope_command import repeated
+from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
     from bandstand.settings import Settings
@@ -40,7 +41,7 @@ def serve(
     """Answer searches over HTTP, and learn beside it."""
     from bandstand.backend import Paths
 
-    settings = settings_of(home)
+    settings = load_settings(home=home)
     Paths(settings.home).create()
     address = host or settings.host
     with _listening(address, settings.port if port is None else port) as listener:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandstand.cli.common import HomeOption, JsonOption, out, plain, print_json, settings_of
+from bandstand.cli.common import HomeOption, JsonOption, out, plain, print_json, tell
+from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
     from bandstand.understanding.synonym_file import SynonymFile
@@ -62,11 +63,9 @@ def undo(
 def _table(home: Path | None) -> SynonymFile:
     from bandstand.app.storage import synonym_file
 
-    return synonym_file(settings_of(home))
+    return synonym_file(load_settings(home=home))
 
 
 def _say(lines: list[str], *, json: bool) -> None:
-    if json:
-        print_json({"synonyms": lines})
-    else:
-        out.print("\n".join(map(plain, lines)) or "no synonyms of its own yet; the bundled ones are always in use")
+    shown = "\n".join(map(plain, lines)) or "no synonyms of its own yet; the bundled ones are always in use"
+    tell({"synonyms": lines}, shown, json=json)
