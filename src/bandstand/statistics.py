@@ -1,12 +1,14 @@
-"""How sure a figure is: intervals, the bootstrap over users, and bounds that hold however often one looks."""
+"""How sure a figure is: calibration, intervals, the bootstrap over users, bounds that hold however often one looks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -161,6 +163,56 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
         largest = max(largest, min(1.0, (len(known) - place) * p))
         corrected[name] = largest
     return corrected
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """A monotone map from scores to frequencies: straight lines between the points ``(scores[i], frequencies[i])``.
+
+    Both ascend, shape (n,) with n >= 1; below the first and above the last point it is level.
+    """
+
+    scores: tuple[float, ...]
+    frequencies: tuple[float, ...]
+
+    def __call__(self, scores: ArrayLike) -> Floats:
+        """Frequencies of scores, of the same shape."""
+        return np.asarray(np.interp(np.asarray(scores), self.scores, self.frequencies), np.float64)
+
+
+def isotonic(scores: ArrayLike, outcomes: ArrayLike, weights: ArrayLike | None = None) -> Calibration:
+    """The monotone map with the least (weighted) squared error, all of shape (n,), n >= 1.
+
+    By pool adjacent violators: Zadrozny & Elkan, KDD 2002.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression().fit(scores, np.asarray(outcomes, np.float64), weights)
+    return Calibration(scores=tuple(fitted.X_thresholds_.tolist()), frequencies=tuple(fitted.y_thresholds_.tolist()))
+
+
+class ReliabilityBin(NamedTuple):
+    """Predictions of like size: their mean, the mean of what came true, and their number."""
+
+    predicted: float
+    observed: float
+    size: int
+
+
+def reliability(predicted: ArrayLike, observed: ArrayLike, *, bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """At most ``bins`` groups of equally many predictions (n,), ascending; equal predictions share a group."""
+    guesses, seen = np.asarray(predicted, np.float64), np.asarray(observed, np.float64)
+    if not len(guesses):
+        return ()
+    edges = np.unique(np.quantile(guesses, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
+    group = np.searchsorted(edges, guesses, side="right")
+    members = (group == each for each in np.unique(group))
+    return tuple(ReliabilityBin(float(guesses[i].mean()), float(seen[i].mean()), int(i.sum())) for i in members)
+
+
+def calibration_error(curve: Sequence[ReliabilityBin]) -> float:
+    """ECE = Σ (n_b / n) |predicted_b - observed_b| (Naeini, Cooper & Hauskrecht 2015); nan without predictions."""
+    total = sum(each.size for each in curve)
+    return sum(each.size * abs(each.predicted - each.observed) for each in curve) / total if total else math.nan
 
 
 _LARGEST_BET = 0.5

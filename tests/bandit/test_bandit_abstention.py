@@ -15,10 +15,7 @@ from bandstand.bandit.context import P_USEFUL, Context
 from bandstand.bandit.gate import CALIBRATION, TREES, RetrievalGate, free_names, rows_of
 from bandstand.bandit.gate_training import (
     FEWEST,
-    ReliabilityBin,
     UsefulLabel,
-    calibration_error,
-    reliability,
     train_gate,
 )
 from bandstand.bandit.policy import FULL_DEPTH
@@ -27,6 +24,7 @@ from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel
 from bandstand.errors import BadInput, ModelError
 from bandstand.models.folder import FolderRegistry
 from bandstand.retrievers.registry import BUILT_IN
+from bandstand.statistics import calibration_error, reliability
 from bandstand.types import RetrieverSpec, Roster
 
 
@@ -166,7 +164,7 @@ def test_labels_of_before_an_arm_went_teach_about_the_others():
 
 def test_reliability_by_hand():
     curve = reliability(np.array([0.1, 0.1, 0.9, 0.9]), np.array([False, False, True, False]), bins=2)
-    assert curve == (ReliabilityBin(2, 0.1, 0.0), ReliabilityBin(2, 0.9, 0.5))
+    assert curve == ((0.1, 0.0, 2), (0.9, 0.5, 2))
     assert calibration_error(curve) == pytest.approx(0.25)
     assert reliability(np.empty(0), np.empty(0, np.bool_)) == ()
     assert math.isnan(calibration_error(()))
@@ -176,8 +174,8 @@ def test_reliability_by_hand():
 def test_bins_hold_every_prediction_once(pairs):
     probabilities, outcomes = np.array([p for p, _ in pairs]), np.array([o for _, o in pairs])
     curve = reliability(probabilities, outcomes)
-    assert sum(each.count for each in curve) == len(pairs)
-    assert sum(each.count * each.observed for each in curve) == pytest.approx(outcomes.sum())
+    assert sum(each.size for each in curve) == len(pairs)
+    assert sum(each.size * each.observed for each in curve) == pytest.approx(outcomes.sum())
 
 
 def test_an_arm_plays_from_its_threshold_on():

@@ -289,7 +289,7 @@ def recorded(pages):
     """Pages of two expensive arms by who played, as letters; ordinals of the impression are their places in "abc"."""
     arms = ("trigram", "dense")
     return Ablation(
-        query_id="q", arms=arms, pages={frozenset(k): v for k, v in pages.items()}, context=(), hit_rates={}
+        query_id="q", retrievers=arms, pages={frozenset(k): v for k, v in pages.items()}, context=(), hit_rates={}
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
+import msgspec
 import numpy as np
-import orjson
 import pytest
 
 from bandstand.bandit.experiment import SequentialTest, Split
@@ -60,7 +59,7 @@ class TestDifference:
 
     def test_it_survives_json(self):
         test = played([1.0, 0.0, 0.3], [True, False, True])
-        assert SequentialTest.from_dict(orjson.loads(orjson.dumps(asdict(test)))) == test
+        assert msgspec.json.decode(msgspec.json.encode(test), type=SequentialTest) == test
 
     def test_peeking_after_every_visitor_finds_nothing_among_equals(self):
         """400 experiments without a difference, watched at each of 300 visitors: at most alpha of them ever speak."""

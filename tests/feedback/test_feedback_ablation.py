@@ -23,7 +23,7 @@ NONE, TRIGRAM, DENSE, BOTH = frozenset(), frozenset({"trigram"}), frozenset({"de
 def record(**changes):
     pages = {NONE: ("a", "b"), TRIGRAM: ("b", "a"), DENSE: ("a", "c"), BOTH: ("c", "b", "a")}
     values = {
-        "query_id": "q1", "arms": ARMS, "pages": pages, "context": (("bias", 1.0), ("lexical_top", 0.25)),
+        "query_id": "q1", "retrievers": ARMS, "pages": pages, "context": (("bias", 1.0), ("lexical_top", 0.25)),
         "hit_rates": {"trigram": 0.5, "dense": 0.1}, "ranker": "v1",
     }  # fmt: skip
     return Ablation(**{**values, **changes})

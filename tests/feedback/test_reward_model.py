@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,11 +13,12 @@ from hypothesis import strategies as st
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.behaviour import Interaction
-from bandstand.feedback.classifier import Calibration, isotonic, reliability
+from bandstand.feedback.classifier import smoothed
 from bandstand.feedback.reward_model import RewardModel, by_constants, by_model
 from bandstand.feedback.reward_training import ENOUGH, _hit_row, train_reward
 from bandstand.feedback.rewards import CLICKS_ALONE, ranker_grades
 from bandstand.feedback.sessions import Moment
+from bandstand.statistics import Calibration, calibration_error, reliability
 from tests.support.sessions import event, joined, listeners, page, search
 
 
@@ -29,23 +29,22 @@ def trained():
 
 class TestCalibration:
     def test_it_is_the_share_of_positives_in_pools(self):
-        fitted = isotonic(np.repeat([0.0, 1.0], 100), np.r_[np.arange(100) < 20, np.arange(100) < 70])
+        fitted = smoothed(np.repeat([0.0, 1.0], 100), np.r_[np.arange(100) < 20, np.arange(100) < 70])
         assert fitted(np.array([0.0, 1.0, -9.0, 9.0])) == pytest.approx([21 / 102, 71 / 102] * 2)  # one of each added
 
     @given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=40))
     def test_it_never_falls_and_is_never_certain(self, rows):
         scores, labels = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-        found = isotonic(scores, labels)(np.linspace(-6, 6, 50))
+        found = smoothed(scores, labels)(np.linspace(-6, 6, 50))
         assert all(later >= earlier - 1e-12 for earlier, later in pairwise(found.tolist()))
         assert 0 < found.min() <= found.max() < 1
 
     def test_the_calibration_error_is_the_mean_gap(self):
         curve = reliability(np.array([0.1, 0.1, 0.9, 0.9]), np.array([False, True, True, True]))
-        assert curve.ece == pytest.approx((2 * 0.4 + 2 * 0.1) / 4)
-        assert math.isnan(reliability(np.empty(0), np.empty(0, np.bool_)).ece)
+        assert calibration_error(curve) == pytest.approx((2 * 0.4 + 2 * 0.1) / 4)
 
     def test_it_is_level_beyond_its_points(self):
-        assert Calibration(at=(0.0, 1.0), value=(0.2, 0.8))(np.array([-1.0, 0.5, 2.0])) == pytest.approx(
+        assert Calibration(scores=(0.0, 1.0), frequencies=(0.2, 0.8))(np.array([-1.0, 0.5, 2.0])) == pytest.approx(
             [0.2, 0.5, 0.8]
         )
 

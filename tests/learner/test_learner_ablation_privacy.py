@@ -29,7 +29,7 @@ class State(dict):
 def test_who_searched_is_not_kept():
     query = Query(id="q", text="halo", normalized="halo", user_id="ann", session_id="evening of ann")
     pages = dict.fromkeys(choices(("dense",)), ("a",))
-    made = Ablation(query_id="q", arms=("dense",), pages=pages, context=(), hit_rates={"dense": 0.5})
+    made = Ablation(query_id="q", retrievers=("dense",), pages=pages, context=(), hit_rates={"dense": 0.5})
     state = State()
     recorded = Recorded(state, Open())
     assert recorded.keep(ablation_event(made, query, now=1.0))

@@ -157,7 +157,11 @@ def test_every_record_teaches_the_gate(log, features, known):
     def recorded(search):
         query = search.impression.query
         record = Ablation(
-            query_id=query.id, arms=arms, pages=pages, context=(("bias", 1.0),), hit_rates=dict.fromkeys(arms, 0.5)
+            query_id=query.id,
+            retrievers=arms,
+            pages=pages,
+            context=(("bias", 1.0),),
+            hit_rates=dict.fromkeys(arms, 0.5),
         )
         return replace(search, events=(*search.events, ablation_event(record, query, now=query.time)))
 

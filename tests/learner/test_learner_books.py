@@ -98,7 +98,7 @@ class TestAsked:
                 assert read_one_query(small.home.memory.state, "sad tune") is None
         found = read_one_query(small.home.memory.state, "sad tune")
         assert (found.searches, found.clicked, found.satisfied, found.users) == (3, 3, 3, ())
-        assert sum(day[0] for day in found.days.values()) == 3
+        assert sum(day.searches for day in found.days) == 3
         assert [one.text for one in read_query_stats(small.home.memory.scan)] == ["sad tune"]
 
     def test_what_only_a_forgotten_user_asked_is_gone(self, small):
@@ -121,7 +121,7 @@ class TestAsked:
         record = QueryStats()
         for day in range(100):
             record = record.with_search(clicked=True, satisfied=False, time=day * 86_400.0)
-        assert (record.searches, len(record.days), min(record.days)) == (100, 60, 40)
+        assert (record.searches, len(record.days), record.days[0].day) == (100, 60, 40)
 
 
 class TestExperiment:

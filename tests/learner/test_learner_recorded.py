@@ -54,4 +54,4 @@ def test_what_comes_too_late_is_not_kept(small, searched):
         assert recorded.keep(event)  # the search is in the log, but has not been read: nothing is open
         assert recorded.take(event.query_id) is None
     assert event.action == ABLATION
-    assert ablation_of(event).arms == BUILT_IN.expensive
+    assert ablation_of(event).retrievers == BUILT_IN.expensive

@@ -196,7 +196,7 @@ def test_the_ranker_is_trained_at_the_turn_of_each_month(tmp_path):
     ],
 )
 def test_contestants(name, arms):
-    assert contestant(name).arms == arms
+    assert contestant(name).retrievers == arms
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "all-nonsense", "lexical+", "bandit-memory"])

@@ -18,7 +18,7 @@ from tests.support.tiny_world import PLATFORM, tiny_settings
 def test_a_variant_is_a_policy_on_other_settings(tmp_path):
     found = variant("lexical+memory@reward_model=clicks@relabel=false")
     platform = found.platform(Settings(home=tmp_path, seed=7), home=tmp_path / "own")
-    assert found.contestant.arms == ("memory", "lexical")
+    assert found.contestant.retrievers == ("memory", "lexical")
     assert (platform.reward_model, platform.relabel, platform.seed) == ("clicks", False, 7)
     assert platform.home == tmp_path / "own"
 

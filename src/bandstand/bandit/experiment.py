@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
 
 from bandstand.errors import BadInput
 from bandstand.statistics import LowerBound
@@ -123,18 +121,6 @@ class SequentialTest:
         if low > 0.0:
             return "b"
         return "a" if high < 0.0 else None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> SequentialTest:
-        """Inverse of `dataclasses.asdict`, also of what went through JSON."""
-        return cls(
-            share=values["share"],
-            alpha=values["alpha"],
-            above=LowerBound(**values["above"]),
-            below=LowerBound(**values["below"]),
-            a=Tally(**values["a"]),
-            b=Tally(**values["b"]),
-        )
 
     @property
     def _reach(self) -> float:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.context import COUNT, P_USEFUL, Features, answer_names, query_features
 from bandstand.errors import ModelError
 from bandstand.models.registry import ModelVersion
+from bandstand.statistics import Calibration
 from bandstand.types import Query, Roster
 
 if TYPE_CHECKING:
@@ -29,16 +29,19 @@ _QUERY_NAMES = frozenset(name for name, _ in query_features(Query(id="", text=""
 Matrix64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """One arm's scores (k,) ascending and the frequencies (k,) with which it helped there; linear in between.
+class ArmCalibration(Calibration, frozen=True, kw_only=True):
+    """How often one arm helped by its score, and ``gain``, the mean rise of the reciprocal rank where it did."""
 
-    ``gain`` is the mean rise of the reciprocal rank where the arm helped.
-    """
-
-    scores: tuple[float, ...]
-    frequencies: tuple[float, ...]
     gain: float
+
+
+class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
+    """What is published beside the trees: the features' ``names``, and calibrations by arm and moment."""
+
+    names: tuple[str, ...]
+    full: dict[str, ArmCalibration]
+    early: dict[str, ArmCalibration]
+    version: int = 1
 
 
 class RetrievalGate:
@@ -53,9 +56,8 @@ class RetrievalGate:
     def __init__(self, model: ModelVersion) -> None:
         self.version = model.version
         self._booster = _load(model)
-        self.names, self.calibrations, self.early = _read(model)
-        if self.calibrations.keys() != self.early.keys():
-            raise ModelError(f"abstention {model.version} is damaged: run `bandstand train`")
+        fitted = _read(model)
+        self.names, self.calibrations, self.early = fitted.names, fitted.full, fitted.early
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class RetrievalGate:
         rows = rows_of(context, hit_rates, self.names, self.arms, early=early)
         raw = np.asarray(self._booster.predict(rows, num_threads=1), np.float64)
         fitted = self.early if early else self.calibrations
-        return {arm: calibrated(fitted[arm], score) for arm, score in zip(self.arms, raw.tolist(), strict=True)}
+        return {arm: float(fitted[arm](score)) for arm, score in zip(self.arms, raw.tolist(), strict=True)}
 
     def gain(self, arm: str) -> float:
         """How much the reciprocal rank rises, on average, where the arm helps."""
@@ -105,11 +107,6 @@ def at_once(name: str) -> bool:
     return name in _QUERY_NAMES or name == f"{COUNT}memory" or name.startswith("memory_")
 
 
-def calibrated(fitted: Calibration, score: float) -> float:
-    """The frequency that belongs to a score."""
-    return float(np.interp(score, fitted.scores, fitted.frequencies))
-
-
 def _load(model: ModelVersion) -> Booster:
     import lightgbm
 
@@ -119,18 +116,12 @@ def _load(model: ModelVersion) -> Booster:
         raise ModelError(f"abstention {model.version} is no LightGBM model: run `bandstand train`") from cause
 
 
-def _read(model: ModelVersion) -> tuple[tuple[str, ...], dict[str, Calibration], dict[str, Calibration]]:
+def _read(model: ModelVersion) -> Calibrations:
+    damaged = ModelError(f"abstention {model.version} is damaged: run `bandstand train`")
     try:
-        raw = json.loads(model.read(CALIBRATION))
-        fitted = [
-            {
-                str(arm): Calibration(
-                    scores=tuple(each["scores"]), frequencies=tuple(each["frequencies"]), gain=float(each["gain"])
-                )
-                for arm, each in raw[moment].items()
-            }
-            for moment in ("full", "early")
-        ]
-        return tuple(raw["names"]), fitted[0], fitted[1]
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
-        raise ModelError(f"abstention {model.version} is damaged: run `bandstand train`") from cause
+        found = msgspec.json.decode(model.read(CALIBRATION), type=Calibrations)
+    except (msgspec.MsgspecError, ValueError) as cause:
+        raise damaged from cause
+    if found.full.keys() != found.early.keys():
+        raise damaged
+    return found

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.context import Features
-from bandstand.bandit.gate import CALIBRATION, TREES, Calibration, Matrix64, free_names, rows_of
+from bandstand.bandit.gate import CALIBRATION, TREES, ArmCalibration, Calibrations, Matrix64, free_names, rows_of
 from bandstand.errors import BadInput, ModelError
+from bandstand.statistics import Calibration, calibration_error, isotonic, reliability
 from bandstand.types import Roster
 from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
     from lightgbm import Booster
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Predictions of like size: their number, their mean, and how often what they predict came true."""
-
-    count: int
-    predicted: float
-    observed: float
-
-
-def reliability(
-    probabilities: NDArray[np.float64], outcomes: NDArray[np.bool_], *, bins: int = 10
-) -> tuple[ReliabilityBin, ...]:
-    """At most ``bins`` groups of equally many predictions (n,), ascending; equal predictions share a group."""
-    if not len(probabilities):
-        return ()
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
-    group = np.searchsorted(edges, probabilities, side="right")
-    return tuple(
-        ReliabilityBin(
-            int((group == each).sum()),
-            float(probabilities[group == each].mean()),
-            float(outcomes[group == each].mean()),
-        )
-        for each in np.unique(group).tolist()
-    )
-
-
-def calibration_error(curve: Sequence[ReliabilityBin]) -> float:
-    """ECE = Σ (n_b / n) |predicted_b - observed_b| (Naeini, Cooper & Hauskrecht 2015); nan without predictions."""
-    total = sum(each.count for each in curve)
-    if not total:
-        return float("nan")
-    return sum(each.count * abs(each.predicted - each.observed) for each in curve) / total
 
 
 FEWEST = 200
@@ -94,7 +60,6 @@ class TrainedGate:
     trees: bytes
     calibration: bytes
     metrics: dict[str, float]
-    reliability: dict[str, tuple[ReliabilityBin, ...]]
     held_out: Matrix64
 
     def files(self) -> dict[str, bytes]:
@@ -145,13 +110,16 @@ def train_gate(labels: Sequence[UsefulLabel], roster: Roster, *, seed: int = 0) 
             booster = _boost(full, early, ~out, seed)
             scores[out], early_scores[out] = booster.predict(full.rows[out]), booster.predict(early.rows[out])
     gains = _gains(labels, arms)
-    fitted = {"full": _calibrations(full, scores, gains), "early": _calibrations(early, early_scores, gains)}
+    fitted = Calibrations(
+        names=names,
+        full=_calibrations(full, scores, gains),
+        early=_calibrations(early, early_scores, gains),
+    )
     whole = _boost(full, early, np.ones(len(full.rows), np.bool_), seed)
-    raw = {name: {arm: asdict(each) for arm, each in arms.items()} for name, arms in fitted.items()}
     return TrainedGate(
         arms=arms,
         trees=whole.model_to_string().encode(),
-        calibration=json.dumps({"names": names, **raw}).encode(),
+        calibration=msgspec.json.encode(fitted),
         **_judged(full, _cross_calibrated(full, scores)),
     )
 
@@ -200,22 +168,20 @@ def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
         raise ModelError(f"LightGBM could not train the abstention score: {cause}") from cause
 
 
-def _calibrations(data: _Data, scores: Matrix64, gains: dict[str, float]) -> dict[str, Calibration]:
-    return {arm: _isotonic(data, scores, data.arms == number, gains[arm]) for number, arm in enumerate(data.names)}
+def _calibrations(data: _Data, scores: Matrix64, gains: dict[str, float]) -> dict[str, ArmCalibration]:
+    found = {}
+    for number, arm in enumerate(data.names):
+        fitted = _shrunk(data, scores, data.arms == number)
+        found[arm] = ArmCalibration(scores=fitted.scores, frequencies=fitted.frequencies, gain=gains[arm])
+    return found
 
 
-def _isotonic(data: _Data, scores: Matrix64, mine: Labels, gain: float = 0.0) -> Calibration:
-    """Frequencies by score, non-decreasing, with `_PRIOR` labels of no help spread over all scores."""
-    from sklearn.isotonic import isotonic_regression
-
-    order = np.argsort(scores[mine], kind="stable")
-    weights = data.weights[mine][order]
-    shrink = weights.sum() / (weights.sum() + _PRIOR)
-    fitted = shrink * isotonic_regression(data.useful[mine][order].astype(np.float64), sample_weight=weights)
-    ends = np.unique(np.concatenate([np.flatnonzero(np.diff(fitted)), np.flatnonzero(np.diff(fitted)) + 1]))
-    places = np.unique(np.concatenate([[0], ends, [len(order) - 1]])).astype(np.intp)
-    at = scores[mine][order][places]
-    return Calibration(scores=tuple(at.tolist()), frequencies=tuple(fitted[places].tolist()), gain=gain)
+def _shrunk(data: _Data, scores: Matrix64, mine: Labels) -> Calibration:
+    """`isotonic` with `_PRIOR` labels of no help spread over all scores."""
+    weights = data.weights[mine]
+    fitted = isotonic(scores[mine], data.useful[mine], weights)
+    shrink = float(weights.sum() / (weights.sum() + _PRIOR))
+    return msgspec.structs.replace(fitted, frequencies=tuple(shrink * each for each in fitted.frequencies))
 
 
 def _cross_calibrated(data: _Data, scores: Matrix64) -> Matrix64:
@@ -225,26 +191,23 @@ def _cross_calibrated(data: _Data, scores: Matrix64) -> Matrix64:
         for number in range(len(data.names)):
             mine, out = data.arms == number, data.folds == fold
             if (mine & out).any() and (mine & ~out).any():
-                fitted = _isotonic(data, scores, mine & ~out)
-                found[mine & out] = np.interp(scores[mine & out], fitted.scores, fitted.frequencies)
+                found[mine & out] = _shrunk(data, scores, mine & ~out)(scores[mine & out])
     return found
 
 
 def _judged(data: _Data, probabilities: Matrix64) -> dict[str, Any]:
-    """Metrics and reliability by arm."""
+    """Metrics, and the probabilities by label."""
     metrics: dict[str, float] = {"searches": float(len(data.known))}
-    curves = {}
     for number, arm in enumerate(data.names):
         mine = data.arms == number
-        curves[arm] = reliability(probabilities[mine], data.useful[mine])
         metrics |= {
             f"{arm}_helped": float(data.useful[mine].mean()),
-            f"{arm}_ece": calibration_error(curves[arm]),
+            f"{arm}_ece": calibration_error(reliability(probabilities[mine], data.useful[mine])),
             f"{arm}_brier": float(np.mean((probabilities[mine] - data.useful[mine]) ** 2)),
         }
     held_out = np.full(data.known.shape, np.nan)
     held_out[data.known] = probabilities
-    return {"metrics": metrics, "reliability": curves, "held_out": held_out}
+    return {"metrics": metrics, "held_out": held_out}
 
 
 def _gains(labels: Sequence[UsefulLabel], arms: Sequence[str]) -> dict[str, float]:

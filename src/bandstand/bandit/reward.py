@@ -154,7 +154,7 @@ def recorded_differences(record: Ablation, impression: Impression, grades: Mappi
     candidates and counted over the recorded page: below it, nobody looks. Empty where an expensive arm played less
     deep, since no such page was recorded, and where nothing satisfied.
     """
-    depths = {arm.arm: arm.depth for arm in impression.decision.arms if arm.arm in record.arms and arm.depth}
+    depths = {arm.arm: arm.depth for arm in impression.decision.arms if arm.arm in record.retrievers and arm.depth}
     names = dict(zip(impression.ordinals.tolist(), impression.entity_ids, strict=True))
     wanted = {names[ordinal]: grade for ordinal, grade in grades.items() if ordinal in names}
     if not wanted or any(depth < DEPTHS[-1] for depth in depths.values()):

@@ -136,7 +136,7 @@ def query_page(memory: Memory, catalog: Catalog, text: str, *, now: float, k: in
         satisfied=asked.satisfied,
         days=[
             DayAnswer(day=_iso(day), searches=searches, clicked=clicked, satisfied=satisfied)
-            for day, (searches, clicked, satisfied) in asked.days.items()
+            for day, searches, clicked, satisfied in asked.days
         ],
         beliefs=_beliefs(memory, catalog, normalized, now=now, k=k),
         edits=[EditAnswer.of(edit) for edit in reversed(edits_of(memory.state, normalized))],

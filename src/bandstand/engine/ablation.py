@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import structlog
 
+from bandstand.bandit.context import Features
 from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
@@ -25,28 +26,28 @@ _SUFFIX = "/ablation"
 
 
 def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Ablation:
-    """Ask every arm, and rank what each choice of expensive arms would have brought.
+    """Ask every retriever, and rank what each choice of expensive retrievers would have brought.
 
-    Exact up to the retrievers' own state: no feature depends on which other arms played, and all candidates are ranked
+    Exact up to the retrievers' own state: no feature depends on which others played, and all candidates are ranked
     again, not only the logged ones. Some 30 ms: not for the time in which somebody waits.
 
     Args:
-        engine: Answers with all arms; nothing is logged.
+        engine: Answers with all retrievers; nothing is logged.
         query: What was asked.
         shown: The page that the person saw: its recordings keep the ids that they have there, since two releases of
             one recording are one hit, and either may stand for it.
     """
     answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
     columns, whole = answer.columns, answer.head.whole
-    arms = ablated(answer.retrieved.roster)
+    retrievers = ablated(answer.retrieved.roster)
     rows = FeatureRows(answer.impression.rows.layout, whole.features)
-    ranked = subset_pages(rows, arms, whole.ordinals, columns, answer.scorer)
+    ranked = subset_pages(rows, retrievers, whole.ordinals, columns, answer.scorer)
     named = _named(answer, columns, shown)
     pages = {played: tuple(named(int(ordinal)) for ordinal in ordinals.tolist()) for played, ordinals in ranked.items()}
-    context, hit_rates = seen_before(answer.impression.decision, arms)
+    context, hit_rates = seen_before(answer.impression.decision, retrievers)
     return Ablation(
         query_id=query.id,
-        arms=arms,
+        retrievers=retrievers,
         pages=pages,
         context=context,
         hit_rates=hit_rates,
@@ -64,42 +65,42 @@ def ablated(roster: Roster) -> tuple[str, ...]:
 
 
 def subset_pages(
-    rows: FeatureRows, arms: Sequence[str], ordinals: Ordinals, columns: Columns, scorer: Scorer
+    rows: FeatureRows, retrievers: Sequence[str], ordinals: Ordinals, columns: Columns, scorer: Scorer
 ) -> dict[Played, Ordinals]:
-    """The first `SHOWN` ordinals, duplicates folded, of every choice of these arms; one call of the ranker.
+    """The first `SHOWN` ordinals, duplicates folded, of every choice of these retrievers; one call of the ranker.
 
     Args:
-        rows: m candidates that every arm was asked for, in the layout of the ranker.
-        arms: The expensive ones.
+        rows: m candidates that every retriever was asked for, in the layout of the ranker.
+        retrievers: The expensive ones.
         ordinals: int32 (m,).
         columns: Knows which ordinals are the same recording.
         scorer: The ranker.
     """
-    able = frozenset(arm for arm in arms if not np.isnan(rows.rank(arm)).all())
+    able = frozenset(retriever for retriever in retrievers if not np.isnan(rows.rank(retriever)).all())
     cut = {played: without(rows, able - played) for played in choices(able)}
     kept = {played: np.flatnonzero(limited.brought()) for played, limited in cut.items()}
     scores = scorer.score(np.concatenate([limited.values[kept[played]] for played, limited in cut.items()]))
     found: dict[Played, Ordinals] = {}
-    start = 0  # an arm that found nothing changes no page, so that only the others' choices are ranked
+    start = 0  # a retriever that found nothing changes no page, so that only the others' choices are ranked
     for played, at in kept.items():
         own, mine = ordinals[at], scores[start : start + len(at)]
         start += len(at)
         found[played] = own[dedupe(own, mine, columns.dedupe_key[own])[:SHOWN]]
-    return {played: found[played & able] for played in choices(arms)}
+    return {played: found[played & able] for played in choices(retrievers)}
 
 
-def without(rows: FeatureRows, arms: Iterable[str]) -> FeatureRows:
-    """The rows as if none of these arms had played."""
-    for arm in arms:
-        rows, _ = rows.without(arm)
+def without(rows: FeatureRows, retrievers: Iterable[str]) -> FeatureRows:
+    """The rows as if none of these retrievers had played."""
+    for retriever in retrievers:
+        rows, _ = rows.without(retriever)
     return rows
 
 
-def seen_before(decision: Decision, arms: Sequence[str]) -> tuple[tuple[tuple[str, float], ...], Mapping[str, float]]:
-    """What the first of these arms' decision saw, and each one's past yield."""
-    decided: Mapping[str, ArmDecision] = {arm.arm: arm for arm in decision.arms if arm.arm in arms}
+def seen_before(decision: Decision, retrievers: Sequence[str]) -> tuple[Features, Mapping[str, float]]:
+    """What the first of these retrievers' decision saw, and each one's past yield."""
+    decided: Mapping[str, ArmDecision] = {arm.arm: arm for arm in decision.arms if arm.arm in retrievers}
     hit_rates = {name: dict(arm.context).get("arm_yield", 0.5) for name, arm in decided.items()}
-    return (decided[arms[0]].context if arms and arms[0] in decided else ()), hit_rates
+    return (decided[retrievers[0]].context if retrievers and retrievers[0] in decided else ()), hit_rates
 
 
 def _named(answer: Answer, columns: Columns, shown: Impression | None) -> Callable[[int], str]:

@@ -39,7 +39,7 @@ class Reader:
         return None if correction is None or self._known(normalized, actor) else correction
 
     def _known(self, normalized: str, actor: str | None) -> bool:
-        """Whether the memory has learned something on the query; where that cannot be read, its own arm will say so."""
+        """Whether the memory has learned something on the query; where it cannot be read, its retriever will say so."""
         try:
             return self._learned(normalized, actor)
         except BandstandError:

@@ -6,5 +6,5 @@ from bandstand.types.hashing import uniform
 
 
 def sampled(query_id: str, *, share: float, seed: int) -> bool:
-    """Whether a search belongs to the ``share`` whose page is also made with and without each expensive arm."""
+    """Whether a search belongs to the ``share`` whose page is also made with and without each expensive retriever."""
     return uniform(seed, "ablation", query_id) < share

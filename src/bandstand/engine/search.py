@@ -133,7 +133,7 @@ class Engine:
         """A new search, by the policy that was asked for, or that an experiment assigned."""
         assigned = request.assignment
         policy = self.policy(assigned.policy if assigned else request.policy or DEFAULT_POLICY)
-        if request.preview and policy.sequential:  # a fixed policy was asked for because of its arms
+        if request.preview and policy.sequential:  # a fixed policy was asked for because of its retrievers
             policy = Unfinished(policy)
         mix = self._mix_kinds if request.mix is None else request.mix
         layout = Layout(mix=mix, sections=request.sections)

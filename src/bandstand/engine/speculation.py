@@ -1,4 +1,4 @@
-"""Expensive arms begun before their decision, where that will probably choose them and the machine has room."""
+"""Expensive retrievers begun before their decision, where that will probably choose them and the machine has room."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Ahead:
         self._runner, self._query, self._places, self._counts = runner, query, places, counts
         self._begun: dict[str, Begun] = {}
 
-    def begin(self, arms: Iterable[str]) -> None:
-        """Start arms at full depth, as long as there is room: a deeper answer begins with every shallower one."""
-        for arm in arms:
+    def begin(self, retrievers: Iterable[str]) -> None:
+        """Start retrievers at full depth, as long as there is room: a deeper answer begins with every shallower one."""
+        for retriever in retrievers:
             if not self._places.acquire(blocking=False):
                 self._counts.refused += 1
                 continue
-            begun = self._runner.begin(arm, self._query, FULL_DEPTH)
+            begun = self._runner.begin(retriever, self._query, FULL_DEPTH)
             if begun is None:
                 self._places.release()
                 self._counts.refused += 1
                 continue
             begun.future.add_done_callback(lambda _: self._places.release())
-            self._begun[arm] = begun
+            self._begun[retriever] = begun
 
-    def take(self, arm: str, depth: int, deadline: float) -> RetrieverAnswer | None:
-        """The answer at the depth that was decided, waited for; None where the arm was not begun, or is not wanted."""
-        begun = self._begun.pop(arm, None)
+    def take(self, retriever: str, depth: int, deadline: float) -> RetrieverAnswer | None:
+        """The answer at the depth that was decided, waited for; None where it was not begun, or is not wanted."""
+        begun = self._begun.pop(retriever, None)
         if begun is None:
             return None
         if not depth:
@@ -69,8 +69,8 @@ class Ahead:
 class Speculation:
     """Room for runs ahead of their decision: ``places`` in the whole process, and none while searches want the threads.
 
-    So it is the first to give way: with as many searches as there are threads nothing is begun early, and every arm
-    runs when it is decided, as without speculation.
+    So it is the first to give way: with as many searches as there are threads nothing is begun early, and every
+    retriever runs when it is decided, as without speculation.
     """
 
     def __init__(self, runner: Runner, load: Load, *, places: int) -> None:

@@ -32,7 +32,7 @@ LOGGED = (
 
 
 class Interaction(NamedTuple):
-    """One action on a hit: its row in the logged head, seconds since the search, seconds played (NaN: not said).
+    """One action on a hit: its row in the logged head, seconds since the search, seconds played (None: not said).
 
     ``weight`` in [0, 1] is what the actor's budget left of it.
     """
@@ -40,7 +40,7 @@ class Interaction(NamedTuple):
     row: int
     action: str
     after: float
-    played: float = math.nan
+    played: float | None = None
     weight: float = 1.0
 
 
@@ -53,9 +53,7 @@ def interaction_of(impression: Impression, event: Event, weight: float = 1.0) ->
     if place is None:
         return None
     after = max(event.time - impression.query.time, 0.0)
-    return Interaction(
-        place - 1, event.action, after, math.nan if event.play_seconds is None else event.play_seconds, weight
-    )
+    return Interaction(place - 1, event.action, after, event.play_seconds, weight)
 
 
 def interactions_of(
@@ -188,4 +186,4 @@ def _count(interactions: Sequence[Interaction], action: str) -> int:
 
 
 def _longest(interactions: Sequence[Interaction]) -> float:
-    return max((interaction.played for interaction in interactions if interaction.played >= 0), default=math.nan)
+    return max((each.played for each in interactions if each.played is not None), default=math.nan)

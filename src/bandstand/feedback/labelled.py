@@ -33,8 +33,8 @@ def labelled(searches: Iterable[Joined]) -> Iterator[LabelledSearch]:
     """The recorded searches whose want is known, from searches in the order of the log.
 
     What was wanted is what satisfied best on the page. Where nothing did, it is what satisfied on the next searches of
-    the same session for the same need (`relabel_share`, which is then the weight): without these, an arm that was left
-    out could never be seen to have been missed.
+    the same session for the same need (`relabel_share`, which is then the weight): without these, a retriever that was
+    left out could never be seen to have been missed.
     """
     waiting: OrderedDict[str, list[tuple[Query, Ablation]]] = OrderedDict()
     for search in searches:

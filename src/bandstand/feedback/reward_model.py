@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
-import orjson
 
 from bandstand.errors import ModelError
 from bandstand.feedback.attribution import Attribution
@@ -20,7 +20,7 @@ from bandstand.feedback.behaviour import (
     is_strong,
     search_features,
 )
-from bandstand.feedback.classifier import Probability
+from bandstand.feedback.classifier import Probability, StoredProbability
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, RewardWeights, SearchOutcome
 from bandstand.types import Event, Impression, Scores
@@ -80,14 +80,14 @@ class RewardModel:
 
     def to_bytes(self) -> bytes:
         """The model in one file."""
-        parts = {"hit": self.hit, "search": self.search, "intent": self.intent}
-        return orjson.dumps(
-            {
-                "features": FEATURE_HASH,
-                "content": self.content,
-                **{name: None if part is None else part.values() for name, part in parts.items()},
-            }
+        stored = _Stored(
+            features=FEATURE_HASH,
+            content=self.content,
+            hit=self.hit.stored(),
+            search=self.search.stored(),
+            intent=None if self.intent is None else self.intent.stored(),
         )
+        return msgspec.json.encode(stored)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> RewardModel:
@@ -97,18 +97,27 @@ class RewardModel:
             ModelError: it is damaged, or was trained on other features.
         """
         try:
-            values = orjson.loads(raw)
-            if values["features"] != FEATURE_HASH:
-                raise ModelError("the reward model was trained on other features; run `bandstand train reward`")
-            intent = values["intent"]
-            return cls(
-                hit=Probability.of(values["hit"]),
-                search=Probability.of(values["search"]),
-                content=float(values["content"]),
-                intent=None if intent is None else Probability.of(intent),
-            )
-        except (ValueError, KeyError, TypeError, AssertionError) as cause:
+            stored = msgspec.json.decode(raw, type=_Stored)
+        except (msgspec.MsgspecError, ValueError) as cause:
             raise ModelError("the reward model is damaged; run `bandstand train reward`") from cause
+        if stored.features != FEATURE_HASH:
+            raise ModelError("the reward model was trained on other features; run `bandstand train reward`")
+        return cls(
+            hit=stored.hit.read(),
+            search=stored.search.read(),
+            content=stored.content,
+            intent=None if stored.intent is None else stored.intent.read(),
+        )
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A `RewardModel` in its file; ``features`` is what it was trained on."""
+
+    features: str
+    content: float
+    hit: StoredProbability
+    search: StoredProbability
+    intent: StoredProbability | None
 
 
 def _holds(interactions: Sequence[Interaction], row: int) -> bool:

@@ -9,20 +9,12 @@ import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.feedback.behaviour import HIT_FEATURES, SEARCH_FEATURES, hit_features, is_strong, search_features
-from bandstand.feedback.classifier import (
-    Calibration,
-    Floats,
-    Probability,
-    Reliability,
-    auc,
-    grown,
-    isotonic,
-    reliability,
-)
+from bandstand.feedback.classifier import Probability, auc, grown, smoothed
 from bandstand.feedback.intent import INTENT_FEATURES, intent_features
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.reward_model import RewardModel
 from bandstand.feedback.sessions import RETRIED_S, Moment, SessionSearch, hit_moments, kept, search_moments, sessions
+from bandstand.statistics import Calibration, Floats, calibration_error, reliability
 from bandstand.types import Impression, Matrix
 from bandstand.types.hashing import digest
 
@@ -64,9 +56,9 @@ def intent_model(grouped: Sequence[Sequence[SessionSearch]], *, seed: int) -> Tr
     trees = grown(features[learning], labels[learning], names=INTENT_FEATURES, seed=seed, rising=_RISING)
     scores, truth = trees.scores(features[~learning]), labels[~learning]
     rest = _unlike(scores[truth], scores[~truth])
-    odds = isotonic(scores, truth)
+    odds = smoothed(scores, truth)
     values = np.clip(1 - rest / np.maximum(_ratio(odds, float(truth.mean())), 1e-9), 0.0, 1.0)
-    model = Probability(trees, Calibration(at=odds.at, value=tuple(values.tolist())))
+    model = Probability(trees, Calibration(scores=odds.scores, frequencies=tuple(values.tolist())))
     return TrainedIntent(model=model, pairs=len(real), share=1 - rest)
 
 
@@ -110,7 +102,7 @@ def _unlike(real: Floats, strange: Floats) -> float:
 
 def _ratio(odds: Calibration, share: float) -> Floats:
     """Density of real pairs over that of strangers at each point, where a ``share`` of the sample is real."""
-    p = np.clip(np.array(odds.value), 1e-6, 1 - 1e-6)
+    p = np.clip(np.array(odds.frequencies), 1e-6, 1 - 1e-6)
     return np.asarray(p / (1 - p) * (1 - share) / share, np.float64)
 
 
@@ -126,12 +118,11 @@ class TrainedReward:
     """A model ready to be published.
 
     ``metrics``: moments and searches trained on; on sessions that neither trees nor calibration saw, ``*_ece``,
-    ``*_auc`` and ``*_base`` (the share of positives) of hits and of searches. ``curves`` are the reliabilities there.
+    ``*_auc`` and ``*_base`` (the share of positives) of hits and of searches.
     """
 
     model: RewardModel
     metrics: dict[str, float]
-    curves: dict[str, Reliability]
     data_range: tuple[float, float]
 
 
@@ -147,8 +138,8 @@ def train_reward(searches: Iterable[Joined], *, seed: int) -> TrainedReward:
     pages = [moment for search in flat for moment in search_moments(search)]
     _check(hits, "hits")
     _check(pages, "searches")
-    hit, hit_metrics, hit_curve = _fitted("hit", hits, _hit_row, HIT_FEATURES, seed)
-    search, search_metrics, search_curve = _fitted("search", pages, _search_row, SEARCH_FEATURES, seed)
+    hit, hit_metrics = _fitted("hit", hits, _hit_row, HIT_FEATURES, seed)
+    search, search_metrics = _fitted("search", pages, _search_row, SEARCH_FEATURES, seed)
     strong, content = kept(flat)
     intent = intent_model(grouped, seed=seed)
     times = [search.impression.query.time for search in flat]
@@ -166,7 +157,6 @@ def train_reward(searches: Iterable[Joined], *, seed: int) -> TrainedReward:
             **search_metrics,
             **({} if intent is None else {"intent_pairs": float(intent.pairs), "intent_share": intent.share}),
         },
-        curves={"hit": hit_curve, "search": search_curve},
         data_range=(min(times), max(times)),
     )
 
@@ -192,23 +182,22 @@ def _search_row(moment: Moment) -> Matrix:
 
 def _fitted(
     what: str, moments: Sequence[Moment], row: Callable[[Moment], Matrix], names: tuple[str, ...], seed: int
-) -> tuple[Probability, dict[str, float], Reliability]:
+) -> tuple[Probability, dict[str, float]]:
     """Trees from three fifths of the sessions, the calibration from one, the verdict from one."""
     features = np.concatenate([row(moment) for moment in moments])
     labels = np.array([moment.label for moment in moments], np.bool_)
     fold = np.array([_fold(moment.search, seed) for moment in moments])
     trees = grown(features[fold < 3], labels[fold < 3], names=names, seed=seed)
-    model = Probability(trees, isotonic(trees.scores(features[fold == 3]), labels[fold == 3]))
+    model = Probability(trees, smoothed(trees.scores(features[fold == 3]), labels[fold == 3]))
     held = fold == 4
     predicted = model(features[held])
-    curve = reliability(predicted, labels[held])
     metrics = {
         f"{what}_moments": float(len(labels)),
         f"{what}_base": float(labels[held].mean()),
-        f"{what}_ece": curve.ece,
+        f"{what}_ece": calibration_error(reliability(predicted, labels[held])),
         f"{what}_auc": auc(predicted, labels[held]),
     }
-    return model, {name: value for name, value in metrics.items() if not np.isnan(value)}, curve
+    return model, {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def _fold(search: SessionSearch, seed: int) -> int:

@@ -83,7 +83,7 @@ class Applier:
             raise CannotLearn(parked_entry(entry, error)) from error
 
     def finalize(self, now: float) -> None:
-        """Let every search that is due teach the memory what was seen, and the bandit what the arms earned."""
+        """Let every search that is due teach the memory what was seen, and the bandit what the retrievers earned."""
         while (search := self._state.open.pop_due(now)) is not None:
             self._state.experiment.finalize(search.due)
             try:

@@ -26,7 +26,7 @@ ScorerOf = Callable[[str], Scorer]
 
 
 class BanditLearner:
-    """A Vowpal Wabbit model and the arms' statistics, learning from one search after another.
+    """A Vowpal Wabbit model and the retrievers' statistics, learning from one search after another.
 
     Searches that were logged with other retrievers or features teach as well: what they say of a retriever that is gone
     is passed over, and the ranker sees their rows in today's columns.
@@ -65,9 +65,9 @@ class BanditLearner:
         return {"model.vw": self._dumped(_MODEL), "stats.json": self._dumped(_STATS)}
 
     def observe_costs(self, impression: Impression) -> None:
-        """Learn what the arms cost from the times that a search logged.
+        """Learn what the retrievers cost from the times that a search logged.
 
-        A late arm cost at least what was waited for it; one that was not even begun cost nothing and says nothing.
+        A late one cost at least what was waited for it; one that was not even begun cost nothing and says nothing.
         """
         depths = {decision.arm: decision.depth for decision in impression.decision.arms}
         for outcome in impression.outcomes:
@@ -86,7 +86,7 @@ class BanditLearner:
         """Learn from a finalized search; returns the labels that it gave.
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
-        would have been without each expensive arm, where that was looked into: exact, where the logged head is not.
+        would have been without each expensive one, where that was looked into: exact, where the logged head is not.
         ``sampled`` says that self-play asked, and nobody did.
         A search that logged no feature in common with today's teaches nothing: no ranker could order its page again.
         """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
+import msgspec
 
 from bandstand.bandit.experiment import SequentialTest, Split
 from bandstand.learner.open_searches import KeyValue
@@ -36,6 +36,17 @@ class Experiment:
     stopped: float | None = None
     decided: float | None = None
     by_arm: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    version: int = 1
+
+
+class _Visitor(msgspec.Struct, frozen=True, array_like=True):
+    """A visitor's policy, the time of the first search (None: handed to the test), and searches and their reward."""
+
+    in_b: bool
+    first: float | None = None
+    searches: int = 0
+    reward: float = 0.0
+    version: int = 1
 
 
 class ExperimentKeeper:
@@ -68,9 +79,9 @@ class ExperimentKeeper:
             self._state.delete(key)
             if raw is None:  # forgotten meanwhile
                 continue
-            in_b, _, searches, total = orjson.loads(raw)
-            self._state.put(visitor, orjson.dumps((in_b, None, 0, 0.0)))  # counted, and never again
-            test = self._now.test.with_visitor(total / searches, in_b=in_b)
+            known = msgspec.json.decode(raw, type=_Visitor)
+            self._state.put(visitor, msgspec.json.encode(_Visitor(known.in_b)))  # counted, and never again
+            test = self._now.test.with_visitor(known.reward / known.searches, in_b=known.in_b)
             decided = self._now.decided or (_moment(key) if test.better else None)
             self._put(replace(self._now, test=test, decided=decided))
 
@@ -102,17 +113,18 @@ class ExperimentKeeper:
         if raw is None:
             self._state.put(_due_key(time + split.window_s + self._window, who), b"")
             in_b = impression.decision.policy == split.b
-            self._state.put(key, orjson.dumps((in_b, time, 1, reward)))
+            self._state.put(key, msgspec.json.encode(_Visitor(in_b, time, 1, reward)))
             return
-        in_b, first, searches, total = orjson.loads(raw)
-        if first is not None and time <= first + split.window_s:
-            self._state.put(key, orjson.dumps((in_b, first, searches + 1, total + reward)))
+        known = msgspec.json.decode(raw, type=_Visitor)
+        if known.first is not None and time <= known.first + split.window_s:
+            more = _Visitor(known.in_b, known.first, known.searches + 1, known.reward + reward)
+            self._state.put(key, msgspec.json.encode(more))
 
     def _stop(self, now: float) -> None:
         """Put the running experiment among the past ones, and forget its visitors."""
         if self._now is None:
             return
-        self._state.put(_PAST + self._now.split.id.encode(), _dumped(replace(self._now, stopped=now)))
+        self._state.put(_PAST + self._now.split.id.encode(), msgspec.json.encode(replace(self._now, stopped=now)))
         for prefix in (_VISITOR, _DUE, _RUNNING):
             for key, _ in self._state.scan(prefix):
                 self._state.delete(key)
@@ -120,7 +132,7 @@ class ExperimentKeeper:
 
     def _put(self, experiment: Experiment) -> None:
         self._now = experiment
-        self._state.put(_RUNNING, _dumped(experiment))
+        self._state.put(_RUNNING, msgspec.json.encode(experiment))
 
 
 def running_experiment(get: Callable[[bytes], bytes | None]) -> Experiment | None:
@@ -134,24 +146,14 @@ def past_experiments(scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]]) -> 
     return sorted((_loaded(raw) for _, raw in scan(_PAST)), key=lambda experiment: -experiment.split.started)
 
 
-def _dumped(experiment: Experiment) -> bytes:
-    return orjson.dumps(asdict(experiment))
-
-
 def _loaded(raw: bytes) -> Experiment:
-    values = orjson.loads(raw)
-    return Experiment(
-        split=_split(values["split"]),
-        test=SequentialTest.from_dict(values["test"]),
-        stopped=values["stopped"],
-        decided=values["decided"],
-        by_arm={name: tuple(sums) for name, sums in values["by_arm"].items()},
-    )
+    values = msgspec.json.decode(raw)
+    return msgspec.convert({**values, "split": _split(values["split"])}, Experiment)
 
 
 def _split(values: Mapping[str, Any]) -> Split:
     """A split as it is stored; version 0.1 called its window ``ripens_s``."""
-    return Split(**{"window_s" if name == "ripens_s" else name: value for name, value in values.items()})
+    return msgspec.convert({"window_s" if name == "ripens_s" else name: value for name, value in values.items()}, Split)
 
 
 def _due_key(moment: float, who: str) -> bytes:

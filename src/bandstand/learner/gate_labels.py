@@ -66,7 +66,7 @@ def log_labels(searches: Iterable[Joined], roster: Roster) -> Iterator[UsefulLab
     """`labelled` searches as training labels, of the retrievers that were and are expensive."""
     for search in labelled(searches):
         record = search.ablation
-        verdicts = search.verdicts(tuple(arm for arm in record.arms if arm in roster.expensive))
+        verdicts = search.verdicts(tuple(name for name in record.retrievers if name in roster.expensive))
         yield _label(record.context, record.hit_rates, verdicts, search.query.normalized, search.weight)
 
 
@@ -77,19 +77,20 @@ def synthetic_labels(
 
     The logged head stands for the whole ranking: what would have moved up from below it is not seen.
     """
-    found, arms = [], ablated(roster)
+    found, retrievers = [], ablated(roster)
     for example in examples:
         impression = example.impression
         rows = FeatureRows(scorer.layout, impression.rows.aligned(scorer.layout))
-        pages = subset_pages(rows, arms, impression.ordinals, columns, scorer)
+        pages = subset_pages(rows, retrievers, impression.ordinals, columns, scorer)
         wanted = set(impression.ordinals[example.grades == example.grades.max()].tolist())
 
         def rank(played: Played, pages: Mapping[Played, object] = pages, wanted: set[int] = wanted) -> int:
             hits = np.asarray(pages[played]).tolist()
             return next((place for place, hit in enumerate(hits, start=1) if hit in wanted), 0)
 
-        context, hit_rates = seen_before(impression.decision, arms)
-        found.append(_label(context, hit_rates, ladder(arms, rank), impression.query.normalized, SYNTHETIC_WEIGHT))
+        context, hit_rates = seen_before(impression.decision, retrievers)
+        verdicts = ladder(retrievers, rank)
+        found.append(_label(context, hit_rates, verdicts, impression.query.normalized, SYNTHETIC_WEIGHT))
     return found
 
 
@@ -147,8 +148,8 @@ def _label(
     return UsefulLabel(
         context=context,
         hit_rates=dict(hit_rates),
-        useful={arm: verdict.useful for arm, verdict in verdicts.items()},
-        gains={arm: verdict.gain for arm, verdict in verdicts.items()},
+        useful={retriever: verdict.useful for retriever, verdict in verdicts.items()},
+        gains={retriever: verdict.gain for retriever, verdict in verdicts.items()},
         group=group,
         weight=weight,
     )
@@ -170,7 +171,7 @@ def ablate_log(
     """Record a ``share`` of the logged searches that have no record yet; returns how many were recorded.
 
     The records bear their searches' times. The pages are those of today's memory, catalogue and models, which have
-    learned from these very searches since: so the free arms look better, and the others less needed, than they were.
+    learned from these very searches since: so the free ones look better, and the others less needed, than they were.
     Cut off, the same call goes on with what is left. ``record`` makes the pages of one search, see
     `bandstand.engine.ablation.ablate`; ``columns`` are of the catalogue that it searches.
     """

@@ -6,16 +6,16 @@ import heapq
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Protocol
 
-import orjson
+import msgspec
+from msgspec.structs import replace
 
 from bandstand.feedback.behaviour import MOST_INTERACTIONS, Interaction
 
 _OPEN = b"open/"
-_HEAD = struct.Struct("<dd?")
+_FIRST_HEAD = struct.Struct("<dd?")
+"""Due, closes and finalized, as version 1 stood before its JSON."""
 
 
 class KeyValue(Protocol):
@@ -37,8 +37,7 @@ class KeyValue(Protocol):
         """The first key that starts with ``prefix``, None where there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSearch:
+class OpenSearch(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A search whose window has not ended.
 
     ``who`` is a hash of its actor (empty: nobody's). ``due`` is when it is finalized, and, once it is ``finalized``,
@@ -47,13 +46,14 @@ class OpenSearch:
     finalized, as they came.
     """
 
-    query_id: str
-    who: str
     due: float
     closes: float
+    query_id: str
+    who: str
     finalized: bool = False
-    outcomes: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    outcomes: Mapping[int, tuple[float, float]] = msgspec.field(default_factory=dict)
     interactions: tuple[Interaction, ...] = ()
+    version: int = 2
 
     def graded(self, ordinal: int, grade: float, *, due: float) -> OpenSearch:
         """With one more action on an entity."""
@@ -66,13 +66,9 @@ class OpenSearch:
         grades = {ordinal: min(best + worst, 1.0) for ordinal, (best, worst) in self.outcomes.items()}
         return {ordinal: grade for ordinal, grade in grades.items() if grade > 0}
 
-    def acted(self, interaction: Interaction | None) -> OpenSearch:
+    def acted(self, interaction: Interaction) -> OpenSearch:
         """With what was done; beyond `MOST_INTERACTIONS` nothing is added."""
-        return (
-            self
-            if interaction is None
-            else replace(self, interactions=(*self.interactions, interaction)[:MOST_INTERACTIONS])
-        )
+        return replace(self, interactions=(*self.interactions, interaction)[:MOST_INTERACTIONS])
 
     def close(self) -> OpenSearch:
         """As it stays, finalized, until its window ends: what comes later is recognised as too late."""
@@ -86,7 +82,7 @@ passed over when they come up. Read from the state once, then handed on from one
 
 def due_times(state: KeyValue) -> DueTimes:
     """When each open search of the state falls due (some 0.3 s for 180,000)."""
-    found = [(_HEAD.unpack_from(raw)[0], key[len(_OPEN) :].decode()) for key, raw in state.scan(_OPEN)]
+    found = [(_due(raw), key[len(_OPEN) :].decode()) for key, raw in state.scan(_OPEN)]
     heapq.heapify(found)
     return found
 
@@ -108,7 +104,7 @@ class OpenSearches:
 
     def put(self, search: OpenSearch) -> None:
         """Store, replacing what was known of the same search."""
-        self._state.put(_OPEN + search.query_id.encode(), _encoded(search))
+        self._state.put(_OPEN + search.query_id.encode(), msgspec.json.encode(search))
         heapq.heappush(self.due, (search.due, search.query_id))
 
     def remove(self, search: OpenSearch) -> None:
@@ -135,27 +131,28 @@ class OpenSearches:
         return [search for search in searches if search.who == who]
 
 
-def _encoded(search: OpenSearch) -> bytes:
-    rows = [(ordinal, *outcome) for ordinal, outcome in search.outcomes.items()]
-    interactions = [
-        (*interaction[:3], None if math.isnan(interaction.played) else interaction.played, interaction.weight)
-        for interaction in search.interactions
-    ]
-    return _HEAD.pack(search.due, search.closes, search.finalized) + orjson.dumps((search.who, rows, interactions))
+class _Due(msgspec.Struct, array_like=True):
+    """The beginning of an `OpenSearch`: the rest is not read."""
+
+    due: float
+
+
+def _due(raw: bytes) -> float:
+    if _is_first(raw):
+        due: float = _FIRST_HEAD.unpack_from(raw)[0]
+        return due
+    return msgspec.json.decode(raw, type=_Due).due
 
 
 def _decoded(query_id: str, raw: bytes) -> OpenSearch:
-    due, closes, finalized = _HEAD.unpack_from(raw)
-    who, rows, *interactions = orjson.loads(raw[_HEAD.size :])  # earlier versions kept no interactions
-    return OpenSearch(
-        query_id=query_id,
-        who=who,
-        due=due,
-        closes=closes,
-        finalized=finalized,
-        outcomes={row[0]: (row[1], row[2]) for row in rows},
-        interactions=tuple(
-            Interaction(row, action, after, math.nan if played is None else played, weight)
-            for row, action, after, played, weight in chain(*interactions)
-        ),
-    )
+    if not _is_first(raw):
+        return msgspec.json.decode(raw, type=OpenSearch)
+    due, closes, finalized = _FIRST_HEAD.unpack_from(raw)
+    who, rows, *interactions = msgspec.json.decode(raw[_FIRST_HEAD.size :])  # the earliest kept no interactions
+    outcomes = {ordinal: outcome for ordinal, *outcome in rows}
+    return msgspec.convert((due, closes, query_id, who, finalized, outcomes, *interactions), OpenSearch)
+
+
+def _is_first(raw: bytes) -> bool:
+    """Whether a search was written by version 1: JSON holds no byte as small as its ``finalized``."""
+    return raw[_FIRST_HEAD.size - 1] < ord(" ")

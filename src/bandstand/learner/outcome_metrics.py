@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
 import numpy as np
-import orjson
 
 from bandstand.bandit.reward import DepthLabel
 from bandstand.learner.open_searches import KeyValue
@@ -19,6 +19,12 @@ Counts = dict[str, float]
 """Sums by name; what is not there is 0."""
 
 _MINUTES, _HOURS = b"ledger/m/", b"ledger/h/"
+
+
+class _Sums(msgspec.Struct, frozen=True, tag_field="version", tag=2):
+    """What is stored of a minute or an hour; version 1 were the counts alone."""
+
+    counts: Counts
 
 
 class OutcomeMetrics:
@@ -44,7 +50,7 @@ class OutcomeMetrics:
     def flush(self) -> None:
         """Put the sums into the transaction."""
         for key, sums in self._open.items():
-            self._state.put(key, orjson.dumps(sums))
+            self._state.put(key, msgspec.json.encode(_Sums(sums)))
         self._open.clear()
 
     def housekeep(self, now: float) -> None:
@@ -63,7 +69,7 @@ class OutcomeMetrics:
         hour = _loaded(self._state.get(key))
         for name, value in sums.items():
             hour[name] = hour.get(name, 0.0) + value
-        self._state.put(key, orjson.dumps(hour))
+        self._state.put(key, msgspec.json.encode(_Sums(hour)))
 
 
 def read_outcomes(
@@ -89,8 +95,10 @@ def _time(key: bytes) -> float:
 
 
 def _loaded(raw: bytes | None) -> Counts:
-    counts: Counts = orjson.loads(raw) if raw else {}
-    return counts
+    if not raw:
+        return {}
+    found = msgspec.json.decode(raw)
+    return msgspec.convert(found, _Sums).counts if "version" in found else msgspec.convert(found, Counts)
 
 
 QUERY_CLASSES = ("remembered", "named", "described", "long", "other")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import lmdb
-import orjson
+import msgspec
 
 from bandstand.errors import DamagedRecord, StorageError, Unavailable
 from bandstand.feedback.log import LogEntry
@@ -37,6 +37,7 @@ class Parked:
     query_id: str | None = None
     who: str = ""
     reason: str
+    version: int = 1
 
     @property
     def key(self) -> bytes:
@@ -105,7 +106,7 @@ class Parking:
                 f"{MOST_PARKED} log entries are parked already, so that nothing is learned any more; the last one: "
                 f"{parked.reason}. `bandstand doctor` says why: mend what they have in common"
             )
-        self._state.put(parked.key, orjson.dumps(asdict(parked)))
+        self._state.put(parked.key, msgspec.json.encode(parked))
 
     def forget(self, who: str) -> None:
         """Drop what one actor did (a hash): the log does not hold it any more."""
@@ -116,7 +117,7 @@ class Parking:
 
 def parked_entries(scan: Callable[[bytes], Iterator[tuple[bytes, bytes]]]) -> list[Parked]:
     """Everything that is parked, in the order of the log; ``scan`` gives the stored pairs, e.g. `Memory.scan`."""
-    return [Parked(**orjson.loads(raw)) for _, raw in scan(_PREFIX)]
+    return [msgspec.json.decode(raw, type=Parked) for _, raw in scan(_PREFIX)]
 
 
 def _reason(error: Exception) -> str:

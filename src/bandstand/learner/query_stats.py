@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import NamedTuple
 
-import orjson
+import msgspec
+from msgspec.structs import replace
 
 from bandstand.learner.open_searches import KeyValue
 from bandstand.memory_index.keys import query_key
@@ -18,12 +18,17 @@ KEPT_DAYS = 60
 _PREFIX = b"asked/"
 _LOW_WATER = 0.95
 
-Day = tuple[int, int, int]
-"""Searches, clicked ones, satisfied ones."""
+
+class Day(NamedTuple):
+    """A day, counted since 1970: searches, clicked ones, satisfied ones."""
+
+    day: int
+    searches: int = 0
+    clicked: int = 0
+    satisfied: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryStats:
+class QueryStats(msgspec.Struct, frozen=True, array_like=True):
     """One query: its text, how often it was asked, clicked on and satisfied, when last, and the same by day.
 
     ``text`` is empty, and ``users`` holds hashes of who asked, until enough users have; then it is the other way round:
@@ -36,20 +41,21 @@ class QueryStats:
     clicked: int = 0
     satisfied: int = 0
     last: float = 0.0
-    days: dict[int, Day] = field(default_factory=dict)
+    days: tuple[Day, ...] = ()
+    version: int = 1
 
     def with_search(self, *, clicked: bool, satisfied: bool, time: float) -> QueryStats:
         """With one more search."""
-        day = int(time) // DAY_S
-        searches, clicks, successes = self.days.get(day, (0, 0, 0))
-        days = {**self.days, day: (searches + 1, clicks + clicked, successes + satisfied)}
+        days = {day.day: day for day in self.days}
+        day, searches, clicks, successes = days.get(at := int(time) // DAY_S, Day(at))
+        days[at] = Day(day, searches + 1, clicks + clicked, successes + satisfied)
         return replace(
             self,
             searches=self.searches + 1,
             clicked=self.clicked + clicked,
             satisfied=self.satisfied + satisfied,
             last=max(self.last, time),
-            days={day: days[day] for day in sorted(days)[-KEPT_DAYS:]},
+            days=tuple(sorted(days.values())[-KEPT_DAYS:]),
         )
 
 
@@ -70,7 +76,7 @@ class QueryCounts:
             users = tuple(dict.fromkeys((*record.users, who)))
             known = len(users) >= self._agree_users
             record = replace(record, text=normalized if known else "", users=() if known else users)
-        self._state.put(key, _dumped(record))
+        self._state.put(key, msgspec.json.encode(record))
 
     def forget(self, who: str) -> None:
         """Take a user out of what is not everybody's yet; what only this user asked goes as a whole."""
@@ -79,7 +85,7 @@ class QueryCounts:
             if who in record.users:
                 left = tuple(user for user in record.users if user != who)
                 if left:
-                    self._state.put(key, _dumped(replace(record, users=left)))
+                    self._state.put(key, msgspec.json.encode(replace(record, users=left)))
                 else:
                     self._state.delete(key)
 
@@ -104,23 +110,4 @@ def read_one_query(get: Callable[[bytes], bytes | None], normalized: str) -> Que
 
 
 def _loaded(raw: bytes | None) -> QueryStats:
-    if not raw:
-        return QueryStats()
-    text, users, searches, clicked, satisfied, last, days = orjson.loads(raw)
-    by_day: dict[int, Day] = {int(day): (asked, clicks, successes) for day, asked, clicks, successes in days}
-    return QueryStats(
-        text=text,
-        users=tuple(users),
-        searches=searches,
-        clicked=clicked,
-        satisfied=satisfied,
-        last=last,
-        days=by_day,
-    )
-
-
-def _dumped(record: QueryStats) -> bytes:
-    days: list[Any] = [(day, *counts) for day, counts in record.days.items()]
-    return orjson.dumps(
-        (record.text, record.users, record.searches, record.clicked, record.satisfied, record.last, days)
-    )
+    return msgspec.json.decode(raw, type=QueryStats) if raw else QueryStats()

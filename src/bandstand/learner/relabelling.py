@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import orjson
+import msgspec
 
 from bandstand.feedback.rewards import RewardWeights
 from bandstand.feedback.sessions import RETRIED_S, follows_quickly, relabel_share
@@ -19,13 +18,20 @@ _PREFIX = b"session/"
 _KEPT = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastSearch:
+class PastSearch(NamedTuple):
     """One search of a session: when it was, and whether it satisfied."""
 
     query_id: str
     time: float
     satisfied: bool = False
+
+
+class _Session(msgspec.Struct, frozen=True, array_like=True):
+    """Whose a session is (a hash), and its last searches, the newest last."""
+
+    who: str = ""
+    past: tuple[PastSearch, ...] = ()
+    version: int = 1
 
 
 class Sessions:
@@ -38,45 +44,42 @@ class Sessions:
         """A search began. Without a session id nothing is kept."""
         key = _key(query.session_id)
         if key is not None:
-            search = PastSearch(query_id=query.id, time=query.time)
-            self._put(key, hashed(query.actor), [*self._get(key)[1], search][-_KEPT:])
+            past = (*_session(self._state.get(key)).past, PastSearch(query.id, query.time))
+            self._put(key, _Session(hashed(query.actor), past[-_KEPT:]))
 
     def satisfied(self, session_id: str | None, query_id: str) -> list[PastSearch]:
         """A search satisfied; returns the searches of the session before it, newest first, once for each search."""
         key = _key(session_id)
         if key is None:
             return []
-        who, past = self._get(key)
+        session = _session(self._state.get(key))
+        past = list(session.past)
         places = [place for place, search in enumerate(past) if search.query_id == query_id]
         if not places or past[places[0]].satisfied:
             return []
-        past[places[0]] = replace(past[places[0]], satisfied=True)
-        self._put(key, who, past)
+        past[places[0]] = past[places[0]]._replace(satisfied=True)
+        self._put(key, _Session(session.who, tuple(past)))
         return past[: places[0]][::-1]
 
     def forget(self, who: str) -> None:
         """Drop every session of one actor (a hash, see `hashed`)."""
         for key, raw in self._state.scan(_PREFIX):
-            if orjson.loads(raw)[0] == who:
+            if _session(raw).who == who:
                 self._state.delete(key)
 
     def expire(self, before: float) -> int:
         """Drop sessions whose last search is older; returns how many."""
-        old = [key for key, raw in self._state.scan(_PREFIX) if orjson.loads(raw)[1][-1][1] < before]
+        old = [key for key, raw in self._state.scan(_PREFIX) if _session(raw).past[-1].time < before]
         for key in old:
             self._state.delete(key)
         return len(old)
 
-    def _get(self, key: bytes) -> tuple[str, list[PastSearch]]:
-        raw = self._state.get(key)
-        if raw is None:
-            return "", []
-        who, rows = orjson.loads(raw)
-        return who, [PastSearch(query_id=row[0], time=row[1], satisfied=row[2]) for row in rows]
+    def _put(self, key: bytes, session: _Session) -> None:
+        self._state.put(key, msgspec.json.encode(session))
 
-    def _put(self, key: bytes, who: str, past: list[PastSearch]) -> None:
-        rows = [(search.query_id, search.time, search.satisfied) for search in past]
-        self._state.put(key, orjson.dumps((who, rows)))
+
+def _session(raw: bytes | None) -> _Session:
+    return _Session() if raw is None else msgspec.json.decode(raw, type=_Session)
 
 
 def hashed(actor: str | None) -> str:
@@ -116,7 +119,7 @@ class WeakLabels:
         The same person again adds nothing.
         """
         key = _label_key(normalized, ordinal)
-        held = self._get(key)
+        held = _weak_labels(self._state.get(key))
         if any(other.who == weak_label.who for other in held) or len(held) >= _MOST_HELD:
             return []
         self._keep(key, [*held, weak_label])
@@ -127,7 +130,7 @@ class WeakLabels:
     def forget(self, who: str) -> None:
         """Drop one person's evidence."""
         for key, raw in self._state.scan(_LABELS_PREFIX):
-            held = [WeakLabel(*row) for row in orjson.loads(raw)]
+            held = _weak_labels(raw)
             left = [weak_label for weak_label in held if weak_label.who != who]
             if len(left) < len(held):
                 self._keep(key, left)
@@ -135,18 +138,18 @@ class WeakLabels:
     def expire(self, before: float) -> None:
         """Drop evidence that nobody came to share."""
         for key, raw in self._state.scan(_LABELS_PREFIX):
-            if all(row[2] < before for row in orjson.loads(raw)):
+            if all(weak_label.time < before for weak_label in _weak_labels(raw)):
                 self._state.delete(key)
-
-    def _get(self, key: bytes) -> list[WeakLabel]:
-        raw = self._state.get(key)
-        return [] if raw is None else [WeakLabel(*row) for row in orjson.loads(raw)]
 
     def _keep(self, key: bytes, left: list[WeakLabel]) -> None:
         if left:
-            self._state.put(key, orjson.dumps([tuple(weak_label) for weak_label in left]))
+            self._state.put(key, msgspec.json.encode(left))
         else:
             self._state.delete(key)
+
+
+def _weak_labels(raw: bytes | None) -> list[WeakLabel]:
+    return [] if raw is None else msgspec.json.decode(raw, type=list[WeakLabel])
 
 
 def agreed(alone: float) -> float:

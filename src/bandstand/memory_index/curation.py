@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import orjson
+import msgspec
 
 from bandstand.memory_index.keys import query_key
 
@@ -84,7 +84,7 @@ def without(edits: Sequence[Edit], id_: str, *, time: float) -> tuple[Edit, ...]
 
 def stored(normalized: str, edits: Sequence[Edit]) -> tuple[bytes, bytes]:
     """Key and value under which the edits of a query are kept."""
-    return _key(normalized), orjson.dumps([asdict(edit) for edit in edits])
+    return _key(normalized), msgspec.json.encode(edits)
 
 
 def _key(normalized: str) -> bytes:
@@ -92,4 +92,4 @@ def _key(normalized: str) -> bytes:
 
 
 def _loaded(raw: bytes | None) -> tuple[Edit, ...]:
-    return tuple(Edit(**values) for values in orjson.loads(raw)) if raw else ()
+    return msgspec.json.decode(raw, type=tuple[Edit, ...]) if raw else ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
-import orjson
 from rapidfuzz.distance import OSA
 
 from bandstand.catalog.text import fold_title, normalize, romanize
@@ -164,7 +164,7 @@ class Generator:
 
     def to_bytes(self) -> bytes:
         """The model in one file."""
-        return orjson.dumps({"format": FORMAT_HASH, "forms": self.forms, "slips": asdict(self.typos)})
+        return msgspec.json.encode(_Stored(format=FORMAT_HASH, forms=self.forms, slips=self.typos))
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Generator:
@@ -174,15 +174,20 @@ class Generator:
             ModelError: it is damaged or of another version.
         """
         try:
-            values = orjson.loads(raw)
-            typos = values["slips"]
-            if values["format"] == FORMAT_HASH:
-                numbers = {length: tuple(counts) for length, counts in typos["numbers"].items()}
-                cut = (float(typos["cut"][0]), float(typos["cut"][1]))
-                return cls(forms=values["forms"], typos=Typos(numbers=numbers, kinds=tuple(typos["kinds"]), cut=cut))
-        except (ValueError, KeyError, TypeError, IndexError) as cause:
+            stored = msgspec.json.decode(raw, type=_Stored)
+        except (msgspec.MsgspecError, ValueError) as cause:
             raise ModelError("the query generator is damaged; run `bandstand train generator`") from cause
-        raise ModelError("the query generator is of another version; run `bandstand train generator`")
+        if stored.format != FORMAT_HASH:
+            raise ModelError("the query generator is of another version; run `bandstand train generator`")
+        return cls(forms=stored.forms, typos=stored.slips)
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A `Generator` in its file; ``format`` says how it was counted."""
+
+    format: str
+    forms: Mapping[str, Mapping[str, float]]
+    slips: Typos
 
 
 def _normal(weights: Mapping[str, float]) -> dict[str, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from bandstand.errors import BadInput, ModelError
 
@@ -20,8 +21,7 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STAMP = "%Y%m%dT%H%M%S"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known about a model besides its files.
 
     ``data_range`` is the time of the oldest and newest training example, in seconds since 1970. ``feature_names`` are
@@ -32,8 +32,8 @@ class ModelCard:
     data_range: tuple[float, float] | None = None
     feature_names: tuple[str, ...] = ()
     feature_hash: str = ""
-    feature_versions: Mapping[str, int] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    feature_versions: Mapping[str, int] = msgspec.field(default_factory=dict)
+    metrics: Mapping[str, float] = msgspec.field(default_factory=dict)
     parent: str | None = None
 
 
@@ -79,6 +79,7 @@ class Pointer:
     current: str
     history: tuple[str, ...] = ()
     pinned: bool = False
+    form: int = 1
 
     def promoted(self, version: str) -> Pointer:
         """The pointer once another version serves."""
@@ -87,11 +88,21 @@ class Pointer:
         return Pointer(current=version, history=(*self.history, self.current)[-HISTORY:])
 
 
+class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest of a version as it is stored; ``form`` is the version of that, not of the model."""
+
+    card: ModelCard
+    created: float
+    files: dict[str, str]
+    name: str
+    form: int = 1
+
+
 def encode_manifest(name: str, created: float, files: Mapping[str, bytes], card: ModelCard) -> bytes:
     """The manifest of a version: what `decode_manifest` reads."""
     digests = {filename: hashlib.sha256(content).hexdigest() for filename, content in files.items()}
-    manifest = {"name": name, "created": created, "files": digests, "card": asdict(card)}
-    return json.dumps(manifest, indent=1, sort_keys=True).encode()
+    manifest = _Manifest(name=name, created=created, files=digests, card=card)
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
 
 
 def decode_manifest(encoded: bytes, name: str, path: Path) -> ModelVersion:
@@ -101,25 +112,15 @@ def decode_manifest(encoded: bytes, name: str, path: Path) -> ModelVersion:
         ModelError: the manifest is damaged.
     """
     try:
-        raw = json.loads(encoded)
-        card = raw["card"]
-        card["feature_names"] = tuple(card["feature_names"])
-        card["data_range"] = tuple(card["data_range"]) if card["data_range"] else None
-        return ModelVersion(
-            name=name,
-            version=path.name,
-            path=path,
-            created=float(raw["created"]),
-            files=dict(raw["files"]),
-            card=ModelCard(**card),
-        )
-    except (ValueError, KeyError, TypeError) as cause:
+        read = msgspec.json.decode(encoded, type=_Manifest)
+    except (msgspec.MsgspecError, ValueError) as cause:
         raise ModelError(f"the manifest of {name} {path.name} is damaged ({cause}); {remedy(name)}") from cause
+    return ModelVersion(name=name, version=path.name, path=path, created=read.created, files=read.files, card=read.card)
 
 
 def encode_pointer(pointer: Pointer) -> bytes:
     """The pointer as `decode_pointer` reads it."""
-    return json.dumps(asdict(pointer)).encode()
+    return msgspec.json.encode(pointer)
 
 
 def decode_pointer(encoded: bytes, name: str) -> Pointer:
@@ -129,9 +130,8 @@ def decode_pointer(encoded: bytes, name: str) -> Pointer:
         ModelError: it is damaged.
     """
     try:
-        raw = json.loads(encoded)
-        return Pointer(current=raw["current"], history=tuple(raw["history"]), pinned=raw["pinned"])
-    except (ValueError, KeyError, TypeError) as cause:
+        return msgspec.json.decode(encoded, type=Pointer)
+    except (msgspec.MsgspecError, ValueError) as cause:
         raise ModelError(f"the pointer of {name} is damaged ({cause}); {remedy(name)}") from cause
 
 

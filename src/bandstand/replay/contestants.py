@@ -20,7 +20,7 @@ from bandstand.types import FeatureRows, Ordinals, Roster, Scores
 LEARNED = ("bandit", "selective", "random")
 
 BASELINES = (
-    *(f"only:{arm}" for arm in BUILT_IN.names),
+    *(f"only:{name}" for name in BUILT_IN.names),
     "rrf:lexical+dense",
     "linear:lexical+dense",
     "rrf:all",
@@ -31,27 +31,27 @@ BASELINES = (
 STATIC_SETS = tuple(
     dict.fromkeys(
         (
-            *((arm,) for arm in BUILT_IN.names),
+            *((name,) for name in BUILT_IN.names),
             *(BUILT_IN.names[:length] for length in range(2, len(BUILT_IN.names) + 1)),
             ("lexical", "dense"),
         )
     )
 )
-"""The static choices between which the oracle has its pick: each arm alone, the cheapest n, and the usual hybrid."""
+"""The static choices between which the oracle has its pick: each alone, the cheapest n, and the usual hybrid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A policy by name: ``arms`` are those that it always plays, None where it decides by itself."""
+    """A policy by name: ``retrievers`` are those that it always plays, None where it decides by itself."""
 
     name: str
-    arms: tuple[str, ...] | None
+    retrievers: tuple[str, ...] | None
 
     def policy(self, named: Callable[[str], Policy]) -> Policy:
         """The policy object; ``named`` is the engine's own look-up."""
-        if self.arms is None or self.name in FIXED_ARMS:
+        if self.retrievers is None or self.name in FIXED_ARMS:
             return named(self.name)
-        return FixedPolicy(name=self.name, depths=dict.fromkeys(self.arms, FULL_DEPTH))
+        return FixedPolicy(name=self.name, depths=dict.fromkeys(self.retrievers, FULL_DEPTH))
 
 
 def check_run(policies: tuple[str, ...], **counts: int | None) -> None:
@@ -83,15 +83,15 @@ def contestant(name: str, roster: Roster = BUILT_IN, own: Collection[str] = ()) 
     if name in LEARNED or name in own:
         return Contestant(name, None)
     first, *without = name.split("-")
-    arms = roster.names if first == "all" else tuple(first.split("+"))
-    if unknown := sorted({*arms, *without} - {*roster.names}):
+    retrievers = roster.names if first == "all" else tuple(first.split("+"))
+    if unknown := sorted({*retrievers, *without} - {*roster.names}):
         known = ", ".join(dict.fromkeys((*LEARNED, *FIXED_ARMS, *own)))
         raise BadInput(
             f"unknown policy {name!r} ({unknown[0]!r}): use {known}, retrievers joined by + "
             f"({'+'.join(roster.names)}), or all- followed by those to leave out",
             field="policies",
         )
-    return Contestant(name, tuple(arm for arm in roster.names if arm in arms and arm not in without))
+    return Contestant(name, tuple(each for each in roster.names if each in retrievers and each not in without))
 
 
 STATIC = "static:"
@@ -107,13 +107,13 @@ class Baseline:
     """A ranking that needs no policy, the retrievers that it pays for, and modelled milliseconds of these a search."""
 
     name: str
-    arms: tuple[str, ...]
+    retrievers: tuple[str, ...]
     rank: Ranker
     cost_ms: float = 0.0
 
 
 def baseline(name: str, roster: Roster = BUILT_IN) -> Baseline:
-    """``only:ARM``, ``rrf:ARM+ARM``, ``linear:ARM+ARM`` (``all`` for every arm), ``popularity``, ``static:ARM+ARM``.
+    """``only:ARM``, ``rrf:ARM+ARM``, ``linear:ARM+ARM`` (``all``: every one), ``popularity``, ``static:ARM+ARM``.
 
     Raises:
         BadInput: it is none of these.
@@ -121,26 +121,26 @@ def baseline(name: str, roster: Roster = BUILT_IN) -> Baseline:
     if name == "popularity":
         return Baseline(name, (), _popular)
     kind, _, which = name.partition(":")
-    arms = roster.names if which == "all" else tuple(which.split("+"))
+    retrievers = roster.names if which == "all" else tuple(which.split("+"))
     makers: dict[str, Callable[[tuple[str, ...]], Ranker]] = {
-        "only": lambda arms: lambda answer, _: answer.retrieved.found[arms[0]].ordinals,
-        "rrf": lambda arms: lambda answer, _: _fused(answer, arms),
-        "linear": lambda arms: lambda answer, _: _weighed(answer, arms),
-        "static": lambda arms: lambda answer, depth: _static(answer, arms, depth),
+        "only": lambda retrievers: lambda answer, _: answer.retrieved.found[retrievers[0]].ordinals,
+        "rrf": lambda retrievers: lambda answer, _: _fused(answer, retrievers),
+        "linear": lambda retrievers: lambda answer, _: _weighed(answer, retrievers),
+        "static": lambda retrievers: lambda answer, depth: _static(answer, retrievers, depth),
     }
-    if kind not in makers or not set(arms) <= set(roster.names) or (kind == "only" and len(arms) > 1):
+    if kind not in makers or not set(retrievers) <= set(roster.names) or (kind == "only" and len(retrievers) > 1):
         raise BadInput(
             f"unknown baseline {name!r}: use only:ARM, rrf:ARM+ARM, linear:ARM+ARM, static:ARM+ARM or popularity with "
             f"arms of {', '.join(roster.names)}",
             field="baselines",
         )
-    cost = sum(roster.modelled_cost(arm, FULL_DEPTH) for arm in arms)
-    return Baseline(name, arms, makers[kind](arms), cost)
+    cost = sum(roster.modelled_cost(name, FULL_DEPTH) for name in retrievers)
+    return Baseline(name, retrievers, makers[kind](retrievers), cost)
 
 
 def static_baselines() -> tuple[Baseline, ...]:
     """Those that the oracle of static choices is made of."""
-    return tuple(baseline(STATIC + "+".join(arms)) for arms in STATIC_SETS)
+    return tuple(baseline(STATIC + "+".join(retrievers)) for retrievers in STATIC_SETS)
 
 
 def _popular(answer: Answer, depth: int) -> Ordinals:
@@ -151,14 +151,14 @@ def _popular(answer: Answer, depth: int) -> Ordinals:
     return rows[np.argsort(-popularity[rows], kind="stable")].astype(np.int32)
 
 
-def _fused(answer: Answer, arms: tuple[str, ...]) -> Ordinals:
-    ordinals, scores = rrf([answer.retrieved.found[arm].ordinals for arm in arms])
+def _fused(answer: Answer, retrievers: tuple[str, ...]) -> Ordinals:
+    ordinals, scores = rrf([answer.retrieved.found[name].ordinals for name in retrievers])
     return _ordered(ordinals, scores)
 
 
-def _weighed(answer: Answer, arms: tuple[str, ...]) -> Ordinals:
+def _weighed(answer: Answer, retrievers: tuple[str, ...]) -> Ordinals:
     """Σ of the scores, each retriever's scaled to [0, 1] within the search, equal weights (convex combination)."""
-    parts = [(answer.retrieved.found[arm].ordinals, _scaled(answer.retrieved.found[arm].scores)) for arm in arms]
+    parts = [(found.ordinals, _scaled(found.scores)) for found in map(answer.retrieved.found.__getitem__, retrievers)]
     ordinals, where = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
     sums = np.bincount(where, np.concatenate([part[1] for part in parts]), minlength=len(ordinals))
     return _ordered(ordinals.astype(np.int32), sums.astype(np.float64))
@@ -175,10 +175,10 @@ def _ordered(ordinals: Ordinals, scores: NDArray[np.float64]) -> Ordinals:
     return ordinals[np.lexsort((ordinals, -scores))]
 
 
-def _static(answer: Answer, arms: tuple[str, ...], depth: int) -> Ordinals:
-    """The platform's ranking had only ``arms`` played: no feature depends on which other retrievers did."""
+def _static(answer: Answer, retrievers: tuple[str, ...], depth: int) -> Ordinals:
+    """The platform's ranking had only ``retrievers`` played: no feature depends on which other retrievers did."""
     every = FeatureRows(answer.scorer.layout, answer.head.whole.features)
-    left = without(every, answer.retrieved.found.keys() - set(arms))
+    left = without(every, answer.retrieved.found.keys() - set(retrievers))
     kept = np.flatnonzero(left.brought())
     ordinals = answer.candidates.ordinals[kept]
     rows = dedupe(ordinals, answer.scorer.score(left.values[kept]), answer.columns.dedupe_key[ordinals])

@@ -236,7 +236,7 @@ class _Bench:
         self._roster = roster = side.features.roster
         own = side.serving().policies
         self._contestants = [contestant(name, roster, own) for name in dict.fromkeys((*policies, HYBRID, EVERY))]
-        self._alone = [f"only:{arm}" for arm in roster.names]
+        self._alone = [f"only:{name}" for name in roster.names]
         self._baselines: list[Baseline] = [baseline(name, roster) for name in (*self._alone, "rrf:all")]
         names = (*(who.name for who in self._contestants), *(each.name for each in self._baselines))
         self._rows: dict[str, list[Row]] = {name: [] for name in names}

@@ -31,7 +31,7 @@ def row_of(
         found=judge.found(ranking_to(answer, answer.columns, LOGGED_DEPTH + len(ask.known))),
         cost_ms=cost_ms,
         real_ms=sum(outcome.took_ms for outcome in impression.outcomes if outcome.status != "skipped"),
-        depths=[depths.get(arm, 0) for arm in BUILT_IN.names],
+        depths=[depths.get(name, 0) for name in BUILT_IN.names],
         pooled=judge.pooled(candidates[candidates < answer.columns.n]),
         claims=_claims(answer, judge),
         extra=extra or {},
@@ -44,7 +44,7 @@ def baseline_row(baseline: Baseline, ask: Ask, answer: Answer, judge: Judge, lab
         **_described(ask, judge, labels),
         found=judge.found(baseline.rank(answer, LOGGED_DEPTH + len(ask.known))),
         cost_ms=baseline.cost_ms,
-        real_ms=sum(each.took_ms for each in answer.impression.outcomes if each.retriever in baseline.arms),
+        real_ms=sum(each.took_ms for each in answer.impression.outcomes if each.retriever in baseline.retrievers),
     )
 
 

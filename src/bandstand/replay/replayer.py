@@ -70,7 +70,7 @@ def judged(answer: Answer, columns: Columns, right: Ordinals) -> Impression:
 def compared(environment: ReplayEnvironment, contestant: Contestant, answer: Answer) -> tuple[Event, ...]:
     """The record of a search, as of its own time; none where it is not sampled, or where no policy learns from it."""
     platform, home, query = environment.settings, environment.home, answer.query
-    if contestant.arms is not None or not sampled(query.id, share=platform.ablation_share, seed=platform.seed):
+    if contestant.retrievers is not None or not sampled(query.id, share=platform.ablation_share, seed=platform.seed):
         return ()
     record = ablate(home.engine, query, shown=answer.impression)
     return (ablation_event(record, query, now=query.time),)
@@ -223,7 +223,7 @@ class Replayer:
 
 
 def _check_arms(ask: Ask, answer: Answer) -> None:
-    """A page that lacks an arm is fit to serve, but its figures would be those of another policy."""
+    """A page that lacks a retriever is fit to serve, but its figures would be those of another policy."""
     failed = [outcome.retriever for outcome in answer.impression.outcomes if outcome.status == "failed"]
     if failed:
         raise RetrievalError(

@@ -184,7 +184,7 @@ def _choices(table: Table) -> list[Json]:
             "class": value,
             "stretch": int(stretch) + 1,
             "searches": int(rows.sum()),
-            "played": {arm: float(played[rows, place].mean()) for place, arm in enumerate(BUILT_IN.names)},
+            "played": {retriever: float(played[rows, place].mean()) for place, retriever in enumerate(BUILT_IN.names)},
         }
         for value, members in by_class
         for stretch in range(10)

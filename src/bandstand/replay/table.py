@@ -28,7 +28,7 @@ Labels = NDArray[np.object_]
 class Table:
     """One ranking, n searches in the order of the stream.
 
-    ``labels`` by name (n,), empty text where a search lacks one. ``depths`` int16 (n, arms), -1 for baselines.
+    ``labels`` by name (n,), empty text where a search lacks one. ``depths`` int16 (n, retrievers), -1 for baselines.
     ``pooled`` (n,) is the share of the answers that the retrievers brought, NaN for baselines.
     ``claims`` float64 (3, `BINS`): number of claims, sum of what was believed, number that were right. ``first`` (n,)
     is the rank of the first answer, 0 where none is on the page. ``extra`` by name (n,) or (n, k), NaN where a row has
@@ -203,7 +203,7 @@ def subset_names(table: Table) -> Labels:
     """Which retrievers played, for each search (n,): their names joined by +."""
     codes = (table.depths > 0) @ (1 << np.arange(len(BUILT_IN.names)))
     names = {
-        code: "+".join(arm for bit, arm in enumerate(BUILT_IN.names) if code >> bit & 1) or "none"
+        code: "+".join(retriever for bit, retriever in enumerate(BUILT_IN.names) if code >> bit & 1) or "none"
         for code in set(codes.tolist())
     }
     subsets: Labels = np.empty(len(codes), object)

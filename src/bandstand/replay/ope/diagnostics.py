@@ -9,11 +9,11 @@ import numpy as np
 
 from bandstand.replay.ope.estimate import Floats
 from bandstand.replay.ope.feedback import Feedback
+from bandstand.statistics import ReliabilityBin, calibration_error, reliability
 
 _TOP_SHARE = 0.01
 _FALSE_ALARM = 0.001
 """With right propensities the check of all options together raises an alarm with at most this probability."""
-_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +54,12 @@ class PropensityCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A reward model against the rewards: mean residual with its standard error, expected calibration error, bins.
-
-    A bin is (mean prediction, mean reward, rounds), by rising prediction.
-    """
+    """A reward model against the rewards: mean residual with its standard error, expected calibration error, bins."""
 
     bias: float
     bias_error: float
     ece: float
-    bins: tuple[tuple[float, float, int], ...]
+    bins: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +181,12 @@ def propensity_checks(feedback: Feedback) -> tuple[PropensityCheck, ...]:
 
 
 def calibration(predicted: Floats, reward: Floats) -> Calibration:
-    """Predictions (n,) against rewards (n,), in ten bins of equally many rounds (fewer for fewer rounds)."""
-    residual = reward - predicted
-    order = np.argsort(predicted, kind="stable")
-    parts = [part for part in np.array_split(order, min(_BINS, len(order))) if len(part)]
-    bins = tuple((float(predicted[part].mean()), float(reward[part].mean()), len(part)) for part in parts)
+    """Predictions (n,) against rewards (n,), see `reliability`."""
+    residual, bins = reward - predicted, reliability(predicted, reward)
     return Calibration(
         bias=float(residual.mean()),
         bias_error=float(residual.std(ddof=1)) / math.sqrt(len(residual)) if len(residual) > 1 else math.inf,
-        ece=sum(abs(guess - seen) * size for guess, seen, size in bins) / len(residual),
+        ece=calibration_error(bins),
         bins=bins,
     )
 

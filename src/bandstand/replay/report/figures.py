@@ -162,9 +162,9 @@ def _chosen(rows: Sequence[Json], figure: Figure) -> None:
     places = panels(figure, len(classes))
     for panel, value in zip(places, classes, strict=True):
         mine = [row for row in rows if row["class"] == value]
-        for number, arm in enumerate(mine[0]["played"]):
-            at, share = [row["stretch"] for row in mine], [row["played"][arm] for row in mine]
-            panel.plot(at, share, marker=mark(number), ms=3, ls=dash(number), color=colour(number), label=arm)
+        for number, retriever in enumerate(mine[0]["played"]):
+            at, share = [row["stretch"] for row in mine], [row["played"][retriever] for row in mine]
+            panel.plot(at, share, marker=mark(number), ms=3, ls=dash(number), color=colour(number), label=retriever)
         panel.set_title(f"{value} ({sum(row['searches'] for row in mine):,} searches)")
         panel.set_ylim(-0.04, 1.04)
         panel.set_xticks([1, 4, 7, 10])

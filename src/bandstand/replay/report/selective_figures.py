@@ -42,10 +42,10 @@ def selective_figures(result: Json) -> dict[str, str]:
     }
     estimated = {name: each["calibration"] for name, each in looked.items() if "calibration" in each}
     if estimated:
-        arms = list(next(iter(estimated.values())))
-        size = (9.6, 2.6 * rows_of(len(arms)) + 0.4)
+        retrievers = list(next(iter(estimated.values())))
+        size = (9.6, 2.6 * rows_of(len(retrievers)) + 0.4)
         alt = "How often each retriever helped, by what was predicted"
-        plots["reliability"] = drawn("reliability", alt, size, partial(_reliability, estimated, arms))
+        plots["reliability"] = drawn("reliability", alt, size, partial(_reliability, estimated, retrievers))
     return plots
 
 
@@ -85,15 +85,15 @@ def _classes(looked: Json, axes: Axes) -> None:
     legend_above(axes)
 
 
-def _reliability(estimated: Json, arms: list[str], figure: Figure) -> None:
-    for panel, arm in zip(panels(figure, len(arms)), arms, strict=True):
+def _reliability(estimated: Json, retrievers: list[str], figure: Figure) -> None:
+    for panel, retriever in zip(panels(figure, len(retrievers)), retrievers, strict=True):
         panel.plot([0, 1], [0, 1], color=BAND, lw=2, zorder=0)
         for number, (policy, each) in enumerate(estimated.items()):
-            bins = each[arm]["bins"]
+            bins = each[retriever]["bins"]
             panel.plot(
                 [predicted for predicted, _, _ in bins], [observed for _, observed, _ in bins],
                 marker=mark(number), ms=4, ls=dash(number), color=colour(number), label=policy,
             )  # fmt: skip
-        panel.set_title(arm)
+        panel.set_title(retriever)
     figure.supxlabel("predicted P(it helps)", fontsize=9, color=SOFT)
     figure.supylabel("helped", fontsize=9, color=SOFT)

@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 class Audits:
     """n searches. ``ranks`` int (n, len(CHOICES)) of the first right hit of each choice's page, 0 where none is shown.
 
-    ``p_useful`` (n, expensive arms) are the estimates, NaN without a model; ``played`` bool of the same shape is what
-    the policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and
+    ``p_useful`` (n, expensive retrievers) are the estimates, NaN without a model; ``played`` bool of the same shape is
+    what the policy did; ``shown`` (n,) the rank on its page, ``cost_ms`` (n,) what it spent, modelled. ``users`` and
     ``classes`` (n,) are names.
     """
 
@@ -70,7 +70,7 @@ class Audits:
 
 
 def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge) -> Extra:
-    """Ask every arm once more, after the answer, and see what each choice of expensive ones would have shown."""
+    """Ask every retriever once more, after the answer, and see what each choice of expensive ones would have shown."""
     home = environment.home
     full = home.engine.answer(replace(answer.query, id=f"{answer.query.id}/audit"), Teacher())
     whole = full.head.whole
@@ -81,8 +81,8 @@ def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge) -> Extra
     asked = played(answer.impression)
     return {
         "ranks": [_first(judge.right(pages[choice])) for choice in CHOICES],
-        "p_useful": [p_useful.get(arm, math.nan) for arm in BUILT_IN.expensive],
-        "played": [float(arm in asked) for arm in BUILT_IN.expensive],
+        "p_useful": [p_useful.get(name, math.nan) for name in BUILT_IN.expensive],
+        "played": [float(name in asked) for name in BUILT_IN.expensive],
         "spent_ms": sum(price(asked).values()),
     }
 
@@ -93,17 +93,17 @@ def _first(right: NDArray[np.bool_]) -> int:
 
 
 Plays = NDArray[np.bool_]
-"""Which expensive arms play in each search: (n, len(BUILT_IN.expensive))."""
+"""Which expensive retrievers play in each search: (n, len(BUILT_IN.expensive))."""
 
 
 def reciprocal_ranks(audits: Audits, plays: Plays) -> Floats:
-    """(n,): 1 / rank of what was wanted when these arms play, 0 where it is not on the page."""
+    """(n,): 1 / rank of what was wanted when these retrievers play, 0 where it is not on the page."""
     ranks = audits.ranks[np.arange(len(audits)), numbers(plays)]
     return inverse(ranks)
 
 
 def costs(plays: Plays) -> Floats:
-    """Modelled milliseconds of each search, (n,), the free arms included; the query is encoded once."""
+    """Modelled milliseconds of each search, (n,), the free retrievers included; the query is encoded once."""
     return np.array([cost_of(choice) for choice in CHOICES])[numbers(plays)]
 
 
@@ -111,42 +111,42 @@ def numbers(plays: Plays) -> NDArray[np.intp]:
     """The column of `Audits.ranks` that belongs to each search's choice, (n,)."""
     by_bits = np.empty(1 << len(BUILT_IN.expensive), np.intp)
     for number, choice in enumerate(CHOICES):
-        by_bits[sum(1 << at for at, arm in enumerate(BUILT_IN.expensive) if arm in choice)] = number
+        by_bits[sum(1 << at for at, retriever in enumerate(BUILT_IN.expensive) if retriever in choice)] = number
     return by_bits[plays @ (1 << np.arange(len(BUILT_IN.expensive)))]
 
 
 def fixed(audits: Audits, *, play: bool) -> Plays:
-    """All expensive arms in every search, or none."""
+    """All expensive retrievers in every search, or none."""
     return np.full((len(audits), len(BUILT_IN.expensive)), play)
 
 
 def by_threshold(audits: Audits, thresholds: Mapping[str, float]) -> Plays:
     """Arms whose estimate reaches their threshold."""
-    return audits.p_useful >= np.array([thresholds[arm] for arm in BUILT_IN.expensive])
+    return audits.p_useful >= np.array([thresholds[name] for name in BUILT_IN.expensive])
 
 
 def truth(audits: Audits) -> Plays:
-    """Which arms helped: each beside the free arms and the cheaper ones that helped, see `ladder`."""
+    """Which retrievers helped: each beside the free retrievers and the cheaper ones that helped, see `ladder`."""
     found = fixed(audits, play=False)
-    for arm in range(len(BUILT_IN.expensive)):
+    for retriever in range(len(BUILT_IN.expensive)):
         with_it = found.copy()
-        with_it[:, arm] = True
+        with_it[:, retriever] = True
         before = audits.ranks[np.arange(len(audits)), numbers(found)]
         after = audits.ranks[np.arange(len(audits)), numbers(with_it)]
-        found[:, arm] = [useful(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+        found[:, retriever] = [useful(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
     return found
 
 
 def missed_alone(audits: Audits) -> Plays:
-    """Which arms helped where all others play too: leaving such an arm out loses the answer, or clearly lowers it."""
+    """Which retrievers helped where all others play too: leaving one out loses the answer, or clearly lowers it."""
     everything = fixed(audits, play=True)
     found = fixed(audits, play=False)
     full = audits.ranks[np.arange(len(audits)), numbers(everything)]
-    for arm in range(len(BUILT_IN.expensive)):
+    for retriever in range(len(BUILT_IN.expensive)):
         without = everything.copy()
-        without[:, arm] = False
+        without[:, retriever] = False
         ranks = audits.ranks[np.arange(len(audits)), numbers(without)]
-        found[:, arm] = [useful(*pair) for pair in zip(ranks.tolist(), full.tolist(), strict=True)]
+        found[:, retriever] = [useful(*pair) for pair in zip(ranks.tolist(), full.tolist(), strict=True)]
     return found
 
 

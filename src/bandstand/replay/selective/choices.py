@@ -41,7 +41,7 @@ from bandstand.statistics import ClusterBootstrap
 from bandstand.types import EXPENSIVE_MS
 
 NEVER = "-".join(("all", *BUILT_IN.expensive))
-"""The contestant that plays free arms only."""
+"""The contestant that plays free retrievers only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class SelectiveSettings:
 
     Of ``searches`` the last ``held_out`` share is audited: no model was trained on any of them when it decided. In the
     closed loop the models are trained again every ``retrain_every`` searches. ``ablation_share`` of the searches are
-    recorded with and without each expensive arm; more than in service, since the loop is short. A ``target`` is looked
+    recorded with and without each expensive one; more than in service, since the loop is short. A ``target`` is looked
     for on one half of the audited searches and reported on the other. ``since`` and ``until`` (unix seconds, the upper
     bound excluded) are for data sets in time order.
     """
@@ -291,13 +291,13 @@ def _target(audits: Audits, settings: SelectiveSettings, gains: Mapping[str, flo
 
 
 def _gains(audits: Audits) -> dict[str, float]:
-    """By arm, the mean rise of the reciprocal rank where it helped; 0.5 where it never did."""
+    """By retriever, the mean rise of the reciprocal rank where it helped; 0.5 where it never did."""
     useful, found = truth(audits), {}
-    for at, arm in enumerate(BUILT_IN.expensive):
+    for at, retriever in enumerate(BUILT_IN.expensive):
         with_it = useful.copy()
         with_it[:, at:] = False
         before = reciprocal_ranks(audits, with_it)
         with_it[:, at] = useful[:, at]
         rise = (reciprocal_ranks(audits, with_it) - before)[useful[:, at]]
-        found[arm] = float(rise.mean()) if len(rise) else 0.5
+        found[retriever] = float(rise.mean()) if len(rise) else 0.5
     return found

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from bandstand.bandit.gate_training import calibration_error, reliability
 from bandstand.errors import BadInput, NotFound
 from bandstand.replay.selective.audit import (
     Audits,
@@ -22,7 +21,7 @@ from bandstand.replay.selective.audit import (
 )
 from bandstand.replay.summary import Json, figure
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.statistics import ClusterBootstrap
+from bandstand.statistics import ClusterBootstrap, calibration_error, reliability
 from bandstand.types import DEPTHS
 
 PRICES: tuple[float, ...] = (0.0, *np.geomspace(1e-4, 1.0, 33).tolist())
@@ -65,7 +64,7 @@ def parse_target(text: str) -> Target:
 
 
 def sweep(audits: Audits, gains: Mapping[str, float], prices: Sequence[float] = PRICES) -> list[Point]:
-    """One point for each price; ``gains`` are the mean gains of the arms where they help, as in `thresholds`."""
+    """One point for each price; ``gains`` are the mean gains of the retrievers where they help, as in `thresholds`."""
     always = float(costs(fixed(audits, play=True)).mean())
     points = []
     for each in prices:
@@ -85,8 +84,10 @@ def sweep(audits: Audits, gains: Mapping[str, float], prices: Sequence[float] = 
 
 
 def thresholds_at(each: float, gains: Mapping[str, float]) -> dict[str, float]:
-    """By arm, p_useful from which it is worth its modelled time at a price a millisecond; at most 1."""
-    return {arm: min(1.0, each * BUILT_IN.modelled_cost(arm, DEPTHS[-1]) / gains[arm]) for arm in BUILT_IN.expensive}
+    """By retriever, p_useful from which it is worth its modelled time at a price a millisecond; at most 1."""
+    return {
+        name: min(1.0, each * BUILT_IN.modelled_cost(name, DEPTHS[-1]) / gains[name]) for name in BUILT_IN.expensive
+    }
 
 
 def find(points: Sequence[Point], always: float, target: Target) -> Point:
@@ -107,7 +108,7 @@ def find(points: Sequence[Point], always: float, target: Target) -> Point:
 
 
 def accuracy(audits: Audits, plays: Plays, bootstrap: ClusterBootstrap) -> Json:
-    """The share of decisions that played an arm where it helped and left it out where not; all, by arm, by class.
+    """The share of decisions that played a retriever where it helped and left it out where not; all, by each, by class.
 
     ``helped_played`` is the share of helpful calls that were made, ``idle_skipped`` that of useless ones not made.
     """
@@ -116,14 +117,14 @@ def accuracy(audits: Audits, plays: Plays, bootstrap: ClusterBootstrap) -> Json:
     return {
         "all": figure(everywhere, bootstrap),
         "by_arm": {
-            arm: {**figure(right[:, at].astype(np.float64), bootstrap), **_kinds(audits, plays, at)}
-            for at, arm in enumerate(BUILT_IN.expensive)
+            retriever: {**figure(right[:, at].astype(np.float64), bootstrap), **_kinds(audits, plays, at)}
+            for at, retriever in enumerate(BUILT_IN.expensive)
         },
         "by_class": {
             name: {
                 **figure(everywhere, bootstrap, audits.classes == name),
                 "by_arm": {
-                    arm: float(right[audits.classes == name, at].mean()) for at, arm in enumerate(BUILT_IN.expensive)
+                    each: float(right[audits.classes == name, at].mean()) for at, each in enumerate(BUILT_IN.expensive)
                 },
             }
             for name in np.unique(audits.classes).tolist()
@@ -138,20 +139,17 @@ def wasted(audits: Audits, bootstrap: ClusterBootstrap) -> Json:
         "all": figure(ordered.mean(axis=1), bootstrap),
         "beside_all_others": figure(alone.mean(axis=1), bootstrap),
         "by_arm": {
-            arm: figure(ordered[:, at].astype(np.float64), bootstrap) for at, arm in enumerate(BUILT_IN.expensive)
+            each: figure(ordered[:, at].astype(np.float64), bootstrap) for at, each in enumerate(BUILT_IN.expensive)
         },
     }
 
 
 def calibration(audits: Audits) -> Json:
-    """By arm: the reliability curve of the estimates, and the expected calibration error."""
+    """By retriever: the reliability curve of the estimates, and the expected calibration error."""
     useful, found = truth(audits), {}
-    for at, arm in enumerate(BUILT_IN.expensive):
+    for at, retriever in enumerate(BUILT_IN.expensive):
         curve = reliability(audits.p_useful[:, at], useful[:, at])
-        found[arm] = {
-            "ece": calibration_error(curve),
-            "bins": [(each.predicted, each.observed, each.count) for each in curve],
-        }
+        found[retriever] = {"ece": calibration_error(curve), "bins": [tuple(each) for each in curve]}
     return found
 
 

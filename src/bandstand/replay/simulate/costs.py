@@ -21,45 +21,45 @@ from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import DEPTHS, Decision, Impression, Mask, Matrix, Query
 
 
-def price(arms: Collection[str]) -> dict[str, float]:
-    """Modelled milliseconds of each arm that plays; the query is encoded once."""
+def price(retrievers: Collection[str]) -> dict[str, float]:
+    """Modelled milliseconds of each retriever that plays; the query is encoded once."""
     prices, encoded = {}, False
-    for arm in BUILT_IN.names:
-        if arm in arms:
-            prices[arm] = 0.0 if encoded and BUILT_IN[arm].encodes else BUILT_IN.modelled_cost(arm, DEPTHS[-1])
-            encoded |= BUILT_IN[arm].encodes
+    for spec in BUILT_IN:
+        if spec.name in retrievers:
+            prices[spec.name] = 0.0 if encoded and spec.encodes else BUILT_IN.modelled_cost(spec.name, DEPTHS[-1])
+            encoded |= spec.encodes
     return prices
 
 
 def played(impression: Impression) -> tuple[str, ...]:
-    """The arms that were asked, rescues included."""
+    """The retrievers that were asked, rescues included."""
     return tuple(outcome.retriever for outcome in impression.outcomes if outcome.status != "skipped")
 
 
 def with_modelled_times(impression: Impression) -> Impression:
-    """The impression with the modelled time of every arm that played."""
+    """The impression with the modelled time of every retriever that played."""
     prices = price(played(impression))
     outcomes = tuple(replace(outcome, took_ms=prices.get(outcome.retriever, 0.0)) for outcome in impression.outcomes)
     return replace(impression, outcomes=outcomes)
 
 
 Choice = frozenset[str]
-"""The expensive arms that play; the free ones always do."""
+"""The expensive retrievers that play; the free ones always do."""
 
 
 class Oracle:
-    """The reciprocal rank that each choice of arms would have given one search, all else equal.
+    """The reciprocal rank that each choice of retrievers would have given one search, all else equal.
 
-    Every arm is asked at full depth once; a choice is that page's logged head without the features and candidates of
-    the other arms, ranked again. What lay below the head and would have moved up is not seen.
+    Each is asked at full depth once; a choice is that page's logged head without the features and candidates of the
+    others, ranked again. What lay below the head and would have moved up is not seen.
     """
 
     def __init__(self, engine: Engine, query: Query, judge: Judge) -> None:
-        """Ask every arm."""
+        """Ask every retriever."""
         impression = engine.answer(query, Teacher()).impression
         self._rows = impression.rows
         self._right = judge.right(impression.ordinals)
-        self.useful = tuple(arm for arm in BUILT_IN.expensive if not np.isnan(self._rows.rank(arm)).all())
+        self.useful = tuple(name for name in BUILT_IN.expensive if not np.isnan(self._rows.rank(name)).all())
 
     def reciprocal_ranks(self, choices: Sequence[Choice], scorer: Scorer) -> NDArray[np.float64]:
         """Of each choice, (len(choices),); 0 where nothing right is among the first ten."""
@@ -83,12 +83,12 @@ class Oracle:
         return float(utilities[at]), float(costs[at])
 
     def _page(self, choice: Choice) -> tuple[Matrix, Mask]:
-        page = without(self._rows, [arm for arm in BUILT_IN.expensive if arm not in choice])
+        page = without(self._rows, [name for name in BUILT_IN.expensive if name not in choice])
         return page.values, page.brought()
 
 
 def cost_of(choice: Collection[str]) -> float:
-    """Modelled milliseconds of a search in which these expensive arms play, beside the free ones."""
+    """Modelled milliseconds of a search in which these expensive retrievers play, beside the free ones."""
     return sum(price({*BUILT_IN.free, *choice}).values())
 
 

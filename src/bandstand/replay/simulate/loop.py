@@ -55,9 +55,9 @@ class Faults:
         self._faulty = {name: FaultyRetriever(each) for name, each in retrievers.items()}
         return dict(self._faulty)
 
-    def break_down(self, arm: str) -> None:
+    def break_down(self, retriever: str) -> None:
         """From now on a retriever answers with nonsense."""
-        self._faulty[arm].broken = True
+        self._faulty[retriever].broken = True
 
 
 SearchesProgress = Callable[[int], None]
