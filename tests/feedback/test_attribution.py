@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bandstand.errors import NotFound, StorageError
-from bandstand.feedback.attribution import Attribution, position_of, query_text
+from bandstand.feedback.attribution import Attribution, position_of
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,3 @@ def test_a_failing_log_is_not_taken_for_a_missing_search(make):
 
     with pytest.raises(StorageError):
         Attribution().attribute(make.event(), broken)
-
-
-def test_the_query_behind_an_event(make):
-    assert query_text(make.event(user_query="other"), make.impression()) == "sigur ros"
-    assert query_text(make.event(query_id=None, user_query="björk"), None) == "björk"
-    assert query_text(make.event(query_id=None), None) is None

@@ -73,7 +73,7 @@ def test_self_play_is_labelled_trained_on_and_published(small, examples):
     home = small.home
     labels = synthetic_labels(examples, home.catalog.columns, home.serving().scorer, BUILT_IN)
     assert len(labels) == len(examples)
-    trained = gate_from_log(home.models, labels, joined(home.log), BUILT_IN, seed=1)
+    trained = gate_from_log(home.models, labels, joined(home.log), BUILT_IN, seed=1, keep=10)
     assert trained is not None
     home.refresh()
     version = home.models.pointer("abstention").current
@@ -89,7 +89,7 @@ def test_self_play_is_labelled_trained_on_and_published(small, examples):
 
 def test_too_little_trains_nothing(small, examples):
     labels = synthetic_labels(examples[:20], small.home.catalog.columns, small.home.serving().scorer, BUILT_IN)
-    assert gate_from_log(small.home.models, labels, joined(small.home.log), BUILT_IN, seed=1) is None
+    assert gate_from_log(small.home.models, labels, joined(small.home.log), BUILT_IN, seed=1, keep=10) is None
     assert small.home.models.pointer("abstention") is None
 
 

@@ -153,4 +153,4 @@ def test_memory_is_hidden_in_most_posed_lessons_but_never_in_remembered_ones():
 def test_nothing_to_train_on_is_said(tmp_path):
     registry = FolderRegistry(tmp_path, lambda: 1_700_000_000.0)
     with pytest.raises(BadInput, match="nothing to train on"):
-        train_ranker(registry, curriculum=Curriculum(), searches=[], layout=FeatureLayout(NAMES), seed=0)
+        train_ranker(registry, curriculum=Curriculum(), searches=[], layout=FeatureLayout(NAMES), seed=0, keep=1)

@@ -128,7 +128,7 @@ def test_a_sequence_refuses_what_it_is_not_made_for(reward, weights):
 
 def test_tuning_refuses_nothing_and_single_rounds():
     with pytest.raises(BadInput, match="at least one"):
-        estimators.choose_by_mse([])
+        estimators.choose_by_slope([])
     with pytest.raises(BadInput, match="one round"):
         estimators.choose_by_slope([estimators.Candidate(parameter=1.0, estimate=Estimate.mean(np.ones(1)))])
 

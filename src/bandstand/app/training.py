@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -17,10 +18,11 @@ from bandstand.feedback.reward_model import MODEL_FILE, Grader, RewardModel, by_
 from bandstand.feedback.rewards import CLICKS_ALONE, DEFAULT_WEIGHTS, RewardWeights
 from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
 from bandstand.learner.selfplay import Curriculum, SelfPlay, SyntheticExample
-from bandstand.learner.train_models import GeneratorReport, RewardReport, new_generator, new_reward, renewed_reward
+from bandstand.learner.train_models import new_generator, new_reward
 from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.memory_index.predicted import Predict, predicted_queries
+from bandstand.models.registry import Published
 from bandstand.ranker.train import TrainSettings
 from bandstand.settings import Settings
 from bandstand.types import Entity, Progress
@@ -48,20 +50,11 @@ def grader_of(storage: Storage) -> Grader:
     return by_constants(weights_of(storage.settings))
 
 
-def train_reward_model(storage: Storage) -> RewardReport:
+def train_reward_model(storage: Storage) -> Published:
     """A new reward model from the whole log (raises `BadInput` where that holds too little)."""
     settings = storage.settings
     searches = joined(storage.log, settings.join_minutes * 60)
     return new_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
-
-
-def renew_reward(storage: Storage) -> RewardReport | None:
-    """The same as part of the schedule: None where it is switched off or the log is too young."""
-    settings = storage.settings
-    if settings.reward_model != "learned":
-        return None
-    searches = joined(storage.log, settings.join_minutes * 60)
-    return renewed_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
 
 
 def generator_of(storage: Storage) -> Generator | None:
@@ -82,7 +75,7 @@ def prediction_of(storage: Storage) -> Predict:
     return predicted_queries if generator is None else generator.predicted
 
 
-def train_generator(storage: Storage) -> GeneratorReport:
+def train_generator(storage: Storage) -> Published:
     """A new generator from the whole log (raises `BadInput` where that holds too little)."""
 
     def entities(ids: list[str]) -> list[Entity]:
@@ -90,14 +83,6 @@ def train_generator(storage: Storage) -> GeneratorReport:
         return [entity for entity in storage.store.get_many(ordinals[ordinals >= 0]) if entity is not None]
 
     return new_generator(storage.models, judged(storage), entities, keep=storage.settings.keep_models)
-
-
-def renew_generator(storage: Storage) -> GeneratorReport | None:
-    """The same as part of the schedule: None where it is switched off or the log is too young."""
-    try:
-        return train_generator(storage) if storage.settings.generator else None
-    except BadInput:
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +121,12 @@ def new_models(
         BadInput: there is neither a synthetic example nor a search that satisfied somebody.
     """
     settings = storage.settings
-    if not plan.judged:
-        renew_reward(storage)  # first, so that the others are trained on what it says
-        renew_generator(storage)
+    if not plan.judged and settings.reward_model == "learned":
+        with suppress(BadInput):  # first, so that the others are trained on what it says
+            train_reward_model(storage)
+    if not plan.judged and settings.generator:
+        with suppress(BadInput):
+            train_generator(storage)
     curriculum = plan.curriculum() if plan.curriculum else self_play(storage, searching, progress=progress)
     report = train_ranker(
         storage.models,
@@ -146,11 +134,11 @@ def new_models(
         searches=_searches(storage, plan),
         layout=searching.features.layout,
         seed=settings.seed,
+        keep=settings.keep_models,
         settings=plan.settings,
         progress=progress and (lambda done, of: progress("ranker", done, of)),
         train=plan.trainer,
     )
-    storage.models.prune("ranker", settings.keep_models)
     searching.refresh()
     examples = (*curriculum.sampled, *curriculum.remembered)
     trained = new_gate(storage, searching, examples)
@@ -196,7 +184,6 @@ def new_gate(storage: Storage, searching: SearchingSide, examples: Sequence[Synt
     roster = searching.features.roster
     sampled = synthetic_labels(examples, searching.catalog.columns, searching.serving().scorer, roster)
     searches = joined(storage.log, settings.join_minutes * 60)
-    trained = gate_from_log(storage.models, sampled, searches, roster, seed=settings.seed)
-    storage.models.prune("abstention", settings.keep_models)
+    trained = gate_from_log(storage.models, sampled, searches, roster, seed=settings.seed, keep=settings.keep_models)
     searching.refresh()
     return trained

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import Roster
 
 
-@dataclass(slots=True)
-class _Mean:
+class _Mean(NamedTuple):
     """The plain mean of the first ``window`` values, an exponentially weighted one from then on."""
 
     value: float = 0.0
-    count: int = 0
+    n: int = 0
 
-    def add(self, value: float, window: int) -> None:
-        self.count += 1
-        self.value += (value - self.value) / min(self.count, window)
+    def with_value(self, value: float, window: int) -> _Mean:
+        n = self.n + 1
+        return _Mean(self.value + (value - self.value) / min(n, window), n)
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """`ArmStats` as they are stored."""
+
+    window: int
+    means: dict[str, _Mean]
+    version: int = 1
 
 
 class ArmStats:
@@ -67,8 +75,7 @@ class ArmStats:
     def to_json(self) -> str:
         """Everything measured so far; `from_json` restores it exactly."""
         with self._lock:
-            means = {name: [mean.value, mean.count] for name, mean in self._means.items()}
-        return json.dumps({"window": self._window, "means": means})
+            return msgspec.json.encode(_Stored(window=self._window, means=self._means)).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes, roster: Roster) -> ArmStats:
@@ -78,15 +85,13 @@ class ArmStats:
             StorageError: The text is damaged.
         """
         try:
-            state = json.loads(text)
-            stats = cls(roster, window=int(state["window"]))
-            stats._means = {
-                str(name): _Mean(float(value), int(count)) for name, (value, count) in state["means"].items()
-            }
-        except (ValueError, TypeError, KeyError, AttributeError, BadInput) as error:
+            stored = msgspec.json.decode(text, type=_Stored)
+            stats = cls(roster, window=stored.window)
+        except (msgspec.MsgspecError, ValueError, BadInput) as error:
             raise StorageError("the arm statistics are damaged: delete them, they are measured anew") from error
+        stats._means = stored.means
         return stats
 
     def _add(self, name: str, value: float) -> None:
         with self._lock:
-            self._means.setdefault(name, _Mean()).add(value, self._window)
+            self._means[name] = self._means.get(name, _Mean()).with_value(value, self._window)

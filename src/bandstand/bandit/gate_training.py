@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from bandstand.bandit.context import Features
 from bandstand.bandit.gate import CALIBRATION, TREES, ArmCalibration, Calibrations, Matrix64, free_names, rows_of
-from bandstand.errors import BadInput, ModelError
+from bandstand.errors import BadInput
+from bandstand.feedback.classifier import boosted
 from bandstand.statistics import Calibration, calibration_error, isotonic, reliability
 from bandstand.types import Roster
 from bandstand.types.hashing import digest
@@ -142,19 +143,6 @@ def _data(labels: Sequence[UsefulLabel], names: Sequence[str], arms: tuple[str, 
 def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
     import lightgbm
 
-    parameters: dict[str, Any] = {
-        "objective": "binary",
-        "num_leaves": 8,
-        "learning_rate": 0.08,
-        "min_data_in_leaf": 20,
-        "lambda_l2": 5.0,
-        "feature_fraction": 0.7,
-        "num_threads": 1,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
-    }
     data = lightgbm.Dataset(
         np.concatenate([full.rows[kept], early.rows[kept]]),
         label=np.tile(full.useful[kept], 2).astype(np.float64),
@@ -162,10 +150,7 @@ def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
         categorical_feature=[full.rows.shape[1] - 2],
         params={"verbose": -1},
     )
-    try:
-        return lightgbm.train(parameters, data, _ROUNDS)
-    except lightgbm.basic.LightGBMError as cause:
-        raise ModelError(f"LightGBM could not train the abstention score: {cause}") from cause
+    return boosted(data, _ROUNDS, seed=seed, learning_rate=0.08, lambda_l2=5.0, feature_fraction=0.7)
 
 
 def _calibrations(data: _Data, scores: Matrix64, gains: dict[str, float]) -> dict[str, ArmCalibration]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tempfile
 import threading
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from bandstand.bandit.context import Context, Features
 from bandstand.bandit.policy import FULL_DEPTH, draw
@@ -139,13 +140,8 @@ class VwModel:
             path = Path(folder, "model.vw")
             self._workspace.save(str(path))
             weights = path.read_bytes()
-        header = {
-            "format": _MAGIC,
-            "arguments": _ARGUMENTS,
-            "sha256": hashlib.sha256(weights).hexdigest(),
-            "trained": self._trained,
-        }
-        return json.dumps(header).encode() + b"\n" + weights
+        header = _Header(sha256=hashlib.sha256(weights).hexdigest(), trained=self._trained)
+        return msgspec.json.encode(header) + b"\n" + weights
 
     @classmethod
     def from_bytes(cls, data: bytes) -> VwModel:
@@ -178,18 +174,25 @@ def _open(arguments: str) -> Any:  # noqa: ANN401  vowpalwabbit is untyped
 def _unpack(data: bytes) -> tuple[dict[str, int], bytes]:
     """Check the header before Vowpal Wabbit sees a byte: it does not survive every damaged file."""
     line, _, weights = data.partition(b"\n")
+    damaged = ModelError("the bandit model is damaged: restore an earlier one, or start a new one")
     try:
-        header = json.loads(line)
-        saved = (header["format"], header["arguments"])
-        intact = header["sha256"] == hashlib.sha256(weights).hexdigest()
-        trained = {str(arm): int(count) for arm, count in header["trained"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError("the bandit model is damaged: restore an earlier one, or start a new one") from error
-    if saved != (_MAGIC, _ARGUMENTS):
+        header = msgspec.json.decode(line, type=_Header)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise damaged from error
+    if (header.format, header.arguments) != (_MAGIC, _ARGUMENTS):
         raise ModelError("the bandit model was saved by another version of Bandstand: train it again from the log")
-    if not intact:
-        raise ModelError("the bandit model is damaged: restore an earlier one, or start a new one")
-    return trained, weights
+    if header.sha256 != hashlib.sha256(weights).hexdigest():
+        raise damaged
+    return header.trained, weights
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The line before Vowpal Wabbit's own bytes."""
+
+    format: str = _MAGIC
+    arguments: str = _ARGUMENTS
+    sha256: str
+    trained: dict[str, int]
 
 
 def _shared(features: Features) -> str:

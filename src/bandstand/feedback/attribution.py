@@ -82,8 +82,3 @@ def position_of(impression: Impression, event: Event) -> int | None:
         return impression.entity_ids.index(event.object_id) + 1
     except ValueError:
         return None
-
-
-def query_text(event: Event, impression: Impression | None) -> str | None:
-    """What the user had searched for: the text of the event's search, else what the event itself says."""
-    return impression.query.text if impression is not None else event.user_query

@@ -14,7 +14,7 @@ from bandstand.statistics import Calibration, Floats, isotonic
 from bandstand.types import Matrix
 
 if TYPE_CHECKING:
-    from lightgbm import Booster
+    from lightgbm import Booster, Dataset
 
 
 def smoothed(scores: Floats, labels: NDArray[np.bool_]) -> Calibration:
@@ -93,24 +93,34 @@ def grown(
     """
     import lightgbm
 
-    parameters = {
+    data = lightgbm.Dataset(features, label=labels, feature_name=list(names), params={"verbose": -1})
+    rising_only = [int(name in rising) for name in names]
+    booster = boosted(data, _TREES, seed=seed, learning_rate=_RATE, monotone_constraints=rising_only)
+    return Trees(booster.model_to_string())
+
+
+def boosted(data: Dataset, trees: int, *, seed: int, **parameters: object) -> Booster:
+    """Small trees that tell two classes apart, the same for the same data, seed and LightGBM ``parameters``.
+
+    Raises:
+        ModelError: LightGBM failed.
+    """
+    import lightgbm
+
+    common = {
         "objective": "binary",
         "num_leaves": _LEAVES,
-        "learning_rate": _RATE,
         "min_data_in_leaf": _LEAST_ROWS,
-        "monotone_constraints": [int(name in rising) for name in names],
         "num_threads": 1,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,
     }
-    data = lightgbm.Dataset(features, label=labels, feature_name=list(names), params={"verbose": -1})
     try:
-        booster = lightgbm.train(parameters, data, _TREES)
+        return lightgbm.train({**common, **parameters}, data, trees)
     except lightgbm.basic.LightGBMError as cause:
-        raise ModelError(f"LightGBM could not train the reward model: {cause}") from cause
-    return Trees(booster.model_to_string())
+        raise ModelError(f"LightGBM could not learn: {cause}") from cause
 
 
 def auc(scores: Floats, labels: NDArray[np.bool_]) -> float:

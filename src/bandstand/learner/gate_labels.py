@@ -20,7 +20,7 @@ from bandstand.feedback.labelled import labelled
 from bandstand.feedback.log import Log
 from bandstand.learner.open_searches import KeyValue, OpenSearches
 from bandstand.learner.selfplay import SyntheticExample
-from bandstand.models.registry import ModelCard, ModelRegistry
+from bandstand.models.registry import ModelCard, ModelRegistry, publish_next
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import Event, FeatureRows, Impression, Query, Roster
 
@@ -121,6 +121,7 @@ def gate_from_log(
     roster: Roster,
     *,
     seed: int,
+    keep: int,
 ) -> TrainedGate | None:
     """Train on synthetic examples and the log, publish, promote unless pinned; None where there is too little."""
     logged = list(log_labels(searches, roster))
@@ -130,11 +131,8 @@ def gate_from_log(
         trained = train_gate([*sampled, *logged], roster, seed=seed)
     except BadInput:
         return None
-    serving = models.pointer("abstention")
-    card = ModelCard(
-        metrics={**trained.metrics, "logged": float(len(logged))}, parent=serving.current if serving else None
-    )
-    models.promote("abstention", models.publish("abstention", trained.files(), card), automatic=True)
+    card = ModelCard(metrics={**trained.metrics, "logged": float(len(logged))})
+    publish_next(models, "abstention", trained.files(), card, keep=keep)
     return trained
 
 

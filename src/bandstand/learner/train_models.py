@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from bandstand.feedback.joined import Joined
 from bandstand.feedback.reward_model import FEATURE_HASH, MODEL_FILE
 from bandstand.feedback.reward_training import train_reward
 from bandstand.memory_index.generator import FORMAT_HASH, GENERATOR_FILE, count_pairs
-from bandstand.models.registry import ModelCard, ModelRegistry
+from bandstand.models.registry import ModelCard, ModelRegistry, Published, publish_next
 from bandstand.types import Entity
 
 ENOUGH_PAIRS = 200
@@ -25,18 +24,7 @@ EntitiesOf = Callable[[list[str]], list[Entity]]
 """Those of the entities of some ids that there still are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorReport:
-    """Which version was counted, whether it serves now, and its metrics: pairs, and the share that none explains."""
-
-    version: str
-    promoted: bool
-    metrics: dict[str, float]
-
-
-def new_generator(
-    models: ModelRegistry, searches: Iterable[Joined], entities: EntitiesOf, *, keep: int
-) -> GeneratorReport:
+def new_generator(models: ModelRegistry, searches: Iterable[Joined], entities: EntitiesOf, *, keep: int) -> Published:
     """Count the log's pairs, publish, and promote unless an operator pinned the version that serves.
 
     Who chooses the same entity for the same query again and again, a bot say, counts once.
@@ -52,12 +40,8 @@ def new_generator(
         )
     counted = count_pairs(_with_entities(chosen, entities))
     metrics = {"pairs": float(counted.pairs), "unexplained": counted.unexplained}
-    serving = models.pointer("generator")
-    card = ModelCard(feature_hash=FORMAT_HASH, metrics=metrics, parent=serving.current if serving else None)
-    version = models.publish("generator", {GENERATOR_FILE: counted.generator.to_bytes()}, card)
-    promoted = models.promote("generator", version, automatic=True)
-    models.prune("generator", keep)
-    return GeneratorReport(version=version, promoted=promoted, metrics=metrics)
+    card = ModelCard(feature_hash=FORMAT_HASH, metrics=metrics)
+    return publish_next(models, "generator", {GENERATOR_FILE: counted.generator.to_bytes()}, card, keep=keep)
 
 
 def _chosen(search: Joined) -> Iterator[tuple[str, str, str]]:
@@ -75,38 +59,12 @@ def _with_entities(chosen: list[tuple[str, str, str]], entities: EntitiesOf) -> 
         yield from ((query, known[entity]) for query, entity, _ in some if entity in known)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardReport:
-    """Which version was trained, whether it serves now, and its metrics (`TrainedReward`)."""
-
-    version: str
-    promoted: bool
-    metrics: dict[str, float]
-
-
-def new_reward(models: ModelRegistry, searches: Iterable[Joined], *, seed: int, keep: int) -> RewardReport:
+def new_reward(models: ModelRegistry, searches: Iterable[Joined], *, seed: int, keep: int) -> Published:
     """Train on the log, publish, and promote unless an operator pinned the version that serves.
 
     Raises:
         BadInput: the log holds too little; the constants, or the model that serves, go on judging.
     """
     trained = train_reward(searches, seed=seed)
-    serving = models.pointer("reward")
-    card = ModelCard(
-        data_range=trained.data_range,
-        feature_hash=FEATURE_HASH,
-        metrics=trained.metrics,
-        parent=serving.current if serving else None,
-    )
-    version = models.publish("reward", {MODEL_FILE: trained.model.to_bytes()}, card)
-    promoted = models.promote("reward", version, automatic=True)
-    models.prune("reward", keep)
-    return RewardReport(version=version, promoted=promoted, metrics=trained.metrics)
-
-
-def renewed_reward(models: ModelRegistry, searches: Iterable[Joined], *, seed: int, keep: int) -> RewardReport | None:
-    """As `new_reward`; None where there is too little to learn from, as in a young log."""
-    try:
-        return new_reward(models, searches, seed=seed, keep=keep)
-    except BadInput:
-        return None
+    card = ModelCard(data_range=trained.data_range, feature_hash=FEATURE_HASH, metrics=trained.metrics)
+    return publish_next(models, "reward", {MODEL_FILE: trained.model.to_bytes()}, card, keep=keep)

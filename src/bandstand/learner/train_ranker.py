@@ -14,7 +14,7 @@ from bandstand.errors import BadInput
 from bandstand.feedback.joined import Joined
 from bandstand.feedback.rewards import ranker_grades
 from bandstand.learner.selfplay import Curriculum, SyntheticExample
-from bandstand.models.registry import ModelRegistry
+from bandstand.models.registry import ModelRegistry, publish_next
 from bandstand.ranker.train import RoundsProgress, TrainedRanker, TrainSettings, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
 from bandstand.types import LOGGED_DEPTH, FeatureLayout, Matrix
@@ -158,6 +158,7 @@ def train_ranker(  # noqa: PLR0913 - what is trained on, and how
     searches: Iterable[Joined],
     layout: FeatureLayout,
     seed: int,
+    keep: int,
     settings: TrainSettings = TrainSettings(),
     progress: RoundsProgress | None = None,
     train: Train = train_here,
@@ -168,13 +169,11 @@ def train_ranker(  # noqa: PLR0913 - what is trained on, and how
         BadInput: there is neither a synthetic example nor a clicked search.
     """
     ranker, clicked, span = train(curriculum, searches, layout, seed, settings, progress)
-    serving = models.current("ranker")
-    card = ranker.card(data_range=span if clicked else None, parent=serving.version if serving else None)
-    version = models.publish("ranker", ranker.files(), card)
-    promoted = models.promote("ranker", version, automatic=True)
+    card = ranker.card(data_range=span if clicked else None)
+    published = publish_next(models, "ranker", ranker.files(), card, keep=keep)
     return TrainingReport(
-        version=version,
-        promoted=promoted,
+        version=published.version,
+        promoted=published.promoted,
         examples=len(curriculum.sampled),
         clicked_searches=clicked,
         metrics=ranker.metrics,

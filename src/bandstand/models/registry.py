@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from bandstand.models.versions import HISTORY, MANIFEST, ModelCard, ModelVersion, Pointer
 
@@ -16,7 +19,9 @@ __all__ = [
     "ModelRegistry",
     "ModelVersion",
     "Pointer",
+    "Published",
     "Stamp",
+    "publish_next",
 ]
 
 MODEL_NAMES = ("ranker", "bandit", "abstention", "reward", "generator")
@@ -109,3 +114,26 @@ class ModelRegistry(Protocol):
     def follow(self) -> bool:
         """Take over what other machines have published; returns whether there was anything."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A new version, whether it serves now, and the metrics of its card."""
+
+    version: str
+    promoted: bool
+    metrics: Mapping[str, float]
+
+
+def publish_next(
+    models: ModelRegistry, name: str, files: Mapping[str, bytes], card: ModelCard, *, keep: int
+) -> Published:
+    """Publish what was trained, promote it unless an operator pinned the version that serves, and prune to ``keep``.
+
+    The version that served before is its parent.
+    """
+    serving = models.pointer(name)
+    version = models.publish(name, files, replace(card, parent=serving.current if serving else None))
+    promoted = models.promote(name, version, automatic=True)
+    models.prune(name, keep)
+    return Published(version=version, promoted=promoted, metrics=card.metrics)
