@@ -8,10 +8,9 @@ import pytest
 import structlog
 
 from bandstand.bandit.policy import FULL_DEPTH, FixedPolicy
-from bandstand.engine.ablation import WAITING, Ablator, Records, ablate
+from bandstand.engine.ablation import WAITING, Ablator, Records, ablate, sampled
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import Load
-from bandstand.engine.sampling import sampled
 from bandstand.feedback.ablation import SHOWN, ablation_of, choices
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types.hashing import uniform

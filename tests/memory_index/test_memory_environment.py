@@ -35,7 +35,7 @@ durable = sys.argv[2] == "durable"
 memory = Memory(Path(sys.argv[1]), map_size=1 << 22, open_env=partial(LmdbEnvironment, durable=durable))
 while True:
     with memory.batch() as batch:
-        for position in range(batch.position, batch.position + 7):
+        for position in range(learned := memory.position(), learned + 7):
             apply(batch, position)
         batch.set_position(position + 1)
     print(position + 1, flush=True)

@@ -56,7 +56,8 @@ def encoder_of(fingerprint):
 def learn_vectors(memory, encoder):
     with memory.batch() as batch:
         batch.adopt_encoder(encoder.fingerprint, encoder.dim)
-        for text in batch.vectors_wanted(100):
+    with memory.batch() as batch:
+        for text in memory.vectors_wanted(100):
             batch.set_vector(text, encoder.encode_query(text))
 
 

@@ -144,7 +144,8 @@ def open_memory(world: ClusterWorld) -> Iterator[Memory]:
                     batch.click(text, ordinal, user=user, now=world.clock())
                     batch.choose(user, ordinal, normalized=text, strength=1.0, now=world.clock())
             batch.adopt_encoder(encoder.fingerprint, encoder.dim)
-            for text in batch.vectors_wanted(100):
+        with memory.batch() as batch:
+            for text in memory.vectors_wanted(100):
                 batch.set_vector(text, encoder.encode_query(text))
     yield memory
     memory.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
+import msgspec
 
 from bandstand.dashboard.charts import Chart, Explained
 from bandstand.errors import StorageError
@@ -61,7 +61,7 @@ def write_estimates(path: Path, found: Estimates) -> None:
         StorageError: it cannot be written.
     """
     try:
-        write_file(path, orjson.dumps(asdict(found)))
+        write_file(path, msgspec.json.encode(found))
     except OSError as cause:
         raise StorageError(f"{path} cannot be written: {cause.strerror}; free some space, check permissions") from cause
 
@@ -73,11 +73,10 @@ def read_estimates(path: Path) -> Estimates | None:
         StorageError: the file is damaged.
     """
     try:
-        values: Mapping[str, object] = orjson.loads(path.read_bytes())
-        return _estimates(values)
+        return msgspec.json.decode(path.read_bytes(), type=Estimates)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as cause:
+    except (OSError, msgspec.MsgspecError, ValueError) as cause:
         raise StorageError(f"{path} cannot be read ({cause}); delete it and run `bandstand estimates`") from cause
 
 
@@ -92,13 +91,3 @@ def estimates_chart(found: Estimates | None) -> Chart:
         high={"reward": [each.high for each in policies]},
         grey={each.label: f"not enough data: {each.reason}" for each in policies if each.reason},
     )
-
-
-def _estimates(values: Mapping[str, object]) -> Estimates:
-    policies = values["policies"]
-    if not isinstance(policies, list):
-        raise TypeError("no list of policies")
-    time, searches = values["time"], values["searches"]
-    if not isinstance(time, float) or not isinstance(searches, int):
-        raise TypeError("no time, or no number of searches")
-    return Estimates(time=time, searches=searches, policies=[PolicyEstimate(**each) for each in policies])

@@ -14,15 +14,20 @@ from bandstand.bandit.context import Features
 from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
-from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer, Engine
 from bandstand.errors import BandstandError, NotFound
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.page import dedupe
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import ArmDecision, Clock, Decision, Event, FeatureRows, Impression, Ordinals, Query, Roster
+from bandstand.types.hashing import uniform
 
 _SUFFIX = "/ablation"
+
+
+def sampled(query_id: str, *, share: float, seed: int) -> bool:
+    """Whether a search belongs to the ``share`` that is ablated: the same in every process and every replay."""
+    return uniform(seed, "ablation", query_id) < share
 
 
 def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Ablation:

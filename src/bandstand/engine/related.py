@@ -12,13 +12,11 @@ from bandstand.catalog.memberships import Memberships
 from bandstand.engine.runner import RetrieverCalls
 from bandstand.errors import BadInput, NotFound
 from bandstand.memory_index.memory import Memory
+from bandstand.memory_index.relations import Scored, nothing
 from bandstand.ranker.page import dedupe
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.sentence import entity_sentence
-from bandstand.types import KINDS, Clock, Entity, Kind, Mask, Matrix, Ordinals, Query, Scores
-
-Scored = tuple[Ordinals, Scores]
-"""Ordinals int32 (n,), each once, and scores float32 (n,) in [0, 1]."""
+from bandstand.types import KINDS, Clock, Entity, Kind, Mask, Matrix, Ordinals, Query
 
 _ARTIST = KINDS.index("artist")
 
@@ -27,7 +25,7 @@ def by_artist(columns: Columns, ordinal: int) -> Scored:
     """The artist whose an entity is, surely, and what else is theirs, by popularity: x = 1, or (1 + popularity) / 4."""
     key = columns.artist_key[ordinal]
     if not key:
-        return _nothing()
+        return nothing()
     same = np.flatnonzero((columns.artist_key == key) & columns.live)
     scores = np.where(columns.kind[same] == _ARTIST, 1.0, (1 + columns.popularity[same]) / 4)
     return same.astype(np.int32), scores.astype(np.float32)
@@ -55,10 +53,6 @@ def by_attributes(columns: Columns, entity: Entity) -> Scored:
             most += weight
     found = np.flatnonzero(shared)
     return found.astype(np.int32), shared[found] / np.float32(max(most, 1e-9))
-
-
-def _nothing() -> Scored:
-    return np.empty(0, np.int32), np.empty(0, np.float32)
 
 
 MOST = 100

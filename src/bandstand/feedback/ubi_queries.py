@@ -42,7 +42,7 @@ def query_to_ubi(impression: Impression, *, features: bool = False) -> dict[str,
         "object_id_field": "id",
         "query_response_id": query.id,
         "query_response_hit_ids": list(page),
-        "query_attributes": _json(_attributes(impression, features)),
+        "query_attributes": msgspec.json.decode(msgspec.json.encode(_attributes(impression, features))),
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -122,15 +122,6 @@ def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[s
         "filters": {"values": attributes["filters"], "year_gte": year_gte, "year_lte": year_lte},
         "slots": [dict(zip(_SLOT, slot, strict=False)) for slot in attributes["slots"]],
     }
-
-
-def _json(value: Any) -> Any:  # noqa: ANN401 - plain values, however deep
-    """As JSON has it: lists, and null for NaN and infinities."""
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _json(item) for name, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _numbers(context: Mapping[str, float | None]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from bandstand.feedback.log import Control, LogEntry
 from bandstand.learner.actions import Actions, opened
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
-from bandstand.learner.edits import MemoryEditor
+from bandstand.learner.edits import edit_memory
 from bandstand.learner.open_searches import DueTimes, OpenSearch
 from bandstand.learner.outcome_metrics import SATISFIED, count_outcome
 from bandstand.learner.parking import (
@@ -127,7 +127,7 @@ class Applier:
 
     def _control(self, control: Control, entry: LogEntry) -> None:
         kind, payload = control.kind, control.payload
-        MemoryEditor(self._batch, self._sources.ordinals).handle(kind, payload, entry.time)
+        edit_memory(self._batch, self._sources.ordinals, kind, payload, entry.time)
         self._state.experiment.handle(kind, payload, entry.time)
         if kind == REWARD_MODEL:
             self._sources.rewards.handle(self._batch, payload)

@@ -49,39 +49,37 @@ def undo_order(edit_id: str, scan: Callable[[bytes], Iterator[tuple[bytes, bytes
     raise NotFound(f"there is no change {edit_id!r} of the memory: `bandstand memory changes` lists them")
 
 
-class MemoryEditor:
-    """Applies edits within the learner's transaction: they are state, so that no eviction ever takes them."""
+def edit_memory(
+    state: KeyValue, ordinals: Callable[[Sequence[str]], Ordinals], kind: str, payload: Payload, now: float
+) -> None:
+    """Carry an order out at ``now``, the log's own time; other orders, and those about nothing known, are not.
 
-    def __init__(self, state: KeyValue, ordinals: Callable[[Sequence[str]], Ordinals]) -> None:
-        self._state = state
-        self._ordinals = ordinals
+    Edits are part of the learner's state, so that no eviction ever takes them.
+    """
+    if kind not in {EDIT_MEMORY, UNDO_EDIT}:
+        return
+    query, id_ = str(payload["query"]), str(payload["id"])
+    edits = edits_of(state.get, query)
+    if kind == UNDO_EDIT:
+        edits = without(edits, id_, time=now)
+    elif (edit := _edit_of(payload, ordinals, now)) is not None:
+        edits = with_edit(edits, edit)
+    if edits:
+        state.put(*stored(query, edits))
 
-    def handle(self, kind: str, payload: Payload, now: float) -> None:
-        """Carry an order out at ``now``, the log's own time; other orders, and those about nothing known, are not."""
-        if kind == EDIT_MEMORY:
-            self._edit(payload, now)
-        elif kind == UNDO_EDIT:
-            query = str(payload["query"])
-            self._put(query, without(edits_of(self._state.get, query), str(payload["id"]), time=now))
 
-    def _edit(self, payload: Payload, now: float) -> None:
-        query, entity_id = str(payload["query"]), str(payload["entity_id"])
-        ordinal = int(self._ordinals([entity_id])[0])
-        if ordinal < 0 or payload["action"] not in EDIT_ACTIONS:
-            return
-        edit = Edit(
-            id=str(payload["id"]),
-            time=now,
-            action=payload["action"],
-            query=query,
-            entity_id=entity_id,
-            ordinal=ordinal,
-            score=payload.get("score"),
-            by=str(payload.get("by", "")),
-            note=str(payload.get("note", "")),
-        )
-        self._put(query, with_edit(edits_of(self._state.get, query), edit))
-
-    def _put(self, query: str, edits: Sequence[Edit]) -> None:
-        if edits:
-            self._state.put(*stored(query, edits))
+def _edit_of(payload: Payload, ordinals: Callable[[Sequence[str]], Ordinals], now: float) -> Edit | None:
+    ordinal = int(ordinals([str(payload["entity_id"])])[0])
+    if ordinal < 0 or payload["action"] not in EDIT_ACTIONS:
+        return None
+    return Edit(
+        id=str(payload["id"]),
+        time=now,
+        action=payload["action"],
+        query=str(payload["query"]),
+        entity_id=str(payload["entity_id"]),
+        ordinal=ordinal,
+        score=payload.get("score"),
+        by=str(payload.get("by", "")),
+        note=str(payload.get("note", "")),
+    )

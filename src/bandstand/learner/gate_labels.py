@@ -10,8 +10,7 @@ import numpy as np
 from bandstand.bandit.context import P_USEFUL
 from bandstand.bandit.gate_training import FEWEST, TrainedGate, UsefulLabel, train_gate
 from bandstand.catalog.columns import Columns
-from bandstand.engine.ablation import ablated, seen_before, subset_pages
-from bandstand.engine.sampling import sampled
+from bandstand.engine.ablation import ablated, sampled, seen_before, subset_pages
 from bandstand.errors import BadInput
 from bandstand.feedback.ablation import ABLATION, Ablation, Played, Verdict, ablation_event, ablation_of, ladder
 from bandstand.feedback.codec import decode_event, encode_event

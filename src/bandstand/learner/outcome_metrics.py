@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -43,9 +43,7 @@ class OutcomeMetrics:
         key = _key(_MINUTES, time, MINUTE_S)
         if key not in self._open:
             self._open[key] = _loaded(self._state.get(key))
-        sums = self._open[key]
-        for name, value in counts.items():
-            sums[name] = sums.get(name, 0.0) + value
+        _add(self._open[key], counts.items())
 
     def flush(self) -> None:
         """Put the sums into the transaction."""
@@ -67,9 +65,13 @@ class OutcomeMetrics:
 
     def _fold(self, key: bytes, sums: Counts) -> None:
         hour = _loaded(self._state.get(key))
-        for name, value in sums.items():
-            hour[name] = hour.get(name, 0.0) + value
+        _add(hour, sums.items())
         self._state.put(key, msgspec.json.encode(_Sums(hour)))
+
+
+def _add(sums: Counts, counts: Iterable[tuple[str, float]]) -> None:
+    for name, value in counts:
+        sums[name] = sums.get(name, 0.0) + value
 
 
 def read_outcomes(
@@ -139,8 +141,7 @@ def count_outcome(
         for name in ("searches", "clicked", "satisfied", "reward", "rr", "cost_ms"):
             counts[f"{who}/{name}"] = counts[name]
     for rows in (_arms(impression), _choices(impression), _beliefs(impression, grades), _positions(impression, grades)):
-        for name, value in rows:
-            counts[name] = counts.get(name, 0.0) + value
+        _add(counts, rows)
     return {name: value for name, value in counts.items() if value}
 
 

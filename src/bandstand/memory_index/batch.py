@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,12 +109,6 @@ class MemoryBatch:
         """Bring the memory down to its bounds, predicted-only queries and lowest evidence first; how many went."""
         return self._forgetting.evict()
 
-    def vectors_wanted(self, limit: int) -> list[str]:
-        """Shared queries without a vector, at most ``limit``."""
-        self._tables.flush()
-        keys = [key for key, _ in islice(self._tables.txn.cursor(db=self._tables.dbs["wanted"]), limit)]
-        return [record.text for key in keys if (record := self._tables.queries.get(key)) is not None]
-
     def set_vector(self, normalized: str, vector: Scores) -> None:
         """Store the vector (dim,) of a shared query as float16; a query that is not shared is passed over."""
         txn, dbs, key = self._tables.txn, self._tables.dbs, query_key(normalized)
@@ -145,11 +138,6 @@ class MemoryBatch:
             txn.delete(counter_key(VECTOR_HEADER.unpack_from(value)[0]), db=dbs["changes"])
             txn.put(key, b"", db=dbs["wanted"])
         self.put(ENCODER, fingerprint.encode())
-
-    @property
-    def position(self) -> int:
-        """How far the log is consumed."""
-        return self._meta.get("position")
 
     def set_position(self, position: int) -> None:
         """Store how far the log is consumed, in the same transaction as what came of it."""

@@ -99,7 +99,7 @@ def _likest(queries: QueryKeys, likeness: NDArray[np.float64]) -> LikeQueries:
 
 
 Scored = tuple[Ordinals, Scores]
-"""Ordinals int32 (n,) ascending, and scores float32 (n,) in [0, 1)."""
+"""Ordinals int32 (n,), each once, and scores float32 (n,) in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ def _together(dbs: Databases, txn: ReadTransaction, settings: MemorySettings, or
     """
     value = txn.get(ordinal_key(ordinal), db=dbs["related"])
     if value is None:
-        return _nothing()
+        return nothing()
     rows, choosers = co_chosen(value)
     rows = rows[rows["users"] >= settings.agree_users]
     rows = rows[np.argsort(rows["ordinal"])]
@@ -159,5 +159,6 @@ def _asked(dbs: Databases, txn: ReadTransaction, settings: MemorySettings, ordin
     return unique[kept].astype(np.int32), (sums[kept] / max(reached, 1e-9)).astype(np.float32)
 
 
-def _nothing() -> Scored:
+def nothing() -> Scored:
+    """Not one entity."""
     return np.empty(0, np.int32), np.empty(0, np.float32)

@@ -15,10 +15,8 @@ from bandstand.replay.report.page import render
 from bandstand.replay.run import PlayProgress, kept_or_scratch, play, play_on_dask
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
-from bandstand.replay.summary import COMPARED, summarize
+from bandstand.replay.summary import COMPARED, Json, summarize
 from bandstand.statistics import ClusterBootstrap, holm
-
-Json = dict[str, Any]
 
 
 def evaluate(

@@ -10,9 +10,8 @@ from zlib import crc32
 import numpy as np
 
 from bandstand.catalog.columns import Columns
-from bandstand.engine.ablation import ablate
+from bandstand.engine.ablation import ablate, sampled
 from bandstand.engine.request import SearchRequest
-from bandstand.engine.sampling import sampled
 from bandstand.engine.search import Answer
 from bandstand.errors import RetrievalError
 from bandstand.feedback.ablation import ablation_event

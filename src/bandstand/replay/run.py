@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from bandstand.catalog.readers.base import Rejected
@@ -172,11 +173,12 @@ class PolicyRun:
 def _play(part: PolicyRun, progress: PlayProgress, rejections: Rejections) -> int:
     """How many searches were judged in all."""
     who, base, folder = part.who, part.start, part.folder
-    state = _State(folder / "state.json")
-    if not state.exists:
+    path = folder / "state.json"
+    if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         copy_home(base.home, folder / "home")
-        state.save(base.position, {}, 0)
+        write_file(path, msgspec.json.encode(_State(base.position)))
+    state = msgspec.json.decode(path.read_bytes(), type=_State)
     start, before = state.position, state.count
     with ReplayEnvironment(base.platform(folder / "home"), VirtualClock(start.clock)) as environment:
         recorder = Recorder(environment, folder, who.name, part.baselines, state.lengths)
@@ -185,7 +187,9 @@ def _play(part: PolicyRun, progress: PlayProgress, rejections: Rejections) -> in
             who,
             base.settings,
             start=start,
-            checkpoint=lambda position: state.save(position, recorder.flush(), before + recorder.count),
+            checkpoint=lambda position: write_file(
+                path, msgspec.json.encode(_State(position, recorder.flush(), before + recorder.count))
+            ),
         )
         moments = base.moments(rejections)
         for moment in islice(moments, start.moments):
@@ -203,26 +207,16 @@ def _play(part: PolicyRun, progress: PlayProgress, rejections: Rejections) -> in
                 progress(who.name, before + recorder.count)
         replayer.finish()
         recorder.close()
-    progress(who.name, state.count)
-    return state.count
+    progress(who.name, before + recorder.count)
+    return before + recorder.count
 
 
-class _State:
-    """A policy's position on disk."""
+class _State(msgspec.Struct, frozen=True):
+    """What a policy's folder says of it: its position, the lengths of its files, how many searches were judged."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.exists = path.exists()
-        self.position, self.lengths, self.count = Position(), dict[str, int](), 0
-        if self.exists:
-            raw = orjson.loads(path.read_bytes())
-            self.position, self.lengths, self.count = Position(**raw["position"]), raw["lengths"], raw["count"]
-
-    def save(self, position: Position, lengths: dict[str, int], count: int) -> None:
-        """Replace what is on disk in one step."""
-        self.position, self.lengths, self.count = position, lengths, count
-        raw = {"position": asdict(position), "lengths": lengths, "count": count}
-        write_file(self._path, orjson.dumps(raw))
+    position: Position
+    lengths: dict[str, int] = {}
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

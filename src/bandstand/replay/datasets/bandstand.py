@@ -16,7 +16,7 @@ from bandstand.feedback.fields import text
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, grade_of
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.replay.datasets.base import WINDOW, LogFolder, OpenAsks, Timed, Zones, sorted_nearly, stable_hash
-from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Interaction, Moment, sha256_of
+from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Interaction, Moment
 from bandstand.types import Event
 from bandstand.types.times import DAY_S
 
@@ -36,13 +36,8 @@ class BandstandAdapter:
     def open(self, path: Path) -> Dataset:
         """See `Adapter`."""
         folder = LogFolder.of(path)
-        return Dataset(
-            name=self.name,
-            protocol="logged searches; clicked, played or saved within 1800 s = answers; biased to what was shown then",
-            sha256=sha256_of((folder.log, folder.catalog)),
-            catalog=folder.entities,
-            stream=lambda: _stream(folder),
-        )
+        protocol = "logged searches; clicked, played or saved within 1800 s = answers; biased to what was shown then"
+        return folder.dataset(self.name, protocol, lambda: _stream(folder))
 
 
 def _stream(folder: LogFolder) -> Iterator[Moment | Rejected]:

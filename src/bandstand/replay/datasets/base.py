@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import heapq
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -16,7 +16,7 @@ from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.readers.registry import guess_reader
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import timestamp
-from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment
+from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment, sha256_of
 from bandstand.types import Entity
 from bandstand.types.hashing import digest
 
@@ -110,6 +110,11 @@ class LogFolder:
             BadInput: one is missing.
         """
         return cls(_file(folder, "log"), _file(folder, "catalog"))
+
+    def dataset(self, name: str, protocol: str, stream: Callable[[], Iterator[Moment | Rejected]]) -> Dataset:
+        """The data set of this log and catalogue."""
+        digest = sha256_of((self.log, self.catalog))
+        return Dataset(name=name, protocol=protocol, sha256=digest, catalog=self.entities, stream=stream)
 
     @property
     def is_csv(self) -> bool:

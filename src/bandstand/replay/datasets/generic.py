@@ -14,7 +14,7 @@ from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import text
 from bandstand.replay.datasets.base import LogFolder, OpenAsks, Timed, Zones, sorted_nearly, stable_hash
-from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment, sha256_of
+from bandstand.replay.stream import Answer, Ask, Dataset, Interaction, Moment
 
 REQUIRED = ("time", "query", "user", "clicked")
 _LIMIT = 10_000
@@ -46,13 +46,8 @@ class GenericAdapter:
     def open(self, path: Path) -> Dataset:
         """See `Adapter`."""
         folder = LogFolder.of(path)
-        return Dataset(
-            name=self.name,
-            protocol="clicks of a user on a query within 1800 s are one search",
-            sha256=sha256_of((folder.log, folder.catalog)),
-            catalog=folder.entities,
-            stream=lambda: _stream(folder),
-        )
+        protocol = "clicks of a user on a query within 1800 s are one search"
+        return folder.dataset(self.name, protocol, lambda: _stream(folder))
 
 
 def _stream(folder: LogFolder) -> Iterator[Moment | Rejected]:

@@ -110,7 +110,7 @@ class _Table:
 
     def refusal(self, each: Round) -> str | None:
         """Why a round's own log cannot be used; None where it can."""
-        if _digest(each.id) in self._ids:
+        if digest(each.id) in self._ids:
             return "repeated query id"
         if not 0.0 <= each.reward <= 1.0:
             return "reward outside [0, 1]"
@@ -126,7 +126,7 @@ class _Table:
         for name, decision in target.items():
             if decision.probabilities and not logged[name].context:
                 return "no context was logged for a policy that needs one"
-        self._ids.add(_digest(each.id))
+        self._ids.add(digest(each.id))
         for arm, spool in zip(self._roster.names, self._contexts, strict=True):
             spool.add(logged[arm].context if arm in logged else ())
         self._waiting.append(
@@ -177,7 +177,7 @@ class _Table:
     def _cluster(self, actor: str | None) -> int:
         """The number of the actor's cluster; one of its own for a search that nobody is known to have made."""
         fresh = self._clusters
-        number = fresh if actor is None else self._actors.setdefault(_digest(actor), fresh)
+        number = fresh if actor is None else self._actors.setdefault(digest(actor), fresh)
         self._clusters += number == fresh
         return number
 
@@ -193,11 +193,6 @@ class _Table:
             self._narrow.append(narrow)
             self._logged.append(np.array([row.logged for row in rows]).reshape(len(rows), -1))
             self._target.append(np.array([row.target for row in rows]).reshape(len(rows), -1))
-
-
-def _digest(name: str) -> bytes:
-    """8 bytes for a name of any length: a million of them fit into a set."""
-    return digest(name)
 
 
 def _round(search: Joined) -> Round:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+
+import msgspec
 
 from bandstand.replay.ope.diagnostics import Diagnostics
 from bandstand.replay.ope.verdict import Verdict
+from bandstand.replay.summary import Json
 from bandstand.statistics import Interval
 
 
@@ -68,25 +68,13 @@ class OpeReport:
 
     def to_dict(self) -> dict[str, object]:
         """All of it as plain values; what is not finite is None, as JSON has no word for it."""
-        return {name: plain(value) for name, value in asdict(self).items()}
+        values: dict[str, object] = msgspec.json.decode(msgspec.json.encode(self, enc_hook=float))
+        return values
 
     def to_json(self) -> str:
         """The same as one JSON object."""
-        return json.dumps(self.to_dict(), allow_nan=False, indent=2)
+        return msgspec.json.format(msgspec.json.encode(self, enc_hook=float), indent=2).decode()
 
-
-def plain(value: object) -> object:
-    """A value for JSON: mappings, lists, and finite numbers or None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value
-
-
-Json = dict[str, Any]
 
 LOGGED = "as logged"
 REWARD = "reward"

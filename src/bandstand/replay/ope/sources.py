@@ -159,7 +159,7 @@ def searches_from_ubi(
     used = 0
     for number, at, line in _lines(source):
         if _is_search(line):
-            impression = _named(number, line, _search)
+            impression = _named(number, line, impression_from_ubi)
             named = events.of(impression.query.id, after=at + len(line))
             used += len(named)
             own = {event.id: event for event in named}
@@ -229,10 +229,6 @@ def _named(number: int, line: bytes, read: Callable[[Any], _Record]) -> _Record:
         return read(orjson.loads(line))
     except (BadInput, orjson.JSONDecodeError) as error:
         raise BadInput(f"line {number}: {error}") from error
-
-
-def _search(document: Any) -> Impression:  # noqa: ANN401  JSON as it was read
-    return impression_from_ubi(document)
 
 
 def _event(document: Any) -> Event:  # noqa: ANN401  JSON as it was read

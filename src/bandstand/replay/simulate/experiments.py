@@ -330,14 +330,8 @@ class SimulateSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be played, by the field's name."""
         counts = (
-            "page",
-            "learn_every",
-            "retrain_every",
-            "train_searches",
-            "audit_every",
-            "window",
-            "bootstrap",
-            "limit",
+            *("page", "learn_every", "retrain_every", "train_searches", "audit_every"),
+            *("window", "bootstrap", "limit"),
         )
         check_run(self.policies, **{name: getattr(self, name) for name in counts})
         self.contestants()

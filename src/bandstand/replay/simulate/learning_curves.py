@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,10 @@ from bandstand.replay.run import kept_or_scratch
 from bandstand.replay.simulate.closed_loop import Simulated, simulate
 from bandstand.replay.simulate.experiments import Experiment, SimulateSettings
 from bandstand.replay.simulate.world import spotify_songs
-from bandstand.replay.summary import summarize
+from bandstand.replay.summary import Json, summarize
 from bandstand.replay.table import Table
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import Progress
-
-Json = dict[str, Any]
 
 RECOVERED = 0.02
 """A class counts as recovered when its MRR@10 is no further than this below what it was."""
