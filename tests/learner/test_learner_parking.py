@@ -42,7 +42,7 @@ def quiet():
 class TestEntries:
     @pytest.mark.parametrize(
         ("kind", "payload", "reason"),
-        [(UNDO_EDIT, {}, "KeyError"), (START_EXPERIMENT, {"id": "x", "nonsense": 1}, "TypeError")],
+        [(UNDO_EDIT, {}, "KeyError"), (START_EXPERIMENT, {"id": "x", "nonsense": 1}, "ValidationError")],
     )
     def test_an_order_that_cannot_be_read(self, small, quiet, kind, payload, reason):
         clicked(small, "first")

@@ -18,6 +18,7 @@ from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.posterior import posterior_mean
 from bandstand.memory_index.predicted import predicted_queries
 from bandstand.memory_index.settings import MemorySettings
+from bandstand.memory_index.typos import LETTERS, most_typos, with_typo
 from bandstand.types import ArmDecision, Entity, Impression, Matrix
 
 TARGET_GRADE, ALSO_GRADE = 2, 1
@@ -134,10 +135,6 @@ LOOSE = 0.25
 REMEMBERED = 0.5
 """Share of synthetic examples of which a copy with clicks in the memory is added."""
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_LONG = 9
-"""From more letters than this on, a misspelt query has two typos."""
-
 
 class SelfPlay:
     """Poses queries that the catalogue can answer to the engine itself, as people would type them.
@@ -203,7 +200,7 @@ def distort(phrase: str, rng: np.random.Generator) -> str:
     if draw < 0.45 or len(phrase) < 4:
         return phrase
     if draw < 0.8:
-        return misspell(phrase, 2 if len(phrase) > _LONG else 1, rng)
+        return misspell(phrase, most_typos(phrase), rng)
     cut = int(rng.integers(max(3, len(phrase) // 2), len(phrase)))
     return phrase[:cut].strip()
 
@@ -212,10 +209,8 @@ def misspell(text: str, edits: int, rng: np.random.Generator) -> str:
     """Random single-character edits: leave out, double, swap with the next, or put a letter in its place."""
     for _ in range(edits):
         place = int(rng.integers(0, max(len(text) - 1, 1)))
-        kind = int(rng.integers(0, 4))
-        letter = _LETTERS[int(rng.integers(0, len(_LETTERS)))]
-        middle = ("", text[place] * 2, text[place : place + 2][::-1], letter)[kind]
-        text = text[:place] + middle + text[place + (2 if kind == 2 else 1) :]
+        kind = ("omit", "double", "swap", "replace")[int(rng.integers(0, 4))]
+        text = with_typo(text, kind, place, LETTERS[int(rng.integers(0, len(LETTERS)))])
     return text
 
 

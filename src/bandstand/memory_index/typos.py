@@ -10,8 +10,11 @@ from rapidfuzz.distance import DamerauLevenshtein, Levenshtein
 TYPOS = ("omit", "double", "insert", "replace", "swap")
 MOST_TYPOS = 2
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
 _LONG = 9
+"""Longer texts than this have more typos."""
+
 _PRIOR = {"short": (70.0, 25.0, 5.0), "long": (65.0, 20.0, 15.0)}
 """Imagined queries with no, one and two typos, before any were seen."""
 
@@ -42,13 +45,20 @@ class Typos:
 
 def mistyped(text: str, kind: str, rng: np.random.Generator) -> str:
     """The text with one typo of a kind, at a random place."""
-    place, letter = int(rng.integers(0, max(len(text) - 1, 1))), _LETTERS[int(rng.integers(0, len(_LETTERS)))]
+    place, letter = int(rng.integers(0, max(len(text) - 1, 1))), LETTERS[int(rng.integers(0, len(LETTERS)))]
+    return text if kind == "omit" and len(text) < 2 else with_typo(text, kind, place + (kind == "insert"), letter)
+
+
+def with_typo(text: str, kind: str, place: int, letter: str) -> str:
+    """The text with what is at a place left out, doubled, replaced, or swapped with the next; or a letter before it."""
     head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
-    if kind == "omit":
-        return head + tail if len(text) > 1 else text
-    if kind == "swap":
-        return head + tail[:1] + here + tail[1:]
-    return head + {"double": here * 2, "insert": here + letter, "replace": letter}[kind] + tail
+    made = {"omit": tail, "double": here * 2 + tail, "swap": tail[:1] + here + tail[1:], "replace": letter + tail}
+    return head + made.get(kind, letter + here + tail)
+
+
+def most_typos(text: str) -> int:
+    """How many typos a misspelt text has: one, two where it is long."""
+    return 2 if len(text) > _LONG else 1
 
 
 def typos_between(meant: str, typed: str) -> list[str]:

@@ -13,13 +13,13 @@ from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.errors import BadInput
 from bandstand.learner.selfplay import misspell
+from bandstand.memory_index.typos import most_typos
 from bandstand.replay.datasets.base import dump_file, generator
 from bandstand.replay.stream import PLAY_GRADE, Answer, Ask, Dataset, Moment, sha256_of
 from bandstand.types import Entity
 from bandstand.types.times import DAY_S
 
 _BEGIN = 1_577_836_800.0  # 2020-01-01, when the data set was made
-_LONG = 9
 _ANSWER_AFTER = 20.0
 
 
@@ -83,7 +83,7 @@ class SpotifyAdapter:
     def _titled(self, number: int, time: float, track: Entity, rng: np.random.Generator, *, misspelt: bool) -> Ask:
         text = f"{track.title} {track.artists[0]}" if rng.random() < 0.5 else track.title
         if misspelt:
-            text = misspell(text, 2 if len(text) > _LONG else 1, rng)
+            text = misspell(text, most_typos(text), rng)
         answers = (Answer(track.id, PLAY_GRADE, time + _ANSWER_AFTER),)
         return self._ask(number, time, text, answers, "misspelt" if misspelt else "known", rng)
 

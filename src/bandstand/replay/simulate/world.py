@@ -13,6 +13,7 @@ from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.catalog.text import normalize, terms
 from bandstand.errors import BadInput
+from bandstand.memory_index.typos import LETTERS, most_typos, with_typo
 from bandstand.replay.datasets.base import dump_file
 from bandstand.replay.simulate.experiments import Experiment, QueryClass
 from bandstand.replay.stream import sha256_of
@@ -111,9 +112,7 @@ def habitual(track: Entity, rng: np.random.Generator) -> str:
     return habits[int(rng.choice(len(habits), p=list(HABITS.values())))](track)
 
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-LONG = 9
-"""A word of more letters than this gets two typos."""
+_TYPOS = ("omit", "insert", "swap", "replace")
 
 
 def misspelt(text: str, rng: np.random.Generator) -> str:
@@ -124,21 +123,15 @@ def misspelt(text: str, rng: np.random.Generator) -> str:
     """
     found = text
     while found == text:
-        for _ in range(2 if len(text) > LONG else 1):
+        for _ in range(most_typos(text)):
             found = _typo(found, rng)
     return found
 
 
 def _typo(text: str, rng: np.random.Generator) -> str:
-    place, kind, letter = int(rng.integers(max(len(text), 1))), int(rng.integers(4)), _LETTERS[int(rng.integers(26))]
-    head, here, tail = text[:place], text[place : place + 1], text[place + 1 :]
-    if kind == 0 and len(text) > 1:
-        return head + tail
-    if kind == 1:
-        return head + letter + here + tail
-    if kind == 2 and tail:
-        return head + tail[0] + here + tail[1:]
-    return head + letter + tail
+    place, kind = int(rng.integers(max(len(text), 1))), _TYPOS[int(rng.integers(len(_TYPOS)))]
+    impossible = (kind == "omit" and len(text) < 2) or (kind == "swap" and place + 1 >= len(text))
+    return with_typo(text, "replace" if impossible else kind, place, LETTERS[int(rng.integers(len(LETTERS)))])
 
 
 _NICKNAME_WORDS = 3
