@@ -42,12 +42,9 @@ def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Abl
         shown: The page that the person saw: its recordings keep the ids that they have there, since two releases of
             one recording are one hit, and either may stand for it.
     """
-    answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
-    columns, whole = answer.columns, answer.head.whole
+    answer, ranked = pages_by_choice(engine, query)
     retrievers = ablated(answer.retrieved.roster)
-    rows = FeatureRows(answer.impression.rows.layout, whole.features)
-    ranked = subset_pages(rows, retrievers, whole.ordinals, columns, answer.scorer)
-    named = _named(answer, columns, shown)
+    named = _named(answer, answer.columns, shown)
     pages = {played: tuple(named(int(ordinal)) for ordinal in ordinals.tolist()) for played, ordinals in ranked.items()}
     context, hit_rates = seen_before(answer.impression.decision, retrievers)
     return Ablation(
@@ -58,6 +55,15 @@ def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Abl
         hit_rates=hit_rates,
         ranker=answer.scorer.version,
     )
+
+
+def pages_by_choice(engine: Engine, query: Query) -> tuple[Answer, dict[Played, Ordinals]]:
+    """The answer of all retrievers to a query, and `subset_pages` of those `ablated`; nothing is logged."""
+    answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
+    whole = answer.head.whole
+    rows = FeatureRows(answer.impression.rows.layout, whole.features)
+    retrievers = ablated(answer.retrieved.roster)
+    return answer, subset_pages(rows, retrievers, whole.ordinals, answer.columns, answer.scorer)
 
 
 MOST_ABLATED = 7

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from bandstand.types.hashing import digest
+
 HASH_BYTES = 8
 ANONYMOUS = bytes(HASH_BYTES)
 """The one supporter that stands for everybody without an id."""
@@ -21,7 +23,7 @@ def decode(data: bytes | memoryview) -> str:
 
 def query_key(normalized: str) -> bytes:
     """8-byte key of a normalised query of any length (LMDB keys end at 511 bytes)."""
-    return blake2b(encode(normalized), digest_size=HASH_BYTES).digest()
+    return digest(normalized, HASH_BYTES)
 
 
 def user_key(user: str | None, secret: bytes) -> bytes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from math import fsum
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from bandstand.memory_index.identity import Meta
-from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, encode, query_key
+from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, query_key
 from bandstand.memory_index.posterior import decay
+from bandstand.types.hashing import digest
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,7 +31,7 @@ _PENDING = Struct(f"<{HASH_BYTES}s{HASH_BYTES}sd")
 
 def hashed(sense: SenseKey) -> bytes:
     """8 bytes for a sense: its value may be a word that only one user has typed."""
-    return blake2b(encode("\0".join(sense)), digest_size=HASH_BYTES).digest()
+    return digest("\0".join(sense), HASH_BYTES)
 
 
 @dataclass(slots=True, eq=False)

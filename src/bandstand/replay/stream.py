@@ -6,7 +6,6 @@ import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from bandstand.catalog.readers.base import Rejected
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
 from bandstand.types import LOGGED_DEPTH, Entity, Event, Ordinals
+from bandstand.types.hashing import digest
 
 PLAY_GRADE = 2
 """From this grade on an answer is taught as a full play; below it, as a click."""
@@ -133,16 +133,16 @@ def sha256_of(paths: Iterable[Path], *parts: object) -> str:
     Raises:
         BadInput: a file cannot be read.
     """
-    digest = hashlib.sha256(repr(parts).encode())
+    found = hashlib.sha256(repr(parts).encode())
     for path in sorted(paths):
-        digest.update(path.name.encode())
+        found.update(path.name.encode())
         try:
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
-                    digest.update(block)
+                    found.update(block)
         except OSError as cause:
             raise BadInput(f"cannot read {path}: {cause.strerror}") from cause
-    return digest.hexdigest()
+    return found.hexdigest()
 
 
 _PLAYED_SECONDS = 60.0
@@ -196,7 +196,7 @@ class Behaviour:
 
 def query_digest(text: str) -> bytes:
     """8 bytes that are the same for every spelling that normalises alike."""
-    return blake2b(normalize(text).encode("utf-8", "replace"), digest_size=8).digest()
+    return digest(normalize(text))
 
 
 def _answers(ask: Ask) -> list[Event]:

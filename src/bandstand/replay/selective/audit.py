@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.bandit.policy import Teacher
-from bandstand.engine.ablation import seen_before, subset_pages
+from bandstand.engine.ablation import pages_by_choice, seen_before
 from bandstand.engine.search import Answer
 from bandstand.feedback.ablation import Played, choices, useful
 from bandstand.replay.environment import ReplayEnvironment
 from bandstand.replay.rows import Extra
-from bandstand.replay.simulate.costs import cost_of, played, price
+from bandstand.replay.simulate.costs import cost_of, first_place, played, price
 from bandstand.replay.stream import Judge
 from bandstand.replay.table import Labels, Table
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.types import FeatureRows
 
 CHOICES: tuple[Played, ...] = tuple(choices(BUILT_IN.expensive))
 """The columns of `Audits.ranks`."""
@@ -72,24 +70,16 @@ class Audits:
 def audit(environment: ReplayEnvironment, answer: Answer, judge: Judge) -> Extra:
     """Ask every retriever once more, after the answer, and see what each choice of expensive ones would have shown."""
     home = environment.home
-    full = home.engine.answer(replace(answer.query, id=f"{answer.query.id}/audit"), Teacher())
-    whole = full.head.whole
-    rows = FeatureRows(full.impression.rows.layout, whole.features)
-    pages = subset_pages(rows, BUILT_IN.expensive, whole.ordinals, full.columns, full.scorer)
+    full, pages = pages_by_choice(home.engine, answer.query)
     context, _ = seen_before(full.impression.decision, BUILT_IN.expensive)
     p_useful = home.serving().p_useful(context)
     asked = played(answer.impression)
     return {
-        "ranks": [_first(judge.right(pages[choice])) for choice in CHOICES],
+        "ranks": [first_place(judge.right(pages[choice])) for choice in CHOICES],
         "p_useful": [p_useful.get(name, math.nan) for name in BUILT_IN.expensive],
         "played": [float(name in asked) for name in BUILT_IN.expensive],
         "spent_ms": sum(price(asked).values()),
     }
-
-
-def _first(right: NDArray[np.bool_]) -> int:
-    places = np.flatnonzero(right)
-    return int(places[0]) + 1 if len(places) else 0
 
 
 Plays = NDArray[np.bool_]
