@@ -150,6 +150,12 @@ class ClusterBootstrap:
             detectable=_FOUR_IN_FIVE * float(means.std(ddof=1)) if len(means) > 1 else None,
         )
 
+    def differences(self, pairs: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str, Difference]:
+        """`difference` of each pair, by name, corrected together (`holm`)."""
+        found = {name: self.difference(*pair) for name, pair in pairs.items()}
+        corrected = holm({name: each.p for name, each in found.items()})
+        return {name: replace(each, p_holm=corrected[name]) for name, each in found.items()}
+
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     """Holm's step-down correction: p̃(i) = max over j ≤ i of min(1, (m - j + 1) · p(j)), p ascending; Holm 1979.

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from bandstand.errors import BadInput, StorageError
@@ -16,7 +15,7 @@ from bandstand.replay.run import PlayProgress, kept_or_scratch, play, play_on_da
 from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Dataset
 from bandstand.replay.summary import COMPARED, Json, summarize
-from bandstand.statistics import ClusterBootstrap, holm
+from bandstand.statistics import ClusterBootstrap
 
 
 def evaluate(
@@ -133,21 +132,20 @@ def _warnings(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
 def _rows(
     one: Mapping[str, Any], two: Mapping[str, Any], shared: list[str], measure: str, *, paired: bool
 ) -> list[Json]:
-    rows: list[Json] = []
-    users = one["searches"]["users"] if paired else []
-    bootstrap = ClusterBootstrap(users, resamples=_RESAMPLES, seed=one["seed"])
-    for name in shared:
-        old, new = one["policies"][name], two["policies"][name]
-        row: Json = {"policy": name, "measure": measure, "cost_ms": _less(new["cost_ms"], old["cost_ms"])}
-        if paired:
-            row |= asdict(bootstrap.difference(np.array(new["values"][measure]), np.array(old["values"][measure])))
-        else:
-            row["difference"] = _less(new["metrics"][measure]["value"], old["metrics"][measure]["value"])
-        rows.append(row)
+    both = {name: (two["policies"][name], one["policies"][name]) for name in shared}
     if paired:
-        corrected = holm({row["policy"]: row["p"] for row in rows})
-        rows = [row | {"p_holm": corrected[row["policy"]]} for row in rows]
-    return rows
+        bootstrap = ClusterBootstrap(one["searches"]["users"], resamples=_RESAMPLES, seed=one["seed"])
+        gaps = bootstrap.differences(
+            {n: (new["values"][measure], old["values"][measure]) for n, (new, old) in both.items()}
+        )
+        found = {name: asdict(gap) for name, gap in gaps.items()}
+    else:
+        means = {name: [each["metrics"][measure]["value"] for each in pair] for name, pair in both.items()}
+        found = {name: {"difference": _less(new, old)} for name, (new, old) in means.items()}
+    return [
+        {"policy": name, "measure": measure, "cost_ms": _less(new["cost_ms"], old["cost_ms"]), **found[name]}
+        for name, (new, old) in both.items()
+    ]
 
 
 def _less(new: float | None, old: float | None) -> float | None:

@@ -28,7 +28,7 @@ from bandstand.replay.recorder import baseline_row, row_of
 from bandstand.replay.rows import Row
 from bandstand.replay.stream import Answer as Wanted
 from bandstand.replay.stream import Ask, Judge
-from bandstand.statistics import ClusterBootstrap, Difference, Floats, Interval, holm
+from bandstand.statistics import ClusterBootstrap, Difference, Floats, Interval
 from bandstand.types import LOGGED_DEPTH, Ordinals, Progress
 
 if TYPE_CHECKING:
@@ -317,16 +317,12 @@ class _Bench:
     def _differences(
         self, values: Mapping[str, Values], bootstrap: ClusterBootstrap
     ) -> dict[str, dict[str, Difference]]:
-        first, found = self._policies[0], dict[str, dict[str, Difference]]()
-        for name in values[first]:
-            gaps = {
-                other: bootstrap.difference(values[first][name], each[name])
-                for other, each in values.items()
-                if other != first
-            }
-            corrected = holm({other: gap.p for other, gap in gaps.items()})
-            found[name] = {other: replace(gap, p_holm=corrected[other]) for other, gap in gaps.items()}
-        return found
+        first = self._policies[0]
+        others = {name: each for name, each in values.items() if name != first}
+        return {
+            name: bootstrap.differences({other: (mine, each[name]) for other, each in others.items()})
+            for name, mine in values[first].items()
+        }
 
 
 def _places(columns: Columns, wanted: set[str]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from bandstand.replay.run import PlayedRun
 from bandstand.replay.stream import Provenance
 from bandstand.replay.table import BINS, FEW, Table, oracle, parts
 from bandstand.retrievers.registry import BUILT_IN
-from bandstand.statistics import ClusterBootstrap, Difference, holm
+from bandstand.statistics import ClusterBootstrap
 
 
 @cache
@@ -145,13 +145,9 @@ def _differences(first: Table, others: Sequence[Table], bootstrap: ClusterBootst
     """The first policy less every other one; corrected within each measure."""
     rows: list[Json] = []
     for measure in COMPARED:
-        found: dict[str, Difference] = {
-            other.name: bootstrap.difference(first.values[measure], other.values[measure]) for other in others
-        }
-        corrected = holm({name: each.p for name, each in found.items()})
+        found = bootstrap.differences({o.name: (first.values[measure], o.values[measure]) for o in others})
         rows += [
-            {"measure": measure, "first": first.name, "second": name, **asdict(each), "p_holm": corrected[name]}
-            for name, each in found.items()
+            {"measure": measure, "first": first.name, "second": name, **asdict(each)} for name, each in found.items()
         ]
     return rows
 
