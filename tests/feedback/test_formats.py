@@ -10,9 +10,9 @@ import vowpalwabbit
 
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.attribution import Attribution
-from bandstand.feedback.formats.dsjson import read_dsjson, write_dsjson
+from bandstand.feedback.formats.dsjson import read_dsjson
 from bandstand.feedback.formats.export import FORMATS, export
-from bandstand.feedback.formats.obp import read_obp, write_obp
+from bandstand.feedback.formats.obp import read_obp
 from bandstand.feedback.formats.svmlight import read_svmlight
 from bandstand.feedback.formats.trec import Qrel, RunLine, read_qrels, read_run, write_run
 from bandstand.feedback.joined import Joined, joined
@@ -166,14 +166,6 @@ def test_obp_keeps_contexts_of_other_columns_apart(filled, make):
     filled.flush()
     feedback = read_obp(io.BytesIO(exported(filled, "obp")[1]))
     assert {name: arm["context"].shape for name, arm in feedback.items()} == {"dense": (2, 2), "dense@2": (1, 1)}
-
-
-def test_the_reward_of_an_arm_can_be_given(filled):
-    out, archive = io.BytesIO(), io.BytesIO()
-    write_dsjson(joined(filled), out, reward=lambda _, arm: 0.25 if arm == "dense" else 9.0)
-    write_obp(joined(filled), archive, reward=lambda *_: -0.5)
-    assert [line.reward for line in read_dsjson(io.BytesIO(out.getvalue()))] == [0.25, 0.25]
-    assert read_obp(io.BytesIO(archive.getvalue()))["dense"]["reward"].tolist() == [-0.5, -0.5]
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -11,7 +11,7 @@ import orjson
 
 from bandstand.errors import BadInput
 from bandstand.feedback.fields import iso, timestamp
-from bandstand.feedback.formats.shared import Reward, choices, page_reward
+from bandstand.feedback.formats.shared import choices
 from bandstand.feedback.joined import Joined
 from bandstand.types import DEPTHS, ArmDecision
 
@@ -31,12 +31,13 @@ class DsDecision:
     version: str
 
 
-def write_dsjson(searches: Iterable[Joined], out: IO[bytes], *, reward: Reward = page_reward) -> int:
-    """Write every choice with cost = -reward; returns how many lines."""
+def write_dsjson(searches: Iterable[Joined], out: IO[bytes]) -> int:
+    """Write every choice with cost = -reward, the whole page's reward in [0, 1]; returns how many lines."""
     count = 0
     for search in searches:
+        reward = search.outcome().reward
         for arm in choices(search):
-            line = _line(search, arm, reward(search, arm.arm))
+            line = _line(search, arm, reward)
             out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
     return count

@@ -21,7 +21,7 @@ from bandstand.feedback.ubi_events import event_to_ubi, query_to_ubi
 from bandstand.types import Event, Impression
 
 
-def write_ubi(entries: Iterable[LogEntry], out: IO[bytes], *, features: bool = False) -> int:
+def write_ubi(entries: Iterable[LogEntry], out: IO[bytes]) -> int:
     """One document a line, an event having ``action_name`` and a query ``query_response_hit_ids``; returns how many.
 
     Events that belong to no search are written too; control records are Bandstand's own and are not.
@@ -29,7 +29,7 @@ def write_ubi(entries: Iterable[LogEntry], out: IO[bytes], *, features: bool = F
     count = 0
     for entry in entries:
         if isinstance(entry.record, Impression):
-            document = query_to_ubi(entry.record, features=features)
+            document = query_to_ubi(entry.record)
         elif isinstance(entry.record, Event):
             document = event_to_ubi(entry.record)
         else:

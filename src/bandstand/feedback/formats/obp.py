@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
-from bandstand.feedback.formats.shared import Reward, choices, page_reward
+from bandstand.feedback.formats.shared import choices
 from bandstand.feedback.joined import Joined
 from bandstand.types import DEPTHS, ArmDecision
 
@@ -27,17 +27,18 @@ _FIXED = 3
 """A spooled row is float64: action, reward, pscore, then the distribution over depths, then the context."""
 
 
-def write_obp(searches: Iterable[Joined], out: IO[bytes], *, reward: Reward = page_reward) -> int:
+def write_obp(searches: Iterable[Joined], out: IO[bytes]) -> int:
     """Write every choice; returns how many. Rows wait in temporary files, so memory does not grow with the log."""
     count = 0
     with ExitStack() as stack:
         spools: dict[tuple[str, tuple[str, ...]], IO[bytes]] = {}
         for search in searches:
+            reward = search.outcome().reward
             for arm in choices(search):
                 key = (arm.arm, tuple(name for name, _ in arm.context))
                 if key not in spools:
                     spools[key] = stack.enter_context(TemporaryFile())
-                spools[key].write(_row(arm, reward(search, arm.arm)).tobytes())
+                spools[key].write(_row(arm, reward).tobytes())
                 count += 1
         _write_archive(spools, out)
     return count

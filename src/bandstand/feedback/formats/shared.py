@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
 from bandstand.feedback.joined import Joined
 from bandstand.types import DEPTHS, ArmDecision
-
-Reward = Callable[[Joined, str], float]
-"""The reward, at most 1, of one arm in one search."""
-
-
-def page_reward(search: Joined, arm: str) -> float:
-    """The whole search's reward in [0, 1], the same for every arm: unbiased for off-policy evaluation.
-
-    Learning wants the difference that the arm made; who can compute it (it takes the ranker) passes it instead.
-    """
-    del arm
-    return search.outcome().reward
 
 
 def choices(search: Joined) -> Iterator[ArmDecision]:
