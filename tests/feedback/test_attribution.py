@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from bandstand.errors import NotFound, StorageError
 from bandstand.feedback.attribution import Attribution, position_of
 
 
@@ -44,27 +43,3 @@ def test_another_search_is_another_search(make):
 )
 def test_positions(make, object_id, claimed, position):
     assert position_of(make.impression(), make.event(object_id=object_id, position=claimed)) == position
-
-
-def test_attributing_through_a_lookup(make):
-    searches = {"q1": make.impression("q1")}
-
-    def find(query_id):
-        if query_id not in searches:
-            raise NotFound(query_id)
-        return searches[query_id]
-
-    attribution = Attribution()
-    found = attribution.attribute(make.event(), find)
-    assert (found.impression, found.position) == (searches["q1"], 2)
-    assert attribution.attribute(make.event(query_id="gone"), find) is None
-    assert attribution.attribute(make.event(query_id=None), find) is None
-    assert attribution.attribute(make.event(time=0.0), find) is None
-
-
-def test_a_failing_log_is_not_taken_for_a_missing_search(make):
-    def broken(query_id):
-        raise StorageError("disk")
-
-    with pytest.raises(StorageError):
-        Attribution().attribute(make.event(), broken)

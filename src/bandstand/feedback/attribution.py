@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import orjson
 
-from bandstand.errors import NotFound
 from bandstand.feedback.fields import text
 from bandstand.types import Event, Impression
 
@@ -28,14 +26,6 @@ def related_to(event: Event) -> str | None:
     return text(attributes.get(RELATED_TO), RELATED_TO, len(event.payload))
 
 
-class Attributed(NamedTuple):
-    """An event on its search; ``position`` counts from 1 over the ranking, None outside the logged head."""
-
-    impression: Impression
-    event: Event
-    position: int | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
     """Events belong to the search that they name, within ``window`` seconds after it.
@@ -51,18 +41,6 @@ class Attribution:
         delay = event.time - impression.query.time
         in_time = event.query_id == impression.query.id and -self.skew <= delay <= self.window
         return in_time and related_to(event) is None
-
-    def attribute(self, event: Event, find: Callable[[str], Impression]) -> Attributed | None:
-        """The event with its search, which ``find`` (`Log.impression`) knows; None where it belongs to none."""
-        if event.query_id is None:
-            return None
-        try:
-            impression = find(event.query_id)
-        except NotFound:
-            return None
-        if not self.in_window(impression, event):
-            return None
-        return Attributed(impression, event, position_of(impression, event))
 
     def of(self, impression: Impression, events: Iterable[Event]) -> tuple[Event, ...]:
         """Those of ``events`` that belong to this search, in their order."""
