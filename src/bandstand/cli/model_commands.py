@@ -23,8 +23,8 @@ from bandstand.cli.common import (
 from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
-    from bandstand.learner.train_models import GeneratorReport, RewardReport
     from bandstand.learner.train_ranker import Train, TrainingReport
+    from bandstand.models.registry import Published
 
 app = typer.Typer(help="List, promote and roll back model versions.", no_args_is_help=True)
 
@@ -82,7 +82,7 @@ def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
 
 def _say_trained(
     model: str,
-    report: TrainingReport | RewardReport | GeneratorReport,
+    report: TrainingReport | Published,
     told: Mapping[str, int],
     learned_from: str,
     *,
