@@ -99,6 +99,41 @@ def test_fold_and_artist_keys(store):
     assert [key == columns.artist_key[5] for key in columns.artist_key] == [True, True, True, False, True, True]
 
 
+def test_one_artist_however_written_and_nobodys_entities_are_no_doubles(store):
+    store.upsert(
+        [
+            Entity(id="0", kind="track", title="Living on It", artists=("Guns N' Roses",)),
+            Entity(id="1", kind="track", title="Livin' on It", artists=("Guns & Roses",)),
+            Entity(id="2", kind="station", title="Best FM"),
+            Entity(id="3", kind="station", title="Best FM"),
+        ]
+    )
+    columns = Catalog(store).columns
+    assert columns.artist_key[0] == columns.artist_key[1]
+    assert columns.dedupe_key[0] == columns.dedupe_key[1]
+    assert len(set(columns.dedupe_key.tolist())) == 3
+
+
+def test_columns_hold_names_as_they_are_spoken(store):
+    store.upsert(
+        [
+            Entity(
+                id="0",
+                kind="track",
+                title="Extraction V: Sentry (Live)",
+                artists=("10", "000 Maniacs"),
+                album="Part II",
+                aliases=("Кино",),
+            )
+        ]
+    )
+    columns = Catalog(store).columns
+    assert columns.said_titles[0] == "extraction 5 sentry live"
+    assert columns.said_names[0] == "10000 maniacs extraction 5 sentry live"
+    assert columns.other_names[0] == "part 2 кино"
+    assert columns.versions[0] == {"live"}
+
+
 def test_masks(store):
     store.upsert(
         [

@@ -94,6 +94,9 @@ def test_facts_of_arms_are_taken_along(build, ask, answer):
     [
         ("title_exact", "HALO", HALO, 1),
         ("title_exact", "halos", HALO, 0),
+        ("title_exact", "sowhat", SO_WHAT, 1),
+        ("title_exact", "1st love", FIRST_LOVE, 1),
+        ("title_exact", "one love", FIRST_LOVE, 0),
         ("title_prefix", "ha", HALO, 1),
         ("title_prefix", "hat", HALO, 2 / 3),
         ("title_prefix", "x", HALO, 0),
@@ -116,6 +119,15 @@ def test_facts_of_arms_are_taken_along(build, ask, answer):
         ("query_length", "ab  cd", HALO, 5),
         ("query_words", "ab  cd", HALO, 2),
         ("slot_match", "x", HALO, NAN),
+        ("numbers_held", "halo", HALO, NAN),
+        ("numbers_held", "halo 1999", HALO, NAN),
+        ("numbers_held", "halo two", HALO, 0),
+        ("numbers_held", "first love 2", FIRST_LOVE, 0.5),
+        ("words_held", "halo beyoncé", HALO, 1),
+        ("words_held", "halo shakira", HALO, 4 / 11),
+        ("other_version", "halo", HALO, 0),
+        ("asked_version", "halo", HALO, NAN),
+        ("asked_version", "halo remix", HALO, 0),
     ],
 )
 def test_values_by_hand(value, name, text, ordinal, expected):

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.spoken import numeral_headings, spoken
 from bandstand.catalog.store import Change, Store
-from bandstand.catalog.text import fold_title, normalize
+from bandstand.catalog.text import fold_title, normalize, romanize
+from bandstand.catalog.versions import version_words
 from bandstand.errors import NotFound
 from bandstand.types import KINDS, Entity, Filters, Kind, Mask, Ordinals, Scores
 from bandstand.types.hashing import digest
@@ -32,6 +34,10 @@ _DTYPES: Mapping[str, type] = {
     "ids": np.object_,
     "titles": np.object_,
     "names": np.object_,
+    "said_titles": np.object_,
+    "said_names": np.object_,
+    "other_names": np.object_,
+    "versions": np.object_,
     "members": np.object_,
     "described": np.object_,
 }
@@ -115,6 +121,10 @@ _BLANKS: Mapping[str, object] = {
     "ids": "",
     "titles": "",
     "names": "",
+    "said_titles": "",
+    "said_names": "",
+    "other_names": "",
+    "versions": frozenset(),
     "members": None,
     "described": None,
     "year": np.nan,
@@ -132,28 +142,52 @@ def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float],
     return Posting(merged[order], np.concatenate([old.confidences, np.asarray(confidences, np.float32)])[order])
 
 
-_ROW = ("ids", "kind", "titles", "names", "popularity", "year", "dedupe_key", "artist_key", "members", "described")
+_ROW = (
+    *("ids", "kind", "titles", "names", "said_titles", "said_names", "other_names", "versions"),
+    *("popularity", "year", "dedupe_key", "artist_key", "members", "described"),
+)
 
 
 def _row(entity: Entity) -> tuple[object, ...]:
     """Return what the columns named by `_ROW` hold of an entity."""
     title = normalize(entity.title)
-    artist = _normalized_name(entity.artists[0]) if entity.artists else ""
-    owner = title if entity.kind == "artist" else artist
-    name = " ".join([*map(_normalized_name, entity.artists), title])
+    said = spoken(title if ":" not in entity.title else normalize(numeral_headings(entity.title)))
+    artists = [_normalized_name(artist) for artist in entity.artists]
+    owner = title if entity.kind == "artist" else artists[0] if artists else ""
     year = entity.year
     return (
         entity.id,
         KINDS.index(entity.kind),
         title,
-        name,
+        " ".join([*artists, title]),
+        said,
+        " ".join([spoken(" ".join(artists)), said]).strip(),
+        _other_names(entity, [*artists, title]),
+        version_words(entity.title, artists),
         entity.popularity,
         np.nan if year is None else year,
-        _hash(f"{entity.kind}\n{fold_title(entity.title)}\n{artist}"),
-        _hash(owner) if owner else 0,
+        _hash(_recording(entity)),
+        artist_key_of(owner) if owner else 0,
         entity.members or None,
         _attributes(entity),
     )
+
+
+def _other_names(entity: Entity, names: Sequence[str]) -> str:
+    """Return, as they are `spoken`, the album, the aliases, and normalised names in Latin letters."""
+    latin = (romanize(name) for name in names if not name.isascii())
+    also = [_normalized_name(name) for name in (*filter(None, (entity.album,)), *entity.aliases)]
+    return " ".join(map(spoken, (*also, *latin)))
+
+
+def _recording(entity: Entity) -> str:
+    """Return what releases of one recording share; what is nobody's is only itself: names alone prove nothing."""
+    if not entity.artists:
+        return entity.id
+    title, artist = (
+        spoken(name).replace(" ", "") for name in (fold_title(entity.title), _normalized_name(entity.artists[0]))
+    )
+    return f"{entity.kind}\n{title}\n{artist}"
 
 
 def _attributes(entity: Entity) -> dict[AttributeKey, float]:
@@ -176,9 +210,10 @@ def _normalized_name(name: str) -> str:
     return normalize(name)
 
 
+@lru_cache(maxsize=65_536)
 def artist_key_of(normalized: str) -> int:
-    """Return the value of `Columns.artist_key` for an artist of this normalised name."""
-    return _hash(normalized)
+    """Return the value of `Columns.artist_key` for an artist of this normalised name, the same as it is `spoken`."""
+    return _hash(spoken(normalized).replace(" ", ""))
 
 
 def _hash(text: str) -> int:
@@ -196,8 +231,9 @@ class Columns:
     ``kind`` indexes `KINDS`; ``year`` is NaN where unknown; ``added`` is seconds since 1970. ``dedupe_key`` is equal
     for releases of one recording (kind, folded title, first artist); ``artist_key`` is equal for an artist and what
     is theirs, 0 where there is none. ``members`` are the ids that a playlist or an album holds, None for the rest.
-    ``titles`` and ``names`` ("artist artist title") are normalised. Rows that are
-    not ``live`` keep what was last known, or blanks.
+    ``titles`` and ``names`` ("artist artist title") are normalised, ``said_titles`` and ``said_names`` the same as they
+    are `spoken`, ``other_names`` album and aliases so. ``versions`` are the words that make a title another version
+    than the original, see `version_words`. Rows that are not ``live`` keep what was last known, or blanks.
     """
 
     n: int
@@ -211,6 +247,10 @@ class Columns:
     ids: NDArray[np.object_]
     titles: NDArray[np.object_]
     names: NDArray[np.object_]
+    said_titles: NDArray[np.object_]
+    said_names: NDArray[np.object_]
+    other_names: NDArray[np.object_]
+    versions: NDArray[np.object_]
     members: NDArray[np.object_]
     postings: Mapping[AttributeKey, Posting]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from itertools import pairwise
+
+from bandstand.catalog.spoken import numbers, numeral_headings, spoken
 
 _LATIN = "[a-z]"
 _OTHER = "[\u0370-\u03ff\u0400-\u052f]"
@@ -80,6 +83,10 @@ _BANG = re.compile(r"(?<=[^\W\d_])!(?=[^\W\d_])")
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
 )
+_SIGNS = frozenset("+×÷=±∞√★")
+"""Titles of one sign: kept where a text begins or ends with one that stands alone ("ed sheeran ÷")."""
+
+_ENTITY = re.compile(r"&#?\w{2,8};")
 _GLUE_LIMIT = 24
 _ROUNDS = 6  # dropping a mark can make its neighbours compose; two rounds nearly always be finalized it
 
@@ -115,9 +122,12 @@ def normalize(text: str) -> str:
     """Return the form under which two texts are the same text: idempotent, '' only for what shows nothing.
 
     NFKC, case folded, accents stripped (strokes too), apostrophes deleted, ``&`` spelt out, ``$`` and ``!`` read as
-    the letters that they stand for inside a word (Ke$ha, P!nk), "feat." left out, other punctuation a space, control
-    and bidirectional characters dropped. Scripts are kept. Where nothing would be left the punctuation stays ("!!!").
+    the letters that they stand for inside a word (Ke$ha, P!nk), HTML's entities as characters, "feat." left out, other
+    punctuation a space, control and bidirectional characters dropped. Scripts are kept. Where nothing would be left the
+    punctuation stays ("!!!"), as does a sign that stands alone at either end ("ed sheeran ÷").
     """
+    if "&" in text and ";" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if not text.isascii():
         return _normalize_unicode(text)
     return _words(text.lower()) or _bare(text)
@@ -129,9 +139,17 @@ def _words(folded: str) -> str:
     if "!" in folded:
         folded = _BANG.sub("i", folded)
     words = folded.translate(_FOLDING).split()
+    if words and not _SIGNS.isdisjoint(folded):
+        words = _signed(folded.split(), words)
     if "feat" in words or "ft" in words or "featuring" in words:
         words = _without_featuring(words) or words
     return " ".join(words)
+
+
+def _signed(chunks: list[str], words: list[str]) -> list[str]:
+    """The words with a sign that stands alone at either end."""
+    first, last = ([chunk] if chunk in _SIGNS else [] for chunk in (chunks[0], chunks[-1]))
+    return [*first, *words, *last]
 
 
 def _normalize_unicode(text: str) -> str:
@@ -172,8 +190,20 @@ def romanize(normalized: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """Return the search terms of a text in order: words, and bigrams of runs written without spaces (kana, han)."""
-    return _split(normalize(text))
+    """Return the terms that a text is looked for by, in order: words as they are spoken, an ordinal as a number too.
+
+    Runs written without spaces (kana, han) are bigrams.
+    """
+    said = spoken(normalize(text))
+    return [*_split(said), *(number for number in numbers(said) if number not in said.split())]
+
+
+def name_keys(normalized: str) -> set[str]:
+    """Return what a normalised name has in common with the same name written or said otherwise: one key is enough.
+
+    Its letters and those of its `spoken` form, without blanks: "one republic" and "onerepublic", "2 pac" and "two pac".
+    """
+    return {normalized.replace(" ", ""), spoken(normalized).replace(" ", "")}
 
 
 def _split(normalized: str) -> list[str]:
@@ -198,18 +228,31 @@ def _bigrams(run: str) -> list[str]:
 def index_terms(text: str) -> list[str]:
     """Return every term under which a text should be found, without repeats.
 
-    Beside `terms`: the romanised words, those with umlauts spelt out, and words glued that are also written in one
-    ("AC/DC", "ac dc": acdc).
+    Beside `terms`: the words as they are written, romanised, with umlauts spelt out, apart where a capital or a digit
+    begins in their middle ("OneRepublic", "2Pac"), and glued where they are also written in one ("AC/DC": acdc).
     """
     normalized = normalize(text)
     romanized = romanize(normalized)
     found = _split(normalized)
+    for written in dict.fromkeys((text, numeral_headings(text), words_apart(text))):
+        found += terms(written)
     spelt = spell_umlauts(text)
     if spelt != text:
         found += normalize(spelt).split()
     if romanized != normalized:
         found += romanized.split()
     return list(dict.fromkeys([*found, *_glued(text, romanized.split())]))
+
+
+_APART = re.compile(r"(?<=[A-Za-z][a-z]{2})(?=[A-Z][a-z]{2})|(?<=[0-9])(?=[A-Za-z]{2})|(?<=[A-Za-z])(?=[0-9])")
+_ORDINAL_OR_DECADE = re.compile(r"[0-9]+(?:st|nd|rd|th|s)?")
+
+
+def words_apart(text: str) -> str:
+    """Return a text with words apart that are written as one: before a capital or a digit inside them, or after one."""
+    if text.islower() and text.isalpha():
+        return text
+    return " ".join(chunk if _ORDINAL_OR_DECADE.fullmatch(chunk) else _APART.sub(" ", chunk) for chunk in text.split())
 
 
 def _glued(text: str, words: list[str]) -> list[str]:
@@ -233,13 +276,13 @@ def trigrams(text: str) -> list[str]:
     )
 
 
-_SEGMENT = re.compile(r"[(\[]([^()\[\]]*)[)\]]|\s[-–—]\s([^()\[\]]*?)(?=\s[-–—]\s|[(\[]|$)")
+SEGMENT = re.compile(r"[(\[]([^()\[\]]*)[)\]]|\s[-–—]\s([^()\[\]]*?)(?=\s[-–—]\s|[(\[]|$)")
 _CREDIT = re.compile(r"\s(?:feat\.?|ft\.|featuring)\s[^()\[\]]*$", re.IGNORECASE)
 _DECORATED = re.compile(r"[(\[]|\s[-–—]\s|f(?:ea)?t", re.IGNORECASE)
 _CREDIT_WORDS = ("feat", "ft", "featuring", "with")
 _RELEASE = re.compile(
     r"(?:remaster(?:ed|ing)?|deluxe|edition|mono|stereo|explicit|clean|expanded|reissue|anniversary|bonus"
-    r"|radio (?:edit|version)|(?:single|album|original) (?:version|edit))"
+    r"|(?:radio|single|album|original) (?:mix|version|edit))"
 )
 _FILLER = re.compile(
     r"(?:version|mix|track|digital(?:ly)?|original|album|single|the|a|re|super|special|limited|and|\d+(?:st|nd|rd|th)?)"
@@ -255,7 +298,7 @@ def fold_title(title: str) -> str:
     """
     if not _DECORATED.search(title):
         return normalize(title)
-    folded = _SEGMENT.sub(_keep_segment, title)
+    folded = SEGMENT.sub(_keep_segment, title)
     return normalize(_CREDIT.sub("", folded)) or normalize(title)
 
 

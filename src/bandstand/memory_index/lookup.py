@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.spoken import spoken
 from bandstand.memory_index import near_queries
 from bandstand.memory_index.curation import Curation
 from bandstand.memory_index.environment import items_under, values_of
@@ -91,13 +92,12 @@ class Lookup:
         self._user, self._now = user, now
 
     def exact_rows(self, normalized: str) -> Rows:
-        """What the memory has to say on a query by its own record alone."""
-        return self._answers(query_key(normalized))[0].rows()
+        """What the memory has to say on a query by its own record alone, or that of the same query as it is spoken."""
+        return self._own_record(normalized)[0].rows()
 
     def rows(self, normalized: str) -> Rows:
         """Everything the memory has to say on a query."""
-        key = query_key(normalized)
-        exact, learned = self._answers(key)
+        exact, learned = self._own_record(normalized)
         tables, corrected = [exact], None
         if not learned:
             tables += self._reordered(normalized)
@@ -109,8 +109,16 @@ class Lookup:
                 corrected = None if len(exact) else text
         found = merge(tables)
         if 0 < len(found) < self._settings.expand_below:
-            found = merge([found, *self._coanswers(key, found)])
+            found = merge([found, *self._coanswers(query_key(normalized), found)])
         return found.rows(corrected)
+
+    def _own_record(self, normalized: str) -> tuple[Answers, bool]:
+        """Rows of a query, written or spoken, and whether any of them was learned rather than predicted."""
+        answers, learned = self._answers(query_key(normalized))
+        if learned or (said := spoken(normalized)) == normalized:
+            return answers, learned
+        others, learned = self._answers(query_key(said))
+        return merge([answers, others]), learned
 
     def believed_rows(self, record: StoredQuery) -> tuple[QueryRow, ...]:
         """The record's visible rows, best first, one by one."""

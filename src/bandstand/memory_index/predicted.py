@@ -9,6 +9,7 @@ from itertools import combinations, islice
 
 import numpy as np
 
+from bandstand.catalog.spoken import spoken
 from bandstand.catalog.store import Change
 from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.memory_index.batch import MemoryBatch
@@ -25,7 +26,7 @@ _MOST_VALUES = 6
 
 
 def predicted_queries(entity: Entity) -> list[tuple[str, float]]:
-    """Normalised queries and scores in (0, 1), best first, each once.
+    """Normalised queries and scores in (0, 1), best first, each once, written and `spoken`.
 
     A template instead of a trained model in the place of doc2query (Nogueira et al. 2019): names, names with their
     artist, aliases, album, and phrases of attributes. The score says how likely the entity satisfies who types that:
@@ -36,8 +37,9 @@ def predicted_queries(entity: Entity) -> list[tuple[str, float]]:
         phrase = (
             " ".join(raw.split()) if raw.replace(" ", "").isalnum() else normalize(raw)
         )  # "!!! yadnus" is asked as "yadnus"
-        if 0 < len(phrase) <= LONGEST_PHRASE and score > best.get(phrase, 0.0):
-            best[phrase] = score
+        for form in dict.fromkeys((phrase, spoken(phrase))):
+            if 0 < len(form) <= LONGEST_PHRASE and score > best.get(form, 0.0):
+                best[form] = score
     return sorted(best.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.text import terms
+from bandstand.catalog.text import name_keys, terms
 from bandstand.errors import BandstandError, RetrievalError, Unavailable
 from bandstand.opensearch.connection import Cluster, Json, hits_of
 from bandstand.opensearch.first_round import Asked, FirstRound, ranked, scored
@@ -42,7 +42,10 @@ def lexical_search(query: Query, settings: LexicalSettings, *, deadline_s: float
         return None
     parts: list[Json] = [_best_field(word, settings) for word in words[:_CLAUSES]]
     if len(query.normalized) <= LONGEST_TERM:
-        parts.append({"term": {EXACT: {"value": query.normalized, "boost": settings.exact}}})
+        names: list[Json] = [
+            {"term": {EXACT: {"value": key, "boost": settings.exact}}} for key in sorted(name_keys(query.normalized))
+        ]
+        parts.append({"dis_max": {"queries": names}})
     matching: Json = {"bool": {"should": parts, "filter": conditions(query), "minimum_should_match": 1}}
     popular: Json = {"field": POPULARITY, "factor": settings.popularity, "missing": 0.0}
     functions: list[Json] = [{"weight": 1.0}, {"field_value_factor": popular}]

@@ -39,7 +39,7 @@ CONDITIONS: Json = {
 
 TEXT = Schema(
     part="text",
-    format=1,
+    format=2,
     properties={
         **CONDITIONS,
         **dict.fromkeys(WORD_FIELDS, _WORDS),

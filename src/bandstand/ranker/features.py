@@ -14,6 +14,9 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Indel, Prefix
 
 from bandstand.catalog.columns import Columns, artist_key_of
+from bandstand.catalog.spoken import numbers, spoken
+from bandstand.catalog.text import name_keys
+from bandstand.catalog.versions import VERSIONS
 from bandstand.errors import BadInput
 from bandstand.types import (
     KIND_SPECS,
@@ -31,6 +34,7 @@ from bandstand.types import (
 from bandstand.types.features import RANK, SCORE
 from bandstand.types.times import YEAR_S
 from bandstand.understanding.records import NAMED, UNSTATED
+from bandstand.understanding.senses import period
 from bandstand.understanding.slots import held
 
 
@@ -85,24 +89,29 @@ class Pairs:
     columns: Columns
 
     @cached_property
-    def titles(self) -> NDArray[np.object_]:
-        """The candidates' normalised titles, (m,)."""
-        return self.columns.titles[self.ordinals]
+    def titles(self) -> list[str]:
+        """The candidates' normalised titles."""
+        return list(self.columns.titles[self.ordinals].tolist())
 
     @cached_property
-    def title_list(self) -> list[str]:
-        """The same as a list."""
-        return list(self.titles.tolist())
+    def said_titles(self) -> list[str]:
+        """The candidates' titles as they are `spoken`."""
+        return list(self.columns.said_titles[self.ordinals].tolist())
 
     @cached_property
-    def name_list(self) -> list[str]:
-        """The candidates' normalised artists and titles."""
-        return list(self.columns.names[self.ordinals].tolist())
+    def said_names(self) -> list[str]:
+        """The candidates' artists and titles as they are `spoken`."""
+        return list(self.columns.said_names[self.ordinals].tolist())
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """The query as it was typed, normalised, and as it was corrected."""
         return tuple(dict.fromkeys((self.query.normalized, self.query.meant)))
+
+    @cached_property
+    def said(self) -> tuple[str, ...]:
+        """The same as they are `spoken`."""
+        return tuple(dict.fromkeys(map(spoken, self.texts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +205,24 @@ class FeatureSet:
         return facts
 
 
-def _best_of_texts(compare: Callable[[Pairs, str], NDArray[np.generic]]) -> Callable[[Pairs], ArrayLike]:
+def _best_of(
+    texts: Callable[[Pairs], Sequence[str]], compare: Callable[[Pairs, str], NDArray[np.generic]]
+) -> Callable[[Pairs], ArrayLike]:
     """A feature that compares the query with names: where it was corrected, the better of both texts counts."""
 
     def compute(pairs: Pairs) -> ArrayLike:
-        found: ArrayLike = np.maximum.reduce([compare(pairs, text) for text in pairs.texts])
+        found: ArrayLike = np.maximum.reduce([compare(pairs, text) for text in texts(pairs)])
         return found
 
     return compute
+
+
+def _typed(pairs: Pairs) -> Sequence[str]:
+    return pairs.texts
+
+
+def _said(pairs: Pairs) -> Sequence[str]:
+    return pairs.said
 
 
 def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores:
@@ -212,8 +231,16 @@ def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores
     return compared
 
 
+def _title_exact(pairs: Pairs, text: str) -> Mask:
+    """Whether the title is the text but for blanks, written or said."""
+    keys = name_keys(text) - {""}
+    both = zip(pairs.titles, pairs.said_titles, strict=True)
+    exact = [title.replace(" ", "") in keys or said.replace(" ", "") in keys for title, said in both]
+    return np.array(exact, np.bool_)
+
+
 def _title_prefix(pairs: Pairs, text: str) -> Scores:
-    shared = _alike(text, pairs.title_list, Prefix.similarity)
+    shared = _alike(text, pairs.titles, Prefix.similarity)
     return shared / np.float32(max(len(text[:COMPARED_LENGTH]), 1))
 
 
@@ -225,37 +252,69 @@ def _names_artist(pairs: Pairs, text: str) -> Mask:
         for start in range(len(words))
         for end in range(start + 1, min(start + _ARTIST_WORDS, len(words)) + 1)
     }
-    keys = np.array([artist_key_of(run) for run in runs], np.int64)
+    spellings = {*runs, *(run.replace(" ", "") for run in runs)}
+    keys = np.array([artist_key_of(name) for name in spellings], np.int64)
     return np.isin(pairs.columns.artist_key[pairs.ordinals], keys)
+
+
+def _numbers_held(pairs: Pairs) -> ArrayLike:
+    """The share of the query's numbers that are among those of the name, but for years; NaN without any."""
+    asked = {number for number in numbers(pairs.said[-1]) if period(number) is None}
+    if not asked:
+        return np.nan
+    return [len(asked.intersection(numbers(name))) / len(asked) for name in pairs.said_names]
+
+
+def _words_held(pairs: Pairs, text: str) -> Scores:
+    """The share of the text's words that names, album or aliases hold, long words counting more."""
+    words = frozenset(text.split()[:_COMPARED_WORDS])
+    letters = max(sum(map(len, words)), 1)
+    names = zip(pairs.said_names, pairs.columns.other_names[pairs.ordinals].tolist(), strict=True)
+    held = [words.intersection(name.split()) | words.intersection(other.split()) for name, other in names]
+    return np.array([sum(map(len, each)) / letters for each in held], np.float32)
+
+
+def _other_version(pairs: Pairs) -> list[bool]:
+    """Whether it is a remix, a live recording, an imitation, ... of which no word was asked for."""
+    words = {word for text in pairs.texts for word in text.split()}
+    return [bool(own) and words.isdisjoint(own) for own in pairs.columns.versions[pairs.ordinals].tolist()]
+
+
+def _asked_version(pairs: Pairs) -> ArrayLike:
+    """Whether the name holds a word by which the query asks for a version; NaN where it asks for none."""
+    asked = VERSIONS.intersection(pairs.texts[-1].split())
+    return [not asked.isdisjoint(name.split()) for name in pairs.said_names] if asked else np.nan
 
 
 PAIR_FEATURES = (
     RankingFeature(
         "title_exact",
-        _best_of_texts(lambda pairs, text: (pairs.titles == text) & bool(text)),
+        _best_of(_typed, _title_exact),
         title="the title is the query",
         weight=0.5,
     ),
-    RankingFeature("title_prefix", _best_of_texts(_title_prefix), title="the title begins with the query"),
+    RankingFeature(
+        "title_prefix", _best_of(_typed, _title_prefix), title="the title begins with the query", weight=0.2
+    ),
     RankingFeature(
         "title_ratio",
-        _best_of_texts(lambda pairs, text: _alike(text, pairs.title_list, Indel.normalized_similarity)),
+        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_titles, Indel.normalized_similarity)),
         title="spelling like the title",
         weight=0.3,
     ),
     RankingFeature(
         "name_ratio",
-        _best_of_texts(lambda pairs, text: _alike(text, pairs.name_list, Indel.normalized_similarity)),
+        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, Indel.normalized_similarity)),
         title="spelling like artist and title",
         weight=0.7,
     ),
     RankingFeature(
         "token_coverage",
-        _best_of_texts(lambda pairs, text: _alike(text, pairs.name_list, fuzz.token_set_ratio) / 100),
+        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, fuzz.token_set_ratio) / 100),
         title="words of the query that it has",
         weight=0.5,
     ),
-    RankingFeature("artist_in_query", _best_of_texts(_names_artist), title="the query names the artist", weight=0.3),
+    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist", weight=0.3),
     RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.5),
     RankingFeature(
         "age",
@@ -277,6 +336,10 @@ PAIR_FEATURES = (
     ),
     RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query"),
     RankingFeature("query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query"),
+    RankingFeature("numbers_held", _numbers_held, title="numbers of the query that it has", weight=0.4),
+    RankingFeature("words_held", _best_of(_said, _words_held), title="how much of the query it has", weight=0.4),
+    RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.4),
+    RankingFeature("asked_version", _asked_version, title="the version that was asked for", weight=0.8),
 )
 
 _FORMAT = "2"

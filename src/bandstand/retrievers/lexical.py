@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bandstand.catalog.columns import Catalog
-from bandstand.catalog.text import terms
+from bandstand.catalog.text import name_keys, terms
 from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.retrievers.text_index import (
     ALBUM,
@@ -109,6 +109,6 @@ class LexicalRetriever(Retriever):
             searcher.best_of([searcher.term(name, word, boosts[name]) for name in fields], settings.spread)
             for word, fields in words
         ]
-        if searcher.doc_freq(EXACT, normalized):
-            parts.append(searcher.term(EXACT, normalized, settings.exact))
+        if names := [key for key in sorted(name_keys(normalized)) if searcher.doc_freq(EXACT, key)]:
+            parts.append(searcher.best_of([searcher.term(EXACT, key, settings.exact) for key in names], 0.0))
         return searcher.any_of(parts) if parts else None

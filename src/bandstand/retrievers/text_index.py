@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from bandstand.catalog.store import Change
-from bandstand.catalog.text import fold_title, index_terms, normalize, trigrams
+from bandstand.catalog.text import fold_title, index_terms, name_keys, normalize, trigrams
 from bandstand.errors import Conflict, RetrievalError, StorageError, Unavailable
 from bandstand.files import remove_folder
 from bandstand.retrievers.base import inside
@@ -84,10 +84,10 @@ def _shared(entity: Entity) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _exact_names(artists: Sequence[str], titles: set[str]) -> set[str]:
-    """Every normalised text that names an entity completely: its titles, alone and on either side of its artists."""
+    """The keys of every text that names an entity completely: its titles, alone and on either side of its artists."""
     credited = {_normalized(artist) for artist in (*artists[:1], " ".join(artists)) if artist}
     both = {name for title in titles for credit in credited for name in (f"{credit} {title}", f"{title} {credit}")}
-    return titles | both
+    return {key for name in titles | both for key in name_keys(name)}
 
 
 @lru_cache(maxsize=65_536)
@@ -215,7 +215,7 @@ class TextSearcher:
             raise RetrievalError(f"the text index cannot be searched: {error}") from error
 
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the schema and of the analysis. An index of another version is built anew from the catalogue."""
 
 WRITER_MEMORY = 64_000_000

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.catalog.columns import artist_key_of
+from bandstand.catalog.spoken import numeral_headings, spoken
 from bandstand.catalog.store import Change, Store
-from bandstand.catalog.text import fold_title, index_terms, normalize, romanize, spell_umlauts
+from bandstand.catalog.text import fold_title, index_terms, normalize, romanize, spell_umlauts, words_apart
 from bandstand.types import KINDS, Entity, Ordinals, Scores
 from bandstand.understanding.vocabulary import Vocabulary
 
@@ -66,6 +67,10 @@ def _whole(text: str, aliases: tuple[str, ...]) -> Iterator[tuple[str, float]]:
             yield normalize(spell_umlauts(name)), share * OTHER_SCRIPT
         if " and " in normalized or normalized.startswith("the "):
             yield normalized.removeprefix("the ").replace(" and ", " "), share * FOLDED
+        yield spoken(normalize(numeral_headings(name))), share * FOLDED
+        if (apart := words_apart(name)) != name:
+            yield normalize(apart), share * FOLDED
+            yield spoken(normalize(apart)), share * FOLDED
 
 
 def _parts(phrase: str, *, inner: bool) -> Iterator[tuple[str, float]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from bandstand.catalog.columns import AttributeKey, Columns, Posting
+from bandstand.catalog.spoken import spoken
 from bandstand.catalog.text import romanize
 from bandstand.errors import BandstandError
 from bandstand.types import KIND_SPECS, KINDS, Kind, Slot
@@ -28,6 +29,9 @@ NEAR = 3
 
 RARE, MUCH = 0.5, 40.0
 """A known word of less weight than `RARE` may be a typo for one that is `MUCH` times as common."""
+
+SAID = 0.95
+"""P(typed | the name as it is spoken), where that is written otherwise."""
 
 _SPELT = 4
 """Forms of one span that are looked up."""
@@ -74,6 +78,9 @@ def span_variants(
         for end in range(start + 1, min(start + LONGEST, len(words)) + 1):
             for chosen in islice(product(*forms[start:end]), _SPELT):
                 yield SpanVariant(start, end, _together(chosen))
+            typed = " ".join(words[start:end])
+            if (said := spoken(typed)) != typed:
+                yield SpanVariant(start, end, Variant(said, 0, SAID))
         if start + 1 < len(words) and not (known[start] and known[start + 1]):
             yield SpanVariant(start, start + 2, Variant(words[start] + words[start + 1], 1, TYPO))
         if not known[start]:
