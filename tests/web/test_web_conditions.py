@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 import bandstand.web
-from tests.support.web_world import finalized, violations
+from tests.support.web_world import counts, finalized, violations
 
 WEB = Path(bandstand.web.__file__).parent
 FAILED_LOAD = "Failed to load resource"
@@ -171,6 +171,8 @@ class TestTrouble:
         page = open_page("/", expected=FAILED_LOAD)
         page.route("**/v1/**", lambda route: route.abort())
         page.locator("#query").fill("hello")
+        with page.expect_event("requestfailed", counts):  # after that nothing is asked that nobody asked for
+            page.locator("#query").press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
         page.unroute("**/v1/**")
         page.get_by_role("button", name="Try again").click()
