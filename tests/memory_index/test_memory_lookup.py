@@ -17,6 +17,13 @@ from bandstand.types.times import DAY_S
 COUNTS = st.floats(0, 1e6, width=32)
 
 
+@pytest.mark.parametrize("find", ["lookup", "exact"])
+def test_what_was_learned_on_a_name_as_it_is_spoken_counts_for_every_writing(memory, agree, now, find):
+    agree(memory, "part 2", 3)
+    assert getattr(memory, find)("part two", user="zoe", now=now).ordinals.tolist() == [3]
+    assert getattr(memory, find)("part three", user="zoe", now=now).ordinals.tolist() == []
+
+
 def mean(prior, impressions, clicks, plays):
     one = [np.array([value], np.float32) for value in (prior, impressions, clicks, plays)]
     return float(posterior_mean(one[0], one[2] + 2 * one[3], unclicked(*one[1:]), 3.0)[0])

@@ -23,6 +23,12 @@ HELLO = Entity(
 )
 
 
+def test_names_are_predicted_as_they_are_spoken_too():
+    phrases = dict(predicted_queries(Entity(id="b", kind="track", title="Brick, Part II", artists=("Guns & Roses",))))
+    assert phrases["brick part ii"] == phrases["brick part 2"]
+    assert phrases["guns roses brick part 2"] == phrases["guns and roses brick part ii"]
+
+
 def test_a_track_is_predicted_under_what_people_type():
     phrases = dict(predicted_queries(HELLO))
     for phrase in (
