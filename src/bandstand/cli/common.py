@@ -39,7 +39,7 @@ def plain(text: str) -> str:
 def print_json(value: object) -> None:
     """One JSON document on standard output, with escapes where that cannot carry every character."""
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
-    plain_values = msgspec.json.decode(msgspec.json.encode(value))
+    plain_values = msgspec.json.decode(msgspec.json.encode(value, enc_hook=lambda number: number.item()))  # of numpy
     sys.stdout.write(json.dumps(plain_values, ensure_ascii=ascii_only, indent=2) + "\n")
 
 
