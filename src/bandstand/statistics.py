@@ -140,7 +140,7 @@ class ClusterBootstrap:
         if self.clusters < 2:
             return Difference(difference=float(gap.mean()), low=None, high=None, p=None)
         means = self.means(gap)
-        below, above = np.count_nonzero(means <= 0), np.count_nonzero(means >= 0)
+        below, above = int((means <= 0).sum()), int((means >= 0).sum())
         low, high = np.percentile(means, [2.5, 97.5])
         return Difference(
             difference=float(gap.mean()),
