@@ -121,6 +121,7 @@ def test_facts_of_arms_are_taken_along(build, ask, answer):
         ("slot_match", "x", HALO, NAN),
         ("numbers_held", "halo", HALO, NAN),
         ("numbers_held", "halo 1999", HALO, NAN),
+        ("numbers_held", "the halo one", HALO, NAN),
         ("numbers_held", "halo two", HALO, 0),
         ("numbers_held", "first love 2", FIRST_LOVE, 0.5),
         ("words_held", "halo beyoncé", HALO, 1),

@@ -258,8 +258,13 @@ def _names_artist(pairs: Pairs, text: str) -> Mask:
 
 
 def _numbers_held(pairs: Pairs) -> ArrayLike:
-    """The share of the query's numbers that are among those of the name, but for years; NaN without any."""
+    """The share of the query's numbers that are among those of the name; NaN without any.
+
+    Years do not count, nor does "one", which mostly is none ("the crying one").
+    """
     asked = {number for number in numbers(pairs.said[-1]) if period(number) is None}
+    if "one" in pairs.texts[-1].split():
+        asked.discard("1")
     if not asked:
         return np.nan
     return [len(asked.intersection(numbers(name))) / len(asked) for name in pairs.said_names]
