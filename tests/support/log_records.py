@@ -6,6 +6,7 @@ import numpy as np
 
 from bandstand.types import (
     ArmDecision,
+    Condition,
     Correction,
     Decision,
     Event,
@@ -32,6 +33,7 @@ def impression(
             normalized=text.lower(),
             kinds=("track",),
             filters=Filters(values=(("genre", ("jazz", "rock")),), year_gte=1990),
+            conditions=(Condition("artist", "Queen", negated=True),),
             user_id=user,
             session_id=session,
             locale="is",

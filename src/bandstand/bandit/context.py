@@ -118,7 +118,7 @@ def query_features(query: Query, *, has_history: bool) -> Features:
         *_slot_features(query),
         *_time_features(query.time),
         ("history", float(has_history)),
-        ("filtered", float(bool(query.kinds) or bool(query.filters))),
+        ("filtered", float(any((query.kinds, query.filters, query.conditions)))),
         ("corrected", query.correction.confidence if query.correction is not None else 0.0),
     )
 

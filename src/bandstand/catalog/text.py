@@ -206,6 +206,11 @@ def name_keys(normalized: str) -> set[str]:
     return {normalized.replace(" ", ""), spoken(normalized).replace(" ", "")}
 
 
+def unspaced(text: str) -> bool:
+    """Whether a text has characters of scripts that are written without spaces (kana, han)."""
+    return not text.isascii() and _UNSPACED.search(text) is not None
+
+
 def _split(normalized: str) -> list[str]:
     words = normalized.split()
     if normalized.isascii():

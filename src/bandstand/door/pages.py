@@ -206,8 +206,10 @@ class Explanation:
         return pd.DataFrame.from_dict(found, orient="index")
 
     def lines(self) -> Iterator[str]:
-        """The explanation as text: readings, retrievers, hits."""
+        """The explanation as text: conditions, readings, retrievers, hits."""
         impression = self.result.impression
+        for condition in impression.query.conditions:
+            yield f"only {condition}"
         for reading in self.result.reading.readings[:3] if self.result.reading else ():
             senses = ", ".join(f"{sense.slot} = {sense.value}" for sense in reading.senses) or "words"
             yield f"read as {senses} ({reading.probability:.2f})"

@@ -15,7 +15,7 @@ from bandstand.engine.suggest import Suggestion
 from bandstand.models.registry import ModelRegistry
 from bandstand.models.versions import ModelVersion
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import Decision, Entity, Hit, Impression, Kind, RetrieverOutcome, RetrieverStatus
+from bandstand.types import Condition, Decision, Entity, Hit, Impression, Kind, RetrieverOutcome, RetrieverStatus
 from bandstand.types.answers import Answer
 from bandstand.understanding.records import Interpretation, Sense
 
@@ -43,17 +43,23 @@ class CorrectionAnswer(Answer):
 
 
 class QueryAnswer(Answer):
-    """What was searched."""
+    """What was searched: `normalized` are the words of the `text` without its `conditions`."""
 
     text: str
     normalized: str
     corrected: CorrectionAnswer | None
+    conditions: Annotated[tuple[Condition, ...] | UnsetType, Meta(description="Only where the text has some")] = UNSET
 
     @classmethod
     def of(cls, impression: Impression) -> QueryAnswer:
         """Of a search."""
         query = impression.query
-        return cls(text=query.text, normalized=query.normalized, corrected=CorrectionAnswer.of(impression))
+        return cls(
+            text=query.text,
+            normalized=query.normalized,
+            corrected=CorrectionAnswer.of(impression),
+            conditions=query.conditions or UNSET,
+        )
 
 
 class SourceAnswer(Answer):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bandstand.bandit.experiment import Assignment
 from bandstand.catalog.columns import Columns
+from bandstand.catalog.conditions import allowed, filtered
 from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
 from bandstand.engine.layout import Section
@@ -15,6 +16,7 @@ from bandstand.types import KINDS, LOGGED_DEPTH, Correction, Filters, Hit, Impre
 from bandstand.types.answers import Answer
 from bandstand.understanding.records import Interpretation
 from bandstand.understanding.spelling import Speller
+from bandstand.understanding.syntax import parse
 from bandstand.understanding.understanding import Understanding
 
 Learned = Callable[[str, str | None], bool]
@@ -177,24 +179,26 @@ def _filter_values(name: str, values: object) -> tuple[str, ...]:
 
 
 def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:
-    """Normalise, read, correct, and turn kinds and filters into one mask over ordinals."""
-    normalized = normalize(request.query)
-    actor = actor_of(request.user_id, request.session_id)
-    restricted = bool(request.kinds) or bool(request.filters)
+    """Normalise, read, correct, and turn kinds, filters and typed conditions into one mask over ordinals."""
+    syntax = parse(request.query, lambda name: any(name == known for known, _ in columns.postings))
+    normalized, conditions = normalize(syntax.words), syntax.conditions
+    kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
+    actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact
     return Query(
         id=query_id,
         text=request.query,
         normalized=normalized,
         k=request.k,
         offset=request.offset,
-        kinds=request.kinds,
-        filters=request.filters,
+        kinds=kinds,
+        filters=filters,
+        conditions=conditions,
         user_id=request.user_id,
         session_id=request.session_id,
         locale=request.locale,
         time=now,
         slots=reader.interpret(normalized).slots(),
-        correction=reader.correct(normalized, actor) if request.correct and not request.preview else None,
-        literal=not request.correct,
-        allowed=columns.mask(request.kinds, request.filters) if restricted else None,
+        correction=reader.correct(normalized, actor) if correct and not request.preview else None,
+        literal=not correct,
+        allowed=allowed(columns, kinds, filters, conditions),
     )

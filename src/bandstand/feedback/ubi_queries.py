@@ -21,6 +21,8 @@ from bandstand.types import Impression, RetrieverOutcome, Slot
 
 _APPLICATION = "bandstand"
 _OF_THE_QUERY = ("k", "offset", "kinds", "normalized", "correction", "literal", "user_id", "session_id", "locale")
+_CONDITIONS = "conditions"
+"""Written where a query has some, so that other searches are exported as the last version did."""
 _OF_THE_DECISION = ("policy", "version", "experiment", "assigned")
 _SLOT = tuple(field.name for field in fields(Slot))
 _OUTCOME = tuple(field.name for field in fields(RetrieverOutcome))
@@ -84,6 +86,7 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
     filters = query["filters"]
     return {
         **{name: query[name] for name in _OF_THE_QUERY},
+        **({_CONDITIONS: query[_CONDITIONS]} if query[_CONDITIONS] else {}),
         "shown": impression.shown,
         "filters": filters["values"],
         "year": [filters["year_gte"], filters["year_lte"]],
@@ -115,7 +118,7 @@ def _impression(document: Mapping[str, Any], attributes: Mapping[str, Any], own:
 def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
     year_gte, year_lte = attributes["year"]
     return {
-        **{name: attributes[name] for name in _OF_THE_QUERY if name in attributes},
+        **{name: attributes[name] for name in (*_OF_THE_QUERY, _CONDITIONS) if name in attributes},
         "id": document["query_id"],
         "text": document["user_query"],
         "time": timestamp(document["timestamp"], "timestamp") or 0.0,

@@ -10,6 +10,7 @@ import numpy as np
 from bandstand.bandit.context import P_USEFUL
 from bandstand.bandit.gate_training import FEWEST, TrainedGate, UsefulLabel, train_gate
 from bandstand.catalog.columns import Columns
+from bandstand.catalog.conditions import allowed
 from bandstand.engine.ablation import ablated, sampled, seen_before, subset_pages
 from bandstand.errors import BadInput
 from bandstand.feedback.ablation import ABLATION, Ablation, Played, Verdict, ablation_event, ablation_of, ladder
@@ -195,5 +196,4 @@ def _unrecorded(log: Log, window: float) -> Iterator[Impression]:
 
 def _searchable(query: Query, columns: Columns) -> Query:
     """The query with its mask over the catalogue, which the log leaves out."""
-    restricted = bool(query.kinds) or bool(query.filters)
-    return replace(query, allowed=columns.mask(query.kinds, query.filters)) if restricted else query
+    return replace(query, allowed=allowed(columns, query.kinds, query.filters, query.conditions))

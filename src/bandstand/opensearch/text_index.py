@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from bandstand.catalog.columns import attribute_key
 from bandstand.catalog.store import Change
 from bandstand.opensearch.connection import Cluster, Json, Operation
@@ -25,6 +27,9 @@ FACETS, YEAR, POPULARITY = "facets", "year", "popularity"
 
 LONGEST_TERM = 8_000
 """Characters of a term: Lucene takes 32,766 bytes, and what is longer nobody types."""
+
+FEW = 10_000
+"""Entities that a search may name; a cluster takes 65,536 terms. Of more, enough are among the best hits."""
 
 _WORDS = {"type": "text", "analyzer": TERMS, "index_options": "freqs"}
 _ONCE = {"type": "text", "analyzer": TERMS, "index_options": "docs"}
@@ -96,7 +101,10 @@ def facet(name: str, value: str) -> str:
 
 
 def conditions(query: Query) -> list[Json]:
-    """A query's kinds and filters as clauses; what the cluster checks so, `Query.allowed` would check again."""
+    """A query's kinds and filters as clauses, and what its typed conditions leave where that is `FEW` entities.
+
+    `Query.allowed` checks all of it again.
+    """
     return list(_clauses(query))
 
 
@@ -108,3 +116,5 @@ def _clauses(query: Query) -> Iterator[Json]:
     years = {"gte": query.filters.year_gte, "lte": query.filters.year_lte}
     if any(bound is not None for bound in years.values()):
         yield {"range": {YEAR: {name: bound for name, bound in years.items() if bound is not None}}}
+    if query.conditions and query.allowed is not None and np.count_nonzero(query.allowed) <= FEW:
+        yield {"terms": {ORDINAL: np.flatnonzero(query.allowed).tolist()}}

@@ -10,7 +10,7 @@ from bandstand.types.features import FeatureLayout, FeatureRows
 from bandstand.types.ids import timed_id
 from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
-from bandstand.types.queries import Correction, Filters, Query, Slot, actor_of
+from bandstand.types.queries import EXACT, Condition, Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
     DEPTHS,
     ArmDecision,
@@ -32,6 +32,7 @@ from bandstand.types.retrievers import (
 
 __all__ = [
     "DEPTHS",
+    "EXACT",
     "EXPENSIVE_MS",
     "KINDS",
     "KIND_SPECS",
@@ -42,6 +43,7 @@ __all__ = [
     "Candidates",
     "Clock",
     "Colour",
+    "Condition",
     "ContextFeature",
     "Correction",
     "Decision",

@@ -57,13 +57,35 @@ class Filters:
         return bool(self.values) or self.year_gte is not None or self.year_lte is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A hard condition that was typed: the ``field`` must hold, or where ``negated`` must not hold, the value.
+
+    The field is `EXACT` (all fields), title, artist, album, kind, year, or the case-folded name of an attribute.
+    """
+
+    field: str
+    value: str
+    negated: bool = False
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        field = "" if self.field == EXACT else f"{self.field}:"
+        return f'{"-" * self.negated}{field}"{self.value}"'
+
+
+EXACT = "words"
+"""The field of a condition on words, in whichever name or value of an entity they are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """One search request after normalisation.
 
+    ``text`` is what was typed, ``normalized`` its words without the ``conditions`` that it was read to hold.
     ``allowed`` is None when every live entity may be returned, else a boolean mask over ordinals, shape
-    (n_ordinals,), that already combines kinds, filters and liveness: a retriever returns only ordinals that are
-    inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard.
+    (n_ordinals,), that already combines kinds, filters, conditions and liveness: a retriever returns only ordinals
+    that are inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard.
     """
 
     id: str
@@ -73,6 +95,7 @@ class Query:
     offset: int = 0
     kinds: tuple[Kind, ...] = ()
     filters: Filters = Filters()
+    conditions: tuple[Condition, ...] = ()
     user_id: str | None = None
     session_id: str | None = None
     locale: str | None = None
