@@ -69,6 +69,12 @@ def test_memory_learns_the_plain_words(small):
     assert ids(again)[0] == "one-metallica"
 
 
+def test_memory_learns_the_plain_words_of_a_query_that_only_an_event_names(small):
+    small.act("one-metallica", user_id="ann", user_query="artist:metallica one zanzibar -live")
+    small.learn()
+    assert ids(small.search("one zanzibar", user="ann", policy="memory"))[0] == "one-metallica"
+
+
 def test_exact_words_are_not_corrected(small):
     assert small.search("thunderstrukc").impression.query.correction is not None
     exact = small.search('"thunderstrukc"')

@@ -212,6 +212,16 @@ class TestFinding:
             page.get_by_role("button", name="Remove the filters").click()
         expect(page.locator(".hit .title").first).to_have_text("Hello")
 
+    def test_a_correction_keeps_the_conditions(self, open_page):
+        page = open_page("/?q=hallo+godbye+-zebra")
+        page.locator("#remark button").first.click()
+        expect(page.locator("#query")).to_have_value('hello goodbye -"zebra"')
+
+    def test_a_page_of_conditions_alone_does_not_say_that_nothing_matches(self, open_page):
+        page = open_page("/?q=kind:artist")
+        expect(page.locator(".hit").first).to_be_visible()
+        expect(page.locator("#remark")).to_have_text("")
+
 
 class TestLearning:
     def test_a_click_teaches_and_the_next_page_says_so(self, open_page):

@@ -19,6 +19,7 @@ from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
 from bandstand.types.actions import ACTIONS
 from bandstand.understanding.credit import credited
+from bandstand.understanding.syntax import parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +80,14 @@ class Choice:
     def query(self) -> str:
         """The normalised query that it answers: its search's, else the one that the event names; "" for none.
 
-        What was offered as related to an entity was not asked for.
+        What was offered as related to an entity was not asked for. Which attributes there were to be fields of a query
+        is known of searches alone.
         """
         if related_to(self.event):
             return ""
-        return self.impression.query.normalized if self.impression else normalize(self.event.user_query or "")
+        if self.impression:
+            return self.impression.query.normalized
+        return normalize(parse(self.event.user_query or "", lambda _: False).words)
 
 
 class Actions:

@@ -66,14 +66,21 @@ export function failure(element, problem, again) {
 }
 
 /** What was searched instead of a misspelt query, or may have been meant. `change` takes the part that is to change. */
-export function correction(element, { text, typed, mode }, change) {
+export function correction(element, { corrected, conditions = [] }, change) {
+  const { text, typed, mode } = corrected;
+  const q = [text, ...conditions.map(typedAs)].join(" ");
   const link = (words, part) =>
     h("button", { type: "button", class: "link", dir: "auto", on: { click: () => change(part) } }, words);
   const said =
     mode === "showing"
-      ? ["Showing results for ", link(text, { q: text }), ". Search instead for ", link(typed, { literal: true }), "."]
-      : ["Did you mean ", link(text, { q: text }), "?"];
+      ? ["Showing results for ", link(text, { q }), ". Search instead for ", link(typed, { literal: true }), "."]
+      : ["Did you mean ", link(text, { q }), "?"];
   fill(element, said);
+}
+
+/** A condition as one types it. */
+function typedAs({ field, value, negated }) {
+  return `${negated ? "-" : ""}${field === "words" ? "" : `${field}:`}"${value}"`;
 }
 
 /** Something is shown, but nothing of it has to do with the query. */

@@ -98,10 +98,10 @@ export class View {
   /** What one should know about the hits, in the line above them: it comes and goes with every key, and moves nothing. */
   #remark(state, answers) {
     const remark = byId("remark");
-    const { corrected } = answers[0].query;
+    const { query } = answers[0];
     const hits = answers.flatMap((answer) => answer.hits);
-    if (hits.length > 0 && hits.every(isFiller)) unmatched(remark, state.q);
-    else if (corrected) correction(remark, corrected, (part) => this.change(part));
+    if (query.normalized && hits.length > 0 && hits.every(isFiller)) unmatched(remark, state.q);
+    else if (query.corrected) correction(remark, query, (part) => this.change(part));
     else fill(remark);
   }
 
