@@ -59,7 +59,7 @@ def main() -> None:
         parser.error("set BANDSTAND_DATA to the folder of the data sets")
     for name in given.sets or SETS:
         judged = SETS[name](Path(folder))
-        with bs.open(given.folder / HOMES.get(name, name), background=False) as music:
+        with bs.open(given.folder / HOMES.get(name, name), background=False, deadline_ms=20_000.0) as music:
             if not len(music):
                 music.ingest(judged.entities)
                 music.index()

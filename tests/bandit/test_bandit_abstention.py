@@ -12,12 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.bandit.context import P_USEFUL, Context
-from bandstand.bandit.gate import CALIBRATION, TREES, RetrievalGate, free_names, rows_of
-from bandstand.bandit.gate_training import (
-    FEWEST,
-    UsefulLabel,
-    train_gate,
-)
+from bandstand.bandit.gate import CALIBRATION, FEWEST, TREES, RetrievalGate, free_names, rows_of
+from bandstand.bandit.gate_training import UsefulLabel, train_gate
 from bandstand.bandit.policy import FULL_DEPTH
 from bandstand.bandit.selective import SelectivePolicy, parse_thresholds, thresholds
 from bandstand.bandit.vw import BanditPolicy, BanditSettings, VwModel

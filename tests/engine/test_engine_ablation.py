@@ -19,6 +19,13 @@ from tests.support.small_home import ids, track
 QUERIES = ("halo", "hlelo", "beyonce hallo", "sad songs", "miles davis", "宇多田ヒカル", "")
 
 
+def recordings(home, page):
+    """A page of entities as recordings: which of two releases stands for one depends on what played."""
+    columns = home.catalog.columns
+    key_of = dict(zip(columns.ids.tolist(), columns.dedupe_key.tolist(), strict=True))
+    return [key_of[entity] for entity in page]
+
+
 def really(home, text, choice):
     """The page of a search in which exactly these expensive arms played."""
     arms = [arm for arm in BUILT_IN.names if arm not in BUILT_IN.expensive or arm in choice]
@@ -37,7 +44,7 @@ def test_each_page_is_what_really_leaving_arms_out_shows(small, text):
     record = ablate(home.engine, query)
     assert set(record.pages) == set(choices(BUILT_IN.expensive))
     for choice, page in record.pages.items():
-        assert page == really(home, text, choice)
+        assert recordings(home, page) == recordings(home, really(home, text, choice))
 
 
 def test_what_is_known_before_is_the_bandits_own_context(small):

@@ -7,8 +7,7 @@ import io
 import orjson
 import pytest
 
-from bandstand.bandit.gate import RetrievalGate
-from bandstand.bandit.gate_training import FEWEST
+from bandstand.bandit.gate import FEWEST, RetrievalGate
 from bandstand.engine.ablation import ablate
 from bandstand.feedback.ablation import ablation_event
 from bandstand.feedback.formats.export import export

@@ -13,8 +13,11 @@ from bandstand.models.folder import FolderRegistry
 from bandstand.ranker.features import FeatureSet, RankingFeature
 from bandstand.ranker.page import rank, union
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
+from bandstand.ranker.start import Start
+from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import FeatureLayout, FeatureRows, RetrieverSpec, Roster
+from tests.support.ranker_worlds import synthetic
 
 FEATURES = FeatureSet(BUILT_IN)
 NAMES = FEATURES.names
@@ -88,14 +91,22 @@ def test_plain_score_by_hand():
     row[0, NAMES.index("dense.rr")] = 1
     row[0, NAMES.index("popularity")] = 0.5
     row[0, NAMES.index("title_exact")] = 1
+    row[0, NAMES.index("vagueness")] = 0.25
     weights = {feature.name: feature.weight for feature in FEATURES.pairs}
+    dense = BUILT_IN["dense"].weight + 0.25 * BUILT_IN["dense"].vague_weight
     expected = (
-        BUILT_IN["lexical"].weight * 61 / 62
-        + BUILT_IN["dense"].weight * 61 / 61
-        + weights["popularity"] * 0.5
-        + weights["title_exact"]
+        BUILT_IN["lexical"].weight * 61 / 62 + dense * 61 / 61 + weights["popularity"] * 0.5 + weights["title_exact"]
     )
     assert PlainScorer(FEATURES).score(row)[0] == pytest.approx(expected)
+
+
+def test_one_click_outweighs_what_every_retriever_says():
+    row = np.full((2, len(NAMES)), np.nan, np.float32)
+    for name in ("lexical", "structured", "trigram"):
+        row[0, NAMES.index(f"{name}.rr")] = 1
+    row[1, [NAMES.index("memory.rr"), NAMES.index("memory.share")]] = 1
+    scores = PlainScorer(FEATURES).score(row)
+    assert scores[1] > scores[0]
 
 
 def test_plain_scorer_serves_any_retriever_and_feature():
@@ -105,7 +116,7 @@ def test_plain_scorer_serves_any_retriever_and_feature():
     row = np.full((1, len(features.names)), np.nan, np.float32)
     row[0, features.names.index("invented.rr")] = 1
     row[0, features.names.index("licensed")] = 2
-    assert scorer.score(row)[0] == pytest.approx(0.5 + 0.25 * 2)
+    assert scorer.score(row)[0] == pytest.approx(1 + 0.25 * 2)
 
 
 def test_a_model_without_any_of_the_features_is_refused(published):
@@ -190,3 +201,21 @@ def test_what_the_snapshot_does_not_know_yet_is_passed_over(columns, ask, answer
 def test_ranking_keeps_the_head_only_and_knows_nothing_from_nothing(columns, ask, answer, scorer):
     assert len(rank(ask("x"), union([answer("lexical", [0, 2, 3])], BUILT_IN), columns, FEATURES, scorer, depth=2)) == 2
     assert len(rank(ask("x"), union([], BUILT_IN), columns, FEATURES, scorer)) == 0
+
+
+def test_a_model_serves_with_the_start_that_it_was_trained_from(registry, features):
+    data = synthetic(60, 1, FEATURES.layout)
+    ranker = train_lambdamart(data, held_out=synthetic(60, 2, FEATURES.layout),
+                              settings=TrainSettings(trees=5, start=Start({"popularity": 2.0})))  # fmt: skip
+    model = registry.get("ranker", registry.publish("ranker", ranker.files(), ranker.card()))
+    without = registry.get("ranker", registry.publish("ranker", {"model.txt": ranker.model}, ranker.card()))
+    gained = LambdaMartScorer(model, FEATURES.layout).score(features)
+    gained -= LambdaMartScorer(without, FEATURES.layout).score(features)
+    np.testing.assert_allclose(gained, 2 * np.nan_to_num(features[:, NAMES.index("popularity")]), atol=1e-5)
+
+
+def test_a_damaged_start_is_refused(registry, trained):
+    files = {**trained.files(), "start.json": b"{"}
+    model = registry.get("ranker", registry.publish("ranker", files, trained.card()))
+    with pytest.raises(ModelError, match="bandstand train"):
+        LambdaMartScorer(model, FEATURES.layout)

@@ -12,9 +12,10 @@ import pytest
 from bandstand.errors import BadInput
 from bandstand.ranker.features import feature_hash
 from bandstand.ranker.metrics import mean, ndcg_at
-from bandstand.ranker.train import TrainSettings, best_cut, train_lambdamart
+from bandstand.ranker.start import Start
+from bandstand.ranker.train import TrainSettings, drawn, train_lambdamart
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
-from bandstand.types import FeatureLayout
+from bandstand.types import LOGGED_DEPTH, FeatureLayout
 from tests.support.ranker_worlds import synthetic
 
 LAYOUT = FeatureLayout(("a.score", "a.rr", "b.score", "b.rr", "popularity"))
@@ -79,27 +80,45 @@ def test_too_few_queries_are_all_trained_on_without_a_verdict():
     assert trained.metrics == {"trees": 25}
 
 
-@pytest.mark.parametrize(
-    ("judged", "fewest", "kept"),
-    [
-        ([0.1, 0.2, 0.9, 0.3], 2, 3),
-        ([0.9, 0.95, 0.1, 0.2, 0.3], 3, 5),  # what looked best was too few
-        ([0.9, 0.8, 0.8], 2, 2),  # of equal ones the fewer
-        ([0.5, 0.4], 40, 2),  # there are no more
-    ],
-)
-def test_trees_are_cut_where_they_were_best_but_never_to_a_handful(judged, fewest, kept):
-    assert best_cut(judged, fewest) == kept
-
-
-def test_what_the_held_out_queries_say_decides_how_many_trees_are_kept():
+def test_trees_are_cut_where_the_held_out_queries_were_best_ranked():
     data, other = synthetic(60, 1, LAYOUT), synthetic(60, 2, LAYOUT)
     noise = replace(other, grades=np.random.default_rng(1).permutation(other.grades))
-    counts = [
-        train_lambdamart(data, held_out=noise, settings=replace(SMALL, fewest=fewest)).metrics["trees"]
-        for fewest in (1, 20)
-    ]
-    assert counts[0] < 20 <= counts[1]
+    assert train_lambdamart(data, held_out=noise, settings=SMALL).metrics["trees"] < 20
+
+
+GOOD, BAD = Start({"a.score": 5.0, "b.score": 2.0}), Start({"a.score": -5.0})
+
+
+def test_trees_improve_on_the_score_that_they_start_from():
+    data, held_out = synthetic(60, 1, LAYOUT), synthetic(60, 2, LAYOUT)
+    trained = train_lambdamart(data, held_out=held_out, settings=replace(SMALL, start=BAD))
+    assert trained.metrics["trees"] > 1
+    assert trained.start == BAD
+    start = mean(ndcg_at(10, BAD.scores(held_out.features, LAYOUT), held_out.grades, held_out.groups))
+    assert trained.metrics["ndcg@10"] > start + 0.1
+
+
+def test_no_tree_is_kept_where_the_start_ranks_the_held_out_queries_best():
+    data, held_out = synthetic(60, 1, LAYOUT), synthetic(60, 2, LAYOUT)
+    wrong = replace(data, grades=data.grades.max() - data.grades)
+    trained = train_lambdamart(wrong, held_out=held_out, settings=replace(SMALL, start=GOOD))
+    assert trained.metrics["trees"] == 0
+    start = mean(ndcg_at(10, GOOD.scores(held_out.features, LAYOUT), held_out.grades, held_out.groups))
+    assert trained.metrics["ndcg@10"] == pytest.approx(start)
+
+
+def test_without_a_verdict_the_start_serves_alone():
+    trained = train_lambdamart(synthetic(100, 1, LAYOUT), settings=replace(SMALL, start=GOOD))
+    assert trained.metrics == {"trees": 0}
+
+
+def test_queries_that_nobody_saw_are_trained_on_and_judge_nothing():
+    posed, seen = synthetic(400, 1, LAYOUT), synthetic(400, 2, LAYOUT)
+    posed = replace(posed, positions=np.full(len(posed.grades), LOGGED_DEPTH + 1, np.int32))
+    seen = replace(seen, positions=np.ones(len(seen.grades), np.int32))
+    both = concatenate(posed, seen)
+    assert not drawn(both, 0.5, 1)[: len(posed)].any()
+    assert 0.3 < drawn(both, 0.5, 1)[len(posed) :].mean() < 0.7
 
 
 def test_held_out_queries_can_be_given():

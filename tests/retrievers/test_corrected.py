@@ -70,3 +70,10 @@ def test_a_smaller_depth_is_a_prefix(world, index, ask, typed):
         some = retriever.retrieve(query, depth)
         assert np.array_equal(some.ordinals, whole.ordinals[:depth])
         assert np.array_equal(some.scores, whole.scores[:depth])
+
+
+def test_words_that_only_ask_are_not_looked_for(world, index):
+    lexical = CorrectedRetriever(LexicalRetriever(index, world.catalog), typed=False)
+    asked = world.ask("play hallo", sought="hallo")
+    assert ids(world, lexical.retrieve(asked, 10)) == ids(world, lexical.retrieve(world.ask("hallo"), 10))
+    assert not len(lexical.retrieve(world.ask("songs from 1984", sought=""), 10))

@@ -42,7 +42,7 @@ def test_searches_go_on_until_the_new_vectors_serve(small):
     assert small.storage.backend.encoder() == NEW.fingerprint
     assert ids(small.search("halo", policy="dense"))  # by the old vectors, which this process still holds
     small.home.refresh()
-    assert small.home.retrievers.retrievers["dense"]._index.view.fingerprint == NEW.fingerprint
+    assert small.home.retrievers.retrievers["dense"]._inner._index.view.fingerprint == NEW.fingerprint
     assert ids(small.search("halo", policy="dense"))
 
 

@@ -62,7 +62,7 @@ class RetrieverSet:
             AlikeRetriever(memory, catalog),
             CorrectedRetriever(reader.trigram, typed=True),
             rephrase,
-            reader.dense,
+            CorrectedRetriever(reader.dense, typed=False),
             *further,
         )
         self.retrievers: Mapping[str, Retriever] = {retriever.spec.name: retriever for retriever in retrievers}

@@ -133,7 +133,13 @@ class ModelFollower:
 
     def _assembled(self) -> ServingModels:
         selective = self._selective_policy()
-        bandit = BanditPolicy(self._bandit, version=self._bandit_version, settings=self._settings, fallback=selective)
+        proven = self._gate is not None and self._gate.proven
+        bandit = BanditPolicy(
+            self._bandit,
+            version=self._bandit_version,
+            settings=self._settings,
+            fallback=selective if proven else None,
+        )
         policies: dict[str, Policy] = {
             "bandit": bandit,
             "selective": selective,

@@ -23,6 +23,7 @@ from bandstand.learner.train_ranker import Train, TrainingReport, train_here, tr
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator
 from bandstand.memory_index.predicted import Predict, predicted_queries
 from bandstand.models.registry import Published
+from bandstand.ranker.start import Start
 from bandstand.ranker.train import TrainSettings
 from bandstand.settings import Settings
 from bandstand.types import Entity, Progress
@@ -135,7 +136,7 @@ def new_models(
         layout=searching.features.layout,
         seed=settings.seed,
         keep=settings.keep_models,
-        settings=plan.settings,
+        settings=replace(plan.settings, start=Start.of(searching.features)),
         progress=progress and (lambda done, of: progress("ranker", done, of)),
         train=plan.trainer,
     )

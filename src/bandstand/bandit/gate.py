@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 
+FEWEST = 200
+"""Labelled searches without which nothing is trained: what they would say about the rarest arm is luck. As many must be
+people's before the gate decides where nobody asked for it: posed queries name titles, which every retriever finds, so
+that a gate which knows no others skips what moods, commands and half a lyric need (ADR 26)."""
+
 TREES, CALIBRATION = "model.txt", "calibration.json"
 
 _NOT_FREE = frozenset((P_USEFUL, "arm_cost", "arm_yield", "candidates"))
@@ -47,7 +52,8 @@ class Calibrations(msgspec.Struct, frozen=True, kw_only=True):
 class RetrievalGate:
     """One version of the model; immutable, and safe for threads.
 
-    It knows the arms that were expensive when it was trained: of one that came since it says nothing.
+    ``proven`` says whether it learned from enough of people's searches to decide where nobody asked for it. It knows
+    the arms that were expensive when it was trained: of one that came since it says nothing.
 
     Raises:
         ModelError: the version is damaged.
@@ -55,6 +61,7 @@ class RetrievalGate:
 
     def __init__(self, model: ModelVersion) -> None:
         self.version = model.version
+        self.proven = model.card.metrics.get("logged", 0.0) >= FEWEST
         self._booster = _load(model)
         fitted = _read(model)
         self.names, self.calibrations, self.early = fitted.names, fitted.full, fitted.early

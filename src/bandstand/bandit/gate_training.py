@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.context import Features
-from bandstand.bandit.gate import CALIBRATION, TREES, ArmCalibration, Calibrations, Matrix64, free_names, rows_of
+from bandstand.bandit.gate import (
+    CALIBRATION,
+    FEWEST,
+    TREES,
+    ArmCalibration,
+    Calibrations,
+    Matrix64,
+    free_names,
+    rows_of,
+)
 from bandstand.errors import BadInput
 from bandstand.feedback.classifier import boosted
 from bandstand.statistics import Calibration, calibration_error, isotonic, reliability
@@ -21,9 +30,6 @@ from bandstand.types.hashing import digest
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-
-FEWEST = 200
-"""Labelled searches without which nothing is trained: what they would say about the rarest arm is luck."""
 
 _FOLDS = 5
 _ROUNDS = 80

@@ -245,8 +245,9 @@ class BanditPolicy:
     It starts with what its ``fallback`` would choose, and with n labels of people's searches learned, the model's
     distribution has the weight min(1, n / warmup) and that start the rest. Self-play teaches the model, but does not
     let it decide: a thousand posed queries tell which arm helps where far better to a calibrated score than to a linear
-    model whose errors are as large as an arm's price (ADR 23). An arm of which the fallback knows nothing is played to
-    full depth: quality first, and a deep choice shows what every shallower one would have earned.
+    model whose errors are as large as an arm's price (ADR 23). An arm of which the fallback knows nothing, as of all
+    before people have searched (ADR 26), is played to full depth: quality first, and a deep choice shows what every
+    shallower one would have earned.
     """
 
     name = "bandit"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bandstand.bandit.experiment import Assignment
 from bandstand.catalog.columns import Columns
@@ -184,7 +184,7 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
     normalized, conditions = normalize(syntax.words), syntax.conditions
     kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
     actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact
-    return Query(
+    query = Query(
         id=query_id,
         text=request.query,
         normalized=normalized,
@@ -202,3 +202,5 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
         literal=not correct,
         allowed=allowed(columns, kinds, filters, conditions),
     )
+    sought = query.meant if query.literal else reader.interpret(query.meant).sought()
+    return query if sought == query.meant else replace(query, sought=sought)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from bandstand.bandit.context import P_USEFUL
-from bandstand.bandit.gate_training import FEWEST, TrainedGate, UsefulLabel, train_gate
+from bandstand.bandit.gate import FEWEST
+from bandstand.bandit.gate_training import TrainedGate, UsefulLabel, train_gate
 from bandstand.catalog.columns import Columns
 from bandstand.catalog.conditions import allowed
 from bandstand.engine.ablation import ablated, sampled, seen_before, subset_pages

@@ -71,7 +71,7 @@ def train_on_dask(
     models: list[str] = dask.gather(
         [dask.submit(worker, train_part, part, plan, network[worker]) for worker, part in parts.items()]
     )
-    return trained(lightgbm.Booster(model_str=models[0]), held_out)
+    return trained(lightgbm.Booster(model_str=models[0]), held_out, settings.start)
 
 
 def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:

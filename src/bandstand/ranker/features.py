@@ -53,6 +53,34 @@ def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> S
     return matched / np.float32(asked)
 
 
+UNKNOWN_YEAR = 0.5
+"""How far an entity whose year is unknown is from the years that were asked for."""
+
+
+def year_off(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
+    """The probability that a time was asked for and the entity is of another; float32 (m,) in [0, 1]."""
+    years = columns.year[ordinals]
+    asked = [slot for slot in slots if slot.name == "year"]
+    held_years = sum((slot.confidence * held(slot, columns, ordinals) for slot in asked), np.zeros(len(ordinals)))
+    total = min(sum(slot.confidence for slot in asked), 1.0)
+    off: Scores = np.where(np.isnan(years), UNKNOWN_YEAR * total, np.maximum(total - held_years, 0)).astype(np.float32)
+    return off
+
+
+VAGUENESS = "vagueness"
+
+
+def vagueness(query: Query) -> float:
+    """How little the query names, in [0, 1]: 1 less the largest confidence of a name times the share that is said.
+
+    Names of kinds that were not asked for do not count, but for artists, whose works are of every kind.
+    """
+    kinds = {*query.kinds, "artist"} if query.kinds else NAMED
+    named = [slot for slot in query.slots if slot.name in kinds]
+    said = (slot.confidence * min(len(slot.phrase) / max(len(slot.value), 1), 1.0) for slot in named)
+    return 1.0 - max(said, default=0.0)
+
+
 def name_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:
     """The largest confidence of the slots that name an entity, or the artist whose it is; float32 (m,) in [0, 1]."""
     named = np.zeros(len(ordinals), np.float32)
@@ -105,8 +133,9 @@ class Pairs:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The query as it was typed, normalised, and as it was corrected."""
-        return tuple(dict.fromkeys((self.query.normalized, self.query.meant)))
+        """The query as it was typed, normalised, as it was corrected, and its words that name something."""
+        texts = (self.query.normalized, self.query.meant, self.query.named)
+        return tuple(dict.fromkeys(filter(None, texts))) or ("",)
 
     @cached_property
     def said(self) -> tuple[str, ...]:
@@ -296,31 +325,28 @@ PAIR_FEATURES = (
         "title_exact",
         _best_of(_typed, _title_exact),
         title="the title is the query",
-        weight=0.5,
     ),
     RankingFeature(
-        "title_prefix", _best_of(_typed, _title_prefix), title="the title begins with the query", weight=0.2
+        "title_prefix", _best_of(_typed, _title_prefix), title="the title begins with the query", weight=0.1
     ),
     RankingFeature(
         "title_ratio",
         _best_of(_said, lambda pairs, text: _alike(text, pairs.said_titles, Indel.normalized_similarity)),
         title="spelling like the title",
-        weight=0.3,
     ),
     RankingFeature(
         "name_ratio",
         _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, Indel.normalized_similarity)),
         title="spelling like artist and title",
-        weight=0.7,
     ),
     RankingFeature(
         "token_coverage",
         _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, fuzz.token_set_ratio) / 100),
         title="words of the query that it has",
-        weight=0.5,
+        weight=0.4,
     ),
-    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist", weight=0.3),
-    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.5),
+    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist"),
+    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.04),
     RankingFeature(
         "age",
         lambda pairs: 1970 + pairs.query.time / YEAR_S - pairs.columns.year[pairs.ordinals],
@@ -331,20 +357,26 @@ PAIR_FEATURES = (
         "slot_match",
         lambda pairs: slot_match(pairs.query.slots, pairs.ordinals, pairs.columns),
         title="genre, mood or era as asked for",
-        weight=0.5,
+        weight=1.0,
     ),
     RankingFeature(
         "name_match",
         lambda pairs: name_match(pairs.query.slots, pairs.ordinals, pairs.columns),
         title="the query names it, or whose it is",
-        weight=0.5,
     ),
     RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query"),
     RankingFeature("query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query"),
     RankingFeature("numbers_held", _numbers_held, title="numbers of the query that it has", weight=0.4),
-    RankingFeature("words_held", _best_of(_said, _words_held), title="how much of the query it has", weight=0.4),
-    RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.4),
+    RankingFeature("words_held", _best_of(_said, _words_held), title="how much of the query it has", weight=0.8),
+    RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.1),
     RankingFeature("asked_version", _asked_version, title="the version that was asked for", weight=0.8),
+    RankingFeature(
+        "year_off",
+        lambda pairs: year_off(pairs.query.slots, pairs.ordinals, pairs.columns),
+        title="of another time than asked for",
+        weight=-2.0,
+    ),
+    RankingFeature(VAGUENESS, lambda pairs: vagueness(pairs.query), title="the query names nothing"),
 )
 
 _FORMAT = "2"

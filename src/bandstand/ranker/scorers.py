@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from bandstand.errors import BadInput, ModelError
 from bandstand.models.registry import ModelVersion
 from bandstand.ranker.features import FeatureSet, feature_hash
+from bandstand.ranker.start import Start
 from bandstand.types import FeatureLayout, Matrix, Scores
-from bandstand.types.features import RANK
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -42,31 +42,20 @@ class Scorer(Protocol):
         ...
 
 
-SMOOTHING = 60
-"""The constant of reciprocal-rank fusion; Cormack, Clarke & Büttcher, SIGIR 2009."""
-
-
 class PlainScorer:
-    """Weighted reciprocal-rank fusion of the arms plus a weighted sum of a few features; no state, no training.
+    """The `Start` by itself: no state, no training."""
 
-    score = Σ_arm w_arm · 61 / (60 + rank_arm) + Σ_feature w_feature · value, where what is NaN adds nothing.
-    """
-
-    version = "plain-1"
+    version = "plain-2"
 
     def __init__(self, features: FeatureSet) -> None:
         """The weights are those of retrievers and features themselves."""
-        self.layout, names = features.layout, features.names
-        weighed = [feature for feature in features.pairs if feature.weight]
-        self._fused = np.array([names.index(f"{spec.name}.{RANK}") for spec in features.roster], np.intp)
-        self._fused_weights = np.array([spec.weight for spec in features.roster], np.float32)
-        self._summed = np.array([names.index(feature.name) for feature in weighed], np.intp)
-        self._summed_weights = np.array([feature.weight for feature in weighed], np.float32)
+        self.layout = features.layout
+        self._start = Start.of(features)
 
     def score(self, features: Matrix) -> Scores:
         """Score candidates: features float32 (m, f) to scores float32 (m,)."""
-        scores: Scores = self.contributions(features).sum(axis=1, dtype=np.float32)
-        return scores
+        _check_shape(features, self.layout)
+        return self._start.scores(features, self.layout)
 
     def contributions(self, features: Matrix) -> Matrix:
         """The terms of the sum, float32 (m, f + 1); the base in the last column is 0.
@@ -75,22 +64,17 @@ class PlainScorer:
             BadInput: the features have another layout.
         """
         _check_shape(features, self.layout)
-        terms = np.zeros((len(features), len(self.layout.names) + 1), np.float32)
-        reciprocal_ranks = features[:, self._fused]
-        fused = (SMOOTHING + 1) * reciprocal_ranks / (SMOOTHING * reciprocal_ranks + 1)
-        terms[:, self._fused] = np.nan_to_num(fused * self._fused_weights)
-        terms[:, self._summed] = np.nan_to_num(features[:, self._summed] * self._summed_weights)
-        return terms
+        return np.hstack([self._start.terms(features, self.layout), np.zeros((len(features), 1), np.float32)])
 
 
-MODEL_FILE = "model.txt"
+MODEL_FILE, START_FILE = "model.txt", "start.json"
 
 
 class LambdaMartScorer:
-    """Scores with one version of the model; safe for several threads at once.
+    """Scores with one version of the model: the `Start` from which it was trained, if any, and trees.
 
-    The model keeps the features that it was trained on: those that a row lacks now, or has in another meaning, it sees
-    as unknown, as it saw those of retrievers that did not play.
+    Safe for several threads at once. The model keeps the features that it was trained on: those that a row lacks now,
+    or has in another meaning, it sees as unknown, as it saw those of retrievers that did not play.
 
     Raises:
         ModelError: the version has no feature in common with the layout, or cannot be read.
@@ -106,13 +90,16 @@ class LambdaMartScorer:
                 " `bandstand train`"
             )
         self._booster = _load(model)
+        self._start = Start.from_json(model.read(START_FILE)) if START_FILE in model.files else Start()
 
     def score(self, features: Matrix) -> Scores:
         """Score candidates: features float32 (m, f) to scores float32 (m,).
 
         One thread: a few hundred rows take a millisecond, and searches run side by side.
         """
-        return self._predict(features)
+        own = self._aligned(features)
+        scores: Scores = self._start.scores(own, self._own) + self._predict(own)
+        return scores
 
     def contributions(self, features: Matrix) -> Matrix:
         """SHAP values, float32 (m, f + 1), the expected score last; Lundberg, Erion & Lee 2018.
@@ -120,7 +107,9 @@ class LambdaMartScorer:
         What is said of features that are not in the layout goes to the expected score. Some 0.3 to 1 ms a row: meant
         for the hits of a page, not for all candidates.
         """
-        own = self._predict(features, contributions=True).reshape(len(features), len(self._own.names) + 1)
+        rows = self._aligned(features)
+        own = self._predict(rows, contributions=True).reshape(len(rows), len(self._own.names) + 1)
+        own[:, :-1] += self._start.terms(rows, self._own)
         places = {name: column for column, name in enumerate(self.layout.names)}
         found = np.zeros((len(features), len(places) + 1), np.float32)
         for column, name in enumerate((*self._own.names, "")):
@@ -132,12 +121,16 @@ class LambdaMartScorer:
         gains = self._booster.feature_importance("gain")
         return dict(zip(self._own.names, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
 
-    def _predict(self, features: Matrix, *, contributions: bool = False) -> NDArray[np.float32]:
+    def _aligned(self, features: Matrix) -> Matrix:
+        """The rows in the columns that the model was trained on."""
         _check_shape(features, self.layout)
-        if not len(features):
+        return self._own.aligned(features, self.layout)
+
+    def _predict(self, rows: Matrix, *, contributions: bool = False) -> NDArray[np.float32]:
+        if not len(rows):
             return np.empty(0, np.float32)  # LightGBM refuses empty matrices
         predicted: NDArray[np.float64] = self._booster.predict(
-            self._own.aligned(features, self.layout), raw_score=True, pred_contrib=contributions, num_threads=1
+            rows, raw_score=True, pred_contrib=contributions, num_threads=1
         )
         return predicted.astype(np.float32)
 

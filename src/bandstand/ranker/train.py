@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from bandstand.errors import BadInput, ModelError
 from bandstand.models.registry import ModelCard
 from bandstand.ranker.features import feature_hash
 from bandstand.ranker.metrics import mean, mrr_at, ndcg_at
-from bandstand.ranker.scorers import MODEL_FILE
+from bandstand.ranker.scorers import MODEL_FILE, START_FILE
+from bandstand.ranker.start import Start
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
 from bandstand.types import FeatureLayout
 from bandstand.types.hashing import uniform
@@ -26,7 +27,7 @@ RoundsProgress = Callable[[int, int], None]
 
 MIN_HELD_OUT = 50
 """Below so many held-out queries that say something their verdict is noise, and where to cut the trees with it: then
-all are trained on, every tree is kept, and no metrics are given."""
+all are trained on and no metrics are given. Every tree is kept, or none where there is a start to fall back on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,9 @@ class TrainSettings:
 
     ``l2`` pulls the values of leaves towards 0. ``label_gain[grade]`` is what a grade is worth in nDCG.
     ``position_bias_regularization`` pulls the learned position biases towards none. ``held_out`` is the share of
-    queries by which the trees are cut where they were best, and for metrics. Of ``trees`` at least ``fewest`` are kept:
-    while the position biases are still being found the first two or three can look better than the next thirty, and
-    leave nearly all candidates tied. ``masked`` is the share of training queries that are also shown with each
-    retriever left out with probability ``mask_chance``.
+    queries by which the trees are cut where they were best, and for metrics: where no number of them is better than
+    the ``start`` that they improve on, none is kept. ``masked`` is the share of training queries that are also shown
+    with each retriever left out with probability ``mask_chance``.
     """
 
     trees: int = 120
@@ -50,7 +50,7 @@ class TrainSettings:
     label_gain: tuple[float, ...] = (0, 1, 3, 7, 15)
     position_bias_regularization: float = 0.1
     held_out: float = 0.2
-    fewest: int = 40
+    start: Start = field(default_factory=Start)
     masked: float = 0.5
     mask_chance: float = 0.3
     threads: int = 1
@@ -66,13 +66,14 @@ class TrainedRanker:
     """
 
     model: bytes
+    start: Start
     layout: FeatureLayout
     metrics: dict[str, float]
     importances: dict[str, float]
 
     def files(self) -> dict[str, bytes]:
         """What to publish."""
-        return {MODEL_FILE: self.model}
+        return {MODEL_FILE: self.model, START_FILE: self.start.to_json()}
 
     def card(self, *, data_range: tuple[float, float] | None = None, parent: str | None = None) -> ModelCard:
         """The manifest's part that the training knows, with what the caller knows about the data."""
@@ -117,16 +118,19 @@ def train_lambdamart(
         data, held_out = _split(data, settings, seed)
     check(data, settings)
     booster = boost(augmented(data, retrievers, settings, rng), held_out, settings, seed, progress=progress)
-    return trained(booster, held_out)
+    return trained(booster, held_out, settings.start)
 
 
 def drawn(data: TrainingSet, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which queries are held out, bool (q,): drawn by their own features, so whatever others stand beside them."""
+    """Which queries are held out, bool (q,), of those that people saw: trees that fit posed ones made real ones worse.
+
+    They are drawn by their own features, so whatever others stand beside them.
+    """
     ends = np.cumsum(data.groups)
     draws = np.empty(len(data))
     for query, (start, end) in enumerate(zip(ends - data.groups, ends, strict=True)):
         draws[query] = uniform(seed, data.features[start:end].tobytes())
-    chosen: NDArray[np.bool_] = draws < share
+    chosen: NDArray[np.bool_] = (draws < share) & data.seen()
     return chosen
 
 
@@ -167,7 +171,8 @@ def boost(
 ) -> Booster:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
 
-    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell.
+    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell; the booster has no
+    trees at all where the held-out queries were best ranked by the start.
 
     Raises:
         ModelError: LightGBM failed.
@@ -178,27 +183,38 @@ def boost(
     judged: dict[str, dict[str, list[float]]] = {}
     if progress is not None:
         callbacks.append(lambda state: progress(state.iteration + 1, state.end_iteration))
-    train = _dataset(data)
-    valid = []
-    if len(held_out):
-        valid = [_dataset(held_out, reference=train)]
+    train = _dataset(data, settings.start)
+    valid = [_dataset(held_out, settings.start, reference=train)] if len(held_out) else []
+    if valid:
         callbacks.append(lightgbm.record_evaluation(judged))
     parameters = {**_parameters(settings, seed), **(network or {})}
     try:
+        if not valid and settings.start.weights:
+            return lightgbm.Booster(parameters, train)
         booster = lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
+        booster.best_iteration = 0
+        if valid:
+            (values,) = judged["valid_0"].values()
+            booster.best_iteration = int(np.argmax(values)) + 1
+            if max(values) <= (untrained := _untrained(parameters, train, valid[0])).best_score["valid_0"]["ndcg@10"]:
+                booster = untrained
     except lightgbm.basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
-    booster.best_iteration = best_cut(next(iter(judged["valid_0"].values())), settings.fewest) if valid else 0
     return booster
 
 
-def best_cut(judged: Sequence[float], fewest: int) -> int:
-    """How many trees to keep: where they were best judged, but ``fewest`` or, where there are not so many, all."""
-    late = judged[min(fewest, len(judged)) - 1 :]
-    return len(judged) - len(late) + int(np.argmax(late)) + 1
+def _untrained(parameters: Mapping[str, object], train: Dataset, valid: Dataset) -> Booster:
+    """A booster without trees, and in its ``best_score`` how well the start ranks the held-out queries."""
+    import lightgbm
+
+    booster = lightgbm.Booster(dict(parameters), train)
+    booster.add_valid(valid, "valid_0")
+    ((_, _, value, _),) = booster.eval_valid()
+    booster.best_score = {"valid_0": {"ndcg@10": value}}
+    return booster
 
 
-def _dataset(data: TrainingSet, reference: Dataset | None = None) -> Dataset:
+def _dataset(data: TrainingSet, start: Start, reference: Dataset | None = None) -> Dataset:
     import lightgbm
 
     return lightgbm.Dataset(
@@ -206,6 +222,7 @@ def _dataset(data: TrainingSet, reference: Dataset | None = None) -> Dataset:
         label=data.grades,
         group=data.groups,
         weight=data.weights,
+        init_score=start.scores(data.features, data.layout) if start.weights else None,
         position=None if reference else data.positions,  # held-out clicks are compared as they are
         reference=reference,
         feature_name=list(data.layout.names),
@@ -234,13 +251,14 @@ def _parameters(settings: TrainSettings, seed: int) -> dict[str, Any]:
     }
 
 
-def trained(booster: Booster, held_out: TrainingSet) -> TrainedRanker:
+def trained(booster: Booster, held_out: TrainingSet, start: Start) -> TrainedRanker:
     """The model of a booster with what is to be said of it; ``held_out`` may be empty."""
     layout = held_out.layout
     trees = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     metrics = {"trees": float(trees)}
     if len(held_out):
         scores = booster.predict(held_out.features, num_iteration=trees, raw_score=True, num_threads=1)
+        scores = scores + start.scores(held_out.features, layout)
         ndcg = ndcg_at(10, scores, held_out.grades, held_out.groups)
         mrr = mrr_at(10, scores, held_out.grades, held_out.groups)
         metrics |= {"ndcg@10": mean(ndcg), "mrr@10": mean(mrr), "held_out_queries": float((~np.isnan(ndcg)).sum())}
@@ -248,6 +266,7 @@ def trained(booster: Booster, held_out: TrainingSet) -> TrainedRanker:
     shares = gains / (gains.sum() or 1.0)
     return TrainedRanker(
         model=booster.model_to_string(num_iteration=trees).encode(),
+        start=start,
         layout=layout,
         metrics={name: value for name, value in metrics.items() if not np.isnan(value)},
         importances=dict(zip(layout.names, shares.tolist(), strict=True)),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bandstand.errors import BadInput
 from bandstand.ranker.metrics import Grades, Groups, query_of_row
-from bandstand.types import FeatureLayout, FeatureRows, Matrix, Scores
+from bandstand.types import LOGGED_DEPTH, FeatureLayout, FeatureRows, Matrix, Scores
 
 T = TypeVar("T", bound=np.generic)
 
@@ -68,6 +68,12 @@ class TrainingSet:
     def queries(self, kept: NDArray[np.bool_]) -> TrainingSet:
         """The set of the queries where ``kept`` bool (q,) is True."""
         return self.rows(np.repeat(kept, self.groups))
+
+    def seen(self) -> NDArray[np.bool_]:
+        """Which queries were shown to people, bool (q,): all but those whose rows are behind every page."""
+        if self.positions is None or not len(self):
+            return np.ones(len(self), np.bool_)
+        return self.positions[np.cumsum(self.groups) - 1] <= LOGGED_DEPTH
 
     def decisive(self) -> NDArray[np.bool_]:
         """Which queries have candidates of different grades and so say something about order; bool (q,)."""

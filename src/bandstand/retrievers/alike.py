@@ -26,7 +26,7 @@ class AlikeRetriever(Retriever):
         cost_ms=0.5,
         columns=("clicks", "likeness"),
         inline=True,
-        weight=0.5,
+        weight=1.0,
         context=(ContextFeature("likeness", best_value("likeness")),),
     )
 

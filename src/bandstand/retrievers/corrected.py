@@ -1,4 +1,4 @@
-"""A retriever that looks for the corrected words of a misspelt query: instead of the typed ones, or beside them."""
+"""A retriever that looks for the words of a query that name something: corrected, and without those that only ask."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bandstand.types import Candidates, Query
 
 
 class CorrectedRetriever(Retriever):
-    """Asks another retriever by `Query.meant`.
+    """Asks another retriever by `Query.named`; where that is "", nothing is found.
 
-    With ``typed`` it asks by what was typed as well, and a candidate of both counts by its better score: a correction
-    may be wrong.
+    With ``typed`` it asks by what was typed as well where that was corrected, and a candidate of both counts by its
+    better score: a correction may be wrong.
     """
 
     def __init__(self, inner: Retriever, *, typed: bool) -> None:
@@ -24,10 +24,10 @@ class CorrectedRetriever(Retriever):
 
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`."""
-        if query.meant == query.normalized:
-            return self._inner.retrieve(query, depth)
-        instead = self._inner.retrieve(replace(query, normalized=query.meant), depth)
-        return _better_of(self._inner.retrieve(query, depth), instead, depth) if self._typed else instead
+        named = self._inner.retrieve(replace(query, normalized=query.named), depth)
+        if not self._typed or query.meant == query.normalized:
+            return named
+        return _better_of(self._inner.retrieve(query, depth), named, depth)
 
 
 def _better_of(first: Candidates, second: Candidates, depth: int) -> Candidates:

@@ -28,7 +28,8 @@ class DenseRetriever(Retriever):
         cost_ms=6.3,
         bounded=True,
         encodes=True,
-        weight=0.7,
+        weight=0.5,
+        vague_weight=2.0,
     )
 
     def __init__(self, encoder_of: EncoderOf, index: DenseIndex, catalog: Catalog) -> None:

@@ -13,7 +13,7 @@ from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.types import Candidates, Colour, Query, RetrieverSpec, Scores, Slot
 from bandstand.types.times import DAY_S, YEAR_S
-from bandstand.understanding.records import UNSTATED
+from bandstand.understanding.records import LOOKED_UP, UNSTATED
 from bandstand.understanding.slots import held
 
 _MINUTE = 60.0
@@ -80,7 +80,7 @@ class _Aging:
 
 
 class FreshRetriever(Retriever):
-    """Trending and new entities that have what the query names; for a blank query those of the whole catalogue.
+    """Trending and new entities for a query that says no more than facts; for a blank one those of the whole catalogue.
 
     score = fit · (w₁ · log(1 + trend) / log(1 + largest trend) + w₂ · 2^(−days since added / 14)
     + w₃ · 2^(−years since release / 2) + w₄ · popularity)
@@ -99,7 +99,7 @@ class FreshRetriever(Retriever):
         columns=("trend", "age_days"),
         inline=True,
         answers_query=False,
-        weight=0.3,
+        weight=0.0,
     )
 
     def __init__(self, memory: Memory, catalog: Catalog, *, settings: FreshSettings | None = None) -> None:
@@ -112,6 +112,8 @@ class FreshRetriever(Retriever):
     def retrieve(self, query: Query, depth: int) -> Candidates:
         """See `bandstand.retrievers.base.Retriever`."""
         if depth <= 0:
+            return Candidates.empty(self.name)
+        if _names_something(query.slots):
             return Candidates.empty(self.name)
         columns = self._catalog.columns
         mask = permitted(query, columns.live)
@@ -145,6 +147,11 @@ class FreshRetriever(Retriever):
             settings.trend * np.log1p(amounts[known]) / (np.log1p(amounts[known].max(initial=0.0)) or 1.0)
         )
         return _Standing(columns, version, minute, scores.astype(np.float32), trend)
+
+
+def _names_something(slots: tuple[Slot, ...]) -> bool:
+    """Whether some words are more likely a name, or a part of one, than a fact: what is new says nothing about them."""
+    return any(slot.name in LOOKED_UP and slot.confidence >= SURE for slot in slots)
 
 
 def _faded(seconds: float, half_life: float) -> float:

@@ -25,7 +25,8 @@ class MemoryRetriever(Retriever):
         columns=("clicks", "plays", "impressions", "predicted", "own", "distance", "share"),
         bounded=True,
         inline=True,
-        weight=3.0,
+        weight=1.0,
+        weights={"share": 8.0},
         context=(
             ContextFeature("known", lambda _: 1.0),
             ContextFeature("top", best_score),

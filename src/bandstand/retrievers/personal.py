@@ -20,7 +20,7 @@ class PersonalRetriever(Retriever):
         columns=("times", "days", "like_query", "past", "alike", "peers", "mates"),
         inline=True,
         answers_query=False,
-        weight=1.0,
+        weight=0.5,
     )
 
     def __init__(self, memory: Memory, catalog: Catalog) -> None:

@@ -42,7 +42,7 @@ class RephraseRetriever(Retriever):
         columns=("similarity", "clicks"),
         bounded=True,
         encodes=True,
-        weight=0.7,
+        weight=1.0,
         context=(ContextFeature("similarity", best_value("similarity")),),
     )
 

@@ -38,6 +38,9 @@ WORDS = 0.5
 NEAR_YEARS = 2.0
 """Years outside a period after which the evidence has fallen to 1/e."""
 
+SEED, KIND = 0.1, 0.3
+"""What two senses count against others: the named of "like X", and a kind, which gives way to a name and to a time."""
+
 UNKNOWN_YEAR = 0.3
 NEW_YEARS = 3.0
 _LONGEST_NAME = 8
@@ -189,6 +192,7 @@ class StructuredRetriever(Retriever):
         bounded=True,
         inline=True,
         weight=1.0,
+        weights={"score": 0.5},
         context=(ContextFeature("top", best_score),),
     )
 
@@ -225,7 +229,8 @@ class StructuredRetriever(Retriever):
                 alike[key] = _is_seed(sense, interpretation)
             if alike[key]:
                 yield from ((marginal, evidence) for evidence in finder.like([sense]))
-            yield marginal * (0.1 if alike[key] else 1.0), finder.of(sense)
+            weight = SEED if alike[key] else KIND if sense.slot == "kind" else 1.0
+            yield marginal * weight, finder.of(sense)
 
     def _marginals(self, interpretation: Interpretation) -> Sequence[tuple[Sense, float]]:
         """The likeliest senses with P(sense) = Σ P(reading) over the readings that hold it."""

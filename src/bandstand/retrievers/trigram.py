@@ -50,7 +50,7 @@ class TrigramRetriever(Retriever):
         cost_ms=1.0,
         columns=("similarity",),
         fallback=True,
-        weight=0.7,
+        weight=1.0,
         context=(ContextFeature("similarity", best_value("similarity")),),
     )
 

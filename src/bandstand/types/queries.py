@@ -85,7 +85,9 @@ class Query:
     ``text`` is what was typed, ``normalized`` its words without the ``conditions`` that it was read to hold.
     ``allowed`` is None when every live entity may be returned, else a boolean mask over ordinals, shape
     (n_ordinals,), that already combines kinds, filters, conditions and liveness: a retriever returns only ordinals
-    that are inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard.
+    that are inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard. ``sought``
+    are the words of `meant` that say what is looked for ("play some ... songs from the 80s" left out), "" where none
+    does; None for all of them.
     """
 
     id: str
@@ -103,6 +105,7 @@ class Query:
     slots: tuple[Slot, ...] = ()
     correction: Correction | None = None
     literal: bool = False
+    sought: str | None = field(default=None, compare=False)
     allowed: Mask | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -115,3 +118,8 @@ class Query:
         """The normalised text to look words up by: the corrected one where results are shown for that."""
         corrected = self.correction is not None and self.correction.mode == "showing"
         return self.correction.text if self.correction is not None and corrected else self.normalized
+
+    @property
+    def named(self) -> str:
+        """The normalised words to look names up by: what is `sought` of what was `meant`; may be ""."""
+        return self.meant if self.sought is None else self.sought

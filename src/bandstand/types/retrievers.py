@@ -74,7 +74,9 @@ class RetrieverSpec:
         encodes: whether a call encodes the query; who plays second finds it encoded.
         answers_query: False for one that finds something whatever was typed.
         fallback: whether it is asked after all when the chosen retrievers found nothing.
-        weight: what its first place is worth to the untrained ranker.
+        weight: what its first place is worth to the ranker before clicks have taught it.
+        weights: likewise by column (and ``score``), what a value of 1 is worth.
+        vague_weight: what its first place is worth more the less the query names, see `bandstand.ranker.start`.
         context: what the bandit sees of its answer when it decides about later retrievers.
 
     Raises:
@@ -93,7 +95,9 @@ class RetrieverSpec:
     encodes: bool = False
     answers_query: bool = True
     fallback: bool = False
-    weight: float = 0.5
+    weight: float = 1.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    vague_weight: float = 0.0
     context: tuple[ContextFeature, ...] = ()
 
     def __post_init__(self) -> None:

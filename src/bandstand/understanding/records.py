@@ -9,11 +9,22 @@ from bandstand.types import KINDS, Slot
 TEXT = "text"
 """The slot of a word that is read as nothing in particular: some word of what is looked for."""
 
+REQUEST = "request"
+"""The slot of words that ask without saying for what: "play", "some", "please", "on <service>"."""
+
 NAMED = KINDS
 """The slots whose values are names of entities."""
 
-UNSTATED = frozenset({*NAMED, TEXT, "intent", "version"})
+UNSTATED = frozenset({*NAMED, TEXT, REQUEST, "intent", "version"})
 """The slots that are no attribute of an entity; all others (genre, mood, year, kind, ...) are facts that it states."""
+
+
+LOOKED_UP = frozenset({*NAMED, TEXT})
+"""The slots whose words are looked for in names."""
+
+HALF = 0.5
+CONSUMED = frozenset({REQUEST, "kind", "year", "intent"})
+"""The slots whose words, once read so, are no evidence for a name: nothing is called what its kind is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,29 @@ class Interpretation:
     words: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
 
+    def sought(self) -> str:
+        """The words that say what is looked for, without those that more likely belong to the `CONSUMED` slots.
+
+        All words where one name may be the whole query (*Songs from the Big Chair*), and where nothing else is said
+        ("play"); "" where all that is said is which kind, when, or in which order ("songs from 1984").
+        """
+        if any(_is_one_name(reading) for reading in self.readings):
+            return self.normalized
+        consumed = [0.0] * len(self.words)
+        for reading in self.readings:
+            for sense in reading.senses:
+                if sense.slot in CONSUMED:
+                    for place in range(sense.start, sense.end):
+                        consumed[place] += reading.probability
+        kept = [word for word, share in zip(self.words, consumed, strict=True) if share < HALF]
+        if len(kept) == len(self.words) or not (kept or self._states()):
+            return self.normalized
+        return " ".join(kept)
+
+    def _states(self) -> bool:
+        """Whether the likeliest reading asks for a kind, a time or an order."""
+        return any(sense.slot in CONSUMED - {REQUEST} for reading in self.readings[:1] for sense in reading.senses)
+
     def slots(self, least: float = 0.05) -> tuple[Slot, ...]:
         """Every (slot, value) with its marginal probability and the words that name it, the likeliest first.
 
@@ -71,3 +105,9 @@ class Interpretation:
                 found[key] = before + reading.probability, phrase
         ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
         return tuple(Slot(*key, min(p, 1.0), phrase) for key, (p, phrase) in ranked if p >= least)
+
+
+def _is_one_name(reading: Reading) -> bool:
+    """Whether the whole query is the complete name of something, as it was typed."""
+    first = reading.senses[0]
+    return len(reading.senses) == 1 and first.slot in NAMED and first.share == 1.0 and not first.edits

@@ -17,7 +17,7 @@ from bandstand.catalog.text import romanize
 from bandstand.errors import BandstandError
 from bandstand.types import KIND_SPECS, KINDS, Kind, Slot
 from bandstand.understanding.lexicon import ARTIST, LONGEST, OTHER_SCRIPT, Lexicon, Meaning
-from bandstand.understanding.records import TEXT, Sense
+from bandstand.understanding.records import REQUEST, TEXT, Sense
 from bandstand.understanding.synonyms import EQUAL, Synonyms
 from bandstand.understanding.vocabulary import Vocabulary
 
@@ -126,6 +126,7 @@ def bounds(value: str) -> tuple[int, int]:
 
 SLOTS: Mapping[str, float] = {
     **{kind: spec.asked for kind, spec in KIND_SPECS.items()},
+    REQUEST: 0.3,
     "genre": 0.06,
     "mood": 0.05,
     "kind": 0.05,
@@ -142,7 +143,7 @@ OTHER_SLOT = 0.01
 _STEEP = 6.0
 """Queries grow with popularity like exp(6 p): the most popular is asked for 400 times as often as the least."""
 
-_CLOSED = {"kind": 1 / len(KINDS), "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
+_CLOSED = {REQUEST: 1 / 10, "kind": 1 / len(KINDS), "version": 1 / 10, "intent": 1 / 3, "year": 1 / 20}
 
 
 def mass(popularity: float) -> float:
@@ -339,7 +340,7 @@ class SenseFinder:
             yield years
 
     def _prior(self, slot: Slot) -> float:
-        if slot.name in ("kind", "version", "intent", "year"):
+        if slot.name in _CLOSED:
             return self._priors.closed(slot.name)
         posting = self._columns.postings.get((slot.name, slot.value))
         return 0.0 if posting is None else self._priors.attribute(slot.name, len(posting.ordinals))
