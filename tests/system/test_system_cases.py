@@ -11,8 +11,8 @@ from bandstand.engine.request import SearchRequest
 from bandstand.types import Filters
 from bench.judged.cases import cases
 
-WHOLE = 44
-"""Cases of 47 of which every search meets its demand."""
+WHOLE = 42
+"""Cases of 47 of which every search meets its demand with vectors of hashed letters; MiniLM's make two more whole."""
 
 
 @pytest.mark.slow

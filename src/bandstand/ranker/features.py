@@ -71,14 +71,13 @@ VAGUENESS = "vagueness"
 
 
 def vagueness(query: Query) -> float:
-    """How little the query names, in [0, 1]: 1 less the largest confidence of a name times the share that is said.
+    """The expected share of what the query looks for that is no name, over its readings; in [0, 1].
 
     Names of kinds that were not asked for do not count, but for artists, whose works are of every kind.
     """
     kinds = {*query.kinds, "artist"} if query.kinds else NAMED
-    named = [slot for slot in query.slots if slot.name in kinds]
-    said = (slot.confidence * min(len(slot.phrase) / max(len(slot.value), 1), 1.0) for slot in named)
-    return 1.0 - max(said, default=0.0)
+    said = sum(slot.confidence * len(slot.phrase) for slot in query.slots if slot.name in kinds)
+    return max(1.0 - said / max(len(query.named or query.normalized), 1), 0.0)
 
 
 def name_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> Scores:

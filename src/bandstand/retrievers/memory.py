@@ -26,7 +26,7 @@ class MemoryRetriever(Retriever):
         bounded=True,
         inline=True,
         weight=1.0,
-        weights={"share": 8.0},
+        weights={"share": 8.0, "score": 1.0},
         context=(
             ContextFeature("known", lambda _: 1.0),
             ContextFeature("top", best_score),
