@@ -19,6 +19,7 @@ COUNT, SEED = 500, 5
 _FILE = "playmusic/commands.json.gz"
 _NAMED = ("artist", "track", "album", "playlist", "year")
 _TRACKS, _MORE_OF_YEARS = 8, 4
+_OF_YEARS = 8
 _DECADES = {
     name: 1900 + 10 * place
     for place, names in enumerate(
@@ -56,8 +57,12 @@ def commands(data: Path, songs: Sequence[Entity], *, count: int = COUNT, seed: i
     world = _World(songs, rng)
     for command in chosen:
         world.add(command)
-    searches = tuple(JudgedSearch(query=command.text, judge=_judge(command), part=command.part) for command in chosen)
-    return JudgedSet(name="commands", headline="right", entities=(*songs, *world.entities), searches=searches)
+    found = (*songs, *world.entities)
+    searches = tuple(
+        JudgedSearch(query=command.text, judge=_judge(command, _released(command.years, found)), part=command.part)
+        for command in chosen
+    )
+    return JudgedSet(name="commands", headline="right", entities=found, searches=searches)
 
 
 def years_of(text: str) -> Years | None:
@@ -134,16 +139,24 @@ class _World:
         return self.songs[int(self.rng.integers(0, len(self.songs)))]
 
 
-def _judge(command: Command) -> Judge:
-    """Right: what is named among the first 3; 7 of 10 by an artist; 8 of 10 of a year; one of the first 2 of both."""
+def _released(years: Years | None, entities: Sequence[Entity]) -> int:
+    """How many entities are of those years; 0 without any."""
+    return 0 if years is None else sum(_of(entity, years) for entity in entities)
+
+
+def _judge(command: Command, released: int) -> Judge:
+    """Right: what is named among the first 3; 7 of 10 by an artist; 8 of 10 of a year; one of the first 2 of both.
+
+    Of a year of which the catalogue has fewer than 8, all of them: none is right where there are none.
+    """
 
     def judge(hits: Sequence[Entity]) -> dict[str, float]:
-        return {"right": float(_right(command, hits))}
+        return {"right": float(_right(command, hits, released))}
 
     return judge
 
 
-def _right(command: Command, hits: Sequence[Entity]) -> bool:
+def _right(command: Command, hits: Sequence[Entity], released: int) -> bool:
     slots, years = command.slots, command.years
     for kind in ("track", "album", "playlist"):
         if kind in slots:
@@ -152,7 +165,7 @@ def _right(command: Command, hits: Sequence[Entity]) -> bool:
         return any(_theirs(hit, slots["artist"]) and _of(hit, years) for hit in hits[:2])
     if "artist" in slots:
         return sum(_theirs(hit, slots["artist"]) for hit in hits[:10]) >= 7
-    return years is not None and sum(_of(hit, years) for hit in hits[:10]) >= 8
+    return years is not None and sum(_of(hit, years) for hit in hits[:10]) >= min(_OF_YEARS, released) > 0
 
 
 def _same(text: str, other: str) -> bool:
