@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import distributed
-import lightgbm
 import numpy as np
 import pytest
 
 from bandstand.app.platform import Platform
 from bandstand.engine.request import SearchRequest
+from bandstand.ranker.scorers import LambdaMartScorer
 from bandstand.settings import load_settings
 from bandstand.types import Event
 
@@ -50,8 +50,9 @@ def rows(home):
 
 
 def scores(home, version, rows):
-    booster = lightgbm.Booster(model_file=str(home / "models" / "ranker" / version / "model.txt"))
-    return booster.predict(rows, raw_score=True, num_threads=1)
+    with Platform(load_settings(home=home)) as platform:
+        model = platform.storage.models.get("ranker", version)
+        return LambdaMartScorer(model, platform.searching.features.layout).score(rows)
 
 
 def test_two_workers_train_what_one_process_trains(cli, home, rows, address):

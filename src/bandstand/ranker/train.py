@@ -196,22 +196,21 @@ def boost(
         if valid:
             (values,) = judged["valid_0"].values()
             booster.best_iteration = int(np.argmax(values)) + 1
-            if max(values) <= (untrained := _untrained(parameters, train, valid[0])).best_score["valid_0"]["ndcg@10"]:
-                booster = untrained
+            if settings.start.weights and max(values) <= _of_start(parameters, train, valid[0]):
+                return lightgbm.Booster(parameters, train)
     except lightgbm.basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
     return booster
 
 
-def _untrained(parameters: Mapping[str, object], train: Dataset, valid: Dataset) -> Booster:
-    """A booster without trees, and in its ``best_score`` how well the start ranks the held-out queries."""
+def _of_start(parameters: Mapping[str, object], train: Dataset, valid: Dataset) -> float:
+    """How well the start ranks the held-out queries."""
     import lightgbm
 
     booster = lightgbm.Booster(dict(parameters), train)
     booster.add_valid(valid, "valid_0")
     ((_, _, value, _),) = booster.eval_valid()
-    booster.best_score = {"valid_0": {"ndcg@10": value}}
-    return booster
+    return float(value)
 
 
 def _dataset(data: TrainingSet, start: Start, reference: Dataset | None = None) -> Dataset:
