@@ -214,6 +214,16 @@ def test_a_model_serves_with_the_start_that_it_was_trained_from(registry, featur
     np.testing.assert_allclose(gained, 2 * np.nan_to_num(features[:, NAMES.index("popularity")]), atol=1e-5)
 
 
+def test_a_model_without_trees_is_its_start(registry, features):
+    start = Start({"popularity": 2.0})
+    ranker = train_lambdamart(synthetic(60, 1, FEATURES.layout), settings=TrainSettings(start=start))
+    scorer = LambdaMartScorer(registry.get("ranker", registry.publish("ranker", ranker.files(), ranker.card())),
+                              FEATURES.layout)  # fmt: skip
+    np.testing.assert_allclose(scorer.score(features), start.scores(features, FEATURES.layout))
+    np.testing.assert_allclose(scorer.contributions(features).sum(axis=1), scorer.score(features), atol=1e-6)
+    assert set(scorer.importances().values()) == {0.0}
+
+
 def test_a_damaged_start_is_refused(registry, trained):
     files = {**trained.files(), "start.json": b"{"}
     model = registry.get("ranker", registry.publish("ranker", files, trained.card()))

@@ -117,7 +117,9 @@ class LambdaMartScorer:
         return found
 
     def importances(self) -> dict[str, float]:
-        """Each feature's share of all that the trees' splits gained in training; the shares add up to 1."""
+        """By feature its share of what the trees' splits gained in training, 1 together; 0 each without trees."""
+        if self._booster is None:
+            return dict.fromkeys(self._own.names, 0.0)
         gains = self._booster.feature_importance("gain")
         return dict(zip(self._own.names, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
 
@@ -127,8 +129,8 @@ class LambdaMartScorer:
         return self._own.aligned(features, self.layout)
 
     def _predict(self, rows: Matrix, *, contributions: bool = False) -> NDArray[np.float32]:
-        if not len(rows):
-            return np.empty(0, np.float32)  # LightGBM refuses empty matrices
+        if self._booster is None or not len(rows):  # LightGBM refuses empty matrices
+            return np.zeros(len(rows) * (len(self._own.names) + 1 if contributions else 1), np.float32)
         predicted: NDArray[np.float64] = self._booster.predict(
             rows, raw_score=True, pred_contrib=contributions, num_threads=1
         )
@@ -152,10 +154,13 @@ def _features_of(model: ModelVersion) -> FeatureLayout:
     return own
 
 
-def _load(model: ModelVersion) -> Booster:
+def _load(model: ModelVersion) -> Booster | None:
+    """The trees; None for a model that is its start alone."""
     import lightgbm
 
     text = model.read(MODEL_FILE).decode()
+    if not text and START_FILE in model.files:
+        return None
     try:
         booster = lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as cause:

@@ -168,17 +168,19 @@ def boost(
     *,
     progress: RoundsProgress | None = None,
     network: Mapping[str, object] | None = None,
-) -> Booster:
+) -> Booster | None:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
 
-    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell; the booster has no
-    trees at all where the held-out queries were best ranked by the start.
+    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell; None where there is a
+    start to fall back on then.
 
     Raises:
         ModelError: LightGBM failed.
     """
     import lightgbm
 
+    if settings.start.weights and not len(held_out):
+        return None
     callbacks: list[Any] = []
     judged: dict[str, dict[str, list[float]]] = {}
     if progress is not None:
@@ -189,28 +191,11 @@ def boost(
         callbacks.append(lightgbm.record_evaluation(judged))
     parameters = {**_parameters(settings, seed), **(network or {})}
     try:
-        if not valid and settings.start.weights:
-            return lightgbm.Booster(parameters, train)
         booster = lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
-        booster.best_iteration = 0
-        if valid:
-            (values,) = judged["valid_0"].values()
-            booster.best_iteration = int(np.argmax(values)) + 1
-            if settings.start.weights and max(values) <= _of_start(parameters, train, valid[0]):
-                return lightgbm.Booster(parameters, train)
     except lightgbm.basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
+    booster.best_iteration = int(np.argmax(next(iter(judged["valid_0"].values())))) + 1 if valid else 0
     return booster
-
-
-def _of_start(parameters: Mapping[str, object], train: Dataset, valid: Dataset) -> float:
-    """How well the start ranks the held-out queries."""
-    import lightgbm
-
-    booster = lightgbm.Booster(dict(parameters), train)
-    booster.add_valid(valid, "valid_0")
-    ((_, _, value, _),) = booster.eval_valid()
-    return float(value)
 
 
 def _dataset(data: TrainingSet, start: Start, reference: Dataset | None = None) -> Dataset:
@@ -250,23 +235,34 @@ def _parameters(settings: TrainSettings, seed: int) -> dict[str, Any]:
     }
 
 
-def trained(booster: Booster, held_out: TrainingSet, start: Start) -> TrainedRanker:
-    """The model of a booster with what is to be said of it; ``held_out`` may be empty."""
-    layout = held_out.layout
-    trees = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+def trained(booster: Booster | None, held_out: TrainingSet, start: Start) -> TrainedRanker:
+    """The model of a booster with what is to be said of it; ``held_out`` may be empty.
+
+    Without trees, the start alone, where that ranks the held-out queries as well.
+    """
+    layout, begun = held_out.layout, start.scores(held_out.features, held_out.layout)
+    trees, scores = 0, begun
+    if booster is not None:
+        trees = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+        if len(held_out):
+            scores = begun + booster.predict(held_out.features, num_iteration=trees, raw_score=True, num_threads=1)
+            if start.weights and _ndcg(scores, held_out) <= _ndcg(begun, held_out):
+                booster, trees, scores = None, 0, begun
     metrics = {"trees": float(trees)}
     if len(held_out):
-        scores = booster.predict(held_out.features, num_iteration=trees, raw_score=True, num_threads=1)
-        scores = scores + start.scores(held_out.features, layout)
-        ndcg = ndcg_at(10, scores, held_out.grades, held_out.groups)
-        mrr = mrr_at(10, scores, held_out.grades, held_out.groups)
-        metrics |= {"ndcg@10": mean(ndcg), "mrr@10": mean(mrr), "held_out_queries": float((~np.isnan(ndcg)).sum())}
-    gains = booster.feature_importance("gain", iteration=trees)
+        decisive = float((~np.isnan(ndcg_at(10, scores, held_out.grades, held_out.groups))).sum())
+        mrr = mean(mrr_at(10, scores, held_out.grades, held_out.groups))
+        metrics |= {"ndcg@10": _ndcg(scores, held_out), "mrr@10": mrr, "held_out_queries": decisive}
+    gains = np.zeros(len(layout.names)) if booster is None else booster.feature_importance("gain", iteration=trees)
     shares = gains / (gains.sum() or 1.0)
     return TrainedRanker(
-        model=booster.model_to_string(num_iteration=trees).encode(),
+        model=b"" if booster is None else booster.model_to_string(num_iteration=trees).encode(),
         start=start,
         layout=layout,
         metrics={name: value for name, value in metrics.items() if not np.isnan(value)},
         importances=dict(zip(layout.names, shares.tolist(), strict=True)),
     )
+
+
+def _ndcg(scores: NDArray[np.floating], data: TrainingSet) -> float:
+    return mean(ndcg_at(10, scores, data.grades, data.groups))
