@@ -117,10 +117,14 @@ class LambdaMartScorer:
         return found
 
     def importances(self) -> dict[str, float]:
-        """By feature its share of what the trees' splits gained in training, 1 together; 0 each without trees."""
+        """By feature its share of what the trees' splits gained in training, 1 together.
+
+        Without trees its share of the start's weights.
+        """
         if self._booster is None:
-            return dict.fromkeys(self._own.names, 0.0)
-        gains = self._booster.feature_importance("gain")
+            gains = np.array([abs(self._start.weights.get(name, 0.0)) for name in self._own.names])
+        else:
+            gains = self._booster.feature_importance("gain")
         return dict(zip(self._own.names, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
 
     def _aligned(self, features: Matrix) -> Matrix:
