@@ -1,4 +1,4 @@
-"""Typed conditions on a cluster: what they allow is found, however much else has the words."""
+"""How queries are read, on a cluster: conditions hold however much else has the words, commands name what they name."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def small(new_cluster, tmp_path_factory):
 @pytest.mark.parametrize("policy", ["all", "lexical", "dense"])
 def test_one_among_many_of_the_words(small, policy):
     assert ids(small.search("artist:metallica one", policy=policy)) == ["one-metallica"]
+
+
+@pytest.mark.parametrize("typed", ["play some metallica", "play some metalica songs", "play some metallca on spotify"])
+def test_the_words_of_a_command_that_name_something_are_looked_for(small, typed):
+    assert ids(small.search(typed, policy="lexical"))[:1] == ["one-metallica"]
 
 
 def test_what_is_to_be_left_out_is(small):

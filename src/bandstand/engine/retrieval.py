@@ -163,7 +163,7 @@ def best_similarity(query: Query, lexical: Candidates, columns: Columns) -> floa
     """How well the best of the first lexical hits matches the words that it was looked up by, in [0, 1]."""
     head = lexical.ordinals[:_HEAD]
     head = head[head < columns.n]  # the index may be a moment ahead of this search's snapshot
-    if not len(head) or not query.meant:
+    if not len(head) or not query.named:
         return 0.0
     texts: Sequence[str] = [*columns.titles[head], *columns.names[head]]
-    return float(np.max(process.cdist([query.meant[:256]], texts, scorer=fuzz.ratio))) / 100.0
+    return float(np.max(process.cdist([query.named[:256]], texts, scorer=fuzz.ratio))) / 100.0

@@ -130,14 +130,14 @@ def text_searches(
 ) -> Callable[[Query], Mapping[Asked, Json]]:
     """The searches of a query, under these settings.
 
-    Where a correction is shown, lexical looks for the corrected words, trigram for the typed ones as well; see
+    Lexical looks for the words that name something, trigram for the typed ones as well where a correction is shown; see
     `CorrectedRetriever`.
     """
     lexical, trigram = lexical or LexicalSettings(), trigram or TrigramSettings()
 
     def searches(query: Query) -> Mapping[Asked, Json]:
-        words = lexical_search(replace(query, normalized=query.meant), lexical, deadline_s=deadline_s)
-        found: dict[Asked, Json] = {} if words is None else {(NAME, query.meant): words}
+        words = lexical_search(replace(query, normalized=query.named), lexical, deadline_s=deadline_s)
+        found: dict[Asked, Json] = {} if words is None else {(NAME, query.named): words}
         for text in _texts(query):
             by_name = trigram_searches(replace(query, normalized=text), trigram, deadline_s=deadline_s)
             found |= {(name, text): search for name, search in by_name.items()}
@@ -147,10 +147,10 @@ def text_searches(
 
 
 def _texts(query: Query) -> tuple[str, ...]:
-    """As meant, and where that differs, as typed."""
+    """The words that name something, and where a correction is shown, what was typed."""
     correction = query.correction
     typed = correction.typed if correction is not None and correction.text == query.meant else query.normalized
-    return tuple(dict.fromkeys((query.meant, typed)))
+    return tuple(dict.fromkeys((query.named, typed)))
 
 
 _DECIMALS = 6
