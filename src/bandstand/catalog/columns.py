@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.catalog.spoken import numeral_headings, spoken
+from bandstand.catalog.spoken import letters_said, numeral_headings, spoken
 from bandstand.catalog.store import Change, Store
 from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.catalog.versions import version_words
@@ -184,9 +184,7 @@ def _recording(entity: Entity) -> str:
     """Return what releases of one recording share; what is nobody's is only itself: names alone prove nothing."""
     if not entity.artists:
         return entity.id
-    title, artist = (
-        spoken(name).replace(" ", "") for name in (fold_title(entity.title), _normalized_name(entity.artists[0]))
-    )
+    title, artist = letters_said(fold_title(entity.title)), letters_said(_normalized_name(entity.artists[0]))
     return f"{entity.kind}\n{title}\n{artist}"
 
 
@@ -213,7 +211,7 @@ def _normalized_name(name: str) -> str:
 @lru_cache(maxsize=65_536)
 def artist_key_of(normalized: str) -> int:
     """Return the value of `Columns.artist_key` for an artist of this normalised name, the same as it is `spoken`."""
-    return _hash(spoken(normalized).replace(" ", ""))
+    return _hash(letters_said(normalized))
 
 
 def _hash(text: str) -> int:

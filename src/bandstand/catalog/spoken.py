@@ -63,6 +63,11 @@ def spoken(normalized: str) -> str:
     return _ING.sub(r"\1in", text) if "ing" in text else text
 
 
+def letters_said(normalized: str) -> str:
+    """Return the `spoken` form without blanks: the same for names that are written in one word or apart."""
+    return spoken(normalized).replace(" ", "")
+
+
 def numeral_headings(title: str) -> str:
     """Return a title with a numeral of one letter before a colon as digits: normalised it would be a letter."""
     return _HEADING.sub(lambda match: _ROMAN_LETTERS[match[0].lower()], title) if ":" in title else title

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from bandstand.catalog.spoken import numbers, numeral_headings, spoken
+from bandstand.catalog.spoken import letters_said, numbers, numeral_headings, spoken
 
 _LATIN = "[a-z]"
 _OTHER = "[\u0370-\u03ff\u0400-\u052f]"
@@ -203,7 +203,7 @@ def name_keys(normalized: str) -> set[str]:
 
     Its letters and those of its `spoken` form, without blanks: "one republic" and "onerepublic", "2 pac" and "two pac".
     """
-    return {normalized.replace(" ", ""), spoken(normalized).replace(" ", "")}
+    return {normalized.replace(" ", ""), letters_said(normalized)}
 
 
 def unspaced(text: str) -> bool:

@@ -67,11 +67,13 @@ def train_on_dask(
     held_out = reduce(concatenate, [part for part, _ in seen])
     if np.count_nonzero(held_out.decisive()) < MIN_HELD_OUT:
         held_out = held_out.queries(np.zeros(len(held_out), np.bool_))
+    if settings.start_alone(held_out):
+        return trained(None, held_out, settings.start)
     plan, network = dask.share(Plan(held_out, retrievers, settings, seed)), networks(dask, list(parts))
     models: list[str] = dask.gather(
         [dask.submit(worker, train_part, part, plan, network[worker]) for worker, part in parts.items()]
     )
-    return trained(lightgbm.Booster(model_str=models[0]) if models[0] else None, held_out, settings.start)
+    return trained(lightgbm.Booster(model_str=models[0]), held_out, settings.start)
 
 
 def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:
@@ -86,13 +88,11 @@ def held_out_part(part: Part) -> tuple[TrainingSet, int]:
 
 
 def train_part(part: Part, plan: Plan, network: Network) -> str:
-    """Train on one partition together with the other workers; the model of all of them, "" for none. On a worker."""
+    """Train on one partition together with the other workers; the model, which all of them have. Runs on a worker."""
     held_out, retrievers, settings, seed = plan
     data = part.data.queries(~part.chosen) if len(held_out) else part.data
     rows = augmented(data, retrievers, settings, np.random.default_rng(seed))
     booster = boost(rows, held_out, settings, seed, network=network)
-    if booster is None:
-        return ""
     best = booster.best_iteration if booster.best_iteration > 0 else None
     model: str = booster.model_to_string(num_iteration=best)
     booster.free_network()

@@ -151,7 +151,7 @@ class RankingFeature:
         compute: gives float (m,), or one number for all of them; NaN where unknown. Safe for threads.
         title: what it says, in a few words for people.
         version: raise it when the meaning changes: rows that were logged before count as unknown in this column.
-        weight: what a value of 1 is worth to the untrained ranker.
+        weight: what a value of 1 is worth to the ranker before clicks have taught it.
         categorical: whether the numbers stand for kinds of things, without an order.
     """
 

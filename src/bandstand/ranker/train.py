@@ -55,6 +55,10 @@ class TrainSettings:
     mask_chance: float = 0.3
     threads: int = 1
 
+    def start_alone(self, held_out: TrainingSet) -> bool:
+        """Whether no tree is to be grown: nothing was held out to tell whether it is better than the start."""
+        return bool(self.start.weights) and not len(held_out)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedRanker:
@@ -117,6 +121,8 @@ def train_lambdamart(
     if held_out is None:
         data, held_out = _split(data, settings, seed)
     check(data, settings)
+    if settings.start_alone(held_out):
+        return trained(None, held_out, settings.start)
     booster = boost(augmented(data, retrievers, settings, rng), held_out, settings, seed, progress=progress)
     return trained(booster, held_out, settings.start)
 
@@ -168,19 +174,16 @@ def boost(
     *,
     progress: RoundsProgress | None = None,
     network: Mapping[str, object] | None = None,
-) -> Booster | None:
+) -> Booster:
     """Grow trees in this process; with the parameters of a ``network`` as one of several that grow the same ones.
 
-    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell; None where there is a
-    start to fall back on then.
+    ``best_iteration`` of the booster is how many to keep, 0 where nothing was held out to tell.
 
     Raises:
         ModelError: LightGBM failed.
     """
     import lightgbm
 
-    if settings.start.weights and not len(held_out):
-        return None
     callbacks: list[Any] = []
     judged: dict[str, dict[str, list[float]]] = {}
     if progress is not None:
@@ -250,9 +253,9 @@ def trained(booster: Booster | None, held_out: TrainingSet, start: Start) -> Tra
                 booster, trees, scores = None, 0, begun
     metrics = {"trees": float(trees)}
     if len(held_out):
-        decisive = float((~np.isnan(ndcg_at(10, scores, held_out.grades, held_out.groups))).sum())
-        mrr = mean(mrr_at(10, scores, held_out.grades, held_out.groups))
-        metrics |= {"ndcg@10": _ndcg(scores, held_out), "mrr@10": mrr, "held_out_queries": decisive}
+        ndcg = ndcg_at(10, scores, held_out.grades, held_out.groups)
+        mrr = mrr_at(10, scores, held_out.grades, held_out.groups)
+        metrics |= {"ndcg@10": mean(ndcg), "mrr@10": mean(mrr), "held_out_queries": float((~np.isnan(ndcg)).sum())}
     gains = np.zeros(len(layout.names)) if booster is None else booster.feature_importance("gain", iteration=trees)
     shares = gains / (gains.sum() or 1.0)
     return TrainedRanker(

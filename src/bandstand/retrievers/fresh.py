@@ -13,14 +13,12 @@ from bandstand.memory_index.memory import Memory
 from bandstand.retrievers.base import Retriever, finish, permitted
 from bandstand.types import Candidates, Colour, Query, RetrieverSpec, Scores, Slot
 from bandstand.types.times import DAY_S, YEAR_S
-from bandstand.understanding.records import LOOKED_UP, UNSTATED
+from bandstand.understanding.records import LOOKED_UP, SURE, UNSTATED
 from bandstand.understanding.slots import held
 
 _MINUTE = 60.0
 _MOST = 1_000.0
 """Half-lives that a 64-bit number can hold."""
-SURE = 0.5
-"""Words that are read as facts with less than this probability, over all such readings, are more likely a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ UNSTATED = frozenset({*NAMED, TEXT, REQUEST, "intent", "version"})
 LOOKED_UP = frozenset({*NAMED, TEXT})
 """The slots whose words are looked for in names."""
 
-HALF = 0.5
+SURE = 0.5
+"""The probability from which words are taken to be what they are read as; below, they are likelier something else."""
+
 CONSUMED = frozenset({REQUEST, "kind", "year", "intent"})
 """The slots whose words, once read so, are no evidence for a name: nothing is called what its kind is called."""
 
@@ -83,7 +85,7 @@ class Interpretation:
                 if sense.slot in CONSUMED:
                     for place in range(sense.start, sense.end):
                         consumed[place] += reading.probability
-        kept = [word for word, share in zip(self.words, consumed, strict=True) if share < HALF]
+        kept = [word for word, share in zip(self.words, consumed, strict=True) if share < SURE]
         if len(kept) == len(self.words) or not (kept or self._states()):
             return self.normalized
         return " ".join(kept)
