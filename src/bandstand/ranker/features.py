@@ -131,6 +131,12 @@ class Pairs:
         return list(self.columns.said_names[self.ordinals].tolist())
 
     @cached_property
+    def said_anywhere(self) -> list[str]:
+        """The candidates' names, albums and aliases as they are `spoken`, a blank on both sides of every word."""
+        others = self.columns.other_names[self.ordinals].tolist()
+        return [f" {name} {other} " for name, other in zip(self.said_names, others, strict=True)]
+
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """The query as it was typed, normalised, as it was corrected, and its words that name something."""
         texts = (self.query.normalized, self.query.meant, self.query.named)
@@ -259,9 +265,9 @@ def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores
     return compared
 
 
-def _title_exact(pairs: Pairs, text: str) -> Mask:
-    """Whether the title is the text but for blanks, written or said."""
-    keys = name_keys(text) - {""}
+def _title_exact(pairs: Pairs) -> Mask:
+    """Whether the title is one of the texts but for blanks, written or said."""
+    keys = set().union(*map(name_keys, pairs.texts)) - {""}
     both = zip(pairs.titles, pairs.said_titles, strict=True)
     exact = [title.replace(" ", "") in keys or said.replace(" ", "") in keys for title, said in both]
     return np.array(exact, np.bool_)
@@ -298,13 +304,20 @@ def _numbers_held(pairs: Pairs) -> ArrayLike:
     return [len(asked.intersection(numbers(name))) / len(asked) for name in pairs.said_names]
 
 
-def _words_held(pairs: Pairs, text: str) -> Scores:
-    """The share of the text's words that names, album or aliases hold, long words counting more."""
-    words = frozenset(text.split()[:_COMPARED_WORDS])
-    letters = max(sum(map(len, words)), 1)
-    names = zip(pairs.said_names, pairs.columns.other_names[pairs.ordinals].tolist(), strict=True)
-    held = [words.intersection(name.split()) | words.intersection(other.split()) for name, other in names]
-    return np.array([sum(map(len, each)) / letters for each in held], np.float32)
+def _words_held(pairs: Pairs) -> ArrayLike:
+    """The largest share of a text's words that names, album or aliases hold, long words counting more."""
+    texts = [frozenset(text.split()[:_COMPARED_WORDS]) for text in pairs.said]
+    letters = {word: len(word) * _holding(word, pairs) for word in frozenset().union(*texts)}
+    nothing = np.zeros(len(pairs.ordinals))
+    shares = [sum((letters[word] for word in words), nothing) / max(sum(map(len, words)), 1) for words in texts]
+    found: ArrayLike = np.maximum.reduce(shares)
+    return found
+
+
+def _holding(word: str, pairs: Pairs) -> Mask:
+    """Which candidates have a word."""
+    whole = f" {word} "
+    return np.array([whole in said for said in pairs.said_anywhere], np.bool_)
 
 
 def _other_version(pairs: Pairs) -> list[bool]:
@@ -322,7 +335,7 @@ def _asked_version(pairs: Pairs) -> ArrayLike:
 PAIR_FEATURES = (
     RankingFeature(
         "title_exact",
-        _best_of(_typed, _title_exact),
+        _title_exact,
         title="the title is the query",
     ),
     RankingFeature(
@@ -366,7 +379,7 @@ PAIR_FEATURES = (
     RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query"),
     RankingFeature("query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query"),
     RankingFeature("numbers_held", _numbers_held, title="numbers of the query that it has", weight=0.4),
-    RankingFeature("words_held", _best_of(_said, _words_held), title="how much of the query it has", weight=0.8),
+    RankingFeature("words_held", _words_held, title="how much of the query it has", weight=0.8),
     RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.1),
     RankingFeature("asked_version", _asked_version, title="the version that was asked for", weight=0.8),
     RankingFeature(

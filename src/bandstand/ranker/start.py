@@ -56,15 +56,18 @@ class Start:
 
     def terms(self, features: Matrix, layout: FeatureLayout) -> Matrix:
         """The terms of the sum: features float32 (m, f) of a layout to float32 (m, f)."""
+        names = [name for name in layout.names if name in self.weights or name in self.vague]
+        columns = np.array([layout.names.index(name) for name in names], np.intp)
+        values = features[:, columns]
+        ranks = np.array([name.endswith(f".{RANK}") for name in names], np.bool_)
+        values[:, ranks] *= (SMOOTHING + 1) / (SMOOTHING * values[:, ranks] + 1)
+        weights, vague = (
+            np.array([by.get(name, 0.0) for name in names], np.float32) for by in (self.weights, self.vague)
+        )
+        if VAGUENESS in layout.names:
+            weights = weights + np.nan_to_num(features[:, [layout.names.index(VAGUENESS)]]) * vague
         found = np.zeros(features.shape, np.float32)
-        places = {name: column for column, name in enumerate(layout.names)}
-        vagueness = np.nan_to_num(features[:, places[VAGUENESS]]) if VAGUENESS in places else np.float32(0)
-        for name in places.keys() & (self.weights.keys() | self.vague.keys()):
-            values = features[:, places[name]]
-            if name.endswith(f".{RANK}"):
-                values = (SMOOTHING + 1) * values / (SMOOTHING * values + 1)
-            weight = np.float32(self.weights.get(name, 0.0)) + np.float32(self.vague.get(name, 0.0)) * vagueness
-            found[:, places[name]] = np.nan_to_num(weight * values)
+        found[:, columns] = np.nan_to_num(values * weights)
         return found
 
     def scores(self, features: Matrix, layout: FeatureLayout) -> Scores:
