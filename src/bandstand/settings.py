@@ -172,7 +172,9 @@ class Settings(BaseSettings):
         True, description="Whether queries are also predicted and posed as people were seen to ask, once enough were"
     )
     selfplay_queries: int = Field(
-        1_500, ge=0, description="Predicted queries on which ranker and bandit are trained before any click"
+        1_500,
+        ge=0,
+        description="Predicted queries that teach gate and bandit before any click, and the ranker beside clicks",
     )
     seed: int = Field(1, ge=0, description="Seed of everything random")
 

@@ -16,7 +16,9 @@ from bandstand.types import Candidates, ContextFeature, Filters, Query, Retrieve
 
 def features(query: Query, found: dict[str, Candidates] | None = None, **facts: float) -> dict[str, float]:
     builder = ContextBuilder(query, BUILT_IN, has_history=bool(facts.pop("has_history", 0.0)))
-    return dict(builder.build(found or {}, **{"cost_ms": 1.0, "past_yield": 0.5, **facts}).features)
+    for arm, answer in (found or {}).items():
+        builder.add(arm, answer)
+    return dict(builder.build(**{"cost_ms": 1.0, "past_yield": 0.5, **facts}).features)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_a_further_retriever_brings_its_own_features(
 ) -> None:
     lyrics = RetrieverSpec("lyrics", context=(ContextFeature("lines", best_value("lines")),))
     builder = ContextBuilder(make_query("abba"), BUILT_IN.and_also([lyrics]), has_history=False)
-    found = {"lyrics": make_candidates("lyrics", [1, 2], [2, 1], lines=[0.5, 0.25])}
-    seen = dict(builder.build(found, cost_ms=1.0, past_yield=0.5).features)
+    assert dict(builder.build(cost_ms=1.0, past_yield=0.5).features)["lyrics_lines"] == 0.0
+    builder.add("lyrics", make_candidates("lyrics", [1, 2], [2, 1], lines=[0.5, 0.25]))
+    seen = dict(builder.build(cost_ms=1.0, past_yield=0.5).features)
     assert (seen["lyrics_lines"], seen["count_lyrics"]) == (0.5, pytest.approx(math.log(3) / 2))
-    assert dict(builder.build({}, cost_ms=1.0, past_yield=0.5).features)["lyrics_lines"] == 0.0

@@ -68,8 +68,8 @@ def context(make_query: Callable[..., Query], make_candidates: Callable[..., Can
     def make(rng: random.Random, *, vague: bool) -> Context:
         exact = rng.uniform(0.1, 0.5) if vague else rng.uniform(0.8, 1.0)
         top = rng.uniform(2, 12) if vague else rng.uniform(8, 20)
-        found = {"lexical": make_candidates("lexical", range(8), np.linspace(top, top / 3, 8))}
-        return builder.build(found, lexical_exact=exact, cost_ms=BUILT_IN.modelled_cost("dense", 1), past_yield=0.5)
+        builder.add("lexical", make_candidates("lexical", range(8), np.linspace(top, top / 3, 8)))
+        return builder.build(lexical_exact=exact, cost_ms=BUILT_IN.modelled_cost("dense", 1), past_yield=0.5)
 
     return make
 

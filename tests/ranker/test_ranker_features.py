@@ -35,7 +35,15 @@ def value(build, ask, answer):
 
 def test_names_are_unique_and_list_retrievers_then_pairs():
     names = FeatureSet(Roster((BUILT_IN["trigram"], BUILT_IN["dense"]))).names
-    assert names == ("trigram.score", "trigram.rr", "trigram.similarity", "dense.score", "dense.rr", *PAIRS)
+    assert names == (
+        "trigram.score",
+        "trigram.rr",
+        "trigram.similarity",
+        "trigram.alike",
+        "dense.score",
+        "dense.rr",
+        *PAIRS,
+    )
     columns = sum(len(spec.columns) for spec in BUILT_IN)
     assert len(set(FEATURES.names)) == 2 * len(BUILT_IN) + columns + len(PAIRS)
 

@@ -83,6 +83,5 @@ def test_similarities_by_hand():
     assert similarities("halo", [], []).tolist() == []
 
 
-def test_scripts_meet_in_latin_letters():
-    assert similarities("kino", ["кино"], ["кино"]).tolist() == [1.0]
+def test_scripts_meet_in_latin_letters(search):
     assert similarities("кино", ["kino"], ["kino"]).tolist() == [1.0]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from bandstand.types import KINDS, Candidates, Query, Roster
+from bandstand.types import KINDS, Candidates, Query, RetrieverSpec, Roster
 from bandstand.types.times import DAY_S
 
 SCRIPTS = ("latin", "cyrillic", "cjk", "arabic", "other")
@@ -70,7 +70,7 @@ class Context:
 
 
 class ContextBuilder:
-    """Builds the contexts of one search; the query's own part is computed once.
+    """Builds the contexts of one search: what is known of the query at once, of each answer as it comes.
 
     Names and order of the features are the same for every query and arm of a roster; what is absent or unknown is 0.
     """
@@ -78,37 +78,34 @@ class ContextBuilder:
     def __init__(self, query: Query, roster: Roster, *, has_history: bool) -> None:
         self._roster = roster
         self._query = query_features(query, has_history=has_history)
+        self._found: dict[str, Candidates] = {}
+        self._facts = {spec.name: tuple(_answer_features(spec, None)) for spec in roster}
+        self._counts = dict.fromkeys(roster.names, 0)
 
-    def build(
-        self,
-        found: Mapping[str, Candidates],
-        *,
-        lexical_exact: float = 0.0,
-        cost_ms: float,
-        past_yield: float,
-        p_useful: float = 0.0,
-    ) -> Context:
-        """The context of the next arm's decision.
+    def add(self, arm: str, found: Candidates) -> None:
+        """An arm of this search has answered."""
+        self._found[arm] = found
+        self._facts[arm] = tuple(_answer_features(self._roster[arm], found))
+        self._counts[arm] = len(found)
+
+    def build(self, *, cost_ms: float, past_yield: float, lexical_exact: float = 0.0, p_useful: float = 0.0) -> Context:
+        """The context of the next arm's decision, given the answers until now.
 
         Args:
-            found: What earlier arms of this search found, by arm.
-            lexical_exact: The best text similarity of the lexical head to the query, in [0, 1].
             cost_ms: The arm's measured cost in milliseconds.
             past_yield: The share of searches in which the arm was of use, in [0, 1].
+            lexical_exact: The best text similarity of the lexical head to the query, in [0, 1].
             p_useful: p_useful where that is estimated, see `bandstand.bandit.gate`.
         """
-        rows = chain(
-            _answer_features(found, self._roster),
-            _count_features(found, self._roster),
-            (
-                ("lexical_exact", lexical_exact),
-                ("agreement", _agreement(found.get("lexical"), found.get("memory"))),
-                ("arm_cost", math.log1p(max(cost_ms, 0.0))),
-                ("arm_yield", past_yield),
-                (P_USEFUL, p_useful),
-            ),
+        last = (
+            *_count_features(self._counts),
+            ("lexical_exact", _bounded(lexical_exact)),
+            ("agreement", _agreement(self._found.get("lexical"), self._found.get("memory"))),
+            ("arm_cost", _bounded(math.log1p(max(cost_ms, 0.0)))),
+            ("arm_yield", _bounded(past_yield)),
+            (P_USEFUL, _bounded(p_useful)),
         )
-        return Context(self._query + tuple((name, _bounded(value)) for name, value in rows))
+        return Context((*self._query, *chain.from_iterable(self._facts.values()), *last))
 
 
 def query_features(query: Query, *, has_history: bool) -> Features:
@@ -171,22 +168,17 @@ def _time_features(time: float) -> Iterator[tuple[str, float]]:
     yield "weekday_cos", math.cos(weekday)
 
 
-def _answer_features(found: Mapping[str, Candidates], roster: Roster) -> Iterator[tuple[str, float]]:
-    """What each retriever's spec reads of its answer; 0 where it brought nothing."""
-    for spec in roster:
-        answer = found.get(spec.name)
-        for feature in spec.context:
-            yield f"{spec.name}_{feature.name}", feature.read(answer) if answer is not None and len(answer) else 0.0
+def _answer_features(spec: RetrieverSpec, found: Candidates | None) -> Iterator[tuple[str, float]]:
+    """What a retriever's spec reads of its answer; 0 where it brought nothing."""
+    for feature in spec.context:
+        yield f"{spec.name}_{feature.name}", _bounded(feature.read(found)) if found is not None and len(found) else 0.0
 
 
-def _count_features(found: Mapping[str, Candidates], roster: Roster) -> Iterator[tuple[str, float]]:
+def _count_features(counts: Mapping[str, int]) -> Iterator[tuple[str, float]]:
     """How much each arm brought, and all together, as log1p / 2: 200 candidates are 2.65."""
-    total = 0
-    for arm in roster.names:
-        count = len(found[arm]) if arm in found else 0
-        total += count
+    for arm, count in counts.items():
         yield COUNT + arm, math.log1p(count) / 2
-    yield "candidates", math.log1p(total) / 2
+    yield "candidates", _bounded(math.log1p(sum(counts.values())) / 2)
 
 
 def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:

@@ -31,9 +31,13 @@ _DTYPES: Mapping[str, type] = {
     "added": np.float64,
     "dedupe_key": np.int64,
     "artist_key": np.int64,
+    "title_key": np.int64,
+    "said_title_key": np.int64,
     "ids": np.object_,
     "titles": np.object_,
     "names": np.object_,
+    "latin_titles": np.object_,
+    "latin_names": np.object_,
     "said_titles": np.object_,
     "said_names": np.object_,
     "other_names": np.object_,
@@ -121,6 +125,8 @@ _BLANKS: Mapping[str, object] = {
     "ids": "",
     "titles": "",
     "names": "",
+    "latin_titles": "",
+    "latin_names": "",
     "said_titles": "",
     "said_names": "",
     "other_names": "",
@@ -143,8 +149,18 @@ def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float],
 
 
 _ROW = (
-    *("ids", "kind", "titles", "names", "said_titles", "said_names", "other_names", "versions"),
-    *("popularity", "year", "dedupe_key", "artist_key", "members", "described"),
+    *("ids", "kind", "titles", "names", "latin_titles", "latin_names", "said_titles", "said_names", "other_names"),
+    *(
+        "versions",
+        "popularity",
+        "year",
+        "dedupe_key",
+        "artist_key",
+        "title_key",
+        "said_title_key",
+        "members",
+        "described",
+    ),
 )
 
 
@@ -153,13 +169,16 @@ def _row(entity: Entity) -> tuple[object, ...]:
     title = normalize(entity.title)
     said = spoken(title if ":" not in entity.title else normalize(numeral_headings(entity.title)))
     artists = [_normalized_name(artist) for artist in entity.artists]
+    name = " ".join([*artists, title])
     owner = title if entity.kind == "artist" else artists[0] if artists else ""
     year = entity.year
     return (
         entity.id,
         KINDS.index(entity.kind),
         title,
-        " ".join([*artists, title]),
+        name,
+        romanize(title),
+        romanize(name),
         said,
         " ".join([spoken(" ".join(artists)), said]).strip(),
         _other_names(entity, [*artists, title]),
@@ -168,6 +187,8 @@ def _row(entity: Entity) -> tuple[object, ...]:
         np.nan if year is None else year,
         _hash(_recording(entity)),
         artist_key_of(owner) if owner else 0,
+        letters_key(title),
+        letters_key(said),
         entity.members or None,
         _attributes(entity),
     )
@@ -214,6 +235,12 @@ def artist_key_of(normalized: str) -> int:
     return _hash(letters_said(normalized))
 
 
+def letters_key(normalized: str) -> int:
+    """Return a hash of a text's letters, blanks left out; 0 without any."""
+    letters = normalized.replace(" ", "")
+    return _hash(letters) if letters else 0
+
+
 def _hash(text: str) -> int:
     """Return a signed 64-bit hash that is the same in every process, never 0."""
     return int.from_bytes(digest(text), signed=True) or 1
@@ -228,9 +255,11 @@ class Columns:
 
     ``kind`` indexes `KINDS`; ``year`` is NaN where unknown; ``added`` is seconds since 1970. ``dedupe_key`` is equal
     for releases of one recording (kind, folded title, first artist); ``artist_key`` is equal for an artist and what
-    is theirs, 0 where there is none. ``members`` are the ids that a playlist or an album holds, None for the rest.
-    ``titles`` and ``names`` ("artist artist title") are normalised, ``said_titles`` and ``said_names`` the same as they
-    are `spoken`, ``other_names`` album and aliases so. ``versions`` are the words that make a title another version
+    is theirs, 0 where there is none; ``title_key`` and ``said_title_key`` are the `letters_key` of the title, as it is
+    written and as it is `spoken`. ``members`` are the ids that a playlist or an album holds, None for the rest.
+    ``titles`` and ``names`` ("artist artist title") are normalised, ``latin_titles`` and ``latin_names`` the same in
+    Latin letters, ``said_titles`` and ``said_names`` as they are `spoken`, ``other_names`` album and aliases so.
+    ``versions`` are the words that make a title another version
     than the original, see `version_words`. Rows that are not ``live`` keep what was last known, or blanks.
     """
 
@@ -242,9 +271,13 @@ class Columns:
     added: NDArray[np.float64]
     dedupe_key: NDArray[np.int64]
     artist_key: NDArray[np.int64]
+    title_key: NDArray[np.int64]
+    said_title_key: NDArray[np.int64]
     ids: NDArray[np.object_]
     titles: NDArray[np.object_]
     names: NDArray[np.object_]
+    latin_titles: NDArray[np.object_]
+    latin_names: NDArray[np.object_]
     said_titles: NDArray[np.object_]
     said_names: NDArray[np.object_]
     other_names: NDArray[np.object_]

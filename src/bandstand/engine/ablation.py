@@ -59,7 +59,7 @@ def ablate(engine: Engine, query: Query, shown: Impression | None = None) -> Abl
 
 def pages_by_choice(engine: Engine, query: Query) -> tuple[Answer, dict[Played, Ordinals]]:
     """The answer of all retrievers to a query, and `subset_pages` of those `ablated`; nothing is logged."""
-    answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher())
+    answer = engine.answer(replace(query, id=query.id + _SUFFIX), Teacher(), whole=True)
     whole = answer.head.whole
     rows = FeatureRows(answer.impression.rows.layout, whole.features)
     retrievers = ablated(answer.retrieved.roster)

@@ -123,7 +123,7 @@ class Retrieval:
         builder = ContextBuilder(query, self._roster, has_history=self._knows(query.actor))
         for spec in self._roster:
             build = partial(
-                builder.build, retrieved.found, lexical_exact=exact, cost_ms=stats.cost(spec.name),
+                builder.build, lexical_exact=exact, cost_ms=stats.cost(spec.name),
                 past_yield=stats.past_yield(spec.name),
             )  # fmt: skip
             if spec.expensive and p_useful is None:
@@ -132,8 +132,9 @@ class Retrieval:
             decision = policy.decide(spec, context, self._uniform(query.id, spec.name))
             early = ahead.take(spec.name, decision.depth, deadline)
             retrieved.add(decision, early or self._runner.run(spec.name, query, decision.depth, deadline))
+            builder.add(spec.name, retrieved.found[spec.name])
             if spec.name == MEMORY and self._speculation.possible:
-                known = builder.build(retrieved.found, cost_ms=0.0, past_yield=0.0)
+                known = builder.build(cost_ms=0.0, past_yield=0.0)
                 ahead.begin(serving.likely(known.features, self._encoding))
             if spec.name == LEXICAL:
                 exact = best_similarity(query, retrieved.found[LEXICAL], columns)

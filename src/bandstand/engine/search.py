@@ -22,6 +22,7 @@ from bandstand.engine.serving import ServingModels
 from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import FeatureSet
+from bandstand.ranker.first_cut import FirstCut
 from bandstand.ranker.page import Ranking, rank, union
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import CandidateSet, Clock, Hit, Impression, Query, Source
@@ -78,7 +79,7 @@ class Engine:
         self, parts: EngineParts, *, load: Load, clock: Clock, new_id: Callable[[], str], mix_kinds: bool = True
     ) -> None:
         self._catalog, self._reader, self._retrieval = parts.catalog, parts.reader, parts.retrieval
-        self._features = parts.features
+        self._features, self._cut = parts.features, FirstCut(parts.features)
         self._serving, self._log, self._curation = parts.serving, parts.log, parts.curation
         self._load, self._clock, self._new_id, self._mix_kinds = load, clock, new_id, mix_kinds
 
@@ -126,7 +127,8 @@ class Engine:
         """Counts over all candidates, and over everything that kinds and filters allow."""
         if not request.facets:
             return {}
-        found, allowed = answer.head.whole.ordinals, answer.query.allowed
+        found, allowed = answer.candidates.ordinals, answer.query.allowed
+        found = found[found < self._catalog.columns.n]
         return facet_counts(self._catalog.columns, found, request.facets, allowed=allowed)
 
     def _answered(self, request: SearchRequest, started: float) -> Answer:
@@ -165,14 +167,24 @@ class Engine:
         return policies[name]
 
     def answer(
-        self, query: Query, policy: Policy, *, started: float | None = None, layout: Layout = AS_RANKED
+        self,
+        query: Query,
+        policy: Policy,
+        *,
+        started: float | None = None,
+        layout: Layout = AS_RANKED,
+        whole: bool = False,
     ) -> Answer:
-        """Retrieve and rank under a policy; nothing is logged."""
+        """Retrieve and rank under a policy; nothing is logged.
+
+        ``whole`` is for who looks beyond the page, or ranks the candidates again in other ways: none is cut.
+        """
         started = time.perf_counter() if started is None else started
         columns, serving = self._catalog.columns, self._serving()
         retrieved = self._retrieval.run(query, policy, columns, serving)
         candidates = union(retrieved.candidates(), self._features.roster)
-        head = rank(query, candidates, columns, self._features, serving.scorer)
+        cut = None if whole else self._cut
+        head = rank(query, candidates, columns, self._features, serving.scorer, cut=cut)
         head = layout.applied(head, columns.kind, query, self._curation(query.normalized))
         impression = Impression(
             query=query,

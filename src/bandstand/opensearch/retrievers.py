@@ -21,7 +21,7 @@ from bandstand.retrievers.dense import DenseRetriever
 from bandstand.retrievers.encoder import EncoderOf
 from bandstand.retrievers.lexical import LexicalRetriever, LexicalSettings
 from bandstand.retrievers.text_index import ALIAS_GRAMS, EXACT, GRAMS, grams
-from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings, raise_aliased, similarities
+from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings, raise_aliased, similarities, spelling
 from bandstand.types import DEPTHS, Candidates, Query, Scores
 
 NAME = "lexical"
@@ -117,11 +117,11 @@ class OpenSearchTrigram(Retriever):
         ordinals, bm25 = named.ranking
         known = inside(ordinals, mask)
         ordinals, bm25 = ordinals[known], bm25[known]
-        similarity = similarities(text, columns.titles[ordinals], columns.names[ordinals])
+        similarity = similarities(text, columns.latin_titles[ordinals].tolist(), columns.latin_names[ordinals].tolist())
         raise_aliased(similarity, text, ordinals, aliased.ranking[0], self._catalog)
         scores = similarity + np.float32(settings.coverage) * bm25 / bm25.max(initial=np.finfo(np.float32).tiny)
         shared_ms = named.shared_ms + aliased.shared_ms
-        facts = {"similarity": similarity}
+        facts = spelling(similarity)
         return finish(self.name, ordinals, scores, mask=None, depth=depth, columns=facts, shared_ms=shared_ms)
 
 

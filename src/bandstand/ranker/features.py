@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Indel, Prefix
 
-from bandstand.catalog.columns import Columns, artist_key_of
+from bandstand.catalog.columns import Columns, artist_key_of, letters_key
 from bandstand.catalog.spoken import numbers, spoken
 from bandstand.catalog.text import name_keys
 from bandstand.catalog.versions import VERSIONS
@@ -159,6 +159,7 @@ class RankingFeature:
         version: raise it when the meaning changes: rows that were logged before count as unknown in this column.
         weight: what a value of 1 is worth to the ranker before clicks have taught it.
         categorical: whether the numbers stand for kinds of things, without an order.
+        early: whether it is looked up in columns, for next to nothing: then the first cut goes by it too.
     """
 
     name: str
@@ -167,6 +168,7 @@ class RankingFeature:
     version: int = 1
     weight: float = 0.0
     categorical: bool = False
+    early: bool = False
 
 
 class FeatureSet:
@@ -202,17 +204,34 @@ class FeatureSet:
         return {feature.name: feature.title or feature.name.replace("_", " ") for feature in self.pairs}
 
     def build(self, query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
-        """The feature matrix of a search, float32 (m, f) in the columns of ``layout``.
+        """The feature matrix of a search, float32 (m, f) in the columns of ``layout``; see `early` and `complete`."""
+        matrix = self.early(query, candidates, columns)
+        self.complete(matrix, query, candidates.ordinals, columns)
+        return matrix
 
-        ``candidates`` must be of this roster, and every ordinal one of ``columns``. A further feature that raises
-        is unknown for this search.
+    def early(self, query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
+        """The feature matrix with what costs next to nothing, NaN in the columns of other features.
+
+        ``candidates`` must be of this roster, and every ordinal one of ``columns``.
         """
-        matrix = np.empty((len(candidates), len(self.names)), np.float32)
+        matrix = np.full((len(candidates), len(self.names)), np.nan, np.float32)
         facts = self._retriever_facts(candidates)
         for column, name in enumerate(self.names[: len(self.names) - len(self.pairs)]):
             matrix[:, column] = facts[name]
-        pairs = Pairs(query, candidates.ordinals, columns)
+        self._fill(matrix, Pairs(query, candidates.ordinals, columns), early=True)
+        return matrix
+
+    def complete(self, matrix: Matrix, query: Query, ordinals: Ordinals, columns: Columns) -> None:
+        """Fill in, in place, what `early` left out; ``matrix`` float32 (m, f) has the rows of ``ordinals`` (m,).
+
+        A further feature that raises is unknown for this search.
+        """
+        self._fill(matrix, Pairs(query, ordinals, columns), early=False)
+
+    def _fill(self, matrix: Matrix, pairs: Pairs, *, early: bool) -> None:
         for column, feature in enumerate(self.pairs, start=len(self.names) - len(self.pairs)):
+            if feature.early != early:
+                continue
             try:
                 matrix[:, column] = feature.compute(pairs)
             except Exception:
@@ -220,7 +239,6 @@ class FeatureSet:
                     raise
                 matrix[:, column] = np.nan
                 self._report(feature.name)
-        return matrix
 
     def _report(self, name: str) -> None:
         """Log the first failure of a feature with its traceback."""
@@ -267,10 +285,10 @@ def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores
 
 def _title_exact(pairs: Pairs) -> Mask:
     """Whether the title is one of the texts but for blanks, written or said."""
-    keys = set().union(*map(name_keys, pairs.texts)) - {""}
-    both = zip(pairs.titles, pairs.said_titles, strict=True)
-    exact = [title.replace(" ", "") in keys or said.replace(" ", "") in keys for title, said in both]
-    return np.array(exact, np.bool_)
+    keys = np.array([letters_key(key) for text in pairs.texts for key in name_keys(text) if key], np.int64)
+    columns, at = pairs.columns, pairs.ordinals
+    exact: Mask = np.isin(columns.title_key[at], keys) | np.isin(columns.said_title_key[at], keys)
+    return exact
 
 
 def _title_prefix(pairs: Pairs, text: str) -> Scores:
@@ -337,6 +355,7 @@ PAIR_FEATURES = (
         "title_exact",
         _title_exact,
         title="the title is the query",
+        early=True,
     ),
     RankingFeature(
         "title_prefix", _best_of(_typed, _title_prefix), title="the title begins with the query", weight=0.1
@@ -357,27 +376,32 @@ PAIR_FEATURES = (
         title="words of the query that it has",
         weight=0.4,
     ),
-    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist"),
-    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.04),
+    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist", early=True),
+    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.04, early=True),
     RankingFeature(
         "age",
         lambda pairs: 1970 + pairs.query.time / YEAR_S - pairs.columns.year[pairs.ordinals],
         title="age of the release",
+        early=True,
     ),
-    RankingFeature("kind", lambda pairs: _KIND_CODES[pairs.columns.kind[pairs.ordinals]], categorical=True),
+    RankingFeature("kind", lambda pairs: _KIND_CODES[pairs.columns.kind[pairs.ordinals]], categorical=True, early=True),
     RankingFeature(
         "slot_match",
         lambda pairs: slot_match(pairs.query.slots, pairs.ordinals, pairs.columns),
         title="genre, mood or era as asked for",
         weight=1.0,
+        early=True,
     ),
     RankingFeature(
         "name_match",
         lambda pairs: name_match(pairs.query.slots, pairs.ordinals, pairs.columns),
         title="the query names it, or whose it is",
+        early=True,
     ),
-    RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query"),
-    RankingFeature("query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query"),
+    RankingFeature("query_length", lambda pairs: len(pairs.query.normalized), title="length of the query", early=True),
+    RankingFeature(
+        "query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query", early=True
+    ),
     RankingFeature("numbers_held", _numbers_held, title="numbers of the query that it has", weight=0.4),
     RankingFeature("words_held", _words_held, title="how much of the query it has", weight=0.8),
     RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.1),
@@ -387,8 +411,9 @@ PAIR_FEATURES = (
         lambda pairs: year_off(pairs.query.slots, pairs.ordinals, pairs.columns),
         title="of another time than asked for",
         weight=-2.0,
+        early=True,
     ),
-    RankingFeature(VAGUENESS, lambda pairs: vagueness(pairs.query), title="the query names nothing"),
+    RankingFeature(VAGUENESS, lambda pairs: vagueness(pairs.query), title="the query names nothing", early=True),
 )
 
 _FORMAT = "2"

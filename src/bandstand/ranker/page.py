@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bandstand.catalog.columns import Columns
 from bandstand.errors import BadInput
 from bandstand.ranker.features import FeatureSet
+from bandstand.ranker.first_cut import FirstCut
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import KINDS, LOGGED_DEPTH, Candidates, CandidateSet, Matrix, Ordinals, Query, Roster, Scores
 
@@ -127,7 +128,7 @@ def _chances(scores: Scores) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scored:
-    """Every candidate of a search: ordinals int32 (m,) ascending, scores float32 (m,), features float32 (m, f)."""
+    """The candidates that were ranked: ordinals int32 (m,) ascending, scores float32 (m,), features float32 (m, f)."""
 
     ordinals: Ordinals
     scores: Scores
@@ -138,11 +139,10 @@ class Scored:
 class Ranking:
     """The head of a ranking, as it is to be shown: best first unless it was re-ordered since; duplicates folded.
 
-    ``rows`` int64 (n,) are the rows of the candidate set, ``ordinals`` int32 (n,), ``scores`` float32 (n,),
-    ``features`` float32 (n, f) as they were scored; ``whole`` is what the head was taken from.
+    ``ordinals`` int32 (n,), ``scores`` float32 (n,), ``features`` float32 (n, f) as they were scored; ``whole`` is what
+    the head was taken from.
     """
 
-    rows: Rows
     ordinals: Ordinals
     scores: Scores
     features: Matrix
@@ -155,7 +155,6 @@ class Ranking:
         """The hits at ``order`` (m,), in that order; each keeps its score."""
         return replace(
             self,
-            rows=self.rows[order],
             ordinals=self.ordinals[order],
             scores=self.scores[order],
             features=self.features[order],
@@ -169,23 +168,27 @@ def rank(
     features: FeatureSet,
     scorer: Scorer,
     *,
+    cut: FirstCut | None = None,
     depth: int = LOGGED_DEPTH,
 ) -> Ranking:
-    """Rank a search's candidates and keep the best ``depth``.
+    """Rank a search's candidates, all that ``cut`` leaves, and keep the best ``depth``.
 
     ``scorer`` reads the layout of ``features``. A candidate newer than the snapshot ``columns`` is passed over: an
     index may be ahead of it by a moment.
     """
     candidates = _known(candidates, columns.n)
-    matrix = features.build(query, candidates, columns)
+    ordinals, matrix = candidates.ordinals, features.early(query, candidates, columns)
+    if cut is not None:
+        kept = cut.rows(matrix)
+        ordinals, matrix = ordinals[kept], matrix[kept]
+    features.complete(matrix, query, ordinals, columns)
     scores = scorer.score(matrix)
-    rows = dedupe(candidates.ordinals, scores, columns.dedupe_key[candidates.ordinals])[:depth]
+    rows = dedupe(ordinals, scores, columns.dedupe_key[ordinals])[:depth]
     return Ranking(
-        rows=rows,
-        ordinals=candidates.ordinals[rows],
+        ordinals=ordinals[rows],
         scores=scores[rows],
         features=matrix[rows],
-        whole=Scored(ordinals=candidates.ordinals, scores=scores, features=matrix),
+        whole=Scored(ordinals=ordinals, scores=scores, features=matrix),
     )
 
 

@@ -50,12 +50,12 @@ class PlainScorer:
     def __init__(self, features: FeatureSet) -> None:
         """The weights are those of retrievers and features themselves."""
         self.layout = features.layout
-        self._start = Start.of(features)
+        self._sum = Start.of(features).over(features.layout)
 
     def score(self, features: Matrix) -> Scores:
         """Score candidates: features float32 (m, f) to scores float32 (m,)."""
         _check_shape(features, self.layout)
-        return self._start.scores(features, self.layout)
+        return self._sum.scores(features)
 
     def contributions(self, features: Matrix) -> Matrix:
         """The terms of the sum, float32 (m, f + 1); the base in the last column is 0.
@@ -64,7 +64,7 @@ class PlainScorer:
             BadInput: the features have another layout.
         """
         _check_shape(features, self.layout)
-        return np.hstack([self._start.terms(features, self.layout), np.zeros((len(features), 1), np.float32)])
+        return np.hstack([self._sum.terms(features), np.zeros((len(features), 1), np.float32)])
 
 
 MODEL_FILE, START_FILE = "model.txt", "start.json"
@@ -91,6 +91,7 @@ class LambdaMartScorer:
             )
         self._booster = _load(model)
         self._start = Start.from_json(model.read(START_FILE)) if START_FILE in model.files else Start()
+        self._sum = self._start.over(self._own)
 
     def score(self, features: Matrix) -> Scores:
         """Score candidates: features float32 (m, f) to scores float32 (m,).
@@ -98,7 +99,7 @@ class LambdaMartScorer:
         One thread: a few hundred rows take a millisecond, and searches run side by side.
         """
         own = self._aligned(features)
-        scores: Scores = self._start.scores(own, self._own) + self._predict(own)
+        scores: Scores = self._sum.scores(own) + self._predict(own)
         return scores
 
     def contributions(self, features: Matrix) -> Matrix:
@@ -109,7 +110,7 @@ class LambdaMartScorer:
         """
         rows = self._aligned(features)
         own = self._predict(rows, contributions=True).reshape(len(rows), len(self._own.names) + 1)
-        own[:, :-1] += self._start.terms(rows, self._own)
+        own[:, :-1] += self._sum.terms(rows)
         places = {name: column for column, name in enumerate(self.layout.names)}
         found = np.zeros((len(features), len(places) + 1), np.float32)
         for column, name in enumerate((*self._own.names, "")):

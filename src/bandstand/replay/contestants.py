@@ -180,6 +180,6 @@ def _static(answer: Answer, retrievers: tuple[str, ...], depth: int) -> Ordinals
     every = FeatureRows(answer.scorer.layout, answer.head.whole.features)
     left = without(every, answer.retrieved.found.keys() - set(retrievers))
     kept = np.flatnonzero(left.brought())
-    ordinals = answer.candidates.ordinals[kept]
+    ordinals = answer.head.whole.ordinals[kept]
     rows = dedupe(ordinals, answer.scorer.score(left.values[kept]), answer.columns.dedupe_key[ordinals])
     return ordinals[rows][:depth]

@@ -120,10 +120,13 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         self._platform.close()
 
     def answer(self, contestant: Contestant, request: SearchRequest, *, query_id: str) -> Answer:
-        """Answer a search under a policy; decisions depend on its id, so that a replay decides alike every time."""
+        """Answer a search under a policy; decisions depend on its id, so that a replay decides alike every time.
+
+        Every candidate is ranked: figures look deeper than pages, and candidates are ranked again as others would.
+        """
         self._next_id = query_id
         engine = self.home.engine
-        return engine.answer(engine.query(request), contestant.policy(engine.policy))
+        return engine.answer(engine.query(request), contestant.policy(engine.policy), whole=True)
 
     def judge(self, ask: Ask) -> Judge:
         """The judgements of a search, by what is in the catalogue now."""

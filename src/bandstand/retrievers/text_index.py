@@ -184,8 +184,9 @@ class TextSearcher:
         limit = size + size // TIES
         while True:
             hits = self._search(query, limit)
-            scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
-            ordinals = np.array(self._searcher.fast_field_values(ORDINAL, [at for _, at in hits]), np.int32)
+            found, places = zip(*hits, strict=True) if hits else ((), ())
+            scores = np.array(found, np.float32)
+            ordinals = np.array(self._searcher.fast_field_values(ORDINAL, list(places)), np.int32)
             kept = np.flatnonzero(inside(ordinals, mask))
             enough = len(kept) >= size > 0 and scores[kept[size - 1]] > scores[-1]
             if enough or len(hits) < limit or limit >= FARTHEST:

@@ -77,6 +77,7 @@ class RetrieverSpec:
         weight: what its first place is worth to the ranker before clicks have taught it.
         weights: likewise by column (and ``score``), what a value of 1 is worth.
         vague_weight: what its first place is worth more the less the query names, see `bandstand.ranker.start`.
+        trust: a column, in [0, 1], in proportion to which its places are worth anything; empty where all are.
         context: what the bandit sees of its answer when it decides about later retrievers.
 
     Raises:
@@ -98,6 +99,7 @@ class RetrieverSpec:
     weight: float = 1.0
     weights: Mapping[str, float] = field(default_factory=dict)
     vague_weight: float = 0.0
+    trust: str = ""
     context: tuple[ContextFeature, ...] = ()
 
     def __post_init__(self) -> None:
