@@ -28,11 +28,16 @@ from bench.judged.base import JudgedSearch, JudgedSet
 from bench.judged.cases import cases
 from bench.judged.commands import commands
 from bench.judged.conversations import conversations
+from bench.judged.facts import facts
 from bench.judged.playlists import playlist_names
+from bench.judged.titles import titles
 
 POLICIES = ("hybrid", "all", "selective", "bandit")
 RETRIEVERS = BUILT_IN.having(lambda spec: spec.answers_query)
 FUSION, ORACLE = f"rrf:{'+'.join(RETRIEVERS)}", "oracle"
+BY_HAND = ("rrf:lexical+structured", "rrf:lexical+dense")
+"""Fusions that one would fix by hand, without a ranker."""
+
 RESAMPLES, SEED = 2_000, 1
 
 Values = Mapping[str, NDArray[np.float64]]
@@ -43,6 +48,8 @@ SETS: Mapping[str, Callable[[Path], JudgedSet]] = {
     "typed": lambda data: conversations(data)[0],
     "wishes": lambda data: conversations(data)[1],
     "playlists": lambda _: playlist_names(entities()),
+    "titles": lambda _: titles(playlist_names(entities()).entities),
+    "facts": lambda _: facts(playlist_names(entities()).entities),
     "cases": lambda data: _beside_bundled(cases(data.parent / "cases" / "shown.ndjson")),
 }
 
@@ -67,26 +74,31 @@ def main() -> None:
             print(_table(judged, *measured(music.platform.searching, judged)), flush=True)
 
 
-HOMES = {"wishes": "typed"}
+HOMES = {"wishes": "typed", "titles": "playlists", "facts": "playlists"}
 """Sets that share the catalogue of another one."""
 
 
-def measured(side: SearchingSide, judged: JudgedSet) -> tuple[Values, Mapping[str, float]]:
-    """By ranking, the headline of each search, and the median milliseconds of a whole search of each policy."""
-    values: dict[str, list[float]] = defaultdict(list)
+def measured(side: SearchingSide, judged: JudgedSet) -> tuple[Mapping[str, Values], Mapping[str, float]]:
+    """By measure and ranking the value of each search, NaN where it has none; the median milliseconds by policy."""
+    rows: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     took: dict[str, list[float]] = defaultdict(list)
     for number, search in enumerate(judged.searches):
         for policy in np.random.default_rng([SEED, number]).permutation(POLICIES).tolist():
             answer = side.engine.answer(_query(side, search), contestant(policy).policy(side.engine.policy))
             took[policy].append(answer.impression.took_ms)
-            values[policy].append(_headline(side, judged, search, answer.impression.ordinals))
+            rows[policy].append(_judged(side, search, answer.impression.ordinals))
             if policy == "all":
-                for name in (*(f"only:{retriever}" for retriever in RETRIEVERS), FUSION):
-                    found = baseline(name).rank(answer, search.k)
-                    values[name].append(_headline(side, judged, search, found))
-    columns = {name: np.array(each) for name, each in values.items()}
+                for name in (*(f"only:{retriever}" for retriever in RETRIEVERS), *BY_HAND, FUSION):
+                    rows[name].append(_judged(side, search, baseline(name).rank(answer, search.k)))
+    measures = dict.fromkeys((judged.headline, *(name for row in rows[FUSION] for name in row)))
+    values = {measure: _columns(rows, measure) for measure in measures}
+    return values, {name: float(np.median(each)) for name, each in took.items()}
+
+
+def _columns(rows: Mapping[str, Sequence[Mapping[str, float]]], measure: str) -> Values:
+    columns = {name: np.array([row.get(measure, np.nan) for row in each]) for name, each in rows.items()}
     columns[ORACLE] = np.max([columns[f"only:{retriever}"] for retriever in RETRIEVERS], axis=0)
-    return columns, {name: float(np.median(each)) for name, each in took.items()}
+    return columns
 
 
 def _query(side: SearchingSide, search: JudgedSearch) -> bs.Query:
@@ -96,12 +108,13 @@ def _query(side: SearchingSide, search: JudgedSearch) -> bs.Query:
     return side.engine.query(request)
 
 
-def _headline(side: SearchingSide, judged: JudgedSet, search: JudgedSearch, ordinals: Ordinals) -> float:
-    return search.judge(side.catalog.entities(ordinals[: search.k]))[judged.headline]
+def _judged(side: SearchingSide, search: JudgedSearch, ordinals: Ordinals) -> Mapping[str, float]:
+    return search.judge(side.catalog.entities(ordinals[: search.k]))
 
 
-def _table(judged: JudgedSet, values: Values, took: Mapping[str, float]) -> str:
+def _table(judged: JudgedSet, measures: Mapping[str, Values], took: Mapping[str, float]) -> str:
     """Each ranking with its interval, how far it is from the fusion of all, and what a search takes."""
+    values = measures[judged.headline]
     bootstrap = ClusterBootstrap([search.query for search in judged.searches], resamples=RESAMPLES, seed=SEED)
     rows = ["| ranking | mean | 95 % | less RRF of all, 95 % | median ms |", "| --- | ---: | --- | --- | ---: |"]
     for name, each in values.items():
@@ -110,7 +123,17 @@ def _table(judged: JudgedSet, values: Values, took: Mapping[str, float]) -> str:
         shown = "RRF of all" if name == FUSION else name
         ms = f"{took[name]:.1f}" if name in took else ""
         rows.append(f"| {shown} | {own.value:.3f} | {own.low:.3f} to {own.high:.3f} | {beside} | {ms} |")
-    return "\n".join([*rows, "", *_by_part(judged, values)])
+    further = (_further(name, each) for name, each in measures.items() if name != judged.headline)
+    return "\n".join([*rows, "", *_by_part(judged, values), *further])
+
+
+def _further(measure: str, values: Values) -> str:
+    """A measure besides the headline, over the searches that have it."""
+    has = ~np.isnan(values[FUSION])
+    shown = ", ".join(
+        f"{'RRF of all' if name == FUSION else name} {each[has].mean():.3f}" for name, each in values.items()
+    )
+    return f"{measure} ({has.sum()}): {shown}"
 
 
 def _by_part(judged: JudgedSet, values: Values) -> Sequence[str]:

@@ -1,0 +1,55 @@
+"""Queries made from a catalogue's facts: artist or genre with a decade, live recordings, language with genre."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bandstand.catalog.columns import Catalog, Columns
+from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.types import Entity
+from bench.attributes import NOW, Asked, artist_era, genre_era, language_genre, live, title_genre
+from bench.judged.base import Judge, JudgedSearch, JudgedSet, ndcg
+
+_SEED, _EACH = 1, 80
+
+_CLASSES: Sequence[Callable[[Columns, np.random.Generator], Iterator[Asked]]] = (
+    artist_era,
+    genre_era,
+    live,
+    lambda columns, _: language_genre(columns),
+    title_genre,
+)
+
+
+def facts(entities: Sequence[Entity]) -> JudgedSet:
+    """As many queries of each class; what is right, is right by the catalogue's facts alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder, "catalog.sqlite"), clock=lambda: NOW)
+        store.upsert(entities)
+        columns = Catalog(store).columns
+        store.close()
+    rng = np.random.default_rng(_SEED)
+    asked = (one for made in _CLASSES for one in islice(made(columns, rng), _EACH))
+    searches = tuple(
+        JudgedSearch(
+            query=one.text,
+            judge=_judge(frozenset(columns.ids[sorted(one.relevant)].tolist())),
+            part=one.group,
+            kinds=("track",),
+        )
+        for one in asked
+    )
+    return JudgedSet(name="facts", headline="nDCG@10", entities=tuple(entities), searches=searches)
+
+
+def _judge(relevant: frozenset[str]) -> Judge:
+    def judge(hits: Sequence[Entity]) -> dict[str, float]:
+        right = [hit.id in relevant for hit in hits]
+        return {"nDCG@10": ndcg(right, len(relevant)), "hit@10": float(any(right[:10]))}
+
+    return judge
