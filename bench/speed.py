@@ -38,8 +38,8 @@ from bench.searches import known_items
 from bench.served import ready_address
 
 POLICIES = ("lexical", "bandit", "all")
-CLIENTS, WORKERS, ROUNDS = 8, 2, 3
-ALONE = 100
+CLIENTS, WORKERS, ROUNDS = 8, 2, 2
+ALONE = 50
 """Searches of one client a turn, for what a search takes where nobody else waits."""
 
 WINDOW_S, FINALIZE_S = 3.0, 1.0
