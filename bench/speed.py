@@ -51,6 +51,7 @@ _SETTINGS = {
     "BANDSTAND_FINALIZE_SECONDS": str(FINALIZE_S),
     "BANDSTAND_RETRAIN_MINUTES": "0",
     "BANDSTAND_ESTIMATE_MINUTES": "0",
+    "BANDSTAND_DEADLINE_MS": "30000",  # on a busy machine every search is to do, and to cost, the whole of its work
 }
 AIMS = {"workers": 6.4, "learner": 0.5, "learner, clicked": 3.0}
 """Milliseconds of CPU a search, see DESIGN.md, 5b: all that is not the learner's is the workers'."""
