@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [system] [ope] [simulate] [replay] [rewards] [--full]`; short by default."""
+"""Runs the benchmarks: `python -m bench [system] [speed] [ope] [simulate] [replay] [rewards]`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from bench.process import import_figure, memory_figure
 from bench.replays import replay_table, simulate_table
 from bench.rewards import rewards_table
 from bench.searches import known_items, search_figures
+from bench.speed import opensearch_figures, queries_of, speed_figures
 
 OUT = Path(__file__).parent / "out"
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 AIMS = {50: 10.0, 99: 40.0}
-PARTS = ("system", "ope", "simulate", "replay", "rewards")
+PARTS = ("system", "speed", "ope", "simulate", "replay", "rewards")
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without any, all")
     parser.add_argument("--full", action="store_true", help="the runs behind docs/results: hours, not minutes")
-    parser.add_argument("--searches", type=int, default=1_050, help="how many searches a policy (system)")
+    parser.add_argument("--searches", type=int, default=1_050, help="how many searches a policy (system, speed)")
+    parser.add_argument("--home", type=Path, help="an indexed home, which is copied; else that of system (speed)")
     parser.add_argument("--rebuild", action="store_true", help="index and train anew (system)")
     parser.add_argument("--write", action="store_true", help="keep each part as a dated page of docs/results as well")
     given = parser.parse_args()
@@ -49,6 +51,8 @@ def main() -> None:
         with _kept(part) if given.write else nullcontext():
             if part == "system":
                 _system(given.searches, rebuild=given.rebuild)
+            elif part == "speed":
+                _speed(given.home, given.searches)
             else:
                 _evaluation(part, full=given.full)
 
@@ -85,7 +89,7 @@ def _evaluation(part: str, *, full: bool) -> None:
 
 def _system(searches: int, *, rebuild: bool) -> None:
     """Build or reuse the home, measure, print the table, write the JSON."""
-    name = "spotify_songs" if dataset() else "bundled"
+    name = _catalogue()
     home = OUT / f"home-{name}"
     if rebuild:
         shutil.rmtree(home, ignore_errors=True)
@@ -97,11 +101,29 @@ def _system(searches: int, *, rebuild: bool) -> None:
     figures += build(settings, found)
     figures += _searches(settings, searches)
     figures.append(memory_figure(home))
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    where = f"{name}: {len(found)} entities; {machine}"
+    _told(f"{name}: {len(found)} entities", figures, "figures.json")
+
+
+def _speed(home: Path | None, searches: int) -> None:
+    """Measure a server over the home, and OpenSearch over the same songs where there is one."""
+    found, where = entities(), home or OUT / f"home-{_catalogue()}"
+    build(load_settings(home=where), found)
+    figures = speed_figures(where, searches)
+    if url := os.environ.get("OPENSEARCH_URL"):
+        figures += opensearch_figures(url, found, queries_of(where, searches))
+    _told(f"{where.name}: {len(found)} entities", figures, "speed.json")
+
+
+def _catalogue() -> str:
+    return "spotify_songs" if dataset() else "bundled"
+
+
+def _told(what: str, figures: list[Figure], file: str) -> None:
+    """Print a table, and write the same as JSON."""
+    where = f"{what}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{where}\n\n{table(figures)}")
     OUT.mkdir(exist_ok=True)
-    (OUT / "figures.json").write_text(json.dumps({"on": where, "figures": as_json(figures)}, indent=2))
+    (OUT / file).write_text(json.dumps({"on": where, "figures": as_json(figures)}, indent=2))
 
 
 def _searches(settings: Settings, count: int) -> list[Figure]:

@@ -36,12 +36,13 @@ def serving(home: Path, **settings: object) -> Iterator[str]:
     with subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield _ready_address(process.stdout.readline())
+            yield ready_address(process.stdout.readline())
         finally:
             process.terminate()
 
 
-def _ready_address(line: str) -> str:
+def ready_address(line: str) -> str:
+    """The address in the first line that a server printed, once it can search."""
     found = re.search(r"http://\S+", line)
     if found is None:
         raise SystemExit(f"the server did not start: {line}")

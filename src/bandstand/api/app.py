@@ -26,6 +26,7 @@ from bandstand.api import (
     search_routes,
     synonym_routes,
 )
+from bandstand.api.hot_routes import HotRoutes
 from bandstand.api.metrics import Metrics, Recorder
 from bandstand.api.middleware import BodyLimit, Guard, SameOrigin
 from bandstand.api.problems import MEDIA_TYPE, install_problems
@@ -115,6 +116,7 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     app.state.service, app.state.metrics, app.state.recorder = service, metrics, recorder
     install_problems(app)
     install_description(app)
+    app.add_middleware(HotRoutes, service=service, metrics=metrics)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
     app.add_middleware(SameOrigin)
     app.add_middleware(Guard, metrics=metrics)

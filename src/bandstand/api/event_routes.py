@@ -11,12 +11,14 @@ from anyio import from_thread
 from fastapi import APIRouter, Request
 from msgspec import UNSET, Meta, UnsetType
 
+from bandstand.api.metrics import Metrics
 from bandstand.api.routing import ADMIN, USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
 from bandstand.errors import Unavailable
-from bandstand.feedback.ubi_events import Rejected, parse_events
+from bandstand.feedback.log import Appended
+from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
 from bandstand.learner.apply import COMMAND, FORGET_USER
 from bandstand.types.answers import Answer
 
@@ -69,9 +71,25 @@ async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, w
     A repeated event changes nothing: its id is the given `event_id`, else a hash of its content. An event that cannot
     be used is named, and the others are accepted; also while searches are not possible yet.
     """
-    intake, body = service.intake, await request.body()
-    parsed = await asyncio.to_thread(parse_events, body, request.headers.get("content-type"), now=intake.clock())
-    appended = await asyncio.to_thread(intake.log.append_events, [event for _, event in parsed.events])
+    return await take_in(await request.body(), request.headers.get("content-type"), service, metrics, wait=wait)
+
+
+async def take_in(
+    body: bytes, content_type: str | None, service: Service, metrics: Metrics, *, wait: bool = False
+) -> JsonAnswer:
+    """Append what a body holds, and answer once that is on disk; with ``wait`` once it is learned from, or in vain.
+
+    Raises:
+        TooLarge, BadInput: the body cannot be used as a whole.
+        StorageError, Unavailable: nothing can be written.
+    """
+    intake = service.intake
+
+    def work() -> tuple[ParsedEvents, Appended]:
+        parsed = parse_events(body, content_type, now=intake.clock())
+        return parsed, intake.log.append_events([event for _, event in parsed.events])
+
+    parsed, appended = await asyncio.to_thread(work)
     metrics.received(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(parsed.rejected))
     metrics.acted(event.action for _, event in parsed.events)
     learned = await service.until(lambda: service.learned(appended.last_seq)) if wait else UNSET

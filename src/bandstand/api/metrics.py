@@ -6,7 +6,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -34,27 +35,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        self._search_seconds = Histogram(
-            "bandstand_search_seconds", "Time of a search", ["policy"], buckets=_SECONDS, registry=registry
-        )
-        self._empty = Counter("bandstand_empty_pages_total", "Searches without a hit", ["policy"], registry=registry)
-        self._arm_seconds = Histogram(
-            "bandstand_arm_seconds", "Time of a retriever that played", ["arm"], buckets=_SECONDS, registry=registry
-        )
-        self._arms = Counter(
-            "bandstand_arm_outcomes_total", "How retrievers ended", ["arm", "status"], registry=registry
-        )
-        self._arm_depths = Counter(
-            "bandstand_arm_depths_total", "Depths that were decided", ["arm", "depth"], registry=registry
-        )
-        self._events = Counter("bandstand_events_total", "Events by what became of them", ["result"], registry=registry)
-        self._actions = Counter(
-            "bandstand_actions_total", "What people did, repeated events included", ["action"], registry=registry
-        )
-        self._http = Counter(
-            "bandstand_http_requests_total", "Requests", ["method", "route", "status"], registry=registry
-        )
+        self._search_seconds = self._timed("bandstand_search_seconds", "Time of a search", "policy")
+        self._empty = self._counted("bandstand_empty_pages_total", "Searches without a hit", "policy")
+        self._arm_seconds = self._timed("bandstand_arm_seconds", "Time of a retriever that played", "arm")
+        self._arms = self._counted("bandstand_arm_outcomes_total", "How retrievers ended", "arm", "status")
+        self._arm_depths = self._counted("bandstand_arm_depths_total", "Depths that were decided", "arm", "depth")
+        self._events = self._counted("bandstand_events_total", "Events by what became of them", "result")
+        self._actions = self._counted("bandstand_actions_total", "What people did, repeated events included", "action")
+        self._http = self._counted("bandstand_http_requests_total", "Requests", "method", "route", "status")
         self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
         self._parked = self._gauge(
             "bandstand_parked_entries", "Log entries that could not be learned from and were set aside"
@@ -64,7 +52,7 @@ class Metrics:
         )
         self._entities = self._gauge("bandstand_entities", "Live entities")
         start = "When counting began, in seconds since 1970"
-        Gauge("bandstand_start_time_seconds", start, registry=registry, multiprocess_mode="min").set(time.time())
+        Gauge("bandstand_start_time_seconds", start, registry=self.registry, multiprocess_mode="min").set(time.time())
         self._queries = self._gauge("bandstand_memory_queries", "Queries that the memory holds")
         self._early = self._summed("bandstand_speculations", "Retriever runs begun before their decision, by outcome")
         self._recorded = self._summed("bandstand_ablations", "Pages made with and without each expensive retriever")
@@ -72,29 +60,29 @@ class Metrics:
     def searched(self, result: SearchResult) -> None:
         """A search was answered."""
         decision = result.impression.decision
-        self._search_seconds.labels(decision.policy).observe(result.took_ms / 1e3)
+        self._search_seconds(decision.policy).observe(result.took_ms / 1e3)
         if not result.hits:
-            self._empty.labels(decision.policy).inc()
+            self._empty(decision.policy).inc()
         for arm in decision.arms:
-            self._arm_depths.labels(arm.arm, str(arm.depth)).inc()
+            self._arm_depths(arm.arm, str(arm.depth)).inc()
         for outcome in result.impression.outcomes:
-            self._arms.labels(outcome.retriever, outcome.status).inc()
+            self._arms(outcome.retriever, outcome.status).inc()
             if outcome.status != "skipped":
-                self._arm_seconds.labels(outcome.retriever).observe(outcome.took_ms / 1e3)
+                self._arm_seconds(outcome.retriever).observe(outcome.took_ms / 1e3)
 
     def received(self, *, accepted: int, duplicates: int, rejected: int) -> None:
         """Events came in."""
         for result, count in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
-            self._events.labels(result).inc(count)
+            self._events(result).inc(count)
 
     def acted(self, actions: Iterable[str]) -> None:
         """People did things; names that are not UBI's usual ones are counted together, as anybody can invent some."""
         for action in actions:
-            self._actions.labels(action if action in ACTIONS else "other").inc()
+            self._actions(action if action in ACTIONS else "other").inc()
 
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""
-        self._http.labels(method, route, str(status)).inc()
+        self._http(method, route, str(status)).inc()
 
     def page(self, home: SearchingSide | None) -> bytes:
         """The current values, in Prometheus' text format."""
@@ -110,6 +98,14 @@ class Metrics:
             self._recorded.labels("made").set(home.ablator.made)
             self._recorded.labels("dropped").set(home.ablator.dropped)
         return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
+
+    def _counted(self, name: str, what: str, *labels: str) -> Callable[..., Counter]:
+        """What counts for given values of the labels. Found once: to look it up takes longer than to count."""
+        return cache(Counter(name, what, labels, registry=self.registry).labels)
+
+    def _timed(self, name: str, what: str, label: str) -> Callable[..., Histogram]:
+        """Likewise what takes in seconds."""
+        return cache(Histogram(name, what, [label], buckets=_SECONDS, registry=self.registry).labels)
 
     def _gauge(self, name: str, what: str) -> Gauge:
         # Every process sees the same home: the newest look at it is the right one.

@@ -51,15 +51,20 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
 
 
-async def _of_tree(request: Request, error: Exception) -> Response:
-    assert isinstance(error, BandstandError)
+def refusal(error: BandstandError, path: str) -> Response:
+    """The answer to a request for a path that ended with an error raised on purpose."""
     if error.status < 500:
         field = error.field if isinstance(error, BadInput) else None
         return problem(error.status, error.title, str(error), field=field)
     wait = error.retry_after if isinstance(error, Unavailable) else 1.0
     if not isinstance(error, Unavailable):
-        structlog.get_logger("api").error("request_failed", path=request.url.path, reason=str(error))
+        structlog.get_logger("api").error("request_failed", path=path, reason=str(error))
     return problem(503, error.title, str(error), headers={"Retry-After": str(max(1, round(wait)))})
+
+
+async def _of_tree(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BandstandError)
+    return refusal(error, request.url.path)
 
 
 async def _of_validation(_: Request, error: Exception) -> Response:

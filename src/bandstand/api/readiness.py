@@ -23,10 +23,11 @@ class Readiness:
 
     def complete(self) -> bool:
         """Whether every worker can search."""
-        return sum(_alive(int(path.name)) for path in self.folder.iterdir()) >= self.workers
+        return sum(alive(int(path.name)) for path in self.folder.iterdir()) >= self.workers
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -80,11 +80,24 @@ class SearchBody(BaseModel):
     def to_request(self) -> SearchRequest:
         """The engine's request."""
         return SearchRequest(
-            **self.model_dump(exclude={"kinds", "filters", "facets", "related"}),
+            **{name: getattr(self, name) for name in _AS_ASKED},
             kinds=tuple(self.kinds or ()),
             filters=self.filters.to_filters() if self.filters else Filters(),
             facets=tuple(dict.fromkeys(self.facets or ())),
         )
+
+
+_AS_ASKED = tuple(SearchBody.model_fields.keys() - {"kinds", "filters", "facets", "related"})
+"""Fields that the engine's request has too."""
+
+
+class SuggestQuery(BaseModel):
+    """The parameters of `GET /v1/suggest`."""
+
+    q: Annotated[str, Field(max_length=200)] = ""
+    k: Annotated[int, Field(ge=1, le=50)] = 8
+    user_id: Annotated[str | None, Field(max_length=MAX_ID)] = None
+    session_id: Annotated[str | None, Field(max_length=MAX_ID)] = None
 
 
 MAX_SYNONYM = 2_000

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from msgspec import UNSET
 
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
-from bandstand.api.schemas import MAX_ID, SearchBody
+from bandstand.api.schemas import SearchBody, SuggestQuery
 from bandstand.app.searching import SearchingSide
 from bandstand.bandit.cost import ArmStats
 from bandstand.engine.answers import (
@@ -173,17 +173,15 @@ def logged_search(query_id: str, service: ServiceOf) -> JsonAnswer:
 
 
 @router.get("/suggest", summary="Completions of what is being typed", responses=answered(SuggestAnswer))
-async def suggest(
-    service: ServiceOf,
-    q: Annotated[str, Query(max_length=200)] = "",
-    k: Annotated[int, Query(ge=1, le=50)] = 8,
-    user_id: Annotated[str | None, Query(max_length=MAX_ID)] = None,
-    session_id: Annotated[str | None, Query(max_length=MAX_ID)] = None,
-) -> JsonAnswer:
+async def suggest(asked: Annotated[SuggestQuery, Query()], service: ServiceOf) -> JsonAnswer:
     """What this visitor chose before, past queries of several people, then names in the catalogue by popularity.
 
     What begins as typed comes first; from four letters on also what is one typo away.
     """
-    actor = actor_of(user_id, session_id)
-    found = await service.search(lambda home: home.suggester.suggest(q, k, user=actor))
-    return JsonAnswer(SuggestAnswer(query=q, suggestions=found))
+    actor = actor_of(asked.user_id, asked.session_id)
+
+    def work(home: SearchingSide) -> JsonAnswer:
+        found = home.suggester.suggest(asked.q, asked.k, user=actor)
+        return JsonAnswer(SuggestAnswer(query=asked.q, suggestions=found))
+
+    return await service.search(work)

@@ -162,7 +162,7 @@ class LearningSide:
         learner, retention = self.learner, self.retention()
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
             ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
-            ("learner", lambda: learner.step() > 0, _POLL_S),
+            ("learner", lambda: learner.step(patient=True) > 0, _POLL_S),
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
             ("retention", lambda: retention.prune() > 0, HOUR_S),
         )

@@ -40,11 +40,10 @@ class RankedHead:
     @classmethod
     def of(cls, impression: Impression, grades: Mapping[int, float]) -> RankedHead:
         """The head that ``impression`` logged; an ordinal without a grade has grade 0."""
-        return cls(
-            ordinals=impression.ordinals,
-            rows=impression.rows,
-            grades=np.array([grades.get(ordinal, 0.0) for ordinal in impression.ordinals.tolist()], np.float64),
-        )
+        by_row = np.zeros(len(impression.ordinals))
+        if grades:
+            by_row[:] = [grades.get(ordinal, 0.0) for ordinal in impression.ordinals.tolist()]
+        return cls(ordinals=impression.ordinals, rows=impression.rows, grades=by_row)
 
 
 def page_value(grades: ArrayLike, positions: ArrayLike) -> NDArray[np.float64]:

@@ -88,9 +88,16 @@ class VwModel:
         self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
 
     def learn_labels(
-        self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel], *, sampled: bool = False
+        self,
+        decisions: Sequence[ArmDecision],
+        labels: Sequence[DepthLabel],
+        *,
+        sampled: bool = False,
+        weight: int = 1,
     ) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
+
+        ``weight`` >= 1: how many searches this one stands for.
 
         A ``sampled`` search was self-play's: it is learned like any other, and is not counted in `trained`.
 
@@ -100,8 +107,9 @@ class VwModel:
         """
         labelled = {label.arm for label in labels}
         lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
+        counts = 0 if sampled else weight
         for label in labels:
-            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, sampled=sampled)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1 / weight, counts=counts)
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
@@ -115,7 +123,7 @@ class VwModel:
         cost: float,
         probability: float,
         *,
-        sampled: bool = False,
+        counts: int = 1,
     ) -> None:
         if not 0 <= depth_index < len(DEPTHS):
             raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
@@ -128,11 +136,11 @@ class VwModel:
         labelled = [*lines]
         labelled[1 + depth_index] = f"0:{cost:.8g}:{probability:.8g} {lines[1 + depth_index]}"
         try:
-            self._workspace.learn(labelled)
+            _learn_from("\n".join(labelled), self._workspace)
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        if not sampled:
-            self._trained[arm] = self._trained.get(arm, 0) + 1
+        if counts:
+            self._trained[arm] = self._trained.get(arm, 0) + counts
 
     def to_bytes(self) -> bytes:
         """Weights, learning rates and counts: a copy made by `from_bytes` goes on learning exactly as this one."""
@@ -158,6 +166,15 @@ class VwModel:
             model._workspace = _open(f"-i {path}")  # noqa: SLF001  an alternative constructor
         model._trained = trained  # noqa: SLF001
         return model
+
+
+def _learn_from(example: str, workspace: Any) -> None:  # noqa: ANN401  vowpalwabbit is untyped
+    """What `Workspace.learn` does, without the Python objects that it wraps around each line: half of its time."""
+    import pylibvw
+
+    lines = workspace._parse(example)  # noqa: SLF001  only the wrapping one is public
+    pylibvw.vw.learn_multi(workspace, lines)
+    pylibvw.vw._finish_example_multi_ex(workspace, lines)  # noqa: SLF001
 
 
 def _open(arguments: str) -> Any:  # noqa: ANN401  vowpalwabbit is untyped
@@ -201,7 +218,7 @@ def _shared(features: Features) -> str:
     words = [f"{name}:{value:.5g}" for name, value in features if value]
     words += [f"{name}_{int(known[name] * _BINS)}" for name in _BINNED if name in known]
     text = " ".join(words)
-    if "|" in text or "\n" in text:
+    if any(mark in text for mark in "|\n\r"):
         raise BadInput("a feature's name must not hold a bar or a line break", field="features")
     return "shared |s " + text
 

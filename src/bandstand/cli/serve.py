@@ -91,20 +91,22 @@ def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) ->
 
 def _serve_together(settings: Settings, listener: socket.socket, workers: int, *, learn: bool) -> None:
     """API workers that share the listening socket, and, with ``learn``, one learner."""
-    import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from bandstand.api.accepting import Shares, SharingConfig
     from bandstand.api.app import create_worker
     from bandstand.api.metrics import SHARED_FOLDER
     from bandstand.api.processes import LearnerProcess
     from bandstand.api.readiness import Readiness
 
     with ExitStack() as running:
-        counters, loaded = (running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-")) for _ in range(2))
+        counters, loaded, shares = (
+            running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-")) for _ in range(3)
+        )
         if learn:
             running.enter_context(LearnerProcess(settings))
         os.environ.setdefault(SHARED_FOLDER, counters)
-        config = uvicorn.Config(
+        config = SharingConfig(
             partial(create_worker, settings, Readiness(Path(loaded), workers)),
             factory=True,
             workers=workers,
@@ -114,4 +116,5 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
             timeout_graceful_shutdown=_END_S,
             timeout_worker_healthcheck=_HUNG_S,
         )
+        config.shares = Shares(Path(shares))
         Multiprocess(config, sockets=[listener]).run()

@@ -192,5 +192,5 @@ def examined(impression: Impression, touched: Collection[int]) -> Ordinals:
     2008): results are read from the top until the need is met.
     """
     ranking = impression.ordinals[impression.query.offset :]
-    places = [place for place, ordinal in enumerate(ranking.tolist()) if ordinal in touched]
+    places = [place for place, ordinal in enumerate(ranking.tolist()) if ordinal in touched] if touched else []
     return ranking[: max(places) + 1] if places else ranking[: min(impression.shown, EXAMINED_WITHOUT_ACTION)]

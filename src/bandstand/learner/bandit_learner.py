@@ -17,9 +17,14 @@ from bandstand.learner.open_searches import KeyValue
 from bandstand.ranker.features import FeatureSet
 from bandstand.types import Impression, Matrix, Scores
 from bandstand.types.features import RANK
+from bandstand.types.hashing import digest, fraction
 
 _MODEL = b"bandit/model"
 _STATS = b"bandit/stats"
+
+STANDS_FOR = 4
+"""Of so many searches that satisfied nobody the model learns from one. With a larger number a single one would weigh
+too much: see `VwModel.learn_labels`."""
 
 ScorerOf = Callable[[str], Scorer]
 """The ranker of a version (the one that served the page), or the nearest that can still be loaded."""
@@ -87,7 +92,8 @@ class BanditLearner:
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive one, where that was looked into: exact, where the logged head is not.
-        ``sampled`` says that self-play asked, and nobody did.
+        ``sampled`` says that self-play asked, and nobody did. Of the searches that satisfied nobody, which all say the
+        same, the model learns from one in `STANDS_FOR`, with as many times the weight.
         A search that logged no feature in common with today's teaches nothing: no ranker could order its page again.
         """
         if not self._features.layout.shares(impression.rows.layout):
@@ -98,28 +104,33 @@ class BanditLearner:
         labels = impression_labels(
             impression, grades, score, cost_weight=self._cost_weight, cost=self._stats.cost, exact=exact
         )
-        self._model.learn_labels(impression.decision.arms, labels, sampled=sampled)
+        weight = 1 if grades or sampled else _weight(impression.query.id)
+        if labels and weight:
+            self._model.learn_labels(impression.decision.arms, labels, sampled=sampled, weight=weight)
+            self._changed.add(_MODEL)
         self._record_hits(impression, grades)
-        self._changed |= {_MODEL, _STATS} if labels else {_STATS}
         return labels
 
     def _known(self, impression: Impression) -> Impression:
         """The search without what concerns retrievers that are gone, or that left no trace in its features."""
-        known = {name for name in self._roster.names if f"{name}.{RANK}" in impression.feature_names}
+        features = set(impression.feature_names)
+        known = {name for name in self._roster.names if f"{name}.{RANK}" in features}
         arms = tuple(arm for arm in impression.decision.arms if arm.arm in known)
         outcomes = tuple(outcome for outcome in impression.outcomes if outcome.retriever in known)
         return replace(impression, decision=replace(impression.decision, arms=arms), outcomes=outcomes)
 
     def _scorer_for(self, impression: Impression) -> Scorer:
-        """The ranker of the search's page, for features in the columns in which it was logged."""
-        ranker, layout = self._scorer_of(impression.models.get("ranker", "")), impression.rows.layout
+        """The ranker of the search's page, for features in the columns in which it was logged; found once asked for."""
 
         def score(features: Matrix) -> Scores:
-            return ranker(self._features.layout.aligned(features, layout))
+            ranker = self._scorer_of(impression.models.get("ranker", ""))
+            return ranker(self._features.layout.aligned(features, impression.rows.layout))
 
         return score
 
     def _record_hits(self, impression: Impression, grades: Mapping[int, float]) -> None:
+        if not grades:
+            return
         rows = [row for row, ordinal in enumerate(impression.ordinals.tolist()) if grades.get(ordinal, 0.0) > 0]
         if not rows:
             return
@@ -127,6 +138,15 @@ class BanditLearner:
             if outcome.status == "ok":
                 ranks = impression.rows.rank(outcome.retriever)[rows]
                 self._stats.record_hit(outcome.retriever, useful=bool((~np.isnan(ranks)).any()))
+        self._changed.add(_STATS)
 
     def _dumped(self, key: bytes) -> bytes:
         return self._model.to_bytes() if key == _MODEL else self._stats.to_json().encode()
+
+
+def _weight(query_id: str) -> int:
+    """How many searches that satisfied nobody this one stands for; 0 where another one stands for it.
+
+    Drawn by its id, so that the same log always teaches the same.
+    """
+    return STANDS_FOR if fraction(digest(query_id)) * STANDS_FOR < 1 else 0

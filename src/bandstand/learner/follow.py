@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ import structlog
 
 from bandstand.errors import DamagedRecord, ModelError
 from bandstand.feedback.joined import readable
-from bandstand.feedback.log import Control, Log, LogEntry
+from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
 from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
@@ -29,6 +30,7 @@ _FINALIZED = b"bandit/settled"
 _FINALIZED_METRIC = "settled_searches"
 _EMBEDDED_AT_ONCE = 16
 _TAUGHT_AT_ONCE = 50
+_URGENT: tuple[EntryKind, ...] = ("event", "control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +39,16 @@ class LearnerSettings:
 
     ``latecomers_s``: entries may reach the log so many seconds after the time that they bear. Where the log has
     ended, searches be finalized so much later by the clock, so that they be finalized as they would have, had the log
-    gone on. ``reward_model`` lets the reward model that serves judge what people do; else constants do.
+    gone on. ``gather_s``: a patient
+    learner lets searches that nobody acts on gather for so long. ``reward_model`` lets the reward model that serves
+    judge what people do; else constants do.
     """
 
     batch: int = 500
     publish_every: int = 200
     keep_models: int = 10
     latecomers_s: float = 5.0
+    gather_s: float = 1.0
     reward_model: bool = True
     apply: ApplySettings = ApplySettings()
 
@@ -79,14 +84,21 @@ class Learner:
         self._due_times: DueTimes | None = None
         self._published: int | None = None
         self._pointed: tuple[Stamp | None] | None = None
+        self._stepped = -math.inf
 
     def tell_relabelled(self, listener: Callable[[Relabelled], None]) -> None:
         """Let somebody who knows what was wanted hear of every relabelled search."""
         self._sources = replace(self._sources, relabelled=listener)
 
-    def step(self) -> int:
-        """Learn from the next entries of the log, or finalize due searches; returns how many entries were read."""
+    def step(self, *, patient: bool = False) -> int:
+        """Learn from the next entries of the log, or finalize due searches; returns how many entries were read.
+
+        A ``patient`` step waits for an action or an order, or until searches have gathered: a transaction costs more
+        than all that a search teaches which nobody acts on.
+        """
         with self._turn:
+            if patient and not self._worthwhile():
+                return 0
             self._carry_out()
             self._name_reward()
             entries = _up_to_command(self._read())
@@ -96,7 +108,16 @@ class Learner:
             self._embed()
             if self._unpublished() >= self._settings.publish_every:
                 self._publish()
+            acted = any(not isinstance(entry.record, Impression) for entry in entries)
+            self._stepped = -math.inf if acted else self._clock()  # an order may leave something to be carried out
         return len(entries)
+
+    def _worthwhile(self) -> bool:
+        """Whether searches have gathered for long enough, or something else was logged that should not wait."""
+        if not 0 <= self._clock() - self._stepped < self._settings.gather_s:
+            return True
+        position = self._memory.position()
+        return any(self._log.count(kind, after=position) for kind in _URGENT)
 
     def catch_up(self, *, progress: Callable[[int], None] | None = None) -> int:
         """Step until the log's end; returns how many entries were learned from."""

@@ -187,6 +187,8 @@ def _served_by(impression: Impression) -> Iterator[str]:
 
 def _reciprocal_rank(impression: Impression, grades: Mapping[int, float]) -> float:
     """1 / the position of the first hit that satisfied at all; 0 where none did."""
+    if not grades:
+        return 0.0
     ranks = (place for place, ordinal in enumerate(impression.ordinals.tolist(), start=1) if grades.get(ordinal, 0) > 0)
     return 1.0 / next(ranks, np.inf)
 

@@ -30,13 +30,16 @@ class Evidence:
 
     def impression(self, normalized: str, ordinals: Ordinals, user: bytes | None, now: float) -> None:
         """Count one examined impression for each entity, where the query is known by a choice or a prediction."""
-        key, shown = query_key(normalized), np.unique(ordinals).astype(np.int32)
+        key = query_key(normalized)
         record = self._tables.queries.get(key)
+        own = None if user is None else self._tables.own.get(user + key)
+        if record is None and own is None:
+            return
+        shown = np.unique(ordinals).astype(np.int32)
         if record is not None:
             record.advance(now, self._settings.half_life)
             at = record.add(shown)
             record.rows["impressions"][at] += 1
-        own = None if user is None else self._tables.own.get(user + key)
         if own is not None:
             own.advance(now, self._settings.half_life)
             own.rows["impressions"][np.isin(own.rows["ordinal"], shown)] += 1

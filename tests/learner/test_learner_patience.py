@@ -1,0 +1,88 @@
+"""A patient learner: searches that nobody acts on gather, an action or an order is learned from at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from bandstand.learner.bandit_learner import STANDS_FOR, BanditLearner
+from bandstand.learner.follow import LearnerSettings
+from bandstand.ranker.features import FeatureSet
+from bandstand.ranker.scorers import PlainScorer
+from bandstand.retrievers.registry import BUILT_IN
+
+GATHER_S = LearnerSettings().gather_s
+FEATURES = FeatureSet(BUILT_IN)
+
+
+@pytest.fixture
+def learner(small):
+    """The learner of the small home, which has just learned from a search."""
+    small.search("hello")
+    small.storage.log.flush()
+    found = small.learning_side.learner
+    assert found.step(patient=True) == 1
+    return found
+
+
+def searched(small, text: str):
+    result = small.search(text)
+    small.storage.log.flush()
+    return result
+
+
+class TestPatience:
+    def test_searches_gather(self, small, learner):
+        for text in ("halo", "hurt"):
+            searched(small, text)
+            assert learner.step(patient=True) == 0
+        small.clock.pass_(GATHER_S)
+        assert learner.step(patient=True) == 2
+
+    def test_an_action_is_learned_from_at_once_with_all_before_it(self, small, learner):
+        found = searched(small, "halo")
+        small.act("halo", on=found)
+        assert learner.step(patient=True) == 2
+
+    def test_an_order_does_not_wait_nor_does_what_it_leaves_to_be_done(self, small, learner):
+        small.storage.log.append_control("forget_user", {"user_id": "ann"})
+        assert learner.step(patient=True) == 1
+        assert small.storage.memory.state(b"learner/order") is not None
+        learner.step(patient=True)
+        assert small.storage.memory.state(b"learner/order") is None
+
+    def test_whoever_is_told_to_learn_does(self, small, learner):
+        searched(small, "halo")
+        assert learner.catch_up() == 1
+
+    def test_a_clock_that_was_set_back_holds_nothing_up(self, small, learner):
+        searched(small, "halo")
+        small.clock.pass_(-3600.0)
+        assert learner.step(patient=True) == 1
+
+
+class TestStandsFor:
+    """Of the searches that satisfied nobody the model learns from some, which stand for all."""
+
+    def learned(self, impressions, grades) -> tuple[BanditLearner, int]:
+        bandit = BanditLearner(FEATURES, scorer_of=lambda _: PlainScorer(FEATURES).score, cost_weight=0.003)
+        labels = sum(len(bandit.learn(each, grades(each))) for each in impressions)
+        return bandit, labels
+
+    def test_they_count_as_many_as_there_were(self, small):
+        impressions = [small.search("halo").impression for _ in range(60 * STANDS_FOR)]
+        bandit, labels = self.learned(impressions, lambda _: {})
+        weighed = sum(bool(arm.context) for each in impressions for arm in each.decision.arms)
+        deeper = labels - weighed  # depth 0 earns nothing by definition, and is not learned
+        assert deeper > 0
+        assert sum(bandit._model.trained.values()) == pytest.approx(deeper, rel=0.3)  # ids count: always the same draw
+
+    def test_the_same_log_teaches_the_same(self, small):
+        impressions = [small.search("halo").impression for _ in range(20)]
+        (first, _), (second, _) = (self.learned(impressions, lambda _: {}) for _ in range(2))
+        assert first.files() == second.files()
+
+    def test_what_satisfied_is_always_learned_from(self, small):
+        impression = small.search("halo").impression
+        bandit, labels = self.learned([impression], lambda each: {int(each.ordinals[0]): 1.0})
+        weighed = [arm for arm in impression.decision.arms if arm.context]
+        assert sum(bandit._model.trained.values()) == labels - len(weighed)
