@@ -13,6 +13,7 @@ from bandstand.retrievers.distil import RIDGE, Lessons, token_vectors
 from bandstand.retrievers.encoder_registry import encoder_recipe
 from bandstand.retrievers.static_encoder import StaticEncoder
 from bandstand.retrievers.token_table import TableFacts, TokenTable
+from tests.support.kill_points import kill_after, killed_in_a_fork
 from tests.support.tiny_models import bert
 
 VOCABULARY = np.array([3, 5, 8], np.int32)
@@ -117,6 +118,21 @@ def test_a_damaged_table_is_refused_with_the_remedy(small, tmp_path, damage):
         path.mkdir()
     with pytest.raises(ModelError, match="bandstand index"):
         TokenTable.read(path)
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 3))
+def test_a_kill_leaves_the_old_table_or_the_new_one(small, tmp_path, steps):
+    new = table(small.vectors * 2, seq=8)
+    small.write(tmp_path / "t")
+
+    def work():
+        kill_after(steps, ("retrievers/token_table.py", "files.py"))
+        new.write(tmp_path / "t")
+
+    killed = killed_in_a_fork(work)
+    found = TokenTable.read(tmp_path / "t")
+    assert found.facts.seq == 8 or (killed and found.facts.seq == 7)
+    np.testing.assert_array_equal(found.vectors, (new if found.facts.seq == 8 else small).vectors)
 
 
 def test_a_table_that_cannot_be_written_says_why(small, tmp_path):
