@@ -19,6 +19,7 @@ from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder, EncoderOf
+from bandstand.types import Progress
 
 Work = Callable[[threading.Event], None]
 """Indexing and learning, until the event is set."""
@@ -39,6 +40,7 @@ class Paths:
         self.lock = home / "learner.lock"
         self.minutes = home / "minutes.sqlite"
         self.estimates = home / "estimates.json"
+        self.token_table = home / "tokens.table"
         self.rejects = home / "rejects.ndjson"
         self.resume = home / "ingest.json"
         self.synonyms = home / "synonyms.txt"
@@ -111,6 +113,10 @@ class IndexWriter(Protocol):
     @property
     def query_encoder(self) -> str:
         """The fingerprint of the encoder for queries that searches are to find again; "" while there is none."""
+        ...
+
+    def distil(self, *, seed: int, progress: Progress | None = None) -> bool:
+        """Make the table of token vectors anew where it no longer suits the vectors that serve; whether it was."""
         ...
 
     def reset(self) -> None:

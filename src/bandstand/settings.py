@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         " n-grams (no model needed); else the folder of a sentence-transformers model, or its name on the Hugging Face"
         " hub; `int8:` before either quantises it",
     )
+    query_encoder: Literal["static", "encoder"] = Field(
+        "static",
+        description="What reads queries: `static` adds up token vectors distilled from the encoder, which reads only"
+        " queries with words that are new to them; `encoder` is the encoder itself. A cluster has the encoder",
+    )
     exact_up_to: int = Field(
         200_000, ge=0, description="Entities up to which dense search is exact; above, approximate"
     )

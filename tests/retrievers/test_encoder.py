@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bandstand.errors import MissingDependency, ModelError, StorageError
 from bandstand.retrievers import encoder_export
+from bandstand.retrievers.distil import Lessons, token_vectors
 from bandstand.retrievers.encoder import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -27,6 +28,8 @@ from bandstand.retrievers.encoder import (
 )
 from bandstand.retrievers.encoder_export import export_encoder
 from bandstand.retrievers.encoder_sources import MINILM_SHA256, BundledMiniLM
+from bandstand.retrievers.static_encoder import StaticEncoder
+from bandstand.retrievers.token_table import TableFacts, TokenTable
 
 TEXTS = ("", "halo", "!!!", "宇多田ヒカル", "a\ud800b", "sad songs for a rainy sunday", "x" * 10_000)
 
@@ -37,9 +40,21 @@ def exported(tmp_path_factory):
     return export_encoder(tmp_path_factory.mktemp("home") / "encoder")
 
 
-@pytest.fixture(scope="module", params=["onnx", "hashing"])
+@pytest.fixture(scope="module", params=["onnx", "hashing", "static"])
 def encoder(request):
-    return OnnxEncoder(request.getfixturevalue("exported"), threads=2) if request.param == "onnx" else HashingEncoder()
+    if request.param == "hashing":
+        return HashingEncoder()
+    model = OnnxEncoder(request.getfixturevalue("exported"), threads=2)
+    return model if request.param == "onnx" else StaticEncoder(model, taught(model, TEXTS))
+
+
+def taught(model, texts):
+    """Token vectors that these texts alone were the lessons of."""
+    lessons = Lessons(model.query_tokens(texts), np.stack([model.encode_query(text) for text in texts]))
+    tokens = np.unique(np.array([token for text in lessons.texts for token in text], np.int32))
+    found = token_vectors(lessons, tokens, model.encode_tokens([[token] for token in tokens.tolist()]))
+    facts = TableFacts(encoder=model.fingerprint, origin=1, seq=1, entities=1)
+    return TokenTable(facts, tokens, found.astype(np.float16))
 
 
 def test_every_vector_has_length_1(encoder):

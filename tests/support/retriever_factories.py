@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bandstand.memory_index.memory import Memory
 from bandstand.opensearch.connection import Cluster
@@ -15,13 +16,16 @@ from bandstand.opensearch.vector_index import LiveVectors, VectorFollower
 from bandstand.retrievers.alike import AlikeRetriever
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.encoder import HashingEncoder
+from bandstand.retrievers.distil import distilled
+from bandstand.retrievers.encoder import HashingEncoder, OnnxEncoder
+from bandstand.retrievers.encoder_registry import encoder_recipe
 from bandstand.retrievers.fresh import FreshRetriever
 from bandstand.retrievers.fusion import ReciprocalRankFusion
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.memory import MemoryRetriever
 from bandstand.retrievers.personal import PersonalRetriever
 from bandstand.retrievers.rephrase import RephraseRetriever
+from bandstand.retrievers.static_encoder import StaticEncoder
 from bandstand.retrievers.structured import StructuredRetriever
 from bandstand.retrievers.text_index import TextIndex
 from bandstand.retrievers.trigram import TrigramRetriever, TrigramSettings
@@ -30,6 +34,7 @@ from bandstand.retrievers.vector_store import VectorStore
 from bandstand.testing.retrievers import RetrieverCase
 from bandstand.testing.world import USER, World
 from bandstand.understanding.understanding import Understanding
+from tests.support.tiny_models import bert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,23 @@ def dense(world: ClusterWorld) -> AbstractContextManager[Retriever]:
 
 def dense_approximate(world: ClusterWorld) -> AbstractContextManager[Retriever]:
     return open_dense(world, DenseSettings(exact_up_to=8, probes=3))
+
+
+@contextmanager
+def dense_static(world: ClusterWorld) -> Iterator[Retriever]:
+    """Every query is added up: the vocabulary is letters, and each of them is in the table."""
+    recipe, store = encoder_recipe(str(letters_model(world.folder))), VectorStore(world.folder / "static.sqlite")
+    model = recipe.find(world.folder) or recipe.make(world.folder)
+    assert isinstance(model, OnnxEncoder)
+    store.apply(world.store.changes(store.seq, 1_000_000), model)
+    encoder = StaticEncoder(model, distilled(model, world.store, store.since(0), seed=1))
+    yield DenseRetriever(lambda _: encoder, DenseIndex(store), world.catalog, inline=True)
+    store.close()
+
+
+def letters_model(folder: Path) -> Path:
+    """The folder of a small model, made once."""
+    return model if (model := folder / "letters").exists() else bert(model)
 
 
 @contextmanager
@@ -188,6 +210,7 @@ RETRIEVER_FACTORIES: dict[str, Case] = {
     "fusion": Case(build=fusion, literal=True),
     "dense": Case(build=dense),
     "dense, approximate": Case(build=dense_approximate),
+    "dense, static": Case(build=dense_static),
     "lexical, clustered": Case(build=lexical_clustered, literal=True, clustered=True),
     "trigram, clustered": Case(build=trigram_clustered, literal=True, clustered=True),
     "dense, clustered": Case(build=dense_clustered, clustered=True),

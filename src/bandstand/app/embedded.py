@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 
 from bandstand.backend import Finding, Paths, Work
 from bandstand.catalog.columns import Catalog
@@ -23,14 +22,17 @@ from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.folder import FolderRegistry
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.dense import DenseRetriever
-from bandstand.retrievers.encoder import Encoder, EncoderOf
+from bandstand.retrievers.distil import distilled
+from bandstand.retrievers.encoder import Encoder, EncoderOf, OnnxEncoder
 from bandstand.retrievers.lexical import LexicalRetriever
+from bandstand.retrievers.static_encoder import StaticEncoder
 from bandstand.retrievers.text_index import TextIndex, delete_index
+from bandstand.retrievers.token_table import TableFacts, TokenTable
 from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
-from bandstand.retrievers.vector_store import VectorFollower, VectorStores
+from bandstand.retrievers.vector_store import VectorBatch, VectorFollower, VectorStores
 from bandstand.settings import Settings
-from bandstand.types import Clock
+from bandstand.types import Clock, Progress
 
 
 class EmbeddedBackend:
@@ -83,7 +85,7 @@ class EmbeddedBackend:
 
     def open_writer(self, store: Store, encoder_of: EncoderOf) -> EmbeddedWriter:
         """See `Backend`."""
-        return EmbeddedWriter(self._paths.text, self.vectors, store, encoder_of)
+        return EmbeddedWriter(self._paths, self.vectors, store, encoder_of)
 
     def leading(self) -> AbstractContextManager[None]:
         """See `Backend`: there is no other machine, and other processes are kept out by the home's lock."""
@@ -112,11 +114,11 @@ class EmbeddedReader:
         self, text: TextIndex, vectors: VectorStores, settings: DenseSettings, catalog: Catalog, encoder_of: EncoderOf
     ) -> None:
         self._text, self._vectors, self._encoder_of = text, vectors, encoder_of
-        self._open_encoder()
+        encoder = self._open_encoder()
         self._dense = DenseIndex(vectors, settings=settings)
         self.lexical = LexicalRetriever(text, catalog)
         self.trigram = TrigramRetriever(text, catalog)
-        self.dense = DenseRetriever(encoder_of, self._dense, catalog)
+        self.dense = DenseRetriever(encoder_of, self._dense, catalog, inline=isinstance(encoder, StaticEncoder))
 
     @property
     def seq(self) -> int:
@@ -133,10 +135,11 @@ class EmbeddedReader:
         """See `IndexReader`."""
         self._text.close()
 
-    def _open_encoder(self) -> None:
+    def _open_encoder(self) -> Encoder | None:
         """Have the encoder at hand before its vectors serve; without it dense searches fail, and say why."""
         with suppress(ModelError, MissingDependency):
-            self._encoder_of(self._vectors.fingerprint)
+            return self._encoder_of(self._vectors.fingerprint)
+        return None
 
 
 class TextFollower:
@@ -158,6 +161,16 @@ class TextFollower:
         self._index.commit()
 
 
+def _suits(facts: TableFacts, now: VectorBatch) -> bool:
+    """Whether a table is still good for the vectors that serve."""
+    same = (facts.encoder, facts.origin) == (now.fingerprint, now.origin)
+    return same and now.seq - facts.seq <= _OUTDATED * facts.entities
+
+
+_OUTDATED = 0.1
+"""Changes of vectors, as a share of the entities that a table was made for, after which it is made anew."""
+
+
 class EmbeddedWriter:
     """See `IndexWriter`; the text index is locked until it is closed.
 
@@ -166,12 +179,13 @@ class EmbeddedWriter:
         StorageError: its files cannot be used.
     """
 
-    def __init__(self, text: Path, vectors: VectorStores, store: Store, encoder_of: EncoderOf) -> None:
-        self._folder = text
+    def __init__(self, paths: Paths, vectors: VectorStores, store: Store, encoder_of: EncoderOf) -> None:
+        self._folder = paths.text
+        self._table = paths.token_table
         self._store = store
         self._encoder_of = encoder_of
         self._anew = False
-        self._text = TextIndex(text, writable=True)
+        self._text = TextIndex(paths.text, writable=True)
         self._vectors = vectors
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
@@ -184,6 +198,22 @@ class EmbeddedWriter:
     def query_encoder(self) -> str:
         """See `IndexWriter`: that of the vectors that serve, which are others once those are complete."""
         return self._vectors.fingerprint
+
+    def distil(self, *, seed: int, progress: Progress | None = None) -> bool:
+        """See `IndexWriter`: of an encoder that is a graph; nothing to be done for another one, or without vectors.
+
+        A table suits other vectors of its encoder while those have changed little: words of new entities are not in it.
+        """
+        now = self._vectors.since(self._vectors.serving.seq)
+        with suppress(ModelError):  # a damaged one is made again
+            if (table := TokenTable.read(self._table)) is not None and _suits(table.facts, now):
+                return False
+        with suppress(ModelError, MissingDependency):
+            if now.fingerprint and isinstance(encoder := self._encoder_of(now.fingerprint), OnnxEncoder):
+                every = self._vectors.since(0)
+                distilled(encoder, self._store, every, seed=seed, progress=progress).write(self._table)
+                return True
+        return False
 
     def reset(self) -> None:
         """See `IndexWriter`."""

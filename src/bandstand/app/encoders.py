@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
-from bandstand.errors import ModelError
-from bandstand.retrievers.encoder import Encoder
+import structlog
+
+from bandstand.backend import Paths
+from bandstand.errors import MissingDependency, ModelError
+from bandstand.retrievers.encoder import Encoder, OnnxEncoder
 from bandstand.retrievers.encoder_registry import delete_others, encoder_recipe, reopen
+from bandstand.retrievers.static_encoder import StaticEncoder
+from bandstand.retrievers.token_table import TokenTable
 from bandstand.settings import Settings
 from bandstand.types import Progress
 
@@ -40,6 +46,9 @@ class Encoders:
         self._lock = threading.Lock()
         self._wanted = given
         self._opened: dict[str, Encoder] = {} if given is None else {given.fingerprint: given}
+        self._table = Paths(settings.home).token_table
+        self._table_stamp: tuple[int, int] | None = None
+        self._static: StaticEncoder | None = None
 
     def wanted(self, *, progress: Progress | None = None) -> Encoder:
         """The encoder that new vectors are made with; made where it is missing, see `prepare_encoder`."""
@@ -56,6 +65,28 @@ class Encoders:
             self.of(fingerprint)
         except ModelError:
             self.wanted()
+
+    def for_queries(self, fingerprint: str) -> Encoder:
+        """What reads queries to be compared with certain vectors, see `EncoderOf`.
+
+        That is the table of token vectors that was distilled for them, where there is one; else the encoder itself.
+        """
+        static = self._static
+        return static if static is not None and static.fingerprint == fingerprint else self.of(fingerprint)
+
+    def refresh(self) -> None:
+        """Take up the table of token vectors where another one was written; of one that cannot be used, say so once."""
+        stamp = _stamp(self._table) if self._settings.query_encoder == "static" else None
+        if stamp == self._table_stamp:
+            return
+        self._table_stamp = stamp
+        try:
+            table = TokenTable.read(self._table) if stamp is not None else None
+            model = self.of(table.facts.encoder) if table is not None else None
+            self._static = StaticEncoder(model, table) if table and isinstance(model, OnnxEncoder) else None
+        except (ModelError, MissingDependency) as error:
+            self._static = None
+            structlog.get_logger("encoder").warning("token_vectors_refused", reason=str(error))
 
     def drop_others(self, kept: str) -> None:
         """Forget and delete all encoders but the one with this fingerprint."""
@@ -76,3 +107,12 @@ class Encoders:
             if fingerprint not in self._opened:
                 self._opened[fingerprint] = reopen(fingerprint, self._settings.home)
             return self._opened[fingerprint]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Another one for each file that appeared under a path; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -71,6 +71,8 @@ def stopper(stop: threading.Event) -> Progress:
 
 
 _POLL_S = 0.05
+_DISTIL_S = 60.0
+"""Between two looks at whether the token vectors are out of date."""
 
 
 class LearningSide:
@@ -88,7 +90,7 @@ class LearningSide:
         self._storage = storage
         self._features = options.feature_set
         self._preparing, self._indexing, self._training = threading.RLock(), threading.Lock(), threading.Lock()
-        self._opening = threading.Lock()
+        self._opening, self._distilling = threading.Lock(), threading.Lock()
         self._lock = _locked(self.paths)
         try:
             self._indexes = storage.backend.open_writer(storage.store, storage.encoders.of)
@@ -138,6 +140,17 @@ class LearningSide:
                 self._drop_encoders()
             return changes
 
+    def distil(self, *, progress: Progress | None = None) -> bool:
+        """Distil token vectors from the encoder where the settings want them and those there are out of date.
+
+        That takes less than a minute of one core, however large the catalogue; searches and indexing go on meanwhile.
+        Returns whether it was done.
+        """
+        if self.settings.query_encoder != "static":
+            return False
+        with self._distilling:
+            return self._indexes.distil(seed=self.settings.seed, progress=progress)
+
     def train(
         self, searching: SearchingSide, *, plan: TrainingPlan = TrainingPlan(), progress: Progress | None = None
     ) -> TrainingReport:
@@ -163,6 +176,7 @@ class LearningSide:
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
             ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
             ("learner", lambda: learner.step(patient=True) > 0, _POLL_S),
+            ("distiller", lambda: self.distil(progress=stopper(stop)), _DISTIL_S),
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
             ("retention", lambda: retention.prune() > 0, HOUR_S),
         )

@@ -44,15 +44,22 @@ class RetrieverSet:
         understanding: Understanding,
         further: Sequence[Retriever] = (),
     ) -> None:
-        memory, encoder_of = storage.memory, storage.encoders.of
+        memory, encoders = storage.memory, storage.encoders
+        encoders.refresh()
         with ExitStack() as opened:  # closes what is open already when a later part cannot be opened
-            self._reader = reader = opened.enter_context(closing(storage.backend.open_reader(catalog, encoder_of)))
+            reader = opened.enter_context(closing(storage.backend.open_reader(catalog, encoders.for_queries)))
             for retriever in further:
                 retriever.attach(catalog)
                 opened.callback(retriever.close)
-            rephrase = RephraseRetriever(memory, encoder_of, catalog)
+            rephrase = RephraseRetriever(memory, encoders.of, catalog)
+            self._reader = reader
             self._opened = opened.pop_all()
-        self._refreshes = (reader.refresh, rephrase.refresh, *(retriever.refresh for retriever in further))
+        self._refreshes = (
+            encoders.refresh,
+            reader.refresh,
+            rephrase.refresh,
+            *(retriever.refresh for retriever in further),
+        )
         retrievers: tuple[Retriever, ...] = (
             MemoryRetriever(memory, catalog),
             CorrectedRetriever(reader.lexical, typed=False),

@@ -176,6 +176,7 @@ class Bandstand:
             learning.reset()
         learning.prepare(progress=progress)
         changes = learning.index(progress=progress)
+        learning.distil(progress=progress)
         ranker = self._first_ranker(learning, progress)
         self._refresh()
         return IndexReport(entities=len(self), changes=changes, ranker=ranker)

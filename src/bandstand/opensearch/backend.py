@@ -30,7 +30,7 @@ from bandstand.opensearch.vector_index import VECTORS, LiveVectors, VectorFollow
 from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.trigram import TrigramSettings
 from bandstand.settings import Settings
-from bandstand.types import Clock
+from bandstand.types import Clock, Progress
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
@@ -168,6 +168,10 @@ class OpenSearchWriter:
             text.rebuild()
             vectors.rebuild()
         return text, vectors
+
+    def distil(self, *, seed: int, progress: Progress | None = None) -> bool:  # noqa: ARG002 - as the protocol has it
+        """See `IndexWriter`: searches of a cluster, which mostly wait for it, have the encoder."""
+        return False
 
     def reset(self) -> None:
         """See `IndexWriter`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bandstand.catalog.columns import Catalog
@@ -19,6 +21,8 @@ class DenseRetriever(Retriever):
 
     Scores are cosines rounded to six decimals, so that equal sentences tie whatever index they come from. Queries are
     encoded by the encoder of the vectors that the index holds at the time, also while another one's are being made.
+
+    With ``inline`` it runs in the searching thread: where that hardly takes any time, see `StaticEncoder`.
     """
 
     spec = RetrieverSpec(
@@ -32,7 +36,8 @@ class DenseRetriever(Retriever):
         vague_weight=2.0,
     )
 
-    def __init__(self, encoder_of: EncoderOf, index: DenseIndex, catalog: Catalog) -> None:
+    def __init__(self, encoder_of: EncoderOf, index: DenseIndex, catalog: Catalog, *, inline: bool = False) -> None:
+        self.spec = replace(self.spec, inline=inline)
         self._encoder_of = encoder_of
         self._index = index
         self._catalog = catalog

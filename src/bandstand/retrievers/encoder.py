@@ -339,6 +339,7 @@ class OnnxEncoder:
         most = self.manifest.max_tokens
         self._documents = _open_tokenizer(path / TOKENIZER_FILE, min(DOCUMENT_TOKENS, most))
         self._queries = _open_tokenizer(path / TOKENIZER_FILE, min(QUERY_TOKENS, most))
+        self._head, self._tail = _ends(self._queries)
         self._cache = QueryCache(MicroBatch(self._encode_queries, lanes=lanes), cache_size)
 
     def encode_query(self, text: str) -> Scores:
@@ -347,9 +348,27 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Return float32 (n, dim), rows of length 1, of the first `DOCUMENT_TOKENS` tokens of each text."""
-        prompt = self.manifest.document_prompt
-        tokens = [one.ids for one in self._documents.encode_batch_fast([prompt + clean(text) for text in texts])]
-        vectors = np.empty((len(texts), self.dim), np.float32)
+        return self._in_batches([self._head + tokens + self._tail for tokens in self.document_tokens(texts)])
+
+    def encode_tokens(self, texts: Sequence[Sequence[int]]) -> Matrix:
+        """The same of texts that are tokens already, as `query_tokens` and `document_tokens` give them."""
+        return self._in_batches([self._head + list(tokens) + self._tail for tokens in texts])
+
+    def query_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """What `encode_query` reads of each text, without the tokens that stand before and after every text."""
+        return self._tokens(self._queries, self.manifest.query_prompt, texts)
+
+    def document_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Likewise what `encode` reads."""
+        return self._tokens(self._documents, self.manifest.document_prompt, texts)
+
+    def _tokens(self, tokenizer: Tokenizer, prompt: str, texts: Sequence[str]) -> list[list[int]]:
+        found = tokenizer.encode_batch_fast([prompt + clean(text) for text in texts])
+        before, after = len(self._head), len(self._tail)
+        return [one.ids[before : len(one.ids) - after] for one in found]
+
+    def _in_batches(self, tokens: Sequence[Sequence[int]]) -> Matrix:
+        vectors = np.empty((len(tokens), self.dim), np.float32)
         # Texts of like length together: padding is computed for nothing.
         order = np.argsort([len(ids) for ids in tokens], kind="stable")
         batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
@@ -366,8 +385,7 @@ class OnnxEncoder:
         return vectors
 
     def _encode_queries(self, texts: Sequence[str]) -> Matrix:
-        prompt = self.manifest.query_prompt
-        return self._run([self._queries.encode(prompt + clean(text)).ids for text in texts])
+        return self._run([self._head + tokens + self._tail for tokens in self.query_tokens(texts)])
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         ids = np.zeros((len(tokens), max(1, *map(len, tokens))), np.int64)
@@ -404,6 +422,13 @@ def _open_session(path: Path) -> InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         raise ModelError(f"{path} cannot be loaded: {error}. {_REMEDY}") from error
+
+
+def _ends(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """The tokens that a tokenizer puts before and after every text."""
+    whole, bare = tokenizer.encode("a").ids, tokenizer.encode("a", add_special_tokens=False).ids
+    before = next(at for at in range(len(whole)) if whole[at : at + len(bare)] == bare)
+    return whole[:before], whole[before + len(bare) :]
 
 
 def _open_tokenizer(path: Path, tokens: int) -> Tokenizer:

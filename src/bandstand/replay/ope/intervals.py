@@ -65,7 +65,7 @@ def student(estimate: Estimate, *, level: float = 0.95) -> Interval:
 
 def student_quantile(probability: float, n: int) -> float:
     """The quantile of Student's t with n - 1 degrees of freedom (at least 1)."""
-    from scipy.stats import t  # type: ignore[import-untyped]
+    from scipy.stats import t
 
     return float(t.ppf(probability, max(n - 1, 1)))
 
