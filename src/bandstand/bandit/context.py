@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -80,13 +80,13 @@ class ContextBuilder:
         self._query = query_features(query, has_history=has_history)
         self._found: dict[str, Candidates] = {}
         self._facts = {spec.name: tuple(_answer_features(spec, None)) for spec in roster}
-        self._counts = dict.fromkeys(roster.names, 0)
+        self._counts = {name: (COUNT + name, 0.0) for name in roster.names}
 
     def add(self, arm: str, found: Candidates) -> None:
         """An arm of this search has answered."""
         self._found[arm] = found
         self._facts[arm] = tuple(_answer_features(self._roster[arm], found))
-        self._counts[arm] = len(found)
+        self._counts[arm] = (COUNT + arm, _counted(len(found)))
 
     def build(self, *, cost_ms: float, past_yield: float, lexical_exact: float = 0.0, p_useful: float = 0.0) -> Context:
         """The context of the next arm's decision, given the answers until now.
@@ -98,7 +98,8 @@ class ContextBuilder:
             p_useful: p_useful where that is estimated, see `bandstand.bandit.gate`.
         """
         last = (
-            *_count_features(self._counts),
+            *self._counts.values(),
+            ("candidates", _bounded(_counted(sum(map(len, self._found.values()))))),
             ("lexical_exact", _bounded(lexical_exact)),
             ("agreement", _agreement(self._found.get("lexical"), self._found.get("memory"))),
             ("arm_cost", _bounded(math.log1p(max(cost_ms, 0.0)))),
@@ -174,11 +175,9 @@ def _answer_features(spec: RetrieverSpec, found: Candidates | None) -> Iterator[
         yield f"{spec.name}_{feature.name}", _bounded(feature.read(found)) if found is not None and len(found) else 0.0
 
 
-def _count_features(counts: Mapping[str, int]) -> Iterator[tuple[str, float]]:
-    """How much each arm brought, and all together, as log1p / 2: 200 candidates are 2.65."""
-    for arm, count in counts.items():
-        yield COUNT + arm, math.log1p(count) / 2
-    yield "candidates", _bounded(math.log1p(sum(counts.values())) / 2)
+def _counted(count: int) -> float:
+    """How much an arm brought, or all together, as log1p / 2: 200 candidates are 2.65."""
+    return math.log1p(count) / 2
 
 
 def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:

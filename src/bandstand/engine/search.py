@@ -23,7 +23,7 @@ from bandstand.errors import BadInput
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.first_cut import FirstCut
-from bandstand.ranker.page import Ranking, rank, union
+from bandstand.ranker.page import Ranking, Rows, rank, union
 from bandstand.ranker.scorers import Scorer
 from bandstand.types import CandidateSet, Clock, Hit, Impression, Query, Source
 from bandstand.types.features import RANK, SCORE
@@ -223,19 +223,24 @@ class Engine:
                 entity=entity,
                 position=row + 1,
                 score=float(impression.scores[row]),
-                sources=_sources(impression, row),
+                sources=sources,
             )
-            for row, entity in zip(rows.tolist(), entities, strict=True)
+            for row, entity, sources in zip(rows.tolist(), entities, _sources(impression, rows), strict=True)
         )
 
 
-def _sources(impression: Impression, row: int) -> tuple[Source, ...]:
-    """Which retrievers brought the hit: `RANK` is 1 / rank, NaN where one did not bring it."""
-    names, values = impression.feature_names, impression.features[row]
-    found = []
-    for outcome in impression.outcomes:
-        share = float(values[names.index(f"{outcome.retriever}.{RANK}")])
-        if not math.isnan(share):
-            score = float(values[names.index(f"{outcome.retriever}.{SCORE}")])
-            found.append(Source(retriever=outcome.retriever, rank=round(1 / share), score=score))
-    return tuple(found)
+def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:
+    """For each of the rows which retrievers brought it: `RANK` is 1 / rank, NaN where one did not bring it."""
+    columns = {name: column for column, name in enumerate(impression.feature_names)}
+    named = [outcome.retriever for outcome in impression.outcomes]
+    shares, scores = (
+        impression.features[rows][:, [columns[f"{name}.{fact}"] for name in named]].tolist() for fact in (RANK, SCORE)
+    )
+    return [
+        tuple(
+            Source(retriever=name, rank=round(1 / share), score=score)
+            for name, share, score in zip(named, *facts, strict=True)
+            if not math.isnan(share)
+        )
+        for facts in zip(shares, scores, strict=True)
+    ]
