@@ -61,7 +61,7 @@ def _best_field(word: str, settings: LexicalSettings) -> Json:
 class OpenSearchLexical(Retriever):
     """See `LexicalRetriever`; never more than the largest of `DEPTHS` candidates."""
 
-    spec = LexicalRetriever.spec
+    spec = replace(LexicalRetriever.spec, inline=False)
 
     def __init__(self, first: FirstRound, catalog: Catalog) -> None:
         self._first = first
@@ -100,7 +100,7 @@ def _any_of(field: str, found: list[str], query: Query) -> Json:
 class OpenSearchTrigram(Retriever):
     """See `TrigramRetriever`; the head that similarity orders is the cluster's."""
 
-    spec = TrigramRetriever.spec
+    spec = replace(TrigramRetriever.spec, inline=False)
 
     def __init__(self, first: FirstRound, catalog: Catalog, settings: TrigramSettings) -> None:
         self._first = first

@@ -75,6 +75,7 @@ class LexicalRetriever(Retriever):
         title="words of titles and names (BM25)",
         colour=Colour("#1d5fa8", "#8cc0ff"),
         cost_ms=0.3,
+        inline=True,
         fallback=True,
         weight=1.0,
         context=(

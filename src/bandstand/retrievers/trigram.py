@@ -48,6 +48,7 @@ class TrigramRetriever(Retriever):
         title="spelt alike, letter by letter",
         colour=Colour("#6a5200", "#dfc65c"),
         cost_ms=1.0,
+        inline=True,
         columns=("similarity", "alike"),
         fallback=True,
         weight=1.0,

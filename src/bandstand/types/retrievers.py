@@ -70,7 +70,8 @@ class RetrieverSpec:
             meaning changes: rows that were logged with another version count as unknown in that column.
         bounded: whether scores are comparable between queries (a probability, a share, a cosine); else the ranker sees
             them as a share of the query's best.
-        inline: whether it only computes, in about a millisecond or less: then it runs in the searching thread.
+        inline: whether it only computes, for a few milliseconds at most: then it runs in the searching thread, where no
+            deadline ends it; to hand it to another one costs as much as it takes.
         encodes: whether a call encodes the query; who plays second finds it encoded.
         answers_query: False for one that finds something whatever was typed.
         fallback: whether it is asked after all when the chosen retrievers found nothing.
