@@ -61,7 +61,7 @@ def main() -> None:
 
 def _queries(storage: Storage, count: int) -> list[str]:
     """Two to four words of the catalogue's titles, drawn at random; all distinct."""
-    words = sorted({word for _, entity in storage.store.scan() for word in entity.title.split()})
+    words = np.array(sorted({word for _, entity in storage.store.scan() for word in entity.title.split()}))
     rng = np.random.default_rng(SEED)
     storage.close()
     found: dict[str, None] = {}
