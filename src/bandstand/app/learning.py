@@ -71,6 +71,8 @@ def stopper(stop: threading.Event) -> Progress:
 
 
 _POLL_S = 0.05
+_LEARN_S = 0.2
+"""How often the learner looks for something to learn: the fewer transactions, the less of each click goes into them."""
 
 
 class LearningSide:
@@ -162,7 +164,7 @@ class LearningSide:
         learner, retention = self.learner, self.retention()
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
             ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
-            ("learner", lambda: learner.step(patient=True) > 0, _POLL_S),
+            ("learner", lambda: learner.step(patient=True) > 0, _LEARN_S),
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
             ("retention", lambda: retention.prune() > 0, HOUR_S),
         )
