@@ -100,7 +100,7 @@ class Metrics:
         return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
 
     def _counted(self, name: str, what: str, *labels: str) -> Callable[..., Counter]:
-        """What counts for given values of the labels. Found once: to look it up takes longer than to count."""
+        """What counts for given values of the labels. Found once: to look it up takes as long as to count."""
         return cache(Counter(name, what, labels, registry=self.registry).labels)
 
     def _timed(self, name: str, what: str, label: str) -> Callable[..., Histogram]:

@@ -73,6 +73,8 @@ def stopper(stop: threading.Event) -> Progress:
 _POLL_S = 0.05
 _DISTIL_S = 60.0
 """Between two looks at whether the token vectors are out of date."""
+_LEARN_S = 0.2
+"""How often the learner looks for something to learn: the fewer transactions, the less of each click goes into them."""
 
 
 class LearningSide:
@@ -175,7 +177,7 @@ class LearningSide:
         learner, retention = self.learner, self.retention()
         works: tuple[tuple[str, Callable[[], bool], float], ...] = (
             ("indexer", lambda: self.index(progress=stopper(stop)) > 0, _POLL_S),
-            ("learner", lambda: learner.step(patient=True) > 0, _POLL_S),
+            ("learner", lambda: learner.step(patient=True) > 0, _LEARN_S),
             ("distiller", lambda: self.distil(progress=stopper(stop)), _DISTIL_S),
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
             ("retention", lambda: retention.prune() > 0, HOUR_S),
