@@ -202,6 +202,11 @@ def test_generic_missing_files_are_an_error(tmp_path):
         adapter_named("generic").open(tmp_path)
 
 
+def test_a_zone_that_is_written_out_is_a_zone():
+    zones = Zones()
+    assert zones.seconds("2020-01-01 00:00:00 UTC") == zones.seconds("2020-01-01T01:00:00+01:00") == 1_577_836_800.0
+
+
 def test_zones_may_not_be_mixed():
     zones = Zones()
     assert zones.seconds("2020-01-01 00:00:00") == 1_577_836_800.0

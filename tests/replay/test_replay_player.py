@@ -7,6 +7,7 @@ from itertools import islice
 
 import pytest
 
+from bandstand.catalog.readers.base import Rejected
 from bandstand.errors import BadInput, Conflict, RetrievalError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
@@ -216,7 +217,11 @@ def test_settings_that_cannot_be_played_are_refused(changes):
 @pytest.mark.parametrize(
     ("stream", "what"),
     [
-        ([], "the stream is empty"),
+        ([], "the stream is empty$"),
+        (
+            [Rejected(2, "time must be ISO 8601", "a"), Rejected(3, "time must be ISO 8601", "b")],
+            r"the stream is empty: none of 2 rows could be used, 2 × time must be ISO 8601 \(first: line 2\)",
+        ),
         ([Interaction(id="d", time=START, entity_id="t1")], "no search to count"),
         ([Ask(id="q", time=START, text="x", answers=())], "no search to count"),
     ],

@@ -24,6 +24,7 @@ def test_both_kinds_of_lines():
     ("line", "reason"),
     [
         ("just words", "needs 'phrase"),
+        ("tv => television", "has '=>'"),
         ("chill -> calm", "slot:value"),
         ("chill ->", "slot:value"),
         ("-> mood:calm", "empty phrase"),

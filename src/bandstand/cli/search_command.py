@@ -24,7 +24,7 @@ def search(
     session: Annotated[str | None, typer.Option(help="Which session it belongs to.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
     policy: Annotated[
-        str | None, typer.Option(help="bandit (default), all, lexical, dense, memory, hybrid or random.")
+        str | None, typer.Option(help="bandit (default), selective, all, lexical, dense, memory, hybrid or random.")
     ] = None,
     literal: Annotated[
         bool, typer.Option("--literal", help="Answer what is typed, whatever it is a slip for.")

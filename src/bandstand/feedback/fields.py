@@ -101,7 +101,7 @@ def _from_iso(value: str) -> float | None:
     if value.strip().isdigit():
         return None
     try:
-        parsed = datetime.fromisoformat(value.strip())
+        parsed = datetime.fromisoformat(value.strip().replace(" UTC", "Z"))  # BigQuery writes it out
     except ValueError:
         return None
     try:

@@ -110,9 +110,11 @@ class Start:
         write_file(done, orjson.dumps(state))
 
     def _build(self, rejections: Rejections) -> None:
-        first = next(self.moments(Rejections()), None)
+        refused = Rejections()
+        first = next(self.moments(refused), None)
         if first is None:
-            raise BadInput(f"{self.dataset.name}: the stream is empty")
+            why = f": none of {refused.count} rows could be used, {'; '.join(refused.named())}" if refused.count else ""
+            raise BadInput(f"{self.dataset.name}: the stream is empty{why}")
         with ReplayEnvironment(self.platform(self.home), VirtualClock(first.time)) as environment:
             fill(environment, self.dataset.catalog(), rejections)
             environment.play_examples()

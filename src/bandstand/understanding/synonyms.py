@@ -53,6 +53,8 @@ def parse_synonyms(text: str) -> Synonyms:
     meanings, equals = dict[str, list[Slot]](), dict[str, dict[str, None]]()
     for number, line in enumerate(lines, start=1):
         content = line.partition("#")[0].strip()
+        if "=>" in content:
+            raise _wrong(number, "has '=>': write 'phrase -> slot:value' for a meaning, 'phrase = phrase' for equals")
         if "->" in content:
             left, _, right = content.partition("->")
             slots = [_slot(part.strip(), number) for part in right.split(",")]

@@ -178,8 +178,9 @@ def _is_number(value: str) -> bool:
 
 
 def _names_zone(value: str) -> bool:
-    clock = value.strip().partition("T")[2] or value.strip().partition(" ")[2]
-    return clock.endswith(("Z", "z")) or "+" in clock or "-" in clock
+    time = value.strip()
+    clock = time.partition("T")[2] or time.partition(" ")[2]
+    return time.endswith(("Z", "z", "UTC")) or "+" in clock or "-" in clock
 
 
 WINDOW = 1800.0
