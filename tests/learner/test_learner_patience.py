@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.learner.bandit_learner import STANDS_FOR, BanditLearner
 from bandstand.learner.follow import LearnerSettings
 from bandstand.ranker.features import FeatureSet
-from bandstand.ranker.scorers import PlainScorer
 from bandstand.retrievers.registry import BUILT_IN
 
 GATHER_S = LearnerSettings().gather_s
@@ -58,31 +56,3 @@ class TestPatience:
         searched(small, "halo")
         small.clock.pass_(-3600.0)
         assert learner.step(patient=True) == 1
-
-
-class TestStandsFor:
-    """Of the searches that satisfied nobody the model learns from some, which stand for all."""
-
-    def learned(self, impressions, grades) -> tuple[BanditLearner, int]:
-        bandit = BanditLearner(FEATURES, scorer_of=lambda _: PlainScorer(FEATURES).score, cost_weight=0.003)
-        labels = sum(len(bandit.learn(each, grades(each))) for each in impressions)
-        return bandit, labels
-
-    def test_they_count_as_many_as_there_were(self, small):
-        impressions = [small.search("halo").impression for _ in range(60 * STANDS_FOR)]
-        bandit, labels = self.learned(impressions, lambda _: {})
-        weighed = sum(bool(arm.context) for each in impressions for arm in each.decision.arms)
-        deeper = labels - weighed  # depth 0 earns nothing by definition, and is not learned
-        assert deeper > 0
-        assert sum(bandit._model.trained.values()) == pytest.approx(deeper, rel=0.3)  # ids count: always the same draw
-
-    def test_the_same_log_teaches_the_same(self, small):
-        impressions = [small.search("halo").impression for _ in range(20)]
-        (first, _), (second, _) = (self.learned(impressions, lambda _: {}) for _ in range(2))
-        assert first.files() == second.files()
-
-    def test_what_satisfied_is_always_learned_from(self, small):
-        impression = small.search("halo").impression
-        bandit, labels = self.learned([impression], lambda each: {int(each.ordinals[0]): 1.0})
-        weighed = [arm for arm in impression.decision.arms if arm.context]
-        assert sum(bandit._model.trained.values()) == labels - len(weighed)

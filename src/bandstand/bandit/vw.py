@@ -93,11 +93,8 @@ class VwModel:
         labels: Sequence[DepthLabel],
         *,
         sampled: bool = False,
-        weight: int = 1,
     ) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
-
-        ``weight`` >= 1: how many searches this one stands for.
 
         A ``sampled`` search was self-play's: it is learned like any other, and is not counted in `trained`.
 
@@ -107,9 +104,8 @@ class VwModel:
         """
         labelled = {label.arm for label in labels}
         lines = {each.arm: self._lines(each.arm, each.context) for each in decisions if each.arm in labelled}
-        counts = 0 if sampled else weight
         for label in labels:
-            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1 / weight, counts=counts)
+            self._learn(label.arm, lines[label.arm], label.depth_index, -label.reward, 1.0, sampled=sampled)
 
     def _lines(self, arm: str, features: Features) -> list[str]:
         """An example in Vowpal Wabbit's text format: the context, then one line for each depth."""
@@ -123,7 +119,7 @@ class VwModel:
         cost: float,
         probability: float,
         *,
-        counts: int = 1,
+        sampled: bool = False,
     ) -> None:
         if not 0 <= depth_index < len(DEPTHS):
             raise BadInput(f"depth_index must be 0 to {len(DEPTHS) - 1}, got {depth_index}", field="depth_index")
@@ -139,8 +135,8 @@ class VwModel:
             _learn_from("\n".join(labelled), self._workspace)
         except RuntimeError as error:
             raise ModelError(f"the bandit model cannot learn about {arm!r}: {error}") from error
-        if counts:
-            self._trained[arm] = self._trained.get(arm, 0) + counts
+        if not sampled:
+            self._trained[arm] = self._trained.get(arm, 0) + 1
 
     def to_bytes(self) -> bytes:
         """Weights, learning rates and counts: a copy made by `from_bytes` goes on learning exactly as this one."""

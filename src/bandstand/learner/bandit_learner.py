@@ -17,14 +17,9 @@ from bandstand.learner.open_searches import KeyValue
 from bandstand.ranker.features import FeatureSet
 from bandstand.types import Impression, Matrix, Scores
 from bandstand.types.features import RANK
-from bandstand.types.hashing import digest, fraction
 
 _MODEL = b"bandit/model"
 _STATS = b"bandit/stats"
-
-STANDS_FOR = 4
-"""Of so many searches that satisfied nobody the model learns from one. With a larger number a single one would weigh
-too much: see `VwModel.learn_labels`."""
 
 ScorerOf = Callable[[str], Scorer]
 """The ranker of a version (the one that served the page), or the nearest that can still be loaded."""
@@ -92,8 +87,7 @@ class BanditLearner:
 
         ``grades`` maps ordinals to satisfaction in (0, 1]; empty when nobody was satisfied. ``record`` is what the page
         would have been without each expensive one, where that was looked into: exact, where the logged head is not.
-        ``sampled`` says that self-play asked, and nobody did. Of the searches that satisfied nobody, which all say the
-        same, the model learns from one in `STANDS_FOR`, with as many times the weight.
+        ``sampled`` says that self-play asked, and nobody did.
         A search that logged no feature in common with today's teaches nothing: no ranker could order its page again.
         """
         if not self._features.layout.shares(impression.rows.layout):
@@ -104,9 +98,8 @@ class BanditLearner:
         labels = impression_labels(
             impression, grades, score, cost_weight=self._cost_weight, cost=self._stats.cost, exact=exact
         )
-        weight = 1 if grades or sampled else _weight(impression.query.id)
-        if labels and weight:
-            self._model.learn_labels(impression.decision.arms, labels, sampled=sampled, weight=weight)
+        if labels:
+            self._model.learn_labels(impression.decision.arms, labels, sampled=sampled)
             self._changed.add(_MODEL)
         self._record_hits(impression, grades)
         return labels
@@ -142,11 +135,3 @@ class BanditLearner:
 
     def _dumped(self, key: bytes) -> bytes:
         return self._model.to_bytes() if key == _MODEL else self._stats.to_json().encode()
-
-
-def _weight(query_id: str) -> int:
-    """How many searches that satisfied nobody this one stands for; 0 where another one stands for it.
-
-    Drawn by its id, so that the same log always teaches the same.
-    """
-    return STANDS_FOR if fraction(digest(query_id)) * STANDS_FOR < 1 else 0
