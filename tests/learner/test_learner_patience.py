@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bandstand.learner.follow import LearnerSettings
-from bandstand.ranker.features import FeatureSet
-from bandstand.retrievers.registry import BUILT_IN
 
 GATHER_S = LearnerSettings().gather_s
-FEATURES = FeatureSet(BUILT_IN)
 
 
 @pytest.fixture

@@ -88,11 +88,7 @@ class VwModel:
         self._learn(arm, self._lines(arm, features), depth_index, cost, probability)
 
     def learn_labels(
-        self,
-        decisions: Sequence[ArmDecision],
-        labels: Sequence[DepthLabel],
-        *,
-        sampled: bool = False,
+        self, decisions: Sequence[ArmDecision], labels: Sequence[DepthLabel], *, sampled: bool = False
     ) -> None:
         """Learn the labels of one search, each in the context that its arm's decision logged, all with the same weight.
 
