@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -52,10 +53,11 @@ def opensearch_url() -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of the browser that the pages are tested in."""
-    path = shutil.which("chromium") or ""
-    needed(path, "there is no chromium on the PATH: install it (Debian: apt-get install chromium)")
-    return path
+    """The path of the browser that the pages are tested in: without windows, where that is installed."""
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    remedy = "install chromium-headless-shell, or chromium, which takes four times as long (Debian: apt-get install)"
+    needed(path, f"there is no Chromium on the PATH: {remedy}")
+    return str(path)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +68,26 @@ def real_data() -> Callable[[str], Path]:
         root = os.environ.get("BANDSTAND_DATA", "")
         needed(root and (Path(root) / name).exists(), f"set BANDSTAND_DATA to a folder that holds {name}")
         return Path(root) / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Finds a folder by its name, made by the first process of the suite that asks; who changes one copies it."""
+    ours = tmp_path_factory.getbasetemp()
+    root = (ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) / "made-once"
+    root.mkdir(exist_ok=True)
+
+    def find(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                done.touch()
+        return folder
 
     return find
 
