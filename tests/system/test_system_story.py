@@ -40,7 +40,7 @@ def home(tmp_path_factory, backend):
     opened = SmallHome(
         tmp_path_factory.mktemp("story") / "home",
         entities=list(load_bundled()),
-        selfplay_queries=300,
+        selfplay_queries=60,
         publish_every=20,
         **backend,
     )
