@@ -18,19 +18,19 @@ hypothesis.settings.register_profile("bandstand", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("bandstand")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs a browser or a cluster, by the fixtures that a test asks for, before ``-m`` chooses."""
+    fixtures = getattr(item, "fixturenames", ())
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if "browser" in fixtures:
+        item.add_marker("browser")
+    if "opensearch_url" in fixtures or "opensearch" in [each for each in parameters if isinstance(each, str)]:
+        item.add_marker("cluster")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a browser and what needs a cluster, by the fixtures that a test asks for; slow tests come first.
-
-    So no process is left alone with a slow one at the end.
-    """
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if "browser" in fixtures:
-            item.add_marker("browser")
-        if "opensearch_url" in fixtures or "opensearch" in [each for each in parameters if isinstance(each, str)]:
-            item.add_marker("cluster")
+    """Let slow tests come first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
