@@ -24,7 +24,7 @@ def write_log(folder, searches=150, midway=lambda _: None):
     ``midway`` is called after a third of them.
     """
     rng = random.Random(11)
-    small = SmallHome(folder, selfplay_queries=20)
+    small = SmallHome(folder)
     small.learning_side.train(small.home)
     for number in range(searches):
         small.clock.pass_(rng.choice((3.0, 15.0, 70.0, 400.0)))

@@ -63,7 +63,7 @@ class SmallHome:
     """Storage, workshop and home over one folder, with the verbs of a test."""
 
     def __init__(self, folder: Path, *, entities=ENTITIES, **settings: object) -> None:
-        values = {"home": folder, "encoder": "hashing", "deadline_ms": 10_000.0, "selfplay_queries": 60, **settings}
+        values = {"home": folder, "encoder": "hashing", "deadline_ms": 10_000.0, "selfplay_queries": 30, **settings}
         self.settings = Settings(**values)
         self.clock = Clock()
         self._ids = itertools.count(1)
