@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -17,19 +18,19 @@ hypothesis.settings.register_profile("bandstand", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("bandstand")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs a browser or a cluster, by the fixtures that a test asks for, before ``-m`` chooses."""
+    fixtures = getattr(item, "fixturenames", ())
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if "browser" in fixtures:
+        item.add_marker("browser")
+    if "opensearch_url" in fixtures or "opensearch" in [each for each in parameters if isinstance(each, str)]:
+        item.add_marker("cluster")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a browser and what needs a cluster, by the fixtures that a test asks for; slow tests come first.
-
-    So no process is left alone with a slow one at the end.
-    """
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if "browser" in fixtures:
-            item.add_marker("browser")
-        if "opensearch_url" in fixtures or "opensearch" in [each for each in parameters if isinstance(each, str)]:
-            item.add_marker("cluster")
+    """Let slow tests come first, so that no process is left alone with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
@@ -52,10 +53,11 @@ def opensearch_url() -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of the browser that the pages are tested in."""
-    path = shutil.which("chromium") or ""
-    needed(path, "there is no chromium on the PATH: install it (Debian: apt-get install chromium)")
-    return path
+    """The path of the browser that the pages are tested in: without windows, where that is installed."""
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    remedy = "install chromium-headless-shell, or chromium, which takes four times as long (Debian: apt-get install)"
+    needed(path, f"there is no Chromium on the PATH: {remedy}")
+    return str(path)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +68,26 @@ def real_data() -> Callable[[str], Path]:
         root = os.environ.get("BANDSTAND_DATA", "")
         needed(root and (Path(root) / name).exists(), f"set BANDSTAND_DATA to a folder that holds {name}")
         return Path(root) / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Finds a folder by its name, made by the first process of the suite that asks; who changes one copies it."""
+    ours = tmp_path_factory.getbasetemp()
+    root = (ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) / "made-once"
+    root.mkdir(exist_ok=True)
+
+    def find(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                done.touch()
+        return folder
 
     return find
 

@@ -1,4 +1,4 @@
-"""A home built once in a test process; tests that change it get a copy."""
+"""A home built once; tests that change it get a copy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from tests.support.api_world import build_home, serving
 
 
 @pytest.fixture(scope="session")
-def built_home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("api") / "home"
-    build_home(folder)
-    return folder
+def built_home(made_once):
+    return made_once("api", build_home)
 
 
 @pytest.fixture

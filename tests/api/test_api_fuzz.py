@@ -56,7 +56,7 @@ def lines(_: object, value: object) -> bytes:
 
 
 @schema.parametrize()
-@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_described(case, live):
     excluded = [positive_data_acceptance, *EXCLUDED.get(case.operation.path, ())]
     case.call_and_validate(base_url=live, excluded_checks=excluded)

@@ -62,15 +62,15 @@ class TestDifference:
         assert msgspec.json.decode(msgspec.json.encode(test), type=SequentialTest) == test
 
     def test_peeking_after_every_visitor_finds_nothing_among_equals(self):
-        """400 experiments without a difference, watched at each of 300 visitors: at most alpha of them ever speak."""
+        """200 experiments without a difference, watched at each of 150 visitors: at most alpha of them ever speak."""
         alpha, false_alarms = 0.1, 0
         rng = np.random.default_rng(7)
-        for _ in range(400):
+        for _ in range(200):
             test = SequentialTest.begin(share=0.5, alpha=alpha)
-            for reward, in_b in zip(rng.random(300) < 0.4, rng.random(300) < 0.5, strict=True):
+            for reward, in_b in zip(rng.random(150) < 0.4, rng.random(150) < 0.5, strict=True):
                 test = test.with_visitor(float(reward), in_b=bool(in_b))
             false_alarms += test.better is not None  # the interval never takes back what it excluded once
-        assert false_alarms / 400 <= alpha
+        assert false_alarms / 200 <= alpha
 
 
 class TestSplit:

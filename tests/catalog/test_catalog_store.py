@@ -115,7 +115,7 @@ def test_a_failing_source_keeps_the_whole_chunks_before_it(store, make_track):
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_store_is_a_dictionary_with_memory(open_store, any_entity, data):
     store = open_store(f"model-{uuid4().hex}")

@@ -29,15 +29,18 @@ def cli(monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built(made_once):
     """A home with a few entities, indexed and trained."""
-    folder = tmp_path_factory.mktemp("cli")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUICK.items():
-            patch.setenv(name, value)
-        for words in (["ingest", ndjson(folder / "e.ndjson", ENTITIES)], ["index"]):
-            assert run(patch, [*words, "--home", folder / "home"]) == 0
-    return folder / "home"
+
+    def build(folder):
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in QUICK.items():
+                patch.setenv(name, value)
+            for words in (["ingest", ndjson(folder / "e.ndjson", ENTITIES)], ["index"]):
+                assert run(patch, [*words, "--home", folder / "home"]) == 0
+
+    return made_once("cli", build) / "home"
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ class TestProcess:
 
     @pytest.mark.slow
     def test_ctrl_c_is_told_calmly_and_resumed(self, cli, tmp_path):
-        many = [{**ENTITIES[0], "id": f"t{number}", "title": f"Song {number}"} for number in range(100_000)]
+        many = [{**ENTITIES[0], "id": f"t{number}", "title": f"Song {number}"} for number in range(30_000)]
         path = ndjson(tmp_path / "many.ndjson", many)
         process = subprocess.Popen(
             [*COMMAND, "ingest", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -8,7 +8,7 @@ from tests.support.small_home import SmallHome
 
 
 @pytest.fixture
-def small(tmp_path):
-    opened = SmallHome(tmp_path / "home")
+def small(made_once, tmp_path):
+    opened = SmallHome.copied(made_once, tmp_path / "home")
     yield opened
     opened.close()

@@ -62,14 +62,15 @@ def test_the_labels_are_exported(lived):
     assert {line["weight"] for line in lines if line["query_id"] == failed} == {0.5}
 
 
-@pytest.fixture
-def examples(small):
-    play = SelfPlay(engine=small.home.engine, catalog=small.home.catalog, memory=small.home.memory)
-    return list(play.examples(FEWEST + 40, seed=2))
+def examples_of(home, count):
+    """Synthetic examples of at most so many queries."""
+    play = SelfPlay(engine=home.engine, catalog=home.catalog, memory=home.memory)
+    return list(play.examples(count, seed=2))
 
 
-def test_self_play_is_labelled_trained_on_and_published(small, examples):
+def test_self_play_is_labelled_trained_on_and_published(small):
     home = small.home
+    examples = examples_of(home, FEWEST + 40)
     labels = synthetic_labels(examples, home.catalog.columns, home.serving().scorer, BUILT_IN)
     assert len(labels) == len(examples)
     trained = gate_from_log(home.models, labels, joined(home.log), BUILT_IN, seed=1, keep=10)
@@ -86,8 +87,9 @@ def test_self_play_is_labelled_trained_on_and_published(small, examples):
     assert RetrievalGate(home.models.get("abstention", version)).names
 
 
-def test_too_little_trains_nothing(small, examples):
-    labels = synthetic_labels(examples[:20], small.home.catalog.columns, small.home.serving().scorer, BUILT_IN)
+def test_too_little_trains_nothing(small):
+    examples = examples_of(small.home, 20)
+    labels = synthetic_labels(examples, small.home.catalog.columns, small.home.serving().scorer, BUILT_IN)
     assert gate_from_log(small.home.models, labels, joined(small.home.log), BUILT_IN, seed=1, keep=10) is None
     assert small.home.models.pointer("abstention") is None
 

@@ -37,6 +37,12 @@ class TestBytes:
         assert record().dump() == GOLDEN
         assert QueryRecord().dump() == bytes(28)
 
+    @pytest.mark.parametrize("last", [0.5, NAN])
+    def test_what_was_only_predicted_is_written_as_anything_else(self, last):
+        predicted = record([(3, SEEN, 0.0, 0.0, 0.0, 0.125), (7, SEEN, 0.0, 0.0, 0.0, last)])
+        assert bool(predicted._dump_predicted()) == (last > 0)
+        assert predicted.dump() == predicted._dump_any()
+
     def test_a_writer_reads_everything_again(self):
         read = QueryRecord.load(GOLDEN)
         assert (read.text, read.updated, read.stored) == ("sad söng", 1.75e9, 4)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,15 @@ def test_what_is_missing_in_ci_fails_with_the_remedy(monkeypatch, ci):
     needed(there=True, remedy="set A")
     with pytest.raises(pytest.fail.Exception, match="in CI nothing is skipped: set A"):
         needed(there="", remedy="set A")
+
+
+@pytest.mark.slow
+def test_what_needs_a_cluster_can_be_left_out():
+    file = "tests/memory_index/test_memory_batch.py"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-m", "not cluster", file]
+    shown = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=True).stdout
+    assert "[embedded" in shown
+    assert "[opensearch" not in shown
 
 
 def test_no_test_skips_by_itself():

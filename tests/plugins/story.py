@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def _drawn(chart: dict, line: str) -> bool:
 
 def _eventually(client: TestClient, path: str) -> dict:
     while (answer := client.get(path)).status_code == 503:
-        pass
+        time.sleep(0.01)
     return answer.json()
 
 

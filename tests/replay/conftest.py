@@ -10,4 +10,4 @@ from tests.support.replay_worlds import DAY, START, asks
 
 @pytest.fixture
 def moments() -> list[Moment]:
-    return [Interaction(id="d0", time=START - DAY, entity_id="t5", text="morning", user="u9"), *asks(60)]
+    return [Interaction(id="d0", time=START - DAY, entity_id="t5", text="morning", user="u9"), *asks(30)]

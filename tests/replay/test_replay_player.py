@@ -36,16 +36,16 @@ def told_apart(rows):
 
 
 def test_what_comes_later_changes_nothing_before(tmp_path):
-    """The same first 30 searches, then another future: identical answers up to there, and other ones after."""
-    common = list(asks(30))
-    futures = [list(islice(asks(60, seed=seed), 30, None)) for seed in (0, 11)]
+    """The same first 24 searches, then another future: identical answers up to there, and other ones after."""
+    common = list(asks(24))
+    futures = [list(islice(asks(40, seed=seed), 24, None)) for seed in (0, 11)]
     settings = quick(policies=("bandit",), platform=(("publish_every", 5),))
     found = []
     for number, future in enumerate(futures):
         play(dataset([*common, *future]), settings, tmp_path / str(number))
         found.append(told_apart(rows_of(tmp_path / str(number), "bandit")))
-    assert found[0][:30] == found[1][:30]
-    assert found[0][30:] != found[1][30:]
+    assert found[0][:24] == found[1][:24]
+    assert found[0][24:] != found[1][24:]
 
 
 def test_the_memory_learns_the_nickname_and_only_after_it_was_asked(tmp_path, moments):
@@ -61,10 +61,18 @@ class _PulledPlug(Exception):
     pass
 
 
-@pytest.mark.parametrize("cut", [1, 3])
-def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, moments, monkeypatch, cut):
-    settings = quick(policies=("bandit",), platform=(("publish_every", 5),))
+def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
+    moments, settings = list(asks(40)), quick(policies=("bandit",), platform=(("publish_every", 5),))
     play(dataset(moments), settings, tmp_path / "whole")
+    for cut in (1, 3):
+        _play_cut_off(moments, settings, tmp_path / f"cut-{cut}", monkeypatch, cut)
+        whole, resumed = (told_apart(rows_of(tmp_path / name, "bandit")) for name in ("whole", f"cut-{cut}"))
+        assert [row.id for row in resumed] == [row.id for row in whole]
+        assert resumed == whole
+
+
+def _play_cut_off(moments, settings, folder, monkeypatch, cut):
+    """Play until something was learned ``cut`` times, and then once more, to the end."""
     learned = {"count": 0}
     learn = part_module.ReplayEnvironment.learn
 
@@ -77,12 +85,8 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, mom
     with monkeypatch.context() as patched:
         patched.setattr(part_module.ReplayEnvironment, "learn", pulled)
         with pytest.raises(_PulledPlug):
-            play(dataset(moments), settings, tmp_path / "cut")
-    run = play(dataset(moments), settings, tmp_path / "cut")
-    assert run.policies == ("bandit",)
-    whole, resumed = (told_apart(rows_of(tmp_path / name, "bandit")) for name in ("whole", "cut"))
-    assert [row.id for row in resumed] == [row.id for row in whole]
-    assert resumed == whole
+            play(dataset(moments), settings, folder)
+    assert play(dataset(moments), settings, folder).policies == ("bandit",)
 
 
 def test_a_finished_replay_is_not_played_again(tmp_path, moments):

@@ -35,14 +35,17 @@ def music():
 @pytest.fixture(scope="session")
 def settings():
     return SelectiveSettings(
-        policies=("selective", "all"), searches=80, held_out=0.5, retrain_every=40, ablation_share=0.8, bootstrap=50,
-        platform=(*PLATFORM, ("selfplay_queries", 210)),
+        policies=("selective", "all"), searches=48, held_out=0.5, retrain_every=24, ablation_share=0.8, bootstrap=50,
+        platform=(*PLATFORM, ("selfplay_queries", 160)),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def runs(music, settings, tmp_path_factory):
-    return closed_loop(music, TINY, settings, tmp_path_factory.mktemp("selective"), lambda *_: None)
+def runs(music, settings, made_once):
+    def play(folder):
+        return closed_loop(music, TINY, settings, folder, lambda *_: None)
+
+    return play(made_once("selective", play))
 
 
 @pytest.fixture

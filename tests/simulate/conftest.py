@@ -40,10 +40,14 @@ def music():
 
 
 @pytest.fixture(scope="session")
-def played(music, tmp_path_factory):
+def played(music, made_once):
     """One tiny closed loop with two policies, and the folder that it left."""
-    folder = tmp_path_factory.mktemp("tiny")
-    return simulate(music, TINY, tiny_settings(policies=("bandit", "lexical")), folder), folder
+
+    def play(folder):
+        return simulate(music, TINY, tiny_settings(policies=("bandit", "lexical")), folder)
+
+    folder = made_once("tiny", play)
+    return play(folder), folder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from bandstand.replay.simulate.learning_curves import satisfaction
 from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.settings import Settings
-from tests.support.tiny_world import PLATFORM, tiny_settings
+from tests.support.tiny_world import UNTAUGHT, tiny_settings
 
 
 def test_a_variant_is_a_policy_on_other_settings(tmp_path):
@@ -46,14 +46,14 @@ def test_who_strays_wants_something_else(music, tiny):
 @pytest.mark.slow
 def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
     experiment = tiny(listeners=Listeners(persistent=0.5, strays=0.5), platform=(("agree_users", 1),))
-    settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=PLATFORM, limit=150)
+    settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=UNTAUGHT, limit=100)
     played = simulate(music, experiment, settings, tmp_path)
     on, off = (played.tables[name] for name in settings.policies)
     assert (off.column("relabelled") == 0).all()
     assert (on.column("relabelled") > 0).sum() > 0
     assert not on.column("satisfied")[on.first == 0].any()
-    figures = satisfaction(on, window=150)
+    figures = satisfaction(on, window=100)
     weights = on.column("relabelled")[on.column("relabelled") != 0]
     assert figures["relabelled"] == len(weights)
     assert figures["relabel_precision"] == pytest.approx(np.mean(weights > 0))
-    assert satisfaction(off, window=150)["relabel_precision"] is None
+    assert satisfaction(off, window=100)["relabel_precision"] is None

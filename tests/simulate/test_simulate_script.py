@@ -14,7 +14,7 @@ from bandstand.replay.simulate.closed_loop import simulate
 from bandstand.replay.simulate.listener import Script
 from bandstand.replay.simulate.world import World
 from bandstand.retrievers.encoder import HashingEncoder
-from tests.support.tiny_world import TINY, tiny_settings
+from tests.support.tiny_world import TINY, UNTAUGHT, tiny_settings
 
 SEED = 3
 
@@ -44,7 +44,7 @@ def test_all_that_may_be_typed_is_encoded_beforehand(played, music):
     simulated, folder = played
     stored = QueryVectors.load(folder / "base" / "queries.npz")
     world = World(music, TINY, seed=simulated.settings.seed)
-    texts = {normalize(t) for n in range(300) for t in Script.of(world, n, seed=simulated.settings.seed).texts}
+    texts = {normalize(t) for n in range(200) for t in Script.of(world, n, seed=simulated.settings.seed).texts}
     assert len(stored) == len(texts)
     assert all(stored.get(text) is not None for text in texts)
 
@@ -83,7 +83,7 @@ def test_damaged_vectors_are_refused(tmp_path):
 @pytest.mark.slow
 def test_side_by_side_is_the_same_as_one_after_another(music, tmp_path):
     progress = []
-    settings = tiny_settings(policies=("bandit", "lexical"), limit=40)
+    settings = tiny_settings(policies=("bandit", "lexical"), platform=UNTAUGHT, limit=40)
     alone = simulate(music, TINY, settings, tmp_path / "alone")
     shutil.copytree(tmp_path / "alone" / "base", tmp_path / "both" / "base")
     both = simulate(music, TINY, settings, tmp_path / "both", jobs=2, progress=lambda *step: progress.append(step))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from bandstand.app.options import Options
@@ -61,7 +63,7 @@ class SmallHome:
     """Storage, workshop and home over one folder, with the verbs of a test."""
 
     def __init__(self, folder: Path, *, entities=ENTITIES, **settings: object) -> None:
-        values = {"home": folder, "encoder": "hashing", "deadline_ms": 10_000.0, "selfplay_queries": 60, **settings}
+        values = {"home": folder, "encoder": "hashing", "deadline_ms": 10_000.0, "selfplay_queries": 30, **settings}
         self.settings = Settings(**values)
         self.clock = Clock()
         self._ids = itertools.count(1)
@@ -70,6 +72,11 @@ class SmallHome:
         self.storage.store.upsert(entities)
         self.learning_side.index()
         self.home = self.platform.searching
+
+    @classmethod
+    def copied(cls, made_once: Callable[[str, Callable[[Path], object]], Path], folder: Path) -> SmallHome:
+        """One of the usual entities and settings: they are indexed once in a test run, which takes half of opening."""
+        return cls(Path(shutil.copytree(made_once("small", lambda made: cls(made).close()), folder)))
 
     def _open(self) -> None:
         self.platform = Platform(self.settings, self.options)

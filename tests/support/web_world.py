@@ -19,6 +19,12 @@ from bandstand.app.platform import Platform
 from bandstand.catalog.codec import entity_from_json
 from bandstand.settings import Settings
 
+LOOKED_OVER = {"bypass_csp": True, "reduced_motion": "reduce"}
+"""The context of a page in which axe-core runs."""
+
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+"""What axe-core checks of colours, unless told to be stricter."""
+
 EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> Anthem'
 ARABIC = "كان عندنا طاحون"
 
@@ -45,16 +51,16 @@ ENTITIES = [
 
 
 def settings_of(home: Path, **values: object) -> Settings:
-    quick = {"encoder": "hashing", "refresh_ms": 20.0, "deadline_ms": 10_000.0, "selfplay_queries": 120}
+    quick = {"encoder": "hashing", "refresh_ms": 20.0, "deadline_ms": 10_000.0, "selfplay_queries": 40}
     return Settings(**{"home": home, **quick, **values})
 
 
-def build_home(folder: Path, *, trainings: int = 1) -> None:
-    """Catalogue, indexes, and the first rankers and bandit."""
+def build_home(folder: Path) -> None:
+    """Catalogue, indexes, two rankers and the first bandit."""
     with Platform(settings_of(folder)) as platform:
         platform.storage.store.upsert([entity_from_json(entity) for entity in ENTITIES])
         platform.learning.index()
-        for _ in range(trainings):
+        for _ in range(2):
             platform.learning.train(platform.searching)
 
 
@@ -69,7 +75,8 @@ def serving(home: Path, **settings: object) -> Iterator[str]:
         thread.start()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            wait_until(lambda: _ready(address))
+            with httpx.Client(base_url=address) as client:
+                wait_until(lambda: _ready(client))
             yield address
         finally:
             server.should_exit = True
@@ -84,9 +91,9 @@ def wait_until(reached: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def _ready(address: str) -> bool:
+def _ready(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{address}/readyz").status_code == 200
+        return client.get("/readyz").status_code == 200
     except httpx.TransportError:  # not listening yet
         return False
 
@@ -128,6 +135,13 @@ def queries_asked(page, which: Callable[[Any], bool]) -> list[str]:
 
 
 def violations(page) -> str:
-    """What axe-core reports, empty where there is nothing."""
-    found = Axe().run(page)
-    return found.generate_report() if found.violations_count else ""
+    """What axe-core reports, empty where there is nothing: of everything in the light, of colours in the dark too.
+
+    The page needs ``LOOKED_OVER``, or colours are looked at while they change.
+    """
+    found = []
+    for scheme, options in (("light", {}), ("dark", {"runOnly": COLOUR_RULES})):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("scheme => matchMedia(`(prefers-color-scheme: ${scheme})`).matches", scheme)
+        found.append(Axe().run(page, options={"resultTypes": ["violations"], **options}))
+    return "\n".join(each.generate_report() for each in found if each.violations_count)

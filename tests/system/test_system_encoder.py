@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.engine.request import SearchRequest
 from bandstand.retrievers.encoder import HashingEncoder
 from bandstand.retrievers.encoder_registry import made_in
 from bandstand.settings import Settings
-from tests.support.small_home import ENTITIES, SmallHome, ids
+from tests.support.small_home import ENTITIES, ids
 from tests.support.tiny_models import bert
 
 NEW = HashingEncoder(32)
-
-
-@pytest.fixture
-def small(tmp_path):
-    opened = SmallHome(tmp_path / "home")
-    yield opened
-    opened.close()
 
 
 def change(small, encoder):

@@ -1,4 +1,4 @@
-"""The whole loop as one story, on the bundled catalogue: index, search, click, search again better, train, restart.
+"""The whole loop as one story, on a third of the bundled catalogue: index, search, click, find it, train, restart.
 
 It is told twice: of a home folder, and of a cluster. Until a ranker is trained the plain scorer serves, which ranks the
 same way every time; afterwards what is certain is what the memory holds, and that pages show it and say why.
@@ -20,6 +20,11 @@ NICKNAMES = {
     "what the dentist plays": ("Erik Satie", "Gymnopédie"),
     "gym warm up": ("Daft Punk", "Harder"),
 }
+ASKED = {
+    *(artist for artist, _ in NICKNAMES.values()),
+    *("Leonard Cohen", "Beyoncé", "宇多田ヒカル", "AC/DC", "Hallelujah", "Halo", "Hurt"),
+}
+"""Artists and titles of whom all stay in it."""
 
 
 @pytest.fixture(scope="module", params=["embedded", "opensearch"])
@@ -39,8 +44,10 @@ def backend(request):
 def home(tmp_path_factory, backend):
     opened = SmallHome(
         tmp_path_factory.mktemp("story") / "home",
-        entities=list(load_bundled()),
-        selfplay_queries=300,
+        entities=[
+            entity for at, entity in enumerate(load_bundled()) if at % 3 == 0 or ASKED & {entity.title, *entity.artists}
+        ],
+        selfplay_queries=60,
         publish_every=20,
         **backend,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
@@ -20,11 +22,16 @@ def browser(chromium):
 
 
 @pytest.fixture(scope="session")
-def server(browser, tmp_path_factory):
+def new_home(made_once, tmp_path_factory):
+    """Makes homes that hold the small catalogue and two rankers, each alike."""
+    built = made_once("web", build_home)
+    return lambda: shutil.copytree(built, tmp_path_factory.mktemp("web") / "home")
+
+
+@pytest.fixture(scope="session")
+def server(browser, new_home):
     """The address of a server; its memory is shared by all tests, so each that teaches has a query of its own."""
-    folder = tmp_path_factory.mktemp("web") / "home"
-    build_home(folder)
-    with serving(folder) as address:
+    with serving(new_home()) as address:
         yield address
 
 

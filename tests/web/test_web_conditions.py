@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 import bandstand.web
-from tests.support.web_world import counts, finalized, violations
+from tests.support.web_world import LOOKED_OVER, counts, finalized, violations
 
 WEB = Path(bandstand.web.__file__).parent
 FAILED_LOAD = "Failed to load resource"
@@ -115,22 +115,14 @@ class TestLooks:
         page.locator(".hit .act-skip").first.click()
         assert page.locator("#told").evaluate("element => getComputedStyle(element).animationName") == "none"
 
-    @pytest.mark.parametrize(
-        ("path", "scheme"),
-        [
-            ("/", "light"),
-            ("/?q=hello&policy=all&filter=genre:pop", "light"),
-            ("/?q=hello&policy=all&filter=genre:pop", "dark"),
-            ("/?q=hello&against=lexical&mix=1", "dark"),
-        ],
-    )
-    def test_axe_finds_nothing(self, open_page, path, scheme):
-        page = open_page(path, color_scheme=scheme, bypass_csp=True)
+    @pytest.mark.parametrize("path", ["/", "/?q=hello&policy=all&filter=genre:pop", "/?q=hello&against=lexical&mix=1"])
+    def test_axe_finds_nothing(self, open_page, path):
+        page = open_page(path, **LOOKED_OVER)
         expect(page.locator("#decision li").first).to_be_visible()
         assert violations(page) == ""
 
     def test_axe_finds_nothing_in_the_sheet(self, open_page):
-        page = open_page("/?q=hello&policy=all", bypass_csp=True)
+        page = open_page("/?q=hello&policy=all", **LOOKED_OVER)
         page.locator(".hit .act-why").first.click()
         expect(page.locator(".related li").first).to_be_visible()
         assert violations(page) == ""

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.web_world import build_home, serving, violations
+from tests.support.web_world import LOOKED_OVER, serving, violations
 
 KEY = "correct horse battery staple"
 
@@ -17,11 +17,9 @@ def tile(page, name: str):
 
 
 @pytest.fixture(scope="module")
-def guarded(browser, tmp_path_factory):
+def guarded(browser, new_home):
     """The address of a server with an admin key, a home of its own, and three searches with one click."""
-    folder = tmp_path_factory.mktemp("guarded") / "home"
-    build_home(folder, trainings=2)
-    with serving(folder, admin_key=KEY) as address:
+    with serving(new_home(), admin_key=KEY) as address:
         for policy in ("lexical", "lexical", "all"):
             found = httpx.post(f"{address}/v1/search", json={"query": "hello", "policy": policy}).json()
         attributes = {"object": {"object_id": found["hits"][0]["entity_id"]}}
@@ -86,9 +84,8 @@ class TestModels:
 
 
 class TestLooks:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_nothing_and_nothing_is_too_wide(self, open_page, guarded, scheme):
-        page = open_page(f"{guarded}/dashboard", color_scheme=scheme, bypass_csp=True)
+    def test_axe_finds_nothing_and_nothing_is_too_wide(self, open_page, guarded):
+        page = open_page(f"{guarded}/dashboard", **LOOKED_OVER)
         expect(page.locator(".tile").first).to_be_visible()
         expect(page.locator("#live-charts").get_by_role("button", name="Give it")).to_be_visible()
         assert violations(page) == ""

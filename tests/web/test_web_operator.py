@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.web_world import EVIL, build_home, serving, violations, wait_until
+from tests.support.web_world import EVIL, LOOKED_OVER, serving, violations, wait_until
 
 KEY = "correct horse battery staple"
 
@@ -24,20 +24,21 @@ DRAWN = {
 
 
 @pytest.fixture(scope="module")
-def watched(browser, tmp_path_factory):
+def watched(browser, new_home):
     """The address of a server with an hour's worth of searches that have settled, two rankers, and an experiment."""
-    folder = tmp_path_factory.mktemp("watched") / "home"
-    build_home(folder, trainings=2)
-    with serving(folder, finalize_seconds=0.05, join_minutes=0.002) as address:
-        httpx.post(f"{address}/v1/dashboard/experiments", json={"a": "bandit", "b": "all", "ripens_seconds": 0})
+    with (
+        serving(new_home(), finalize_seconds=0.05, join_minutes=0.002) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        client.post("/v1/dashboard/experiments", json={"a": "bandit", "b": "all", "ripens_seconds": 0})
         rng = random.Random(1)
         for number in range(60):
             query, user = rng.choice(("hello", "halo", "anthem")), f"user-{number % 20}"
-            found = httpx.post(f"{address}/v1/search", json={"query": query, "user_id": user}).json()
+            found = client.post("/v1/search", json={"query": query, "user_id": user}).json()
             chosen = {"object": {"object_id": found["hits"][0]["entity_id"]}}
             event = {"action_name": "save", "query_id": found["query_id"], "user_id": user, "event_attributes": chosen}
-            httpx.post(f"{address}/v1/events", json=event)
-        wait_until(lambda: httpx.get(f"{address}/v1/dashboard/queries").json()["total"] == 3)
+            client.post("/v1/events", json=event)
+        wait_until(lambda: client.get("/v1/dashboard/queries").json()["total"] == 3)
         yield address
 
 
@@ -183,18 +184,16 @@ class TestKey:
 
 
 @pytest.fixture
-def guarded_address(browser, tmp_path):
+def guarded_address(browser, new_home):
     """The address of a server with an admin key."""
-    build_home(tmp_path / "home")
-    with serving(tmp_path / "home", admin_key=KEY) as address:
+    with serving(new_home(), admin_key=KEY) as address:
         yield address
 
 
 class TestLooks:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("section", list(DRAWN))
-    def test_axe_finds_nothing_and_nothing_is_too_wide(self, open_page, watched, section, scheme):
-        page = open_page(f"{watched}/dashboard{section}", color_scheme=scheme, bypass_csp=True)
+    def test_axe_finds_nothing_and_nothing_is_too_wide(self, open_page, watched, section):
+        page = open_page(f"{watched}/dashboard{section}", **LOOKED_OVER)
         page.locator(f"{DRAWN[section]}:visible").first.wait_for()
         assert violations(page) == ""
         page.set_viewport_size({"width": 360, "height": 800})

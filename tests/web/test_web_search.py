@@ -12,6 +12,7 @@ from bandstand.retrievers.registry import BUILT_IN
 from tests.support.web_world import (
     ARABIC,
     EVIL,
+    LOOKED_OVER,
     counts,
     finalized,
     ids,
@@ -141,7 +142,7 @@ class TestFinding:
         assert "kind=artist" in page.url
 
     def test_a_page_by_kind_has_a_section_for_each(self, open_page):
-        page = open_page("/?q=hello+adele")
+        page = open_page("/?q=hello+adele", **LOOKED_OVER)
         expect(page.locator(".hit").first).to_be_visible()
         with finalized(page) as answered:
             page.get_by_label("By kind").check()

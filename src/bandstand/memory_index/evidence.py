@@ -86,11 +86,14 @@ class Evidence:
         scores = np.asarray(scores, np.float32)
         if not ((scores > 0) & (scores < 1)).all():
             raise BadInput("a predicted score must lie between 0 and 1, both excluded", field="scores")
-        unique, first = np.unique(ordinals, return_index=True)
+        unique = np.asarray(ordinals, np.int32)
+        if len(unique) > 1:  # most phrases are of one entity
+            unique, first = np.unique(unique, return_index=True)
+            scores = scores[first]
         record, key = self._tables.query(normalized), query_key(normalized)
         record.text = normalized
-        at = record.add(unique.astype(np.int32))
-        record.rows["predicted"][at] = scores[first]
+        at = record.add(unique)
+        record.rows["predicted"][at] = scores
         for ordinal in unique.tolist():
             entity = ordinal_key(ordinal)
             (self._tables.phrases.get(entity) or self._tables.phrases.put(entity, set())).add(key)

@@ -108,6 +108,9 @@ ROW = np.dtype(
 )
 """One entity under a query; ``predicted`` is NaN where nothing was predicted."""
 
+_BEFORE_PREDICTED = slice(1, 5)
+"""The columns of `ROW` that are 0 where a pair was only predicted."""
+
 _COUNTS = ("impressions", "clicks", "plays")
 
 
@@ -145,6 +148,21 @@ class QueryRecord:
 
     def dump(self) -> bytes:
         """The bytes that `StoredQuery` reads."""
+        return self._dump_predicted() or self._dump_any()
+
+    def _dump_predicted(self) -> bytes:
+        """As `_dump_any` in a tenth of the time, of what was only predicted, as nearly all is; else b""."""
+        if not len(self) or self.rows.view(np.int32).reshape(len(self), -1)[:, _BEFORE_PREDICTED].any():
+            return b""
+        prior = float(self.rows["predicted"].max())
+        if np.isnan(prior):  # so is at least one
+            return b""
+        block = np.zeros((len(_STORED), len(self)), np.float32)
+        block.view(np.int32)[_PLACES["ordinal"]] = self.rows["ordinal"]
+        block[_PLACES["predicted"]] = self.rows["predicted"]
+        return HEADER.pack(self.updated, 0.0, prior, len(self), len(self), 0) + block.tobytes() + encode(self.text)
+
+    def _dump_any(self) -> bytes:
         visible = (self.rows["state"] == SHARED) | ~np.isnan(self.rows["predicted"])
         rows = self.rows if visible.all() else self.rows[np.argsort(~visible, kind="stable")]
         shared, stored = rows["state"] == SHARED, StoredRows(np.empty((len(_STORED), len(rows)), np.float32))
@@ -207,11 +225,13 @@ class QueryRecord:
 
     def add(self, ordinals: Ordinals) -> NDArray[np.intp]:
         """The positions of unique ascending ``ordinals``, the missing ones added without counts."""
+        if not len(self):
+            self.rows = _uncounted(ordinals)
+            return np.arange(len(ordinals))
         known = self.rows["ordinal"]
-        merged = np.union1d(known, ordinals) if len(self) else ordinals
+        merged = np.union1d(known, ordinals)
         if len(merged) > len(self):
-            rows = np.zeros(len(merged), ROW)
-            rows["ordinal"], rows["predicted"] = merged, np.nan
+            rows = _uncounted(merged)
             rows[np.searchsorted(merged, known)] = self.rows
             self.rows = rows
         return np.searchsorted(merged, ordinals)
@@ -235,3 +255,10 @@ class QueryRecord:
             order = (rows["ordinal"], -np.nan_to_num(rows["predicted"]), -(rows["clicks"] + rows["plays"]))
             surplus[np.lexsort(order)[limit:]] = True
         return surplus
+
+
+def _uncounted(ordinals: Ordinals) -> Column:
+    """Rows of entities under a query that led to none of them yet."""
+    rows = np.zeros(len(ordinals), ROW)
+    rows["ordinal"], rows["predicted"] = ordinals, np.nan
+    return rows

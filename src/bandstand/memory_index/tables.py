@@ -112,8 +112,8 @@ class Tables:
 
     def _finalize(self, key: bytes, record: QueryRecord) -> None:
         """Bound a record, index what became shared, withdraw what no longer is, remove what says nothing."""
-        surplus = record.surplus(self.settings.max_pairs_per_query)
-        if surplus.any():
+        if len(record) > self.settings.max_pairs_per_query:
+            surplus = record.surplus(self.settings.max_pairs_per_query)
             for ordinal in record.rows["ordinal"][surplus & (record.rows["state"] == PENDING)]:
                 self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
             record.keep(~surplus)
