@@ -24,7 +24,7 @@ def answer(scores=None, query_id="q"):
     ordinals = np.arange(M, dtype=np.int32)
     whole = Scored(ordinals=ordinals, scores=scores, features=ordinals[:, None].astype(np.float32))
     rows = np.argsort(-scores, kind="stable")[:LOGGED_DEPTH]
-    head = Ranking(rows=rows, ordinals=ordinals[rows], scores=scores[rows], features=whole.features[rows], whole=whole)
+    head = Ranking(ordinals=ordinals[rows], scores=scores[rows], features=whole.features[rows], whole=whole)
     query = Query(id=query_id, text="x", normalized="x")
     impression = Impression(
         query=query,
@@ -92,7 +92,7 @@ def test_a_short_ranking_is_kept_whole():
         scores=whole.head.whole.scores[:5],
         features=whole.head.whole.features[:5],
     )
-    head = Ranking(rows=np.arange(5), ordinals=few.ordinals, scores=few.scores, features=few.features, whole=few)
+    head = Ranking(ordinals=few.ordinals, scores=few.scores, features=few.features, whole=few)
     short = Answer(
         query=whole.query, retrieved=None, candidates=whole.candidates, head=head, impression=whole.impression,
         columns=whole.columns, scorer=None,

@@ -35,7 +35,7 @@ def test_a_setting_must_have_a_value_of_its_own(tmp_path):
 
 
 def test_who_strays_wants_something_else(music, tiny):
-    world = World(music, tiny(listeners=Listeners(persistent=0.0, strays=1.0)), seed=1)
+    world = World(music, tiny(searches=300, listeners=Listeners(persistent=0.0, strays=1.0)), seed=1)
     again = [script.again for number in range(300) if (script := Script.of(world, number, seed=1)).again is not None]
     assert len(again) > 250
     assert all(need.key != 0 and need.wanted for need in again)

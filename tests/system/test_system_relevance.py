@@ -32,5 +32,6 @@ def test_the_default_is_not_below_fusion_of_all(real_data, tmp_path, name):
         music.platform.learning.index()
         for judged in together:
             some = judged.searches[:: max(len(judged.searches) // SAMPLE, 1)][:SAMPLE]
-            values, _ = measured(music.platform.searching, replace(judged, searches=some))
+            measures, _ = measured(music.platform.searching, replace(judged, searches=some))
+            values = measures[judged.headline]
             assert values["bandit"].mean() >= values[FUSION].mean() - MARGIN, judged.name
