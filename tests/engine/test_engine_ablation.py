@@ -148,11 +148,11 @@ def test_an_entity_that_arrives_between_page_and_record_is_in_the_record(small):
     answer = small.home.engine.answer
 
     class Engine:
-        def answer(self, query, policy):
+        def answer(self, query, policy, *, whole):
             small.storage.store.upsert([track("halo-live", "Halo", "Beyoncé", year=2009, album="Live")])
             small.learning_side.index()
             small.home.refresh()
-            return answer(query, policy)
+            return answer(query, policy, whole=whole)
 
     worker = ablator(small, engine=Engine())
     worker.offer(result.impression)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ class Stepping(Retriever):
     """A retriever of two steps: it stands between them until it is let on; `steps` says how far it came."""
 
     def __init__(self, name):
-        self.spec, self.steps = BUILT_IN[name], []
+        self.spec, self.steps = replace(BUILT_IN[name], inline=False), []
         self.begun, self.let_on = threading.Semaphore(0), threading.Event()
 
     def retrieve(self, _query, depth):
