@@ -63,6 +63,9 @@ def build(settings: Settings, found: list[Entity]) -> list[Figure]:
         platform.learning.prepare()
         clock = _Laps()
         platform.learning.index(progress=clock)
+        started = time.perf_counter()
+        platform.learning.distil()
+        distilled = time.perf_counter() - started
         home = platform.searching
         started = time.perf_counter()
         platform.learning.train(home)
@@ -70,7 +73,11 @@ def build(settings: Settings, found: list[Entity]) -> list[Figure]:
     laps = [
         Figure(name=f"index: {name}", value=len(found) / seconds, unit="/s") for name, seconds in clock.laps().items()
     ]
-    return [*laps, Figure(name="train ranker and bandit by self-play", value=trained, unit="s")]
+    return [
+        *laps,
+        Figure(name="distil token vectors", value=distilled, unit="s"),
+        Figure(name="train ranker and bandit by self-play", value=trained, unit="s"),
+    ]
 
 
 class _Laps:
