@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,16 @@ def ndcg(relevant: Sequence[bool], judged: int, k: int = 10) -> float:
 def reciprocal_rank(relevant: Sequence[bool], k: int = 10) -> float:
     """1 / rank of the first relevant answer among the first k, else 0."""
     return next((1 / (place + 1) for place, right in enumerate(relevant[:k]) if right), 0.0)
+
+
+def right_by_id(relevant: Collection[str]) -> Judge:
+    """hit@10 and binary nDCG@10 of the entities with these ids."""
+
+    def judge(hits: Sequence[Entity]) -> dict[str, float]:
+        right = [hit.id in relevant for hit in hits]
+        return {"hit@10": float(any(right[:10])), "nDCG@10": ndcg(right, len(relevant))}
+
+    return judge
 
 
 def read_lines(path: Path) -> list[Any]:

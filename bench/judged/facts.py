@@ -13,7 +13,7 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.types import Entity
 from bench.attributes import NOW, Asked, artist_era, genre_era, language_genre, live, title_genre
-from bench.judged.base import Judge, JudgedSearch, JudgedSet, ndcg
+from bench.judged.base import JudgedSearch, JudgedSet, right_by_id
 
 _SEED, _EACH = 1, 80
 
@@ -38,18 +38,10 @@ def facts(entities: Sequence[Entity]) -> JudgedSet:
     searches = tuple(
         JudgedSearch(
             query=one.text,
-            judge=_judge(frozenset(columns.ids[sorted(one.relevant)].tolist())),
+            judge=right_by_id(frozenset(columns.ids[sorted(one.relevant)].tolist())),
             part=one.group,
             kinds=("track",),
         )
         for one in asked
     )
     return JudgedSet(name="facts", headline="nDCG@10", entities=tuple(entities), searches=searches)
-
-
-def _judge(relevant: frozenset[str]) -> Judge:
-    def judge(hits: Sequence[Entity]) -> dict[str, float]:
-        right = [hit.id in relevant for hit in hits]
-        return {"nDCG@10": ndcg(right, len(relevant)), "hit@10": float(any(right[:10]))}
-
-    return judge

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bandstand.catalog.text import normalize
 from bandstand.types import Entity
-from bench.judged.base import Judge, JudgedSearch, JudgedSet, ndcg
+from bench.judged.base import JudgedSearch, JudgedSet, right_by_id
 
 
 def playlist_names(entities: Iterable[Entity]) -> JudgedSet:
@@ -20,16 +20,8 @@ def playlist_names(entities: Iterable[Entity]) -> JudgedSet:
             kept.append(entity)
     known = {entity.id for entity in kept}
     searches = tuple(
-        JudgedSearch(query=name, judge=_judge(members & known), kinds=("track",))
+        JudgedSearch(query=name, judge=right_by_id(members & known), kinds=("track",))
         for name, members in sorted(lists.items())
         if name and members & known
     )
     return JudgedSet(name="playlists", headline="hit@10", entities=tuple(kept), searches=searches)
-
-
-def _judge(relevant: set[str]) -> Judge:
-    def judge(hits: Sequence[Entity]) -> dict[str, float]:
-        right = [hit.id in relevant for hit in hits]
-        return {"hit@10": float(any(right[:10])), "nDCG@10": ndcg(right, len(relevant))}
-
-    return judge

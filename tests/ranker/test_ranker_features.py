@@ -10,6 +10,7 @@ from bandstand.ranker.features import COMPARED_LENGTH, PAIR_FEATURES, FeatureSet
 from bandstand.ranker.page import union
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import KINDS, Candidates, FeatureLayout, FeatureRows, RetrieverSpec, Roster, Slot
+from tests.support.ranker_worlds import matrix_of
 
 HALO, REMASTERED, BEYONCE, SO_WHAT, FIRST_LOVE = range(5)
 NAN = np.nan
@@ -20,7 +21,7 @@ PAIRS = tuple(feature.name for feature in PAIR_FEATURES)
 
 @pytest.fixture
 def build(columns):
-    return lambda query, *answers: FEATURES.build(query, union(answers, BUILT_IN), columns)
+    return lambda query, *answers: matrix_of(FEATURES, query, union(answers, BUILT_IN), columns)
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_further_feature_is_computed_and_one_that_fails_is_unknown(columns, as
         BUILT_IN,
         [RankingFeature("titles", lambda pairs: [len(title) for title in pairs.titles]), RankingFeature("b", broken)],
     )
-    matrix = features.build(ask("halo"), union([answer("lexical", [0, 3])], BUILT_IN), columns)
+    matrix = matrix_of(features, ask("halo"), union([answer("lexical", [0, 3])], BUILT_IN), columns)
     np.testing.assert_array_equal(matrix[:, -2:], np.float32([[4, NAN], [7, NAN]]))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandstand.ranker.features import FeatureSet, RankingFeature
-from bandstand.ranker.first_cut import SURE, FirstCut
+from bandstand.ranker.first_cut import EACH, FirstCut
 from bandstand.ranker.page import rank, union
 from bandstand.ranker.scorers import PlainScorer
 from bandstand.retrievers.registry import BUILT_IN
@@ -42,7 +42,7 @@ def test_what_is_compared_late_decides_nothing():
     assert FirstCut(FEATURES, most=1).rows(matrix).tolist() == [0]
 
 
-@given(st.permutations(range(40)), st.permutations(range(40)), st.integers(2 * SURE, 40))
+@given(st.permutations(range(40)), st.permutations(range(40)), st.integers(2 * EACH, 40))
 def test_the_first_ten_of_every_retriever_stay(lexical, dense, most):
     matrix = rows(40)
     matrix[lexical, LEXICAL] = 1 / np.arange(1, 41)
@@ -50,7 +50,7 @@ def test_the_first_ten_of_every_retriever_stay(lexical, dense, most):
     kept = FirstCut(FEATURES, most=most).rows(matrix)
     assert len(kept) == most
     assert (np.diff(kept) > 0).all()
-    assert {*lexical[:SURE], *dense[:SURE]} <= set(kept.tolist())
+    assert {*lexical[:EACH], *dense[:EACH]} <= set(kept.tolist())
 
 
 def test_late_features_are_computed_for_what_is_left_and_early_ones_for_all(ask, answer, columns):

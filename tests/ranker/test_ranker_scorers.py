@@ -17,7 +17,7 @@ from bandstand.ranker.start import Start
 from bandstand.ranker.train import TrainSettings, train_lambdamart
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import FeatureLayout, FeatureRows, RetrieverSpec, Roster
-from tests.support.ranker_worlds import synthetic
+from tests.support.ranker_worlds import matrix_of, synthetic
 
 FEATURES = FeatureSet(BUILT_IN)
 NAMES = FEATURES.names
@@ -204,7 +204,7 @@ def test_ranking_folds_the_remaster_and_puts_the_exact_title_first(columns, ask,
     assert sorted(ranking.ordinals.tolist()) == [0, 2, 3, 4]
     assert (np.diff(ranking.scores) <= 0).all()
     rows = np.searchsorted(candidates.ordinals, ranking.ordinals)
-    np.testing.assert_array_equal(ranking.features, FEATURES.build(query, candidates, columns)[rows])
+    np.testing.assert_array_equal(ranking.features, matrix_of(FEATURES, query, candidates, columns)[rows])
 
 
 def test_what_the_snapshot_does_not_know_yet_is_passed_over(columns, ask, answer):

@@ -1,4 +1,4 @@
-"""Made-up judged queries whose truth is known."""
+"""Made-up judged queries whose truth is known, and all features of a search."""
 
 from __future__ import annotations
 
@@ -15,3 +15,10 @@ def synthetic(queries, seed, layout, *, per_query=12):
     grades = np.digitize(utility, [1.8, 2.3]).astype(np.int32)
     features[rng.random(features.shape) < 0.1] = np.nan
     return TrainingSet(features=features, layout=layout, grades=grades, groups=np.full(queries, per_query, np.int32))
+
+
+def matrix_of(features, query, candidates, columns):
+    """All features of all candidates of a search."""
+    matrix = features.early(query, candidates, columns)
+    features.complete(matrix, query, candidates.ordinals, columns)
+    return matrix

@@ -150,17 +150,8 @@ def _merged(old: Posting, ordinals: Sequence[int], confidences: Sequence[float],
 
 _ROW = (
     *("ids", "kind", "titles", "names", "latin_titles", "latin_names", "said_titles", "said_names", "other_names"),
-    *(
-        "versions",
-        "popularity",
-        "year",
-        "dedupe_key",
-        "artist_key",
-        "title_key",
-        "said_title_key",
-        "members",
-        "described",
-    ),
+    *("versions", "popularity", "year", "dedupe_key", "artist_key", "title_key", "said_title_key"),
+    *("members", "described"),
 )
 
 
@@ -259,8 +250,8 @@ class Columns:
     written and as it is `spoken`. ``members`` are the ids that a playlist or an album holds, None for the rest.
     ``titles`` and ``names`` ("artist artist title") are normalised, ``latin_titles`` and ``latin_names`` the same in
     Latin letters, ``said_titles`` and ``said_names`` as they are `spoken`, ``other_names`` album and aliases so.
-    ``versions`` are the words that make a title another version
-    than the original, see `version_words`. Rows that are not ``live`` keep what was last known, or blanks.
+    ``versions`` are the words that make a title another version than the original, see `version_words`. Rows that are
+    not ``live`` keep what was last known, or blanks.
     """
 
     n: int

@@ -233,9 +233,8 @@ def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:
     """For each of the rows which retrievers brought it: `RANK` is 1 / rank, NaN where one did not bring it."""
     columns = {name: column for column, name in enumerate(impression.feature_names)}
     named = [outcome.retriever for outcome in impression.outcomes]
-    shares, scores = (
-        impression.features[rows][:, [columns[f"{name}.{fact}"] for name in named]].tolist() for fact in (RANK, SCORE)
-    )
+    page = impression.features[rows]
+    shares, scores = (page[:, [columns[f"{name}.{fact}"] for name in named]].tolist() for fact in (RANK, SCORE))
     return [
         tuple(
             Source(retriever=name, rank=round(1 / share), score=score)

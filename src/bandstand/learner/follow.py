@@ -39,9 +39,8 @@ class LearnerSettings:
 
     ``latecomers_s``: entries may reach the log so many seconds after the time that they bear. Where the log has
     ended, searches be finalized so much later by the clock, so that they be finalized as they would have, had the log
-    gone on. ``gather_s``: a patient
-    learner lets searches that nobody acts on gather for so long. ``reward_model`` lets the reward model that serves
-    judge what people do; else constants do.
+    gone on. ``gather_s``: a patient learner lets searches that nobody acts on gather for so long. ``reward_model`` lets
+    the reward model that serves judge what people do; else constants do.
     """
 
     batch: int = 500

@@ -203,16 +203,11 @@ class FeatureSet:
         """What the features of pairs say, for people, by name."""
         return {feature.name: feature.title or feature.name.replace("_", " ") for feature in self.pairs}
 
-    def build(self, query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
-        """The feature matrix of a search, float32 (m, f) in the columns of ``layout``; see `early` and `complete`."""
-        matrix = self.early(query, candidates, columns)
-        self.complete(matrix, query, candidates.ordinals, columns)
-        return matrix
-
     def early(self, query: Query, candidates: CandidateSet, columns: Columns) -> Matrix:
-        """The feature matrix with what costs next to nothing, NaN in the columns of other features.
+        """The feature matrix of a search, float32 (m, f) in the columns of ``layout``, with what costs next to nothing.
 
-        ``candidates`` must be of this roster, and every ordinal one of ``columns``.
+        The other columns are NaN, until `complete` fills them in. ``candidates`` must be of this roster, and every
+        ordinal one of ``columns``.
         """
         matrix = np.full((len(candidates), len(self.names)), np.nan, np.float32)
         facts = self._retriever_facts(candidates)

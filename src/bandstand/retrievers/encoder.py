@@ -348,11 +348,11 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Return float32 (n, dim), rows of length 1, of the first `DOCUMENT_TOKENS` tokens of each text."""
-        return self._in_batches([self._head + tokens + self._tail for tokens in self.document_tokens(texts)])
+        return self.encode_tokens(self.document_tokens(texts))
 
     def encode_tokens(self, texts: Sequence[Sequence[int]]) -> Matrix:
         """The same of texts that are tokens already, as `query_tokens` and `document_tokens` give them."""
-        return self._in_batches([self._head + list(tokens) + self._tail for tokens in texts])
+        return self._in_batches([self._whole(tokens) for tokens in texts])
 
     def query_tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """What `encode_query` reads of each text, without the tokens that stand before and after every text."""
@@ -366,6 +366,9 @@ class OnnxEncoder:
         found = tokenizer.encode_batch_fast([prompt + clean(text) for text in texts])
         before, after = len(self._head), len(self._tail)
         return [one.ids[before : len(one.ids) - after] for one in found]
+
+    def _whole(self, tokens: Sequence[int]) -> Sequence[int]:
+        return [*self._head, *tokens, *self._tail]
 
     def _in_batches(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         vectors = np.empty((len(tokens), self.dim), np.float32)
@@ -385,7 +388,7 @@ class OnnxEncoder:
         return vectors
 
     def _encode_queries(self, texts: Sequence[str]) -> Matrix:
-        return self._run([self._head + tokens + self._tail for tokens in self.query_tokens(texts)])
+        return self._run([self._whole(tokens) for tokens in self.query_tokens(texts)])
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Matrix:
         ids = np.zeros((len(tokens), max(1, *map(len, tokens))), np.int64)
