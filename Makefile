@@ -12,12 +12,12 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: pyproject.toml requirements.lock | $(BIN)/python
-	@echo "Installing into $(VENV) (about a minute, once) ..."
+	@echo "Installing into $(VENV) (some three minutes, once) ..."
 	@$(PIP) install --quiet --constraint requirements.lock --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml requirements.lock | $(BIN)/python
-	@echo "Installing with the development tools into $(VENV) (about two minutes, once) ..."
+	@echo "Installing with the development tools into $(VENV) (some five minutes, once) ..."
 	@$(PIP) install --quiet --constraint requirements.lock --editable '.[dev]'
 	@touch $(VENV)/run.stamp $@
 
