@@ -34,14 +34,14 @@ class CsvReader:
 
 
 def read_records(
-    path: Path, *, required: tuple[str, ...], allowed: tuple[str, ...] | None = None
+    path: Path, *, required: tuple[str, ...] = (), allowed: tuple[str, ...] | None = None, delimiter: str = ","
 ) -> Iterator[tuple[int, Record | Rejected]]:
     """Yield (line on which it ends, record) for each record below the header; a malformed one as `Rejected`.
 
     Raises:
         BadInput: there is no header, or a column is missing, unknown (unless ``allowed`` is None) or named twice.
     """
-    rows = csv.reader(read_lines(path), strict=True)
+    rows = csv.reader(read_lines(path), strict=True, delimiter=delimiter)
     header = _header(path, rows, required, allowed)
     while True:
         try:
