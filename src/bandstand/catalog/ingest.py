@@ -14,6 +14,7 @@ import orjson
 
 from bandstand.catalog.codec import checked
 from bandstand.catalog.readers.base import Reader, Rejected, Row, printable
+from bandstand.catalog.sources import Source
 from bandstand.catalog.store import CHUNK, Store
 from bandstand.errors import BadInput, StorageError
 from bandstand.files import write_file
@@ -109,13 +110,14 @@ class IngestReport:
     """What an ingest did so far.
 
     ``read`` entities, of which ``changed`` were new or other than stored; ``rejected`` rows; ``skipped`` rows that an
-    earlier, interrupted run had already committed.
+    earlier, interrupted run had already committed; ``removed`` entities that the source no longer holds.
     """
 
     read: int = 0
     changed: int = 0
     rejected: int = 0
     skipped: int = 0
+    removed: int = 0
     seconds: float = 0.0
 
     @property
@@ -172,6 +174,35 @@ def ingest_entities(
     """
     rows = (_checked(number, entity) for number, entity in enumerate(entities, start=1))
     return _stored(rows, store, Journal(None, rejects=rejects), progress, clock)
+
+
+def ingest_source(
+    rows: Iterable[Row | Rejected],
+    store: Store,
+    source: Source,
+    *,
+    rejects: Path,
+    progress: Progress | None = None,
+    clock: Clock = time.monotonic,
+) -> IngestReport:
+    """The same for everything that a library or a server holds: what it held before and no longer does is deleted.
+
+    Raises:
+        BadInput: from ``rows``; then nothing is deleted.
+        StorageError: the store, the source's file or the rejects cannot be written.
+    """
+    ids = set[str]()
+
+    def noted() -> Iterator[Row | Rejected]:
+        for row in rows:
+            if isinstance(row, Row):
+                ids.add(row.entity.id)
+            yield row
+
+    report = _stored(noted(), store, Journal(None, rejects=rejects), progress, clock)
+    removed = store.delete(source.gone(ids))
+    source.consists_of(ids)
+    return replace(report, removed=removed)
 
 
 def _checked(number: int, entity: Entity | Mapping[str, object]) -> Row | Rejected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,25 +27,45 @@ if TYPE_CHECKING:
 def ingest(
     path: Annotated[Path | None, typer.Argument(help="File or folder; without it, the bundled catalogue.")] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="ndjson, csv, spotify-csv or lastfm-hetrec; default: by its content.")
+        str | None,
+        typer.Option(
+            "--format", help="ndjson, csv, spotify-csv, lastfm-hetrec or library (of music); default: by its content."
+        ),
     ] = None,
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when there are entities already.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow a music folder's changes.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Read entities into the catalogue. The same file twice changes nothing; interrupted, it continues."""
-    with opened(home) as music, progress_shown() as progress:
-        report = _ingested(music, path, form, progress, needed=not (if_empty and len(music)))
-        rejects = str(music.platform.storage.paths.rejects) if report.rejected else None
+    with opened(home) as music:
+        for _ in _occasions(path, watch=watch):
+            with progress_shown() as progress:
+                report = _ingested(music, path, form, progress, needed=not (if_empty and len(music)))
+            _tell(report, str(music.platform.storage.paths.rejects), json=json)
+    if report.rejected and not report.read + report.skipped:
+        raise typer.Exit(1)  # not one usable row: it was another format, or another file, that was meant
+
+
+def _occasions(path: Path | None, *, watch: bool) -> Iterator[None]:
+    """When to read: once, or whenever what is watched has changed, beginning now."""
+    from bandstand.catalog.library.watch import changes
+
+    if watch and path is not None:
+        yield from changes(path.expanduser())
+    else:
+        yield
+
+
+def _tell(report: IngestReport, rejects: str, *, json: bool) -> None:
     tell(
-        {**asdict(report), "rejects": rejects},
-        f"{report.read} read, {report.changed} new or changed, {report.rejected} rejected",
-        *([f"The rejected rows and why: {rejects}"] if rejects else ()),
+        {**asdict(report), "rejects": rejects if report.rejected else None},
+        f"{report.read} read, {report.changed} new or changed, {report.rejected} rejected"
+        + (f", {report.removed} removed" if report.removed else ""),
+        *([f"The rejected rows and why: {rejects}"] if report.rejected else ()),
         "Next: bandstand index",
         json=json,
     )
-    if report.rejected and not report.read + report.skipped:
-        raise typer.Exit(1)  # not one usable row: it was another format, or another file, that was meant
 
 
 def _ingested(

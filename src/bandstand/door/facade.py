@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,11 +102,12 @@ class Bandstand:
         """Read entities into the catalogue, from a file, a folder, or anything that yields entities or mappings.
 
         What cannot be used is set aside: the report counts it, and ``rejects.ndjson`` of the home says why. The same
-        source twice changes nothing; a file whose ingest was interrupted goes on where it stopped.
+        source twice changes nothing; a file whose ingest was interrupted goes on where it stopped. Of a folder of music
+        only files that have changed are read again, and what is no longer in it is taken out.
 
         Args:
             source: where the entities are.
-            format: of a file: ndjson, csv, spotify-csv or lastfm-hetrec; None: as its content looks.
+            format: of a file or folder: ndjson, csv, spotify-csv, lastfm-hetrec or library; None: as its content looks.
             progress: is told how many entities were read.
 
         Raises:
@@ -113,6 +115,7 @@ class Bandstand:
             StorageError: it cannot be stored.
         """
         from bandstand.catalog.ingest import ingest, ingest_entities
+        from bandstand.catalog.readers.library import LibraryReader
         from bandstand.catalog.readers.registry import guess_reader, reader_named
 
         storage = self.platform.storage
@@ -124,14 +127,27 @@ class Bandstand:
         if not isinstance(source, (str, Path)):
             return ingest_entities(source, storage.store, rejects=storage.paths.rejects, progress=told)
         path = Path(source).expanduser()
+        reader = reader_named(format) if format else guess_reader(path)
+        if isinstance(reader, LibraryReader):
+            return self._ingest_library(path, told)
         return ingest(
-            reader_named(format) if format else guess_reader(path),
+            reader,
             path,
             storage.store,
             rejects=storage.paths.rejects,
             resume=storage.paths.resume,
             progress=told,
         )
+
+    def _ingest_library(self, folder: Path, told: Callable[[IngestReport], None]) -> IngestReport:
+        from bandstand.catalog.ingest import ingest_source
+        from bandstand.catalog.readers.library import LibraryReader
+        from bandstand.catalog.sources import Source
+
+        storage = self.platform.storage
+        with closing(Source(storage.paths.sources, folder.resolve().as_posix())) as source:
+            rows = LibraryReader(source).read(folder)
+            return ingest_source(rows, storage.store, source, rejects=storage.paths.rejects, progress=told)
 
     def add(self, *entities: EntityLike) -> int:
         """Store entities, replacing those with the same ids; returns how many are new or other than before.

@@ -8,13 +8,14 @@ from pathlib import Path
 from bandstand.catalog.readers.base import Reader, read_lines
 from bandstand.catalog.readers.csv import REQUIRED, CsvReader
 from bandstand.catalog.readers.lastfm import LastfmReader
+from bandstand.catalog.readers.library import LibraryReader
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.spotify import COLUMNS, SpotifyReader
 from bandstand.errors import BadInput
 from bandstand.plugins import loaded
 
 READERS: Mapping[str, Callable[[], Reader]] = {
-    reader.name: reader for reader in (NdjsonReader, CsvReader, SpotifyReader, LastfmReader)
+    reader.name: reader for reader in (NdjsonReader, CsvReader, SpotifyReader, LastfmReader, LibraryReader)
 }
 
 
@@ -40,9 +41,8 @@ def guess_reader(path: Path) -> Reader:
     if not path.exists():
         raise BadInput(f"there is no file {path}")
     if path.is_dir():
-        name = LastfmReader.name if any(path.glob("user_taggedartists.dat*")) else None
-    else:
-        name = _by_first_line(next(read_lines(path), ""))
+        return LastfmReader() if any(path.glob("user_taggedartists.dat*")) else LibraryReader()
+    name = _by_first_line(next(read_lines(path), ""))
     if name is None:
         raise BadInput(f"cannot tell the format of {path}; name one of {', '.join(readers())}", field="format")
     return reader_named(name)
