@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         None, repr=False, description="When set, changing entities, users and models needs it in `X-Bandstand-Key`"
     )
     max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
+    subsonic_password: str | None = Field(
+        None, repr=False, description="Password of the account with which `ingest subsonic://` reads a server"
+    )
+    subsonic_api_key: str | None = Field(
+        None, repr=False, description="OpenSubsonic API key in its place, where the server has such keys"
+    )
 
     encoder: str = Field(
         "int8",

@@ -152,7 +152,8 @@ def test_unknown_variables_are_told_with_the_nearest(monkeypatch):
 
 
 def test_secrets_are_known_as_such():
-    assert {each.name for each in told() if each.secret} == {"admin_key", "opensearch_password"}
+    secrets = {"admin_key", "opensearch_password", "subsonic_api_key", "subsonic_password"}
+    assert {each.name for each in told() if each.secret} == secrets
 
 
 def test_every_encoder_with_a_name_of_its_own_is_described():

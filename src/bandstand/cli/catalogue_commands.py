@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from bandstand.cli.common import (
     progress_shown,
     tell,
 )
+from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
     from bandstand.catalog.ingest import IngestReport
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    path: Annotated[Path | None, typer.Argument(help="File or folder; without it, the bundled catalogue.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(help="File, folder or subsonic://USER@HOST:PORT; without it, the bundled catalogue."),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -38,21 +43,33 @@ def ingest(
     json: JsonOption = False,
 ) -> None:
     """Read entities into the catalogue. The same file twice changes nothing; interrupted, it continues."""
-    with opened(home) as music:
-        for _ in _occasions(path, watch=watch):
+    with opened(home, subsonic_password=_password(source, home)) as music:
+        for _ in _occasions(source, watch=watch):
             with progress_shown() as progress:
-                report = _ingested(music, path, form, progress, needed=not (if_empty and len(music)))
+                report = _ingested(music, source, form, progress, needed=not (if_empty and len(music)))
             _tell(report, str(music.platform.storage.paths.rejects), json=json)
     if report.rejected and not report.read + report.skipped:
         raise typer.Exit(1)  # not one usable row: it was another format, or another file, that was meant
 
 
-def _occasions(path: Path | None, *, watch: bool) -> Iterator[None]:
+def _password(source: str | None, home: Path | None) -> str | None:
+    """The password of a server's account, asked for where no setting has it and somebody is there to answer."""
+    from bandstand.subsonic.address import is_address, parse_address
+
+    if source is None or not is_address(source):
+        return None
+    settings, address = load_settings(home=home), parse_address(source)
+    if settings.subsonic_password or settings.subsonic_api_key or not sys.stdin.isatty():
+        return None
+    return str(typer.prompt(f"Password of {address.user} at {address.url}", hide_input=True, err=True))
+
+
+def _occasions(source: str | None, *, watch: bool) -> Iterator[None]:
     """When to read: once, or whenever what is watched has changed, beginning now."""
     from bandstand.catalog.library.watch import changes
 
-    if watch and path is not None:
-        yield from changes(path.expanduser())
+    if watch and source is not None:
+        yield from changes(Path(source).expanduser())
     else:
         yield
 
@@ -69,15 +86,15 @@ def _tell(report: IngestReport, rejects: str, *, json: bool) -> None:
 
 
 def _ingested(
-    music: Bandstand, path: Path | None, form: str | None, progress: ProgressBars, *, needed: bool
+    music: Bandstand, source: str | None, form: str | None, progress: ProgressBars, *, needed: bool
 ) -> IngestReport:
     from bandstand.catalog.bundled import load_bundled
     from bandstand.catalog.ingest import IngestReport
 
     if not needed:
         return IngestReport()
-    source = load_bundled() if path is None else path
-    return music.ingest(source, format=form, progress=lambda count: progress("entities", count, None))
+    entities = load_bundled() if source is None else source
+    return music.ingest(entities, format=form, progress=lambda count: progress("entities", count, None))
 
 
 def index(

@@ -74,11 +74,14 @@ def progress_shown() -> Iterator[ProgressBars]:
         yield ProgressBars(progress)
 
 
-def opened(home: Path | None) -> Bandstand:
-    """The platform of a home, for a ``with`` block; nothing of it is opened before it is used."""
+def opened(home: Path | None, **given: object) -> Bandstand:
+    """The platform of a home, for a ``with`` block; nothing of it is opened before it is used.
+
+    ``given`` are further settings.
+    """
     from bandstand.door.facade import Bandstand
 
-    return Bandstand(load_settings(home=home))
+    return Bandstand(load_settings(home=home, **given))
 
 
 def learned(music: Bandstand) -> bool:

@@ -25,6 +25,7 @@ from bandstand.engine.request import SearchRequest, filters_of, known_kinds
 from bandstand.errors import BadInput
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.settings import Settings
+from bandstand.subsonic.address import Address, is_address, parse_address
 from bandstand.types import Entity, Event, Filters, Impression, Kind, Progress, actor_of
 
 if TYPE_CHECKING:
@@ -99,20 +100,22 @@ class Bandstand:
         format: str | None = None,  # noqa: A002 - as the command line calls it
         progress: Callable[[int], None] | None = None,
     ) -> IngestReport:
-        """Read entities into the catalogue, from a file, a folder, or anything that yields entities or mappings.
+        """Read entities into the catalogue: from a file, a folder, a server, or what yields entities or mappings.
 
         What cannot be used is set aside: the report counts it, and ``rejects.ndjson`` of the home says why. The same
-        source twice changes nothing; a file whose ingest was interrupted goes on where it stopped. Of a folder of music
-        only files that have changed are read again, and what is no longer in it is taken out.
+        source twice changes nothing; an ingest that was interrupted goes on where it stopped. Of a folder of music only
+        files that have changed are read again. What such a folder, or a server, no longer holds is taken out.
 
         Args:
-            source: where the entities are.
+            source: where the entities are; of a Subsonic server ``subsonic://user@host:port`` (``subsonics``: https),
+                whose password is a setting.
             format: of a file or folder: ndjson, csv, spotify-csv, lastfm-hetrec or library; None: as its content looks.
             progress: is told how many entities were read.
 
         Raises:
-            BadInput: the source is missing, empty, or of no known format.
+            BadInput: the source is missing, empty, of no known format, or refuses the account.
             StorageError: it cannot be stored.
+            Unavailable: the server does not answer.
         """
         from bandstand.catalog.ingest import ingest, ingest_entities
         from bandstand.catalog.readers.library import LibraryReader
@@ -126,6 +129,8 @@ class Bandstand:
 
         if not isinstance(source, (str, Path)):
             return ingest_entities(source, storage.store, rejects=storage.paths.rejects, progress=told)
+        if is_address(str(source)):
+            return self._ingest_server(parse_address(str(source)), told)
         path = Path(source).expanduser()
         reader = reader_named(format) if format else guess_reader(path)
         if isinstance(reader, LibraryReader):
@@ -147,6 +152,18 @@ class Bandstand:
         storage = self.platform.storage
         with closing(Source(storage.paths.sources, folder.resolve().as_posix())) as source:
             rows = LibraryReader(source).read(folder)
+            return ingest_source(rows, storage.store, source, rejects=storage.paths.rejects, progress=told)
+
+    def _ingest_server(self, address: Address, told: Callable[[IngestReport], None]) -> IngestReport:
+        from bandstand.catalog.ingest import ingest_source
+        from bandstand.catalog.sources import Source
+        from bandstand.subsonic.client import Client
+        from bandstand.subsonic.reader import SERVER, ServerReader
+
+        storage, settings = self.platform.storage, self.settings
+        login = {"password": settings.subsonic_password, "api_key": settings.subsonic_api_key}
+        with Client(address, **login) as client, closing(Source(storage.paths.sources, SERVER)) as source:
+            rows = ServerReader(client, source).rows()
             return ingest_source(rows, storage.store, source, rejects=storage.paths.rejects, progress=told)
 
     def add(self, *entities: EntityLike) -> int:

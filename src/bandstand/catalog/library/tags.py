@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bandstand.catalog.library.names import people_in, values_in
 from bandstand.errors import BadInput, MissingDependency
 
 AUDIO = frozenset((".flac", ".m4a", ".m4b", ".mp3", ".mp4", ".oga", ".ogg", ".opus"))
@@ -53,8 +54,6 @@ _TRACK = ("tracknumber", "trck", "trkn")
 
 _PICTURES = ("apic", "covr", "metadata_block_picture")
 
-_SEVERAL = re.compile(r"\s*[;\0]\s*|\s+/\s+")
-_GUESTS = re.compile(r"\s+[(\[]?(?:feat|ft|featuring)\b\.?\s+", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LEADING_NUMBER = re.compile(r"^(?:\d{1,2}-)?\d{1,3}(?:\s*[._-]\s*|\s+)(?=\S)")
@@ -72,13 +71,13 @@ def read_song(path: Path) -> Song:
     seconds = float(getattr(file.info, "length", 0.0) or 0.0)
     return Song(
         title=_first(tags, _TITLE) or _LEADING_NUMBER.sub("", path.stem),
-        artists=_people(tags, _ARTISTS),
+        artists=people_in(_texts(tags, _ARTISTS)),
         album=_first(tags, _ALBUM),
-        album_artists=_people(tags, _ALBUM_ARTISTS),
+        album_artists=people_in(_texts(tags, _ALBUM_ARTISTS)),
         compilation=_first(tags, _COMPILATION) in {"1", "true", "yes"},
-        composers=_people(tags, _COMPOSERS),
-        genres=_listed(tags, _GENRES),
-        moods=_listed(tags, _MOODS),
+        composers=people_in(_texts(tags, _COMPOSERS)),
+        genres=values_in(_texts(tags, _GENRES)),
+        moods=values_in(_texts(tags, _MOODS)),
         released=_released(tags),
         disc=_number(tags, _DISC),
         track=_number(tags, _TRACK),
@@ -126,23 +125,6 @@ def _flat(value: object) -> Iterator[str]:
 
 def _first(tags: Mapping[str, object], names: Iterable[str]) -> str | None:
     return next(iter(_texts(tags, names)), None)
-
-
-def _listed(tags: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:
-    """Every value, those apart that one text lists: "Jazz; Soul"."""
-    found = (part for text in _texts(tags, names) for part in _SEVERAL.split(text))
-    return tuple(dict.fromkeys(filter(None, found)))
-
-
-def _people(tags: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:
-    """Every name, guests too; "AC/DC" and "Simon & Garfunkel" are one each."""
-    found = (_closed(person) for text in _listed(tags, names) for person in _GUESTS.split(text))
-    return tuple(dict.fromkeys(filter(None, found)))
-
-
-def _closed(name: str) -> str:
-    """A name without the bracket that was opened before "feat."."""
-    return name if "(" in name or "[" in name else name.rstrip(")]")
 
 
 def _released(tags: Mapping[str, object]) -> str | None:
