@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bandstand.app.searching import SearchingSide
+from bandstand.catalog.conditions import Scope
 from bandstand.types import KINDS, Entity
 from bench.attributes import table
 
@@ -45,14 +46,14 @@ def listed(home: SearchingSide, playlists: list[Entity], count: int, seed: int) 
     ids = np.array(columns.ids[(columns.kind == 0) & columns.live])
 
     def fused(track: str) -> list[str]:
-        return [found.entity.id for found in home.relater.related(track, K, kinds=("track",))]
+        return [found.entity.id for found in home.relater.related(track, K, within=Scope(kinds=("track",)))]
 
     def popular(_: str) -> list[str]:
         return list(columns.ids[np.argsort(-columns.popularity * (columns.kind == 0))[:K]])
 
     def by(source: str) -> Callable[[str], list[str]]:
         def one(track: str) -> list[str]:
-            found = home.relater.related(track, 100, kinds=("track",))
+            found = home.relater.related(track, 100, within=Scope(kinds=("track",)))
             best = sorted((each for each in found if source in each.sources), key=lambda each: -each.sources[source])
             return [each.entity.id for each in best[:K]]
 

@@ -7,6 +7,15 @@ turns each class into the status that it names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, as the end of a message; "" where none is like it."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
 
 class BandstandError(Exception):
     """Root of the tree. ``status`` is the HTTP status that stands for the class."""

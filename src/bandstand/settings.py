@@ -6,7 +6,6 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ import structlog
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, nearest
 
 FILE = "bandstand.toml"
 """In the home folder; its keys are the names of the settings."""
@@ -365,5 +364,4 @@ def _warn_renamed(old: str, new: str) -> None:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     """The known name that was probably meant, as a remedy."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else "; remove it, or see `bandstand config show` for all there are"
+    return nearest(name, known) or "; remove it, or see `bandstand config show` for all there are"

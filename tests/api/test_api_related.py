@@ -27,6 +27,11 @@ class TestRoute:
         found = related(reader, "halo", kinds=["artist", "playlist"], k=100)["related"]
         assert {each["kind"] for each in found} <= {"artist", "playlist"}
 
+    def test_what_a_filter_forbids_is_not_related(self, reader):
+        assert "hello" in {each["entity_id"] for each in related(reader, "halo", k=100)["related"]}
+        found = related(reader, "halo", k=100, filters='{"not": {"genre": ["pop"]}}')["related"]
+        assert {each["entity_id"] for each in found} == {"beyonce"}
+
     def test_ids_with_slashes(self, client):
         client.put("/v1/entities/a/b?wait=true", json={"kind": "track", "title": "Slashed", "artists": ["Beyoncé"]})
         assert "beyonce" in {each["entity_id"] for each in related(client, "a/b")["related"]}
@@ -57,6 +62,14 @@ class TestBeside:
         answer = search(reader, "thunder halo", related=True, k=3, policy="all")
         assert answer["related"]["to"] == ids(answer)[0]
         assert not {each["entity_id"] for each in answer["related"]["entities"]} & set(ids(answer))
+
+    def test_what_the_search_was_not_to_show_is_not_beside_it(self, reader):
+        free = search(reader, "halo", related=True, k=1, policy="all")["related"]["entities"]
+        assert {each["kind"] for each in free} > {"track"}
+        jazz = {"filters": {"genre": ["pop"]}, "kinds": ["track"]}
+        asked = search(reader, "halo -adele", related=True, k=1, policy="all", **jazz)
+        assert ids(asked) == ["halo"]
+        assert asked["related"] == {"to": "halo", "entities": []}
 
     def test_a_page_without_hits_has_none(self, reader):
         answer = search(reader, "halo", kinds=["podcast"], related=True)

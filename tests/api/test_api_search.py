@@ -105,8 +105,8 @@ class TestFields:
             ("policy", {"policy": "clever"}),
             ("explain", {"explain": "perhaps"}),
             ("filters", {"filters": []}),
-            ("filters.genre", {"filters": {"genre": 5}}),
-            ("filters.genre.0", {"filters": {"genre": [5]}}),
+            ("filters.genre", {"filters": {"genre": None}}),
+            ("filters.genre.0", {"filters": {"genre": [[5]]}}),
             ("filters.year", {"filters": {"year": ["1990"]}}),
             ("filters.year.gte", {"filters": {"year": {"gte": "soon"}}}),
             ("filters.year.from", {"filters": {"year": {"from": 1990}}}),
@@ -158,8 +158,20 @@ class TestFilters:
     def test_years_are_inclusive_bounds(self, reader, year, expected):
         assert set(ids(search(reader, "one", filters={"year": year}, policy="all"))) == expected
 
-    def test_an_unknown_attribute_finds_nothing(self, reader):
-        assert search(reader, "hello", filters={"colour": ["blue"]})["hits"] == []
+    def test_not_ranges_and_what_exists(self, reader):
+        found = search(reader, "one", policy="all", filters={"popularity": {"gte": 0.8}, "not": {"genre": ["rock"]}})
+        assert set(ids(found)) == {"halo", "hurt-cash", "one-metallica", "hello", "beyonce"}
+        found = search(reader, "rainy", policy="all", filters={"genre": {"exists": False}})
+        assert set(ids(found)) == {"beyonce", "rainy"}
+
+    def test_an_unknown_field_is_refused_with_the_nearest(self, reader):
+        document = problem(reader.post("/v1/search", json={"query": "hello", "filters": {"gnre": ["pop"]}}), 422)
+        assert document["field"] == "filters"
+        assert "genre" in document["detail"]
+        for path in ("/v1/suggest?q=he&filters=", "/v1/entities/halo/related?filters="):
+            assert "genre" in problem(reader.get(path + '{"gnre":["pop"]}'), 422)["detail"]
+            assert problem(reader.get(path + "{"), 422)["field"] == "filters"
+            assert problem(reader.get(path + "[]"), 422)["field"] == "filters"
 
 
 class TestPaging:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bandstand.catalog.conditions import Scope
 from bandstand.engine.related import MOST, WEIGHTS, by_artist, by_attributes, by_lists
 from bandstand.errors import BadInput, NotFound, RetrievalError
-from bandstand.types import Attribute, Entity
+from bandstand.types import Attribute, Clause, Entity, Filters
 from tests.support.small_home import SmallHome, track
 
 
@@ -92,8 +93,17 @@ class TestFusion:
         assert "halo-again" not in related(small, "halo")
 
     def test_kinds_and_what_is_left_out(self, small):
-        assert {each.entity.kind for each in related(small, "halo", kinds=("artist",)).values()} == {"artist"}
+        assert {each.entity.kind for each in related(small, "halo", within=Scope(kinds=("artist",))).values()} == {
+            "artist"
+        }
         assert "beyonce" not in related(small, "halo", without=["beyonce", "unknown"])
+
+    def test_what_a_filter_forbids_is_not_related(self, small):
+        assert set(related(small, "halo")) == {"beyonce", "hello"}
+        within = Scope(filters=Filters(clauses=(Clause(field="year", gte=2015, negated=True),)))
+        assert set(related(small, "halo", within=within)) == {"beyonce"}
+        with pytest.raises(BadInput, match="genre"):
+            related(small, "halo", within=Scope(filters=Filters(values=(("gnre", ("pop",)),))))
 
     def test_a_dense_retriever_that_fails_is_missed(self, small, monkeypatch):
         def fail(*_):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bandstand.catalog.conditions import Scope
 from bandstand.engine import suggest as module
-from bandstand.types import Entity
+from bandstand.errors import BadInput
+from bandstand.types import Entity, Filters
 from tests.support.small_home import SmallHome, track
 
 
@@ -21,6 +23,45 @@ def ask(small, query, entity, *users):
     for user in users:
         small.act(entity, on=small.search(query, user=user))
     small.learn()
+
+
+class TestWithin:
+    POP = Scope(filters=Filters(values=(("genre", ("pop",)),)))
+
+    def within(self, small, typed, scope, user=None):
+        return [(item.text, item.source) for item in small.home.suggester.suggest(typed, 20, user=user, within=scope)]
+
+    def test_no_name_of_what_a_filter_forbids(self, small):
+        assert {"Hallelujah", "Halo", "Hello"} <= set(texts(small, "h", 20))
+        found = self.within(small, "h", self.POP)
+        assert [text for text, _ in found] == ["Hello", "Halo"]
+        assert self.within(small, "halle", self.POP) == []
+        assert {text for text, _ in self.within(small, "h", Scope(kinds=("artist",)))} == set()
+
+    def test_nor_what_the_user_chose_of_it(self, small):
+        ask(small, "x", "hallelujah", "ann")
+        ask(small, "x", "hello", "ann")
+        assert ("Hallelujah", "chosen") in offered(small, "h", user="ann")
+        assert self.within(small, "h", self.POP, user="ann") == [("Hello", "chosen"), ("Halo", "catalogue")]
+
+    def test_nor_queries_that_led_to_it(self, small):
+        ask(small, "hotel cohen", "hallelujah", "ann", "bob")
+        ask(small, "hometown glory", "hello", "ann", "bob")
+        ask(small, "hometown glory live", "hallelujah", "ann", "bob")
+        ask(small, "hometown glory live", "hello", "ann", "bob")
+        assert {"hotel cohen", "hometown glory", "hometown glory live"} <= set(texts(small, "ho", 20))
+        assert self.within(small, "ho", self.POP) == [("hometown glory", "asked")]
+
+    def test_an_artist_is_named_by_what_is_allowed_of_them(self, small):
+        small.storage.store.upsert([track("ballad", "Ballad", "AC/DC", genre="pop", popularity=0.1)])
+        small.home.refresh()
+        found = small.home.suggester.suggest("ac/", 5, within=self.POP)
+        assert [(item.text, item.entity_id) for item in found] == [("AC/DC", "ballad"), ("AC/DC Ballad", "ballad")]
+        assert self.within(small, "ac/", Scope(filters=Filters(year_gte=2015))) == []
+
+    def test_an_unknown_field_is_refused(self, small):
+        with pytest.raises(BadInput, match="genre"):
+            self.within(small, "h", Scope(filters=Filters(values=(("gnre", ("pop",)),))))
 
 
 class TestOrder:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from bandstand.engine.filters import FILTER_SCHEMA, filters_of
 from bandstand.engine.request import MAX_QUERY_CHARS, SearchRequest
+from bandstand.errors import BadInput
 from bandstand.types import KINDS, LOGGED_DEPTH, Filters, Kind
 from bandstand.types.actions import ACTION_NAMES
 
 MAX_ID = 100
 """Characters of a user's, session's or query's id; UBI's limit."""
-
-MAX_VALUES = 1_000
-"""Values of one filter."""
 
 MAX_FACETS = 20
 """Facets of one search."""
@@ -22,30 +22,6 @@ MAX_FACETS = 20
 FacetName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_ID)]
-
-
-class YearRange(BaseModel):
-    """Inclusive bounds of the year of release."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    gte: Annotated[int, Field(ge=0, le=9999)] | None = None
-    lte: Annotated[int, Field(ge=0, le=9999)] | None = None
-
-
-class FilterBody(BaseModel):
-    """Hard conditions: `year`, and any attribute's name to the values of which it must have one."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[list[str], Field(max_length=MAX_VALUES)]]
-
-    year: YearRange | None = None
-
-    def to_filters(self) -> Filters:
-        """The engine's filters."""
-        year = self.year or YearRange()
-        values = tuple((name, tuple(found)) for name, found in sorted(self.__pydantic_extra__.items()))
-        return Filters(values=values, year_gte=year.gte, year_lte=year.lte)
 
 
 class SearchBody(BaseModel):
@@ -60,7 +36,7 @@ class SearchBody(BaseModel):
     user_id: Id | None = None
     session_id: Id | None = None
     kinds: Annotated[list[Kind], Field(max_length=len(KINDS))] | None = None
-    filters: FilterBody | None = None
+    filters: Annotated[dict[str, Any], Field(json_schema_extra=FILTER_SCHEMA)] | None = None
     policy: Annotated[str, Field(max_length=64)] | None = Field(
         None,
         description="bandit (the default, unless the server is set otherwise), selective, all, lexical, dense, memory, "
@@ -82,7 +58,7 @@ class SearchBody(BaseModel):
         return SearchRequest(
             **{name: getattr(self, name) for name in _AS_ASKED},
             kinds=tuple(self.kinds or ()),
-            filters=self.filters.to_filters() if self.filters else Filters(),
+            filters=filters_of(self.filters or {}),
             facets=tuple(dict.fromkeys(self.facets or ())),
         )
 
@@ -91,11 +67,31 @@ _AS_ASKED = tuple(SearchBody.model_fields.keys() - {"kinds", "filters", "facets"
 """Fields that the engine's request has too."""
 
 
+FilterText = Annotated[str, Field(max_length=20_000, description="`filters` as those of a search, as JSON")]
+
+
+def read_filters(text: str) -> Filters:
+    """Filters from a query string.
+
+    Raises:
+        BadInput: they are not JSON, or no filters.
+    """
+    try:
+        raw = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError as cause:
+        raise BadInput(f"filters is not JSON: {cause}", field="filters") from cause
+    if not isinstance(raw, dict):
+        raise BadInput('filters must be a JSON object such as {"genre": ["jazz"]}', field="filters")
+    return filters_of(raw)
+
+
 class SuggestQuery(BaseModel):
     """The parameters of `GET /v1/suggest`."""
 
     q: Annotated[str, Field(max_length=200)] = ""
     k: Annotated[int, Field(ge=1, le=50)] = 8
+    kinds: Annotated[list[Kind], Field(max_length=len(KINDS))] = []
+    filters: FilterText = ""
     user_id: Annotated[str | None, Field(max_length=MAX_ID)] = None
     session_id: Annotated[str | None, Field(max_length=MAX_ID)] = None
 

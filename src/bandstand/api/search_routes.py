@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query
 from msgspec import UNSET
 
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
-from bandstand.api.schemas import SearchBody, SuggestQuery
+from bandstand.api.schemas import FilterText, SearchBody, SuggestQuery, read_filters
 from bandstand.app.searching import SearchingSide
 from bandstand.bandit.cost import ArmStats
+from bandstand.catalog.conditions import Scope
 from bandstand.engine.answers import (
     BesideAnswer,
     LoggedAnswer,
@@ -39,12 +40,14 @@ async def read_related(
     service: ServiceOf,
     k: Annotated[int, Query(ge=1, le=MOST)] = 10,
     kinds: Annotated[list[Kind] | None, Query(max_length=len(KINDS))] = None,
+    filters: FilterText = "",
 ) -> JsonAnswer:
     """Entities by how sure it is that they go with this one, each with what every source says of it."""
+    within = Scope(kinds=tuple(kinds or ()), filters=read_filters(filters))
 
     def work(home: SearchingSide) -> JsonAnswer:
         started = time.perf_counter()
-        found = RelatedEntityAnswer.every(home.relater.related(entity_id, k, kinds=kinds or ()))
+        found = RelatedEntityAnswer.every(home.relater.related(entity_id, k, within=within))
         took = (time.perf_counter() - started) * 1e3
         return JsonAnswer(RelatedAnswer(entity_id=entity_id, related=found, took_ms=round(took, 3)))
 
@@ -52,12 +55,17 @@ async def read_related(
 
 
 def beside(home: SearchingSide, result: SearchResult) -> BesideAnswer:
-    """What goes with the first hit of a page, without what is on it; nothing where that hit is gone by now."""
+    """What goes with the first hit of a page, without what is on it; nothing where that hit is gone by now.
+
+    What the search was not to show is not shown beside it.
+    """
+    query = result.impression.query
+    within = Scope(kinds=query.kinds, filters=query.filters, conditions=query.conditions)
     shown = [hit.entity.id for hit in result.hits]
     if not shown:
         return BesideAnswer(to=None, entities=[])
     try:
-        found = home.relater.related(shown[0], BESIDE, without=shown)
+        found = home.relater.related(shown[0], BESIDE, within=within, without=shown)
     except NotFound:  # deleted, or so new that this process has not heard of it
         found = []
     return BesideAnswer(to=shown[0], entities=RelatedEntityAnswer.every(found))
@@ -179,9 +187,10 @@ async def suggest(asked: Annotated[SuggestQuery, Query()], service: ServiceOf) -
     What begins as typed comes first; from four letters on also what is one typo away.
     """
     actor = actor_of(asked.user_id, asked.session_id)
+    within = Scope(kinds=tuple(asked.kinds), filters=read_filters(asked.filters))
 
     def work(home: SearchingSide) -> JsonAnswer:
-        found = home.suggester.suggest(asked.q, asked.k, user=actor)
+        found = home.suggester.suggest(asked.q, asked.k, user=actor, within=within)
         return JsonAnswer(SuggestAnswer(query=asked.q, suggestions=found))
 
     return await service.search(work)

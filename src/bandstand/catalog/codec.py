@@ -5,24 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from math import isfinite
-from typing import Any
+from math import inf, isfinite
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from bandstand.errors import BadInput, StorageError
-from bandstand.types import KINDS, Attribute, Entity, Kind
+from bandstand.errors import BadInput, StorageError, nearest
+from bandstand.types import KINDS, Attribute, Entity, Field, FieldValue, Kind
 from bandstand.types.answers import Answer
 
 MAX_ID = 256
 MAX_TEXT = 2_000
 MAX_ITEMS = 100_000
-"""Limits of one entity: characters of an id, characters of any other text, entries of any list."""
+MAX_FIELDS = 100
+"""Limits of one entity: characters of an id, characters of any other text, entries of any list, free fields."""
 
 _DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?|(\d{4}-\d\d-\d\d)", re.ASCII)
+_LINK = re.compile(r"https?://[^\s/]\S*|/(?!/)\S*")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-FIELDS = ("id", "kind", "title", "artists", "album", "aliases", "attributes", "popularity", "released", "members")
+FIELDS = (
+    *("id", "kind", "title", "artists", "album", "aliases", "attributes", "popularity", "released", "members"),
+    *("url", "image", "duration", "fields"),
+)
+RESERVED = frozenset((*FIELDS, "year", "not"))
+"""What no free field can be called, as filters and files mean something else by it."""
 
 
 class _Payload(msgspec.Struct, array_like=True):
@@ -37,6 +44,10 @@ class _Payload(msgspec.Struct, array_like=True):
     popularity: float
     released: str | None
     members: tuple[str, ...]
+    url: str | None = None
+    image: str | None = None
+    duration: float | None = None
+    fields: tuple[tuple[str, FieldValue], ...] = ()
 
 
 _PAYLOADS = msgspec.json.Decoder(_Payload)
@@ -54,8 +65,10 @@ def encode(entity: Entity) -> bytes:
     """
     attributes = [(a.name, a.value, a.confidence) for a in entity.attributes]
     names = (entity.kind, entity.title, entity.artists, entity.album, entity.aliases)
-    try:
-        return msgspec.json.encode((*names, attributes, entity.popularity, entity.released, entity.members))
+    facts = (attributes, entity.popularity, entity.released, entity.members)
+    shown = (entity.url, entity.image, entity.duration, [(each.name, each.value) for each in entity.fields])
+    try:  # what nobody has is left out, so that an entity has the payload that versions without these gave it
+        return msgspec.json.encode((*names, *facts, *shown) if shown != (None, None, None, []) else (*names, *facts))
     except (ValueError, TypeError) as error:
         raise BadInput(f"entity {entity.id!r} cannot be stored: {error}. Send valid UTF-8 text.") from error
 
@@ -81,6 +94,10 @@ def decode(id: str, payload: bytes) -> Entity:  # noqa: A002 - the field's name
         popularity=found.popularity,
         released=found.released,
         members=found.members,
+        url=found.url,
+        image=found.image,
+        duration=found.duration,
+        fields=tuple([Field(*each) for each in found.fields]),
     )
 
 
@@ -103,6 +120,10 @@ class EntityAnswer(Answer):
     popularity: float | UnsetType = UNSET
     released: str | UnsetType = UNSET
     members: tuple[str, ...] | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    duration: Annotated[float | UnsetType, msgspec.Meta(description="Seconds")] = UNSET
+    fields: dict[str, FieldValue] | UnsetType = UNSET
 
     @classmethod
     def of(cls, entity: Entity) -> EntityAnswer:
@@ -121,6 +142,10 @@ class EntityAnswer(Answer):
             popularity=entity.popularity or UNSET,
             released=entity.released or UNSET,
             members=entity.members or UNSET,
+            url=entity.url or UNSET,
+            image=entity.image or UNSET,
+            duration=UNSET if entity.duration is None else entity.duration,
+            fields={each.name: each.value for each in entity.fields} or UNSET,
         )
 
 
@@ -142,7 +167,7 @@ def entity_from_json(data: object) -> Entity:
         raise BadInput(f"an entity is a JSON object, not {type(data).__name__}")
     for name in data:
         if name not in FIELDS:
-            raise BadInput(f"unknown field {name!r}; an entity has {', '.join(FIELDS)}", field=str(name))
+            raise BadInput(_unknown(str(name)), field=str(name))
     return Entity(
         id=_text(data.get("id"), "id", MAX_ID),
         kind=_kind(data.get("kind")),
@@ -154,7 +179,16 @@ def entity_from_json(data: object) -> Entity:
         popularity=_popularity(data.get("popularity")),
         released=_optional(data.get("released"), "released", _date),
         members=_texts(data.get("members"), "members"),
+        url=_optional(data.get("url"), "url", _link),
+        image=_optional(data.get("image"), "image", _link),
+        duration=_duration(data.get("duration")),
+        fields=_fields(data.get("fields")),
     )
+
+
+def _unknown(name: str) -> str:
+    remedy = nearest(name, FIELDS) or f"; an entity has {', '.join(FIELDS)}"
+    return f"unknown field {name!r}{remedy} What is your own goes into `fields`."
 
 
 def checked(entity: object) -> Entity:
@@ -231,6 +265,53 @@ def _share(value: object, field: str, *, closed: bool) -> float:
     if not 0 <= value <= 1 or (value == 0 and not closed):
         raise BadInput(f"{field} must be in {interval}, not {value}", field=field)
     return float(value)
+
+
+def _link(value: object, field: str) -> str:
+    text = _text(value, field)
+    if not _LINK.fullmatch(text):
+        raise BadInput(
+            f"{field} must begin with http:// or https://, or be a path like /a.mp3, not {_shown(text)}", field=field
+        )
+    return text
+
+
+def _duration(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
+        raise BadInput(f"duration must be a number of seconds, not {_shown(value)}", field="duration")
+    return float(value)
+
+
+def _fields(value: object) -> tuple[Field, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        raise BadInput(f'fields must be an object like {{"bpm": 120}}, not {_shown(value)}', field="fields")
+    if len(value) > MAX_FIELDS:
+        raise BadInput(f"fields has {len(value)} entries; at most {MAX_FIELDS} are kept", field="fields")
+    found = [(_text(name, "fields"), each) for name, each in value.items() if each is not None and each != ""]
+    for name, _ in found:
+        if name.casefold() in RESERVED:
+            raise BadInput(f"a free field cannot be called {name}: that means something else", field=f"fields.{name}")
+    return tuple(Field(name, _field_value(each, f"fields.{name}")) for name, each in found)
+
+
+def _field_value(value: object, field: str) -> FieldValue:
+    if isinstance(value, str):
+        return _text(value, field)
+    if isinstance(value, list | tuple):
+        return _texts(value, field)
+    if not isinstance(value, int | float) or not abs(value) < _HUGE:  # NaN is not less than anything
+        raise BadInput(
+            f"{field} must be text, a number, true, false or a list of texts, not {_shown(value)}", field=field
+        )
+    return value
+
+
+_HUGE = 2.0**63
+"""Numbers that JSON is read and written with everywhere are nearer to 0."""
 
 
 def _attributes(value: object) -> tuple[Attribute, ...]:

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.fields import FieldColumn, FieldsBuilder, Vocabulary
 from bandstand.catalog.spoken import letters_said, numeral_headings, spoken
 from bandstand.catalog.store import Change, Store
 from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.catalog.versions import version_words
 from bandstand.errors import NotFound
-from bandstand.types import KINDS, Entity, Filters, Kind, Mask, Ordinals, Scores
+from bandstand.types import KINDS, Clause, Entity, Filters, Kind, Mask, Ordinals, Scores
 from bandstand.types.hashing import digest
 
 AttributeKey = tuple[str, str]
@@ -44,6 +45,7 @@ _DTYPES: Mapping[str, type] = {
     "versions": np.object_,
     "members": np.object_,
     "described": np.object_,
+    "fielded": np.object_,
 }
 _GROWTH = 1.5
 
@@ -62,6 +64,12 @@ class Builder:
         self.n = 0
         self.arrays: dict[str, NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in _DTYPES.items()}
         self.postings: dict[AttributeKey, Posting] = {}
+        self._fields = FieldsBuilder()
+
+    @property
+    def fields(self) -> Mapping[str, FieldColumn]:
+        """What is held in each field."""
+        return self._fields.columns
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Take in changes of distinct ordinals."""
@@ -69,9 +77,11 @@ class Builder:
         self._make_room(1 + max(change.ordinal for change in changes), copy=any(c.ordinal < published for c in changes))
         rewritten = [change.ordinal for change in changes if change.ordinal < self.n]
         touched = {key for ordinal in rewritten for key in self.arrays["described"][ordinal] or ()}
+        gone = {ordinal: self.arrays["fielded"][ordinal] or () for ordinal in rewritten}
         self.n = max(self.n, *(change.ordinal + 1 for change in changes))
         added = self._write(changes)
         self._update_postings(touched | added.keys(), added, rewritten)
+        self._update_fields(changes, gone)
 
     def _make_room(self, n: int, *, copy: bool) -> None:
         capacity = len(self.arrays["live"])
@@ -104,6 +114,12 @@ class Builder:
                 posting[1].append(confidence)
         return gained
 
+    def _update_fields(self, changes: Sequence[Change], gone: Mapping[int, tuple[str, ...]]) -> None:
+        living = [(change.ordinal, change.entity) for change in changes if change.entity is not None]
+        self.arrays["fielded"][[change.ordinal for change in changes]] = None
+        for (ordinal, _), names in zip(living, self._fields.apply(living, gone), strict=True):
+            self.arrays["fielded"][ordinal] = names or None
+
     def _update_postings(
         self,
         keys: set[AttributeKey],
@@ -133,6 +149,7 @@ _BLANKS: Mapping[str, object] = {
     "versions": frozenset(),
     "members": None,
     "described": None,
+    "fielded": None,
     "year": np.nan,
 }
 NOTHING = Posting(np.empty(0, np.int32), np.empty(0, np.float32))
@@ -251,7 +268,7 @@ class Columns:
     ``titles`` and ``names`` ("artist artist title") are normalised, ``latin_titles`` and ``latin_names`` the same in
     Latin letters, ``said_titles`` and ``said_names`` as they are `spoken`, ``other_names`` album and aliases so.
     ``versions`` are the words that make a title another version than the original, see `version_words`. Rows that are
-    not ``live`` keep what was last known, or blanks.
+    not ``live`` keep what was last known, or blanks; ``postings`` and ``fields`` (by case-folded name) hold live ones.
     """
 
     n: int
@@ -275,6 +292,7 @@ class Columns:
     versions: NDArray[np.object_]
     members: NDArray[np.object_]
     postings: Mapping[AttributeKey, Posting]
+    fields: Mapping[str, FieldColumn]
 
     def having(self, name: str, value: str) -> tuple[Ordinals, Scores]:
         """Return the live entities with an attribute value: ordinals int32 (m,) ascending, confidences float32 (m,)."""
@@ -286,15 +304,62 @@ class Columns:
         if kinds:
             allowed &= np.isin(np.arange(len(KINDS)), [KINDS.index(kind) for kind in kinds])[self.kind]
         for name, values in filters.values:
-            having = np.zeros(self.n, np.bool_)
-            for value in values:
-                having[self.having(name, value)[0]] = True
-            allowed &= having
+            allowed &= self._meeting(Clause(field=name, values=values))
         if filters.year_gte is not None:
             allowed &= self.year >= filters.year_gte
         if filters.year_lte is not None:
             allowed &= self.year <= filters.year_lte
+        for clause in filters.clauses:
+            allowed &= self._meeting(clause)
         return allowed
+
+    def has_field(self, name: str) -> bool:
+        """Whether filters can ask about a field: one that every entity may have, a free one, or an attribute."""
+        folded = name.casefold()
+        return folded in OF_ALL or folded in self.fields or any(folded == known for known, _ in self.postings)
+
+    def field_names(self) -> list[str]:
+        """Everything that `has_field` knows, in alphabetical order."""
+        return sorted({*OF_ALL, *self.fields, *(name for name, _ in self.postings)})
+
+    def field(self, name: str) -> FieldColumn | None:
+        """Who holds what in a field; None where nobody does, and for attributes."""
+        every = np.arange(self.n, dtype=np.int32)
+        if name == "kind":
+            return FieldColumn(every, np.full(self.n, np.nan, np.float32), self.kind.astype(np.int32), _KIND_NAMES)
+        if name == "popularity":
+            return FieldColumn(every, self.popularity, np.full(self.n, -1, np.int32), _KIND_NAMES)
+        if name == "year":
+            known = every[~np.isnan(self.year)]
+            return FieldColumn(known, self.year[known], np.full(len(known), -1, np.int32), _KIND_NAMES)
+        return self.fields.get(name)
+
+    def _meeting(self, clause: Clause) -> Mask:
+        """Which ordinals meet a clause, bool (n,)."""
+        name, column = clause.field.casefold(), self.field(clause.field.casefold())
+        found = np.ones(self.n, np.bool_)
+        if clause.values is not None:
+            having = [self.having(name, value)[0] for value in clause.values]
+            found &= _among(self.n, *having, *([column.equal(clause.values)] if column else []))
+        if bounds := clause.bounds:
+            found &= _among(self.n, *([column.within(bounds)] if column else []))
+        if clause.exists is not None:
+            having = [posting.ordinals for (known, _), posting in self.postings.items() if known == name]
+            found &= _among(self.n, *having, *([column.ordinals] if column else [])) == clause.exists
+        return ~found if clause.negated else found
+
+
+OF_ALL = frozenset(("kind", "year", "released", "popularity", "duration", "url", "image"))
+"""Fields that filters know in every catalogue."""
+
+_KIND_NAMES = Vocabulary.of(KINDS)
+
+
+def _among(n: int, *found: Ordinals) -> Mask:
+    mask = np.zeros(n, np.bool_)
+    for ordinals in found:
+        mask[ordinals] = True
+    return mask
 
 
 def _snapshot(builder: Builder) -> Columns:
@@ -302,8 +367,8 @@ def _snapshot(builder: Builder) -> Columns:
     for name, array in builder.arrays.items():
         views[name] = array[: builder.n]
         views[name].flags.writeable = False
-    del views["described"]
-    return Columns(n=builder.n, postings=builder.postings, **views)
+    del views["described"], views["fielded"]
+    return Columns(n=builder.n, postings=builder.postings, fields=builder.fields, **views)
 
 
 class Catalog:

@@ -1,9 +1,10 @@
-"""Which entities kinds, filters and typed conditions allow."""
+"""Which entities kinds, filters and typed conditions allow, and which filters can be asked for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from bandstand.catalog.columns import Columns, artist_key_of
 from bandstand.catalog.spoken import spoken
 from bandstand.catalog.text import normalize, unspaced
+from bandstand.errors import BadInput, nearest
 from bandstand.types import EXACT, KINDS, Condition, Filters, Kind, Mask
 
 _KINDS: Mapping[str, int] = {kind: at for at, kind in enumerate(KINDS)}
@@ -27,21 +29,28 @@ def years_of(text: str) -> tuple[int | None, int | None] | None:
 
 
 def filtered(filters: Filters, conditions: Sequence[Condition]) -> Filters:
-    """The filters, narrowed by what the conditions say of years and attributes: every backend knows filters."""
-    values, since, until = list(filters.values), [filters.year_gte], [filters.year_lte]
+    """The filters, narrowed by what the conditions say of years and fields: every backend knows filters."""
     for condition in conditions:
         if condition.negated or condition.field in (*_NAMES, "kind"):
             continue
         if condition.field != "year":
-            values.append((condition.field, (condition.value,)))
+            filters &= Filters(values=((condition.field, (condition.value,)),))
         elif years := years_of(condition.value):
-            since.append(years[0])
-            until.append(years[1])
-    return Filters(
-        values=tuple(values),
-        year_gte=max((year for year in since if year is not None), default=None),
-        year_lte=min((year for year in until if year is not None), default=None),
-    )
+            filters &= Filters(year_gte=years[0], year_lte=years[1])
+    return filters
+
+
+def check_filters(columns: Columns, filters: Filters) -> None:
+    """Let pass filters on fields that some entity has, or that every entity may have.
+
+    Raises:
+        BadInput: another name; says which is the nearest.
+    """
+    for name in filters.names:
+        if not columns.has_field(name):
+            known = columns.field_names()
+            remedy = nearest(name, known) or f"; known are {', '.join(known)}"
+            raise BadInput(f"there is no field {name!r} to filter by{remedy}", field="filters")
 
 
 def allowed(
@@ -113,3 +122,24 @@ def _hold(texts: NDArray[np.object_], words: str) -> Mask:
 
 _NAMES = {EXACT: _said, "title": _titled, "album": _on_album, "artist": _by_artist}
 """What checks the fields that are about names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What may be shown, of all that there is."""
+
+    kinds: tuple[Kind, ...] = ()
+    filters: Filters = Filters()
+    conditions: tuple[Condition, ...] = ()
+
+    def allowed(self, columns: Columns) -> Mask | None:
+        """See `allowed`.
+
+        Raises:
+            BadInput: see `check_filters`.
+        """
+        check_filters(columns, self.filters)
+        return allowed(columns, self.kinds, self.filters, self.conditions)
+
+
+EVERYTHING = Scope()

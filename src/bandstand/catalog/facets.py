@@ -1,4 +1,4 @@
-"""Facets: how many of a set of entities have each value of an attribute, each kind, each year."""
+"""Facets: how many of a set of entities have each value of a field, each kind, each year."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandstand.catalog.columns import Columns
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, nearest
 from bandstand.types import KINDS, Mask, Ordinals
 
 MOST = 100
 """Values of one facet that are returned."""
-
-_OWN = ("kind", "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +25,20 @@ class FacetCount:
 
 
 def check_facets(columns: Columns, names: Sequence[str]) -> None:
-    """Let pass ``kind``, ``year`` and the names of attributes that some entity has.
+    """Let pass ``kind``, ``year``, and the names of fields and attributes that some entity has.
 
     Raises:
         BadInput: another name.
     """
-    known = {name for name, _ in columns.postings}
     for name in names:
-        if name not in {*_OWN, *known}:
-            some = ", ".join(sorted(known)) or "no attribute yet"
-            raise BadInput(f"unknown facet {name!r}: use kind, year or one of {some}", field="facets")
+        if name in _UNCOUNTED or not columns.has_field(name):
+            known = [each for each in columns.field_names() if each not in _UNCOUNTED]
+            remedy = nearest(name, known) or f": use {', '.join(known)}"
+            raise BadInput(f"unknown facet {name!r}{remedy}", field="facets")
+
+
+_UNCOUNTED = frozenset(("popularity", "url", "image"))
+"""Fields that filters know, and of which counts by value say nothing."""
 
 
 def facet_counts(
@@ -67,8 +69,10 @@ def _counts(columns: Columns, mask: Mask, name: str) -> dict[str, int]:
         years = columns.year[mask]
         values, counts = np.unique(years[~np.isnan(years)].astype(int), return_counts=True)
         return dict(zip(map(str, values.tolist()), counts.tolist(), strict=True))
+    name, column = name.casefold(), columns.field(name.casefold())
     having = {value: posting for (key, value), posting in columns.postings.items() if key == name}
-    return {value: int(np.count_nonzero(mask[posting.ordinals])) for value, posting in having.items()}
+    found = {value: int(np.count_nonzero(mask[posting.ordinals])) for value, posting in having.items()}
+    return found if column is None else column.counts(mask) | found
 
 
 def _ranked(counts: dict[str, int], totals: dict[str, int]) -> tuple[FacetCount, ...]:

@@ -149,16 +149,19 @@ class PrefixIndex:
         self._state: _State | None = None
         self._lock = threading.Lock()
 
-    def complete(self, prefix: str, k: int = 10, *, ranges: Ranges = under) -> list[tuple[int, str]]:
+    def complete(
+        self, prefix: str, k: int = 10, *, ranges: Ranges = under, allowed: Mask | None = None
+    ) -> list[tuple[int, str]]:
         """Return at most ``k`` (ordinal, text as written), texts distinct, by popularity; [] for a blank prefix.
 
         ``ranges`` says which texts count as begun so: those that are `under` the prefix, or `one_typo` from it.
+        ``allowed``, bool over ordinals, is what may be named; None for all that lives.
         """
         typed = normalize(prefix)
         if not typed or k <= 0:
             return []
         state = self.refresh()
-        ordinals, forms = _best(state, typed, ranges, 4 * k + 16)
+        ordinals, forms = _best(state, typed, ranges, 4 * k + 16, allowed)
         distinct: dict[str, tuple[int, int]] = {}
         for ordinal, form in zip(ordinals.tolist(), forms.tolist(), strict=True):
             distinct.setdefault(_normalized(state.current, ordinal, form), (ordinal, form))
@@ -228,19 +231,48 @@ def _spellings(text: str, ordinal: int, form: int) -> Iterator[tuple[str, int, i
         yield romanize(text), ordinal, form
 
 
-def _best(state: _State, typed: str, ranges: Ranges, depth: int) -> tuple[Ordinals, NDArray[np.int8]]:
-    """Return the ``depth`` most popular live entries under a prefix, ties by ordinal."""
+def _best(
+    state: _State, typed: str, ranges: Ranges, depth: int, allowed: Mask | None
+) -> tuple[Ordinals, NDArray[np.int8]]:
+    """Return the ``depth`` most popular live entries under a prefix that are allowed, ties by ordinal."""
     (old, old_forms), (new, new_forms) = state.main.entries(typed, ranges), state.recent.entries(typed, ranges)
     kept = ~state.outdated[old]
     ordinals, forms = np.concatenate([old[kept], new]), np.concatenate([old_forms[kept], new_forms])
     live = state.current.live[ordinals]
     ordinals, forms = ordinals[live], forms[live]
+    if allowed is not None:
+        ordinals, forms = _permitted(state.current, ordinals, forms, allowed[: state.current.n], depth)
     popularity = state.current.popularity[ordinals]
     if len(ordinals) > depth:
         top = np.argpartition(-popularity, depth)[:depth]
         ordinals, forms, popularity = ordinals[top], forms[top], popularity[top]
     order = np.lexsort((forms, ordinals, -popularity))
     return ordinals[order], forms[order]
+
+
+def _permitted(
+    columns: Columns, ordinals: Ordinals, forms: NDArray[np.int8], allowed: Mask, depth: int
+) -> tuple[Ordinals, NDArray[np.int8]]:
+    """The entries that are allowed; artists, who stand there by their best known row, by the best allowed one."""
+    every = np.zeros(columns.n, np.bool_)
+    every[: len(allowed)] = allowed & columns.live[: len(allowed)]
+    kept = every[ordinals]
+    lost = ordinals[~kept & (forms == _ARTIST)]
+    lost = lost[np.argsort(-columns.popularity[lost], kind="stable")[:depth]]
+    instead = _instead(columns, lost, every) if len(lost) else lost
+    return np.append(ordinals[kept], instead), np.append(forms[kept], np.full(len(instead), _ARTIST, np.int8))
+
+
+def _instead(columns: Columns, lost: Ordinals, allowed: Mask) -> Ordinals:
+    """The most popular allowed rows of the same artists as those of the rows, int32 (m,); none of who has none."""
+    wanted = {_normalized(columns, ordinal, _ARTIST) for ordinal in lost.tolist()}
+    theirs = np.flatnonzero(allowed & np.isin(columns.artist_key, columns.artist_key[lost]))
+    best = dict[str, int]()
+    for ordinal in theirs[np.argsort(-columns.popularity[theirs], kind="stable")].tolist():
+        artist = _normalized(columns, ordinal, _ARTIST)
+        if artist in wanted:
+            best.setdefault(artist, ordinal)
+    return np.array(list(best.values()), np.int32)
 
 
 def _normalized(columns: Columns, ordinal: int, form: int) -> str:

@@ -19,9 +19,11 @@ from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.training import TrainingPlan, new_models
 from bandstand.catalog.codec import checked
+from bandstand.catalog.conditions import Scope
 from bandstand.door.background import Background
 from bandstand.door.pages import Hit, Origin, Page
-from bandstand.engine.request import SearchRequest, filters_of, known_kinds
+from bandstand.engine.filters import filters_of
+from bandstand.engine.request import SearchRequest, known_kinds
 from bandstand.errors import BadInput
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.settings import Settings
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 EntityLike = Entity | Mapping[str, object]
 """An entity, or its fields as HTTP and NDJSON have them."""
+
+FiltersLike = Filters | Mapping[str, object] | None
+"""Filters, or what `filters_of` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +229,7 @@ class Bandstand:
         user: str | None = None,
         session: str | None = None,
         kinds: Kind | Sequence[Kind] = (),
-        filters: Filters | Mapping[str, object] | None = None,
+        filters: FiltersLike = None,
         policy: str | None = None,
         explain: bool = False,
         correct: bool = True,
@@ -237,7 +242,7 @@ class Bandstand:
             user: whose search it is; what they chose before counts for them.
             session: of somebody who is not known by name.
             kinds: only these: track, artist, album, playlist, station, podcast.
-            filters: only what has these attributes, as over HTTP: ``{"genre": ["jazz"], "year": {"gte": 1960}}``.
+            filters: only what these fields allow, as over HTTP: ``{"genre": ["jazz"], "year": {"gte": 1960}}``.
             policy: who decides which retrievers play: bandit, selective, all, random, lexical, ...; None: the policy of
                 a running experiment, else the one that the settings name.
             explain: work the reasons out now, by the models that made the page; else `Page.explain` does it when asked.
@@ -247,13 +252,14 @@ class Bandstand:
             BadInput: a value cannot be used; names the field.
             Unavailable: nothing was indexed yet.
         """
+        within = _scope(kinds, filters)
         request = SearchRequest(
             query=query,
             k=k,
             user_id=user,
             session_id=session,
-            kinds=known_kinds([kinds] if isinstance(kinds, str) else kinds),
-            filters=filters if isinstance(filters, Filters) else filters_of(filters or {}),
+            kinds=within.kinds,
+            filters=within.filters,
             policy=policy,
             explain=explain,
             correct=correct,
@@ -271,18 +277,34 @@ class Bandstand:
         return self._shown(searching, result)
 
     def suggest(
-        self, prefix: str, *, k: int = 10, user: str | None = None, session: str | None = None
+        self,
+        prefix: str,
+        *,
+        k: int = 10,
+        user: str | None = None,
+        session: str | None = None,
+        kinds: Kind | Sequence[Kind] = (),
+        filters: FiltersLike = None,
     ) -> list[Suggestion]:
-        """Completions of what is being typed, best first."""
-        return self._searching().suggester.suggest(prefix, k, user=actor_of(user, session))
+        """Completions of what is being typed, best first; only of what kinds and filters allow, as in `search`."""
+        within = _scope(kinds, filters)
+        return self._searching().suggester.suggest(prefix, k, user=actor_of(user, session), within=within)
 
-    def related(self, to: str | Entity | Hit, *, k: int = 10, kinds: Sequence[Kind] = ()) -> list[RelatedEntity]:
-        """Entities that go with one (its id will do), the surest first.
+    def related(
+        self,
+        to: str | Entity | Hit,
+        *,
+        k: int = 10,
+        kinds: Kind | Sequence[Kind] = (),
+        filters: FiltersLike = None,
+    ) -> list[RelatedEntity]:
+        """Entities that go with one (its id will do), the surest first; only what kinds and filters allow.
 
         Raises:
             NotFound: there is no such entity.
         """
-        return self._searching().relater.related(to if isinstance(to, str) else to.id, k, kinds=known_kinds(kinds))
+        entity = to if isinstance(to, str) else to.id
+        return self._searching().relater.related(entity, k, within=_scope(kinds, filters))
 
     # Learning
 
@@ -524,6 +546,11 @@ def _close(platform: Platform, background: Background | None) -> None:
     if background is not None:
         background.stop()
     platform.close()
+
+
+def _scope(kinds: Kind | Sequence[Kind], filters: FiltersLike) -> Scope:
+    asked = filters if isinstance(filters, Filters) else filters_of(filters or {})
+    return Scope(kinds=known_kinds([kinds] if isinstance(kinds, str) else kinds), filters=asked)
 
 
 def place_of(search: Impression, hit: str | int) -> int:

@@ -15,7 +15,17 @@ from bandstand.engine.suggest import Suggestion
 from bandstand.models.registry import ModelRegistry
 from bandstand.models.versions import ModelVersion
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import Condition, Decision, Entity, Hit, Impression, Kind, RetrieverOutcome, RetrieverStatus
+from bandstand.types import (
+    Condition,
+    Decision,
+    Entity,
+    FieldValue,
+    Hit,
+    Impression,
+    Kind,
+    RetrieverOutcome,
+    RetrieverStatus,
+)
 from bandstand.types.answers import Answer
 from bandstand.understanding.records import Interpretation, Sense
 
@@ -69,8 +79,8 @@ class SourceAnswer(Answer):
     score: float | None
 
 
-class FoundAnswer(Answer):
-    """An entity in an answer; a score is only comparable within that answer."""
+class FoundAnswer(Answer, kw_only=True):
+    """An entity in an answer; a score is only comparable within that answer. What is not known is left out or null."""
 
     entity_id: str
     kind: Kind
@@ -79,6 +89,10 @@ class FoundAnswer(Answer):
     album: str | None
     year: int | None
     score: float
+    url: str | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    duration: Annotated[float | UnsetType, Meta(description="Seconds")] = UNSET
+    fields: dict[str, FieldValue] | UnsetType = UNSET
 
 
 class HitAnswer(FoundAnswer):
@@ -374,6 +388,10 @@ def _described(entity: Entity, score: float) -> dict[str, Any]:
         "album": entity.album,
         "year": entity.year,
         "score": score,
+        "url": entity.url or UNSET,
+        "image": entity.image or UNSET,
+        "duration": UNSET if entity.duration is None else entity.duration,
+        "fields": {each.name: each.value for each in entity.fields} or UNSET,
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from bandstand.catalog.columns import Catalog, Columns, attribute_key
+from bandstand.catalog.conditions import EVERYTHING, Scope
 from bandstand.catalog.memberships import Memberships
 from bandstand.engine.runner import RetrieverCalls
 from bandstand.errors import BadInput, NotFound
@@ -16,7 +17,7 @@ from bandstand.memory_index.relations import Scored, nothing
 from bandstand.ranker.page import dedupe
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.sentence import entity_sentence
-from bandstand.types import KINDS, Clock, Entity, Kind, Mask, Matrix, Ordinals, Query
+from bandstand.types import KINDS, Clock, Entity, Mask, Matrix, Ordinals, Query
 
 _ARTIST = KINDS.index("artist")
 
@@ -103,25 +104,26 @@ class Relater:
         self._clock = clock
 
     def related(
-        self, entity_id: str, k: int = 10, *, kinds: Sequence[Kind] = (), without: Collection[str] = ()
+        self, entity_id: str, k: int = 10, *, within: Scope = EVERYTHING, without: Collection[str] = ()
     ) -> list[RelatedEntity]:
-        """At most ``k`` entities of ``kinds`` (any when empty), best first, ties the more popular first.
+        """At most ``k`` entities ``within`` what may be shown, best first, ties the more popular first.
 
         ``without`` are ids to leave out. A dense retriever that fails is missed, not waited for.
 
         Raises:
-            BadInput: ``k`` is not from 1 to `MOST`.
+            BadInput: ``k`` is not from 1 to `MOST`, or a filter asks about a field that nobody has.
             NotFound: there is no such entity (any more).
         """
         if not 1 <= k <= MOST:
             raise BadInput(f"k must be from 1 to {MOST}", field="k")
         ordinal, entity = self._entity(entity_id)
         columns = self._catalog.columns
-        mask = columns.mask(kinds)
+        allowed = within.allowed(columns)
+        mask = columns.live.copy() if allowed is None else allowed.copy()
         mask &= columns.dedupe_key != columns.dedupe_key[ordinal]
         excluded = self._catalog.store.ordinals(list(without))
         mask[excluded[(excluded >= 0) & (excluded < columns.n)]] = False
-        ordinals, said = _joined(self._sources(ordinal, entity, columns, kinds), mask)
+        ordinals, said = _joined(self._sources(ordinal, entity, columns, within), mask)
         scores = 1 - np.prod(1 - said * np.array(list(WEIGHTS.values()), np.float32), axis=1)
         by_popularity = scores + np.float32(1e-6) * columns.popularity[ordinals]
         rows = dedupe(ordinals, by_popularity, columns.dedupe_key[ordinals])[:k]
@@ -141,7 +143,7 @@ class Relater:
             raise NotFound(f"{entity_id!r} is new: it can be related to others in a moment")
         return ordinal, entity
 
-    def _sources(self, ordinal: int, entity: Entity, columns: Columns, kinds: Sequence[Kind]) -> dict[str, Scored]:
+    def _sources(self, ordinal: int, entity: Entity, columns: Columns, within: Scope) -> dict[str, Scored]:
         known = self._memory.relations(ordinal, now=self._clock())
         return {
             "together": known.together,
@@ -149,18 +151,20 @@ class Relater:
             "artist": by_artist(columns, ordinal),
             "lists": by_lists(self._memberships, columns, ordinal),
             "attributes": by_attributes(columns, entity),
-            "dense": self._neighbours(entity, columns, kinds),
+            "dense": self._neighbours(entity, columns, within),
         }
 
-    def _neighbours(self, entity: Entity, columns: Columns, kinds: Sequence[Kind]) -> Scored:
+    def _neighbours(self, entity: Entity, columns: Columns, within: Scope) -> Scored:
         """Entities whose sentence means nearly the same; the retriever's own query encoder reads this one's."""
         sentence = entity_sentence(entity)
         query = Query(
             id="",
             text=sentence,
             normalized=sentence,
-            kinds=tuple(kinds),
-            allowed=columns.mask(kinds) if kinds else None,
+            kinds=within.kinds,
+            filters=within.filters,
+            conditions=within.conditions,
+            allowed=within.allowed(columns),
         )
         found, _ = self._calls.call("dense", query, _NEIGHBOURS)
         return found.ordinals, np.clip((found.scores - _UNLIKE) / (1 - _UNLIKE), 0, 1)

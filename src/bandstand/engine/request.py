@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bandstand.bandit.experiment import Assignment
-from bandstand.catalog.columns import Columns
+from bandstand.catalog.columns import OF_ALL, Columns
 from bandstand.catalog.conditions import allowed, filtered
 from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
@@ -152,35 +152,9 @@ def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in names)
 
 
-def filters_of(raw: Mapping[str, object]) -> Filters:
-    """Filters as HTTP has them: attributes with the values of which one must hold, and ``year`` with inclusive bounds.
-
-    ``{"genre": ["jazz", "soul"], "mood": "calm", "year": {"gte": 1960, "lte": 1969}}``; ``"year": 1969`` is one year.
-
-    Raises:
-        BadInput: a value is none of these.
-    """
-    years = raw.get("year", {})
-    bounds = {"gte": years, "lte": years} if isinstance(years, int) else years
-    if not isinstance(bounds, Mapping) or not set(bounds) <= {"gte", "lte"}:
-        raise BadInput(f"year must be a year, or bounds like {{'gte': 1960, 'lte': 1969}}, not {years!r}", field="year")
-    for year in bounds.values():
-        if not isinstance(year, int):
-            raise BadInput(f"a year must be a whole number, not {year!r}", field="year")
-    values = tuple((name, _filter_values(name, raw[name])) for name in sorted(raw) if name != "year")
-    return Filters(values=values, year_gte=bounds.get("gte"), year_lte=bounds.get("lte"))
-
-
-def _filter_values(name: str, values: object) -> tuple[str, ...]:
-    found = (values,) if isinstance(values, str) else values
-    if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(value, str) for value in found):
-        raise BadInput(f"the filter {name} must be a text or a list of texts, not {values!r}", field=name)
-    return tuple(found)
-
-
 def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:
     """Normalise, read, correct, and turn kinds, filters and typed conditions into one mask over ordinals."""
-    syntax = parse(request.query, lambda name: any(name == known for known, _ in columns.postings))
+    syntax = parse(request.query, lambda name: name not in OF_ALL and columns.has_field(name))
     normalized, conditions = normalize(syntax.words), syntax.conditions
     kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
     actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact

@@ -12,6 +12,7 @@ import numpy as np
 
 from bandstand.bandit.policy import Policy, Unfinished
 from bandstand.catalog.columns import Catalog, Columns
+from bandstand.catalog.conditions import check_filters
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.answers import explain
 from bandstand.engine.layout import AS_RANKED, Layout, grouped
@@ -92,6 +93,7 @@ class Engine:
         """
         check_request(request)
         check_facets(self._catalog.columns, request.facets)
+        check_filters(self._catalog.columns, request.filters)
         with self._load.search():
             return self._searched(request, time.perf_counter())
 

@@ -13,12 +13,14 @@ import numpy as np
 import structlog
 
 from bandstand.catalog.columns import Catalog
+from bandstand.catalog.conditions import EVERYTHING, Scope
 from bandstand.catalog.prefix import PrefixIndex, Ranges, one_typo, under
 from bandstand.catalog.text import normalize, terms
 from bandstand.errors import BadInput, StorageError
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.shared_queries import PopularQueries
-from bandstand.types import Clock
+from bandstand.retrievers.base import inside
+from bandstand.types import Clock, Mask
 
 MAX_LINES = 100_000
 
@@ -100,6 +102,9 @@ _SMALL = 5_000
 _REST = 20.0
 """Of more than that, reading rests for so many times as long as it took."""
 
+_LOOKED_AT = 100
+"""Popular queries of which it is looked up what they led to, where not everything may be shown."""
+
 SuggestionSource = Literal["chosen", "asked", "catalogue"]
 
 
@@ -139,14 +144,21 @@ class Suggester:
         self._rests_until = 0.0
         self._reading = threading.Lock()
 
-    def suggest(self, prefix: str, k: int, *, user: str | None = None) -> list[Suggestion]:
-        """At most ``k`` completions, best first, texts distinct; none for a blank prefix; ``user`` as in `actor_of`."""
-        typed = normalize(prefix)
+    def suggest(self, prefix: str, k: int, *, user: str | None = None, within: Scope = EVERYTHING) -> list[Suggestion]:
+        """At most ``k`` completions, best first, texts distinct; none for a blank prefix; ``user`` as in `actor_of`.
+
+        ``within`` is what may be shown: no other entity is named, and of past queries only those that led to nothing
+        else, as they may name what they led to.
+
+        Raises:
+            BadInput: a filter asks about a field that nobody has.
+        """
+        typed, allowed = normalize(prefix), within.allowed(self._catalog.columns)
         found: dict[str, Suggestion] = {}
         if not typed or k <= 0:
             return []
         for ranges in (under, one_typo):
-            for item in self._candidates(typed, k + len(found), ranges, user):
+            for item in self._candidates(typed, k + len(found), ranges, user, allowed):
                 if not self._denied.denies(item.text):
                     found.setdefault(normalize(item.text), item)
                 if len(found) == k:
@@ -165,21 +177,29 @@ class Suggester:
         self._prefixes.refresh()
         self._queries()
 
-    def _candidates(self, typed: str, k: int, ranges: Ranges, user: str | None) -> Iterator[Suggestion]:
+    def _candidates(
+        self, typed: str, k: int, ranges: Ranges, user: str | None, allowed: Mask | None
+    ) -> Iterator[Suggestion]:
         if user is not None:
-            yield from self._chosen(typed, ranges, user)
-        for text in self._queries().complete(typed, k, ranges=ranges):
-            yield Suggestion(text=text, source="asked")
+            yield from self._chosen(typed, ranges, user, allowed)
+        for text in self._queries().complete(typed, k if allowed is None else _LOOKED_AT, ranges=ranges):
+            if allowed is None or self._leads_inside(text, allowed):
+                yield Suggestion(text=text, source="asked")
         ids = self._catalog.columns.ids
-        for ordinal, text in self._prefixes.complete(typed, 2 * k, ranges=ranges):
+        for ordinal, text in self._prefixes.complete(typed, 2 * k, ranges=ranges, allowed=allowed):
             yield Suggestion(text=text, source="catalogue", entity_id=str(ids[ordinal]))
 
-    def _chosen(self, typed: str, ranges: Ranges, user: str) -> Iterator[Suggestion]:
+    def _leads_inside(self, text: str, allowed: Mask) -> bool:
+        """Whether all that a past query led to is allowed."""
+        led_to = self._memory.exact(text, user=None, now=self._clock()).ordinals
+        return bool(inside(led_to, allowed).all())
+
+    def _chosen(self, typed: str, ranges: Ranges, user: str, allowed: Mask | None) -> Iterator[Suggestion]:
         """Titles, or "artist title", of what the user chose, most chosen first."""
         columns = self._catalog.columns
         ordinals, _ = self._memory.chosen(user, now=self._clock())
-        ordinals = ordinals[ordinals < columns.n]
-        ordinals = ordinals[columns.live[ordinals]]
+        ordinals = ordinals[inside(ordinals, columns.live if allowed is None else allowed)]
+        ordinals = ordinals[inside(ordinals, columns.live)]
         forms = zip(columns.titles[ordinals], columns.names[ordinals], strict=True)
         texts = sorted((text, place, form) for place, both in enumerate(forms) for form, text in enumerate(both))
         begun = ranges([text for text, _, _ in texts], typed)

@@ -21,7 +21,7 @@ from bandstand.types import Impression, RetrieverOutcome, Slot
 
 _APPLICATION = "bandstand"
 _OF_THE_QUERY = ("k", "offset", "kinds", "normalized", "correction", "literal", "user_id", "session_id", "locale")
-_CONDITIONS = "conditions"
+_CONDITIONS, _CLAUSES = "conditions", "clauses"
 """Written where a query has some, so that other searches are exported as the last version did."""
 _OF_THE_DECISION = ("policy", "version", "experiment", "assigned")
 _SLOT = tuple(field.name for field in fields(Slot))
@@ -90,6 +90,7 @@ def _attributes(impression: Impression, features: bool) -> dict[str, object]:
         "shown": impression.shown,
         "filters": filters["values"],
         "year": [filters["year_gte"], filters["year_lte"]],
+        **({_CLAUSES: filters[_CLAUSES]} if filters[_CLAUSES] else {}),
         "slots": [tuple(slot.values()) for slot in query["slots"]],
         "bandstand": own,
     }
@@ -122,7 +123,12 @@ def _query(document: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[s
         "id": document["query_id"],
         "text": document["user_query"],
         "time": timestamp(document["timestamp"], "timestamp") or 0.0,
-        "filters": {"values": attributes["filters"], "year_gte": year_gte, "year_lte": year_lte},
+        "filters": {
+            "values": attributes["filters"],
+            "year_gte": year_gte,
+            "year_lte": year_lte,
+            _CLAUSES: attributes.get(_CLAUSES, ()),
+        },
         "slots": [dict(zip(_SLOT, slot, strict=False)) for slot in attributes["slots"]],
     }
 

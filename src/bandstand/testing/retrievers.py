@@ -20,7 +20,7 @@ import pytest
 
 from bandstand.retrievers.base import Retriever
 from bandstand.testing.world import World
-from bandstand.types import KINDS, Candidates, Filters, Kind
+from bandstand.types import KINDS, Candidates, Clause, Filters, Kind
 
 DEPTHS = (1, 2, 3, 10, 200)
 SYNTAX = "+-&|!(){}[]^\"~*?:\\/'<>=@#$%,;._`"
@@ -206,8 +206,11 @@ class RetrieverContract:
             Filters(values=(("genre", ("rock", "soul")),), year_lte=1990),
             Filters(year_gte=2005),
             Filters(values=(("genre", ("no such genre",)),)),
+            Filters(clauses=(Clause(field="genre", values=("pop",), negated=True),)),
+            Filters(clauses=(Clause(field="bpm", gte=80, lt=82.5),)),
+            Filters(clauses=(Clause(field="label", exists=True), Clause(field="live", exists=True, negated=True))),
         ],
-        ids=["genre", "genre and year", "year", "nothing passes"],
+        ids=["genre", "genre and year", "year", "nothing passes", "not a genre", "a range", "there is a value"],
     )
     def test_filters_are_kept(
         self, retriever_case: RetrieverCase, contract_retriever: Retriever, contract_world: World, filters: Filters

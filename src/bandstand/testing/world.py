@@ -12,7 +12,7 @@ from bandstand.catalog.columns import Catalog
 from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.store import Store
 from bandstand.catalog.text import normalize
-from bandstand.types import Attribute, Clock, Entity, Filters, Kind, Query
+from bandstand.types import Attribute, Clock, Entity, Field, Filters, Kind, Query
 
 NOW = 1_700_000_000.0
 """The time of the world, in seconds since 1970."""
@@ -59,21 +59,25 @@ def track(  # noqa: PLR0913 - the fields of a track
     genre: str | None = None,
     album: str | None = None,
     aliases: Sequence[str] = (),
+    **more: Any,  # noqa: ANN401 - further fields as they are
 ) -> Entity:
     """A track with the fields that the world's tracks have."""
     attributes = (Attribute("genre", genre, 0.9),) if genre else ()
     return Entity(
         id=id_, kind="track", title=title, artists=(artist,), album=album, aliases=tuple(aliases),
-        attributes=attributes, popularity=popularity, released=str(year),
+        attributes=attributes, popularity=popularity, released=str(year), **more,
     )  # fmt: skip
 
 
 ENTITIES: tuple[Entity, ...] = (
-    track("t:halo", "Halo", "Beyoncé", year=2008, popularity=0.9, genre="pop", album="I Am... Sasha Fierce"),
-    track("t:halo-live", "Halo - Live", "Beyoncé", year=2010, popularity=0.4, genre="pop"),
+    track("t:halo", "Halo", "Beyoncé", year=2008, popularity=0.9, genre="pop", album="I Am... Sasha Fierce",
+          duration=261.0, url="https://example.org/halo", fields=(Field("bpm", 80), Field("Label", "Columbia"))),
+    track("t:halo-live", "Halo - Live", "Beyoncé", year=2010, popularity=0.4, genre="pop",
+          duration=290.0, fields=(Field("bpm", 82.5), Field("label", "Columbia"), Field("live", True))),
     track("t:halo-depeche", "Halo", "Depeche Mode", year=1990, popularity=0.4, genre="synthpop", album="Violator"),
     track("t:hallo", "Hallo", "Mark Forster", year=2015, popularity=0.3, genre="pop"),
-    track("t:hello", "Hello", "Adele", year=2015, popularity=0.95, genre="pop", album="25"),
+    track("t:hello", "Hello", "Adele", year=2015, popularity=0.95, genre="pop", album="25",
+          fields=(Field("bpm", 79), Field("label", "XL"), Field("moods", ("Sad", "Slow")))),
     track("t:hello-richie", "Hello", "Lionel Richie", year=1983, popularity=0.7, genre="soul"),
     track("t:hurt-nin", "Hurt", "Nine Inch Nails", year=1994, popularity=0.7, genre="industrial"),
     track("t:hurt-cash", "Hurt", "Johnny Cash", year=2002, popularity=0.8, genre="country"),

@@ -5,12 +5,12 @@ retriever as the bandit sees it; a *depth* is how many candidates an arm may bri
 """
 
 from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Progress, Scores
-from bandstand.types.entities import Attribute, Entity
+from bandstand.types.entities import Attribute, Entity, Field, FieldValue
 from bandstand.types.features import FeatureLayout, FeatureRows
 from bandstand.types.ids import timed_id
 from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
-from bandstand.types.queries import EXACT, Condition, Correction, Filters, Query, Slot, actor_of
+from bandstand.types.queries import EXACT, Clause, Condition, Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
     DEPTHS,
     ArmDecision,
@@ -41,6 +41,7 @@ __all__ = [
     "Attribute",
     "CandidateSet",
     "Candidates",
+    "Clause",
     "Clock",
     "Colour",
     "Condition",
@@ -51,6 +52,8 @@ __all__ = [
     "Event",
     "FeatureLayout",
     "FeatureRows",
+    "Field",
+    "FieldValue",
     "Filters",
     "Hit",
     "Impression",

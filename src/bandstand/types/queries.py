@@ -46,15 +46,60 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """What a filter asks of one field: all that is given has to hold, and where ``negated`` not all of it.
+
+    ``values``: one of them (none is ever met by no values); None asks nothing. ``gte``, ``gt``, ``lte``, ``lt`` are
+    bounds: numbers, or texts such as dates, of which one that is given in part ("2020-03") stands for all that begins
+    so. ``exists``: whether there is a value at all.
+    """
+
+    field: str
+    values: tuple[str, ...] | None = None
+    gte: float | str | None = None
+    gt: float | str | None = None
+    lte: float | str | None = None
+    lt: float | str | None = None
+    exists: bool | None = None
+    negated: bool = False
+
+    @property
+    def bounds(self) -> dict[str, float | str]:
+        """The bounds that are given, by name."""
+        found = {"gte": self.gte, "gt": self.gt, "lte": self.lte, "lt": self.lt}
+        return {name: bound for name, bound in found.items() if bound is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Hard conditions: every named attribute must have one of its values; years are inclusive bounds."""
+    """Hard conditions, all of which must hold; with ``&`` those of two.
+
+    Every named attribute (or other field) must have one of its values; years are inclusive bounds; ``clauses`` are
+    whatever else is asked of fields.
+    """
 
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     year_gte: int | None = None
     year_lte: int | None = None
+    clauses: tuple[Clause, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.values) or self.year_gte is not None or self.year_lte is not None
+        return bool(self.values or self.clauses) or self.year_gte is not None or self.year_lte is not None
+
+    def __and__(self, other: Filters) -> Filters:
+        since = [year for year in (self.year_gte, other.year_gte) if year is not None]
+        until = [year for year in (self.year_lte, other.year_lte) if year is not None]
+        return Filters(
+            values=self.values + other.values,
+            year_gte=max(since, default=None),
+            year_lte=min(until, default=None),
+            clauses=self.clauses + other.clauses,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that are asked about, each once; ``year`` of the bounds is left out, as everybody knows it."""
+        return tuple(dict.fromkeys((*(name for name, _ in self.values), *(each.field for each in self.clauses))))
 
 
 @dataclass(frozen=True, slots=True)
