@@ -19,10 +19,11 @@ import orjson
 from numpy.typing import NDArray
 
 from bandstand.feedback.ubi_events import query_to_ubi
+from bandstand.retrievers.registry import BUILT_IN
 from bandstand.types import DEPTHS, ArmDecision, Decision, Impression, Query, RetrieverOutcome
 from bench.figures import Figure
 
-ARMS = ("structured", "personal", "fresh", "alike", "trigram", "rephrase", "dense")
+ARMS = BUILT_IN.expensive
 LOGGED = (0.4, 0.2, 0.2, 0.2)
 FEATURES = 12
 HITS = 10

@@ -82,7 +82,7 @@ def _connected(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as cause:
-        raise MissingDependency("Dask needs dask.distributed: pip install 'bandstand[dask]'") from cause
+        raise MissingDependency("Dask needs dask.distributed: pip install distributed") from cause
     try:
         return Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as cause:

@@ -50,6 +50,20 @@ class TestBodies:
         assert answer["accepted"] == 1
         assert [item["index"] for item in answer["rejected"]] == [0, 1, 2, 3]
 
+    def test_what_teaches_nothing_is_accepted_and_named(self, reader):
+        events = [
+            click("q", "hello", event_id="taught"),
+            {"action_name": "click", "event_attributes": {"position": {"ordinal": 1}}},
+            {"action_name": "hover"},
+            click("q", "nowhere"),
+        ]
+        answer = reader.post("/v1/events", json=events).json()
+        assert answer["accepted"] == 4
+        assert answer["without_effect"] == [
+            {"index": 1, "reason": "it names no object"},
+            {"index": 3, "reason": "the catalogue has no entity 'nowhere'"},
+        ]
+
     def test_too_large(self, home):
         with serving(home, max_body_mb=0.001) as client:
             problem(client.post("/v1/events", content=b"x" * 1_001), 413)

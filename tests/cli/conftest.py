@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from bandstand.app.platform import Platform
+from bandstand.settings import load_settings
 from tests.support.cli_world import ENTITIES, Cli, ndjson, run
 
 QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "40", "BANDSTAND_DEADLINE_MS": "10000"}
@@ -47,3 +49,10 @@ def built(made_once):
 def home(built, tmp_path):
     """A built home of the test's own; it is BANDSTAND_HOME."""
     return shutil.copytree(built, tmp_path / "home")
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A home into which nothing was ingested yet."""
+    with Platform(load_settings(home=tmp_path / "home")) as platform:
+        return platform.storage.paths.home

@@ -95,6 +95,7 @@ class TestIndex:
         assert cli("index", "--rebuild", "--json").json()["changes"] > 0
         assert cli("search", "hello", "--json").json()["hits"]
 
+    @pytest.mark.usefixtures("empty")
     def test_of_nothing_says_what_comes_next(self, cli):
         ended = cli("index")
         assert ended.code == 0
@@ -211,6 +212,7 @@ class TestModels:
         assert promoted == {"model": "ranker", "current": second["version"], "pinned": False}
         assert "pinned" in cli("models", "rollback", "ranker").out
 
+    @pytest.mark.usefixtures("empty")
     def test_of_an_empty_home(self, cli):
         assert "bandstand index" in cli("models", "list").out
         assert cli("models", "list", "--json").json()["ranker"]["versions"] == []
@@ -268,6 +270,7 @@ class TestExport:
         if form == "trec":
             assert (tmp_path / "out.qrels").exists()
 
+    @pytest.mark.usefixtures("empty")
     def test_of_an_empty_log(self, cli, tmp_path):
         for form in ("ubi", "trec", "qrels", "svmlight", "dsjson", "obp"):
             assert cli("export", tmp_path / form, "--format", form, "--json").json()["records"] == 0
@@ -284,6 +287,7 @@ class TestDoctor:
         assert json.loads(ended.out)["ok"] is True
         assert "MEND" not in cli("doctor").out
 
+    @pytest.mark.usefixtures("empty")
     def test_an_empty_home_names_what_to_do(self, cli):
         ended = cli("doctor", "--json")
         assert ended.code == 1

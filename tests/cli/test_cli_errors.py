@@ -104,6 +104,7 @@ class TestFailure:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else None,
     )
+    @pytest.mark.usefixtures("empty")
     def test_in_an_empty_home_exits_1_with_a_remedy(self, cli, words, remedy):
         ended = cli(*words)
         assert ended.code == 1
@@ -112,17 +113,25 @@ class TestFailure:
     @pytest.mark.parametrize(
         "words",
         [
-            ["ingest"],
             ["index"],
             ["search", "a"],
             ["click", "q", "1"],
             ["train"],
             ["models", "list"],
+            ["memory", "changes"],
             ["export", "x"],
-            ["serve"],
+            ["ope"],
+            ["estimates"],
         ],
         ids=" ".join,
     )
+    def test_a_home_that_is_not_there_exits_2_and_is_not_begun(self, cli, tmp_path, words):
+        ended = cli(*words, "--home", tmp_path / "mistyped")
+        assert ended.code == 2
+        assert f"there is no home in {tmp_path / 'mistyped'}" in ended.err
+        assert not (tmp_path / "mistyped").exists()
+
+    @pytest.mark.parametrize("words", [["ingest"], ["serve"]], ids=" ".join)
     def test_a_home_that_cannot_be_written_exits_1_with_a_remedy(self, cli, tmp_path, words):
         (tmp_path / "file").write_text("not a folder")
         ended = cli(*words, "--home", tmp_path / "file" / "home")
@@ -146,9 +155,11 @@ class TestFailure:
         assert ended.code == 1
         assert "catalog.sqlite" in ended.err
 
+    @pytest.mark.usefixtures("empty")
     def test_an_export_that_cannot_be_written_exits_1(self, cli, tmp_path):
         assert cli("export", tmp_path / "no" / "such" / "folder" / "x").code == 1
 
+    @pytest.mark.usefixtures("empty")
     def test_a_defect_is_one_line_and_its_traceback_is_in_a_file(self, cli, monkeypatch, tmp_path):
         def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError("oh no")
@@ -194,6 +205,7 @@ class TestProcess:
         assert again["read"] + again["skipped"] == len(many)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("empty")
     def test_a_reader_that_leaves_is_no_error_message(self):
         process = subprocess.Popen(
             [*COMMAND, "models", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -224,7 +224,7 @@ def test_settings_that_cannot_be_played_are_refused(changes):
         ([], "the stream is empty$"),
         (
             [Rejected(2, "time must be ISO 8601", "a"), Rejected(3, "time must be ISO 8601", "b")],
-            r"the stream is empty: none of 2 rows could be used, 2 × time must be ISO 8601 \(first: line 2\)",
+            r"the stream is empty: none of 2 rows could be used, 2 × time must be ISO 8601 \(first: line 2: a\)",
         ),
         ([Interaction(id="d", time=START, entity_id="t1")], "no search to count"),
         ([Ask(id="q", time=START, text="x", answers=())], "no search to count"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,10 +17,11 @@ from bandstand.api.routing import ADMIN, USER, JsonAnswer, MetricsOf, ServiceOf,
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
-from bandstand.errors import Unavailable
+from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.log import Appended
 from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
 from bandstand.learner.apply import COMMAND, FORGET_USER
+from bandstand.types.actions import ACTIONS
 from bandstand.types.answers import Answer
 
 _WAIT_S = 5.0
@@ -53,6 +55,10 @@ class EventsAnswer(Answer):
     duplicates: int
     rejected: list[Rejected]
     learned: Annotated[bool | UnsetType, Meta(description="Only with `wait`: whether that was reached in time")] = UNSET
+    without_effect: Annotated[
+        list[Rejected] | UnsetType,
+        Meta(description="Accepted events that teach nothing as they stand, and why; left out where there are none"),
+    ] = UNSET
 
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -69,7 +75,8 @@ async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, w
     """Accepted events are on disk when this answers; with `wait=true` the memory has learned from them too.
 
     A repeated event changes nothing: its id is the given `event_id`, else a hash of its content. An event that cannot
-    be used is named, and the others are accepted; also while searches are not possible yet.
+    be used is named, and the others are accepted; also while searches are not possible yet. One that names no object,
+    or none of the catalogue, is accepted and named too: it teaches nothing as it stands.
     """
     return await take_in(await request.body(), request.headers.get("content-type"), service, metrics, wait=wait)
 
@@ -85,18 +92,41 @@ async def take_in(
     """
     intake = service.intake
 
-    def work() -> tuple[ParsedEvents, Appended]:
+    def work() -> tuple[ParsedEvents, Appended, list[Rejected]]:
         parsed = parse_events(body, content_type, now=intake.clock())
-        return parsed, intake.log.append_events([event for _, event in parsed.events])
+        appended = intake.log.append_events([event for _, event in parsed.events])
+        return parsed, appended, _without_effect(service, parsed)
 
-    parsed, appended = await asyncio.to_thread(work)
+    parsed, appended, unused = await asyncio.to_thread(work)
     metrics.received(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(parsed.rejected))
     metrics.acted(event.action for _, event in parsed.events)
     learned = await service.until(lambda: service.learned(appended.last_seq)) if wait else UNSET
     answer = EventsAnswer(
-        accepted=appended.accepted, duplicates=appended.duplicates, rejected=parsed.rejected, learned=learned
+        accepted=appended.accepted,
+        duplicates=appended.duplicates,
+        rejected=parsed.rejected,
+        learned=learned,
+        without_effect=unused or UNSET,
     )
     return JsonAnswer(answer, status_code=202)
+
+
+def _without_effect(service: Service, parsed: ParsedEvents) -> list[Rejected]:
+    """Actions that would teach, on no object or on one that the catalogue lacks; while that is away, only the former.
+
+    They are kept all the same: what was done is on record, and the entity may yet be ingested.
+    """
+    acts = [(index, event.object_id) for index, event in parsed.events if event.action in ACTIONS]
+    found = [Rejected(index, "it names no object") for index, object_id in acts if object_id is None]
+    named = [(index, object_id) for index, object_id in acts if object_id is not None]
+    with suppress(BandstandError):
+        ordinals = service.home.store.ordinals([object_id for _, object_id in named])
+        found += [
+            Rejected(index, f"the catalogue has no entity {object_id!r}")
+            for (index, object_id), ordinal in zip(named, ordinals.tolist(), strict=True)
+            if ordinal < 0
+        ]
+    return sorted(found, key=lambda each: each.index)
 
 
 class DeletedAnswer(Answer):

@@ -144,7 +144,7 @@ class ModelFollower:
             "bandit": bandit,
             "selective": selective,
             **fixed_policies(),
-            "random": RandomSubsetPolicy(),
+            "random": RandomSubsetPolicy(always=self._features.roster.free),
         }
         for policy in self._extra:
             if policy.name in policies:

@@ -54,7 +54,8 @@ def grader_of(storage: Storage) -> Grader:
 def train_reward_model(storage: Storage) -> Published:
     """A new reward model from the whole log (raises `BadInput` where that holds too little)."""
     settings = storage.settings
-    searches = joined(storage.log, settings.join_minutes * 60)
+    every = joined(storage.log, settings.join_minutes * 60)
+    searches = (search for search in every if search.impression.decision.known)  # others were acted on elsewhere
     return new_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
 
 

@@ -43,7 +43,7 @@ def ingest(
     json: JsonOption = False,
 ) -> None:
     """Read entities into the catalogue. The same file twice changes nothing; interrupted, it continues."""
-    with opened(home, subsonic_password=_password(source, home)) as music:
+    with opened(home, begin=True, subsonic_password=_password(source, home)) as music:
         for _ in _occasions(source, watch=watch):
             with progress_shown() as progress:
                 report = _ingested(music, source, form, progress, needed=not (if_empty and len(music)))

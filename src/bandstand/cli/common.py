@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from bandstand.errors import BadInput
 from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
@@ -74,14 +75,26 @@ def progress_shown() -> Iterator[ProgressBars]:
         yield ProgressBars(progress)
 
 
-def opened(home: Path | None, **given: object) -> Bandstand:
+def opened(home: Path | None, *, begin: bool = False, **given: object) -> Bandstand:
     """The platform of a home, for a ``with`` block; nothing of it is opened before it is used.
 
     ``given`` are further settings.
+
+    Raises:
+        BadInput: there is no home, which was probably misspelt; not for what may ``begin`` one.
     """
+    from bandstand.backend import Paths
     from bandstand.door.facade import Bandstand
 
-    return Bandstand(load_settings(home=home, **given))
+    settings = load_settings(home=home, **given)
+    paths = Paths(settings.home)
+    begun = settings.backend != "embedded" or paths.catalog.exists() or paths.log.exists()
+    if not (begin or begun):
+        raise BadInput(
+            f"there is no home in {settings.home}: correct --home or BANDSTAND_HOME, or begin one by bandstand ingest",
+            field="home",
+        )
+    return Bandstand(settings)
 
 
 def learned(music: Bandstand) -> bool:

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 Finding = dict[str, object]
 
-_LIBRARIES = ("tantivy", "faiss", "lmdb", "lightgbm", "vowpalwabbit", "onnxruntime")
+_LIBRARIES = {
+    "tantivy": "tantivy",
+    "faiss": "faiss-cpu",
+    "lmdb": "lmdb",
+    "lightgbm": "lightgbm",
+    "vowpalwabbit": "vowpalwabbit",
+    "onnxruntime": "onnxruntime",
+}
+"""What must be importable, and the distribution that brings it."""
 _REASONS = 5
 """Of how many parked log entries the reason is told."""
 
@@ -49,9 +57,11 @@ def _finding(what: str, ok: bool, says: str) -> Finding:
 
 
 def _installation() -> list[Finding]:
-    missing = "missing: pip install --constraint requirements.lock bandstand"
     found = [(name, find_spec(name) is not None) for name in _LIBRARIES]
-    libraries = [_finding(name, there, "installed" if there else missing) for name, there in found]
+    libraries = [
+        _finding(name, there, "installed" if there else f"missing: pip install {_LIBRARIES[name]}")
+        for name, there in found
+    ]
     return [_finding("bandstand", True, version("bandstand")), *libraries]
 
 

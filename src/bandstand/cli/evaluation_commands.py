@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json, progress_shown
+from bandstand.cli.common import HomeOption, JsonOption, opened, out, plain, print_json, progress_shown
 from bandstand.errors import BadInput
 
 if TYPE_CHECKING:
+    from bandstand.app.storage import Storage
     from bandstand.replay.judged import JudgedReport
 
 
@@ -51,7 +53,10 @@ FolderOption = Annotated[
 TargetOption = Annotated[
     str | None, typer.Option(help="Find the thresholds for quality=0.99 or cost=0.1 of always-on.")
 ]
-DatasetArgument = Annotated[str, typer.Argument(help="lastfm, spotify, hot100, bandstand or generic.")]
+DatasetArgument = Annotated[
+    str | None,
+    typer.Argument(help="lastfm, spotify, hot100, bandstand or generic; without it, the home's own log and catalogue."),
+]
 FromOption = Annotated[datetime | None, typer.Option("--from", help="Count searches from this day on (UTC).")]
 ToOption = Annotated[datetime | None, typer.Option("--to", help="Count searches before this day (UTC).")]
 ProtocolOption = Annotated[
@@ -61,8 +66,11 @@ ProtocolOption = Annotated[
 
 
 def replay(
-    dataset: DatasetArgument,
-    path: Annotated[Path, typer.Argument(help="Its file or folder.")],
+    dataset: DatasetArgument = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Its file or folder; a single log (bandstand, generic) is played on the home's catalogue."),
+    ] = None,
     policies: PoliciesOption = None,
     since: FromOption = None,
     until: ToOption = None,
@@ -78,34 +86,56 @@ def replay(
     folder: FolderOption = None,
     report: ReportOption = None,
     result: ResultOption = None,
+    home: HomeOption = None,
 ) -> None:
     """Play a data set in time order: answer first, then learn."""
-    from bandstand.replay.datasets.registry import adapter_named
+    from bandstand.replay.datasets.home import chosen_dataset
     from bandstand.replay.evaluate import evaluate as run
     from bandstand.replay.settings import ReplaySettings
 
     given = _given(since=_unix(since), until=_unix(until), limit=limit, policies=_names(policies))
     settings = ReplaySettings(seed=seed, **given)
-    with progress_shown() as progress:
+    with progress_shown() as progress, _data(home, folder) as (place, storage):
         found = run(
-            adapter_named(dataset, **_options(option)).open(path),
+            chosen_dataset(dataset, path, storage, place / "data", _options(option)),
             settings,
-            folder=folder,
+            folder=folder and place,
             progress=lambda job, done: progress(job, done, None),
             dask=dask,
         )
     _finish(found, report, result)
 
 
+@contextmanager
+def _data(home: Path | None, folder: Path | None) -> Iterator[tuple[Path, Callable[[], Storage]]]:
+    """The folder of a run, kept where it was given, and what opens the home where the run is of its own log."""
+    from bandstand.replay.run import kept_or_scratch
+
+    with kept_or_scratch(folder) as place, ExitStack() as used:
+        yield place, lambda: used.enter_context(opened(home)).platform.storage
+
+
 def compare(
-    first: Annotated[Path, typer.Argument(help="The JSON result of replay, simulate, selective or ope.")],
-    second: Annotated[Path, typer.Argument(help="Another one.")],
+    first: Annotated[
+        str, typer.Argument(help="The JSON result of replay, simulate, selective or ope; or a policy, as in replay.")
+    ],
+    second: Annotated[str, typer.Argument(help="Another one; two policies are played on the home's own log.")],
+    limit: LimitOption = None,
+    seed: SeedOption = 1,
+    folder: FolderOption = None,
     result: ResultOption = None,
+    home: HomeOption = None,
 ) -> None:
-    """Set two results side by side: second less first, for every policy that both have."""
+    """Set two results side by side, or two policies on the home's own log: second less first.
+
+    Of two results, for every policy that both have.
+    """
     from bandstand.replay.evaluate import compare as set_side_by_side
 
-    found = set_side_by_side(first, second)
+    if any(Path(each).suffix == ".json" or Path(each).is_file() for each in (first, second)):
+        found = set_side_by_side(Path(first), Path(second))
+    else:
+        found = _compared(first, second, limit=limit, seed=seed, folder=folder, home=home)
     if result is not None:
         _write(found, result)
     for warning in found["warnings"]:
@@ -121,6 +151,26 @@ def compare(
             _figure(row["cost_ms"], "+.3f"),
         )  # fmt: skip
     out.print(table)
+
+
+def _compared(
+    first: str, second: str, *, limit: int | None, seed: int, folder: Path | None, home: Path | None
+) -> dict[str, Any]:
+    """Two policies over the home's own log."""
+    from bandstand.replay.datasets.home import home_dataset
+    from bandstand.replay.evaluate import compare_policies
+    from bandstand.replay.settings import ReplaySettings
+
+    settings = ReplaySettings(seed=seed, **_given(limit=limit))
+    with progress_shown() as progress, _data(home, folder) as (place, storage):
+        return compare_policies(
+            home_dataset(storage(), place / "data"),
+            first,
+            second,
+            settings,
+            folder=place,
+            progress=lambda job, done: progress(job, done, None),
+        )
 
 
 def selective(
@@ -254,6 +304,11 @@ def _finish(found: Mapping[str, Any], report: Path | None, result: Path | None) 
         table.add_row(name, *cells, f"{policy['cost_ms']:.2f}")
     out.print(f"{found['dataset']}: {found['n_searches']} searches, seed {found['seed']}")
     out.print(table)
+    rejected = found.get("rejected", {"rows": 0, "reasons": []})
+    if rejected["rows"]:
+        out.print(plain(f"{rejected['rows']} rows could not be used:"))
+        for reason in rejected["reasons"]:
+            out.print(plain(f"- {reason}"))
 
 
 def _cell(metric: Mapping[str, Any]) -> str:

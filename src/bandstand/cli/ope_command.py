@@ -116,7 +116,7 @@ def _rounds(log: Path | None, policy: str, arm: str | None, home: Path | None) -
     from bandstand.replay.ope.logs import log_to_feedback
     from bandstand.replay.ope.sources import read_log, sha256_of, sha256_of_rounds
 
-    with opened(home) as music:
+    with opened(home, begin=log is not None) as music:
         roster = music.platform.options.roster
         if log is not None:
             window = music.settings.join_minutes * 60

@@ -399,7 +399,7 @@ class Bandstand:
 
         Raises:
             BadInput: a judgement cannot be read, no query has a relevant entity, or there is no such policy.
-            MissingDependency: bandstand[replay] is not installed.
+            MissingDependency: the extra `replay` is not installed.
         """
         from bandstand.replay.judged import evaluate_judged, read_judged
 
@@ -440,13 +440,13 @@ class Bandstand:
 
         options = self.platform.options
         own: dict[str, Policy] = {policy.name: policy for policy in options.policies}
-        unlearned = {**own, **fixed_policies(), "random": RandomSubsetPolicy()}
+        unlearned = {**own, **fixed_policies(), "random": RandomSubsetPolicy(always=options.roster.free)}
         named = contestant(name, options.roster, own)
         return named.policy(lambda known: unlearned.get(known) or self._searching().engine.policy(known))
 
     def replay(
         self,
-        dataset: str | Path | Dataset,
+        dataset: str | Path | Dataset | None = None,
         path: str | Path | None = None,
         *,
         policies: Sequence[str] | None = None,
@@ -457,8 +457,9 @@ class Bandstand:
 
         Args:
             dataset: lastfm, spotify, hot100, bandstand, generic, or one of a plug-in; or a folder with a log of clicks
-                beside its catalogue, which is generic's; or a data set that is open already.
-            path: where the files of a data set that is named lie.
+                beside its catalogue, which is generic's; or a data set that is open already; None: what was searched
+                and done in this home.
+            path: where the files of a data set that is named lie; a single log is played on this home's catalogue.
             policies: who plays; None: those that are always compared.
             limit: how many searches count at most.
             folder: keeps everything, so that an interrupted call goes on.
@@ -466,15 +467,22 @@ class Bandstand:
         Raises:
             BadInput: the data or a policy cannot be used.
         """
-        from bandstand.replay.datasets.registry import adapter_named
+        from bandstand.replay.datasets.home import chosen_dataset
         from bandstand.replay.evaluate import evaluate
+        from bandstand.replay.run import kept_or_scratch
         from bandstand.replay.settings import ReplaySettings
 
-        if isinstance(dataset, (str, Path)):
-            name, files = ("generic", dataset) if path is None else (str(dataset), path)
-            dataset = adapter_named(name).open(Path(files).expanduser())
         given: dict[str, Any] = {"limit": limit} if policies is None else {"limit": limit, "policies": tuple(policies)}
-        return evaluate(dataset, ReplaySettings(seed=self.settings.seed, **given), folder=folder)
+        with kept_or_scratch(folder) as place:
+            if dataset is None or isinstance(dataset, (str, Path)):
+                name, files = (dataset, path) if dataset is None or path is not None else ("generic", dataset)
+                dataset = chosen_dataset(
+                    None if name is None else str(name),
+                    None if files is None else Path(files).expanduser(),
+                    lambda: self.platform.storage,
+                    place / "data",
+                )
+            return evaluate(dataset, ReplaySettings(seed=self.settings.seed, **given), folder=place)
 
     def export(self, path: str | Path, form: str = "ubi") -> int:
         """Write the log to a file; returns how many records.

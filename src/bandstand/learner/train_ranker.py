@@ -19,8 +19,9 @@ from bandstand.ranker.train import RoundsProgress, TrainedRanker, TrainSettings,
 from bandstand.ranker.training_set import TrainingSet, concatenate, mask_retrievers
 from bandstand.types import LOGGED_DEPTH, FeatureLayout, Matrix
 
-SAMPLED_POSITION = LOGGED_DEPTH + 1
-"""Synthetic examples were shown to nobody: they share one position of their own, which learns a bias of its own."""
+UNSEEN_POSITION = LOGGED_DEPTH + 1
+"""Rankings that were shown to nobody, of synthetic examples and of imported searches, share one position of their own,
+which learns a bias of its own."""
 
 SYNTHETIC_WEIGHT = 0.5
 """What a row of a synthetic example counts beside 1 for a row of a clicked search, once there are clicks."""
@@ -54,7 +55,7 @@ def synthetic_set(examples: Sequence[SyntheticExample], layout: FeatureLayout, *
         layout=layout,
         grades=np.concatenate(rows),
         groups=np.array([len(row) for row in rows], np.int32),
-        positions=np.full(n, SAMPLED_POSITION, np.int32),
+        positions=np.full(n, UNSEEN_POSITION, np.int32),
         weights=np.full(n, weight, np.float32),
     )
 
@@ -102,13 +103,19 @@ class Clicked(NamedTuple):
 
 
 def clicked_part(search: Joined, layout: FeatureLayout) -> Clicked | None:
-    """What a search teaches the ranker; None where nothing satisfied, or no feature of the layout was logged."""
+    """What a search teaches the ranker; None where nothing satisfied, or no feature of the layout was logged.
+
+    Of an imported search, whose page is unknown, that is the whole ranking that was logged.
+    """
     impression, grades = search.impression, ranker_grades(search.grades())
-    start = impression.query.offset
-    stop = max(start + impression.shown, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
+    seen = impression.decision.known
+    start = impression.query.offset if seen else 0
+    last = start + impression.shown if seen else len(grades)
+    stop = max(last, int(np.max(np.flatnonzero(grades), initial=-1)) + 1)
     if not grades[start:stop].any() or not layout.shares(impression.rows.layout):
         return None
-    positions = np.arange(start + 1, stop + 1, dtype=np.int32)
+    places = np.arange(start + 1, stop + 1, dtype=np.int32)
+    positions = places if seen else np.full_like(places, UNSEEN_POSITION)
     return Clicked(impression.query.time, impression.rows.aligned(layout)[start:stop], grades[start:stop], positions)
 
 

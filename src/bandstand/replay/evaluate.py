@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def evaluate(
     Raises:
         BadInput: the data or the settings cannot be used; ``dask`` is given and ``folder`` is not.
         Conflict: ``folder`` holds another replay.
-        MissingDependency: bandstand[replay] is not installed.
+        MissingDependency: the extra `replay` is not installed.
     """
     if dask is not None:
         if folder is None:
@@ -59,7 +59,7 @@ def write_report(result: Json, path: Path) -> None:
 
     Raises:
         StorageError: the file cannot be written.
-        MissingDependency: bandstand[replay] is not installed.
+        MissingDependency: the extra `replay` is not installed.
     """
     _write(path, render(result).encode())
 
@@ -111,6 +111,17 @@ def compare(first: Path, second: Path) -> Json:
         warnings.append("the searches differ or were not kept: differences are of means, without intervals")
     rows = [row for measure in _measures(one, two, shared) for row in _rows(one, two, shared, measure, paired=paired)]
     return {"warnings": warnings, "differences": rows}
+
+
+def compare_policies(
+    dataset: Dataset, first: str, second: str, settings: ReplaySettings, *, folder: Path, progress: PlayProgress
+) -> Json:
+    """The same of two policies that are played side by side over one data set; raises as `evaluate`."""
+    played = replace(settings, policies=(second, first), baselines=())
+    found = evaluate(dataset, played, folder=folder, progress=progress)
+    cost = _less(*(found["policies"][name]["cost_ms"] for name in (second, first)))
+    rows = [{**row, "policy": f"{second} less {first}", "cost_ms": cost} for row in found["differences"]]
+    return {"warnings": found["refused"], "differences": rows}
 
 
 def _measures(one: Mapping[str, Any], two: Mapping[str, Any], shared: list[str]) -> list[str]:

@@ -41,7 +41,7 @@ def measure(rows: Iterable[Row], k: int = 10) -> Values:
     try:
         import ir_measures
     except ImportError as cause:
-        raise MissingDependency("replay measures with ir-measures: pip install 'bandstand[replay]'") from cause
+        raise MissingDependency("replay measures with ir-measures: pip install ir-measures") from cause
     names = measures(k)
     parsed = {ir_measures.parse_measure(native): name for name, native in names.items()}
     chunks: list[Values] = []

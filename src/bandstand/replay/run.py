@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from bandstand.catalog.readers.base import Rejected
+from bandstand.catalog.readers.base import Rejected, printable
 from bandstand.dask_workers import DaskWorkers
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput, Conflict, StorageError
@@ -31,29 +31,31 @@ from bandstand.replay.table import Table, table_of
 from bandstand.settings import Settings, load_settings
 
 _NAMED = 20
+_EXCERPT = 100
 
 _BEFORE_ANY_SEARCH = 5_000
 """How much behaviour is learned at once where nobody searches in between."""
 
 
 class Rejections:
-    """Rows that could not be used: how many, and the first few by name."""
+    """Rows that could not be used: how many, and why, each reason with the first such row."""
 
     def __init__(self) -> None:
         self.count = 0
         self._reasons = Counter[str]()
-        self._first: dict[str, int] = {}
+        self._first: dict[str, Rejected] = {}
 
     def __call__(self, row: Rejected) -> None:
         """One more."""
         self.count += 1
         self._reasons[row.reason] += 1
-        self._first.setdefault(row.reason, row.line)
+        self._first.setdefault(row.reason, row)
 
     def named(self) -> tuple[str, ...]:
-        """The commonest reasons with their number and the first line."""
+        """The commonest reasons with their number and their first row."""
         return tuple(
-            f"{n} × {reason} (first: line {self._first[reason]})" for reason, n in self._reasons.most_common(_NAMED)
+            f"{n} × {reason} (first: line {self._first[reason].line}{_excerpt(self._first[reason].raw)})"
+            for reason, n in self._reasons.most_common(_NAMED)
         )
 
     def without(self, rows: Iterator[Moment | Rejected]) -> Iterator[Moment]:
@@ -63,6 +65,13 @@ class Rejections:
                 self(row)
             else:
                 yield row
+
+
+def _excerpt(raw: str) -> str:
+    """The beginning of a row as it was read, where anything of it could be."""
+    text = printable(raw)
+    shown = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
+    return f": {shown}" if shown else ""
 
 
 class Start:

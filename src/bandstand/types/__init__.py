@@ -13,6 +13,7 @@ from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
 from bandstand.types.queries import EXACT, Clause, Condition, Correction, Filters, Query, Slot, actor_of
 from bandstand.types.retrieval import (
     DEPTHS,
+    IMPORTED,
     ArmDecision,
     Candidates,
     CandidateSet,
@@ -34,6 +35,7 @@ __all__ = [
     "DEPTHS",
     "EXACT",
     "EXPENSIVE_MS",
+    "IMPORTED",
     "KINDS",
     "KIND_SPECS",
     "LOGGED_DEPTH",

@@ -83,6 +83,16 @@ class Decision:
     experiment: str = ""
     assigned: float = 1.0
 
+    @property
+    def known(self) -> bool:
+        """Whether it made the page that people acted on: else with which probability that was made is unknown."""
+        return self.policy != IMPORTED
+
+
+IMPORTED = "imported"
+"""The policy of searches of another system: what retrieved them there is unknown, and every retriever was asked again
+when they were imported. Nobody saw the ranking that is logged, and no off-policy estimate may use it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CandidateSet:

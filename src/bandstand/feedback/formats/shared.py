@@ -10,8 +10,12 @@ from bandstand.types import DEPTHS, ArmDecision
 
 
 def choices(search: Joined) -> Iterator[ArmDecision]:
-    """The arms whose depth was drawn from a logged distribution over `DEPTHS`; fixed policies have none."""
-    for arm in search.impression.decision.arms:
+    """The arms whose depth was drawn from a logged distribution over `DEPTHS`.
+
+    Fixed policies have none, nor have searches of another system, whose distributions are unknown.
+    """
+    decision = search.impression.decision
+    for arm in decision.arms if decision.known else ():
         if len(arm.probabilities) == len(DEPTHS) and arm.depth in DEPTHS:
             yield arm
 

@@ -21,6 +21,7 @@ from bandstand.types import Event
 from bandstand.types.times import DAY_S
 
 _LIMIT = 10_000
+_SKEW = Attribution().skew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,12 @@ class BandstandAdapter:
 
 
 def _stream(folder: LogFolder) -> Iterator[Moment | Rejected]:
-    open_asks, skew, seen = OpenAsks(), Attribution().skew, set[int]()
+    open_asks, seen = OpenAsks(), set[int]()
     for item in sorted_nearly(_documents(folder)):
         if isinstance(item, Rejected):
             yield item
             continue
-        yield from open_asks.closed(item.time - skew)
+        yield from open_asks.closed(item.time - _SKEW)
         if isinstance(item.row, Ask):
             digest = int(stable_hash(item.row.id), 16)
             if digest in seen:
@@ -104,7 +105,8 @@ def _documents(folder: LogFolder) -> Iterator[Timed[Ask | Event] | Rejected]:
         except BadInput as error:
             yield Rejected(line, str(error), raw.strip())
         else:
-            yield Timed(time, line, row)
+            # A client's clock may be behind, and times without fractions always are: an action comes after its search.
+            yield Timed(time if isinstance(row, Ask) else time + _SKEW, line, row)
 
 
 def _ask(document: dict[str, Any], time: float) -> Ask:

@@ -108,7 +108,7 @@ class Feedback:
     that keep distributions: ``logged_all`` and ``target_all`` (n, m, k). Optional: ``predicted`` and ``direct``
     (n, m) from a reward model as in `sequential_dr`; ``context`` one (n, d) array for each arm; ``cost`` (n, m);
     ``clusters`` (n,) numbers of the users. ``left_out`` counts the rounds that could not be used, ``unused`` the
-    events that belong to no round, both by reason.
+    events that belong to no round and the searches of another system, both by reason.
     """
 
     arms: tuple[str, ...] = ("action",)

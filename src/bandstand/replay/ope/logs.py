@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -44,12 +44,25 @@ def log_to_feedback(searches: Iterable[Joined], policy: Policy, roster: Roster =
 
     The reward is the whole page's (`Joined.reward`: by the grader that learning uses), the cost each arm's measured
     time. Rounds of one actor form a cluster. Streams: contexts and distributions wait in temporary files, memory holds
-    about 0.5 kB a search. A search in which a retriever that is not of the ``roster`` took part cannot be used.
+    about 0.5 kB a search. A search in which a retriever that is not of the ``roster`` took part cannot be used. Those
+    that were imported are counted in ``unused``.
 
     Raises:
         BadInput: No search can be used; the message counts the reasons.
     """
-    return rounds_to_feedback((_round(search) for search in searches), policy, roster)
+    unused = Counter[str]()
+
+    def rounds() -> Iterator[Round]:
+        for search in searches:
+            if search.impression.decision.known:
+                yield _round(search)
+            else:
+                unused[_IMPORTED] += 1
+
+    return replace(rounds_to_feedback(rounds(), policy, roster), unused=dict(unused))
+
+
+_IMPORTED = "imported from another system's log, where nobody knows with which probability a page was made"
 
 
 def decisions_to_feedback(decisions: Iterable[DsDecision], policy: Policy, roster: Roster = BUILT_IN) -> Feedback:

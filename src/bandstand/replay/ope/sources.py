@@ -290,7 +290,8 @@ def read_log(
             return decisions_to_feedback(read_dsjson(lines), find(policy), roster)
         unused: Counter[str] = Counter()
         searches = searches_from_ubi(lines, window=window, unused=unused)
-        return replace(log_to_feedback(searches, find(policy), roster), unused=dict(+unused))
+        feedback = log_to_feedback(searches, find(policy), roster)
+        return replace(feedback, unused={**feedback.unused, **+unused})
 
 
 def sha256_of(path: Path) -> str:

@@ -80,7 +80,7 @@ def drawn(name: str, alt: str, size: tuple[float, float], draw: Callable[[Figure
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as cause:
-        raise MissingDependency("the report draws with matplotlib: pip install 'bandstand[replay]'") from cause
+        raise MissingDependency("the report draws with matplotlib: pip install matplotlib") from cause
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)

@@ -115,7 +115,7 @@ def render(result: Json) -> str:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as cause:
-        raise MissingDependency("the report is written with jinja2: pip install 'bandstand[replay]'") from cause
+        raise MissingDependency("the report is written with jinja2: pip install jinja2") from cause
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,

@@ -172,7 +172,7 @@ def simulated(
     Raises:
         BadInput: the data or the settings cannot be used.
         Conflict: ``folder`` holds another experiment.
-        MissingDependency: bandstand[replay] is not installed.
+        MissingDependency: the extra `replay` is not installed.
     """
     music = spotify_songs(data)
     with kept_or_scratch(folder) as place:
