@@ -43,6 +43,7 @@ class Paths:
         self.token_table = home / "tokens.table"
         self.rejects = home / "rejects.ndjson"
         self.resume = home / "ingest.json"
+        self.imported = home / "import.json"
         self.sources = home / "sources.sqlite"
         self.synonyms = home / "synonyms.txt"
 

@@ -186,6 +186,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Predicted queries that teach gate and bandit before any click, and the ranker beside clicks",
     )
+    import_map: dict[str, str] = Field(
+        {},
+        description="Columns of other systems' logs by field, as `bandstand import --map` has it; in the file a table",
+    )
     seed: int = Field(1, ge=0, description="Seed of everything random")
 
     @field_validator("encoder")

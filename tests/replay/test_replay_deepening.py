@@ -7,7 +7,7 @@ import pytest
 
 from bandstand.engine.search import Answer
 from bandstand.ranker.page import Ranking, Scored
-from bandstand.replay.replayer import HEAD, SAMPLED, judged, ranking_to
+from bandstand.replay.replayer import Depth, judged, ranking_to
 from bandstand.types import LOGGED_DEPTH, CandidateSet, Decision, Impression, Query
 
 M = 400
@@ -59,9 +59,9 @@ def test_the_head_the_answers_and_a_sample_are_learned_from():
     """Answer 395 stands far below the head, answer 3 in it."""
     impression = judged(answer(), columns(), np.array([3, 395], np.int32))
     ordinals = impression.ordinals.tolist()
-    assert ordinals[:HEAD] == list(range(HEAD))
+    assert ordinals[: Depth().head] == list(range(Depth().head))
     assert 395 in ordinals
-    assert len(ordinals) == HEAD + 1 + SAMPLED
+    assert len(ordinals) == Depth().head + 1 + Depth().sampled
     assert ordinals == sorted(ordinals)  # best first, as in any impression
     assert impression.scores.tolist() == [-float(each) for each in ordinals]
     assert impression.features[:, 0].tolist() == ordinals

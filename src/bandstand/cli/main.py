@@ -18,6 +18,7 @@ from bandstand.cli import (
     doctor,
     evaluation_commands,
     feedback_commands,
+    import_command,
     memory_commands,
     model_commands,
     ope_command,
@@ -36,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(catalogue_commands.ingest)
+app.command("import")(import_command.import_)
 app.command("index")(catalogue_commands.index)
 app.command("serve")(serve.serve)
 app.command("search")(search_command.search)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from bandstand.app.learning import repeat
@@ -46,6 +47,17 @@ class Background:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=_JOIN_S)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Both threads have ended while the block runs; the next `start` begins anew."""
+        self.stop()
+        try:
+            yield
+        finally:
+            with self._starting:
+                self._threads = []
+                self._stop.clear()
 
     def _thread(self, name: str, work: Callable[[], bool], pause_s: float) -> threading.Thread:
         repeated = partial(repeat, work, self._stop, name=name, pause_s=pause_s)

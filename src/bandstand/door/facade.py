@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bandstand.engine.request import SearchResult
     from bandstand.engine.suggest import Suggestion
     from bandstand.learner.train_ranker import TrainingReport
+    from bandstand.replay.importing import ImportProgress, ImportReport
     from bandstand.replay.judged import JudgedQuery, JudgedReport
     from bandstand.replay.ope.result import OpeReport
     from bandstand.replay.stream import Dataset
@@ -355,6 +356,46 @@ class Bandstand:
         count = learning.learner.catch_up()
         self._refresh()
         return count
+
+    def import_log(
+        self,
+        *logs: str | Path,
+        map: Mapping[str, str] | None = None,  # noqa: A002 - as the command line calls it
+        answered: int | None = None,
+        progress: ImportProgress = lambda *_: None,
+    ) -> ImportReport:
+        """Start warm: learn from the searches and clicks of another system, as if they had been made here.
+
+        Memory, personal history, trends, bandit and ranker learn them in order of time; nothing is learned twice, and
+        an interrupted call goes on. Nothing else may use the home meanwhile.
+
+        Args:
+            logs: CSV, TSV, NDJSON or Parquet, or UBI 1.3 documents, one a line; several are one log.
+            map: the column of each field (time, query, user, session, clicked, position, dwell, action, search, id), as
+                ``bandstand import --map`` takes it; None: as the settings say. UBI needs none.
+            answered: how many of the latest searches are answered anew, which is what ranker and bandit learn from;
+                None: `bandstand.replay.importing.ANSWERED`.
+            progress: is told what is being done: (job, done, of).
+
+        Raises:
+            BadInput: a log or the mapping cannot be used, or not one row can.
+            Conflict: another process learns for this home.
+        """
+        from bandstand.catalog.readers.mapping import parse_mapping
+        from bandstand.feedback.foreign_log import FIELDS, FUNCTIONS
+        from bandstand.replay.importing import ANSWERED, import_log
+
+        mapping = parse_mapping(self.settings.import_map if map is None else map, FIELDS, FUNCTIONS)
+        paths = [Path(log).expanduser() for log in logs]
+        with self._background.away() if self._background is not None else nullcontext():
+            self.platform.close()
+            return import_log(
+                self.settings,
+                paths,
+                mapping,
+                answered=ANSWERED if answered is None else answered,
+                progress=progress,
+            )
 
     def train(self, *, plan: TrainingPlan = TrainingPlan(), progress: Progress | None = None) -> TrainingReport:
         """Train ranker and retrieval gate on self-play and on everything logged, and let them serve.

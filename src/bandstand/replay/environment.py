@@ -15,6 +15,7 @@ from bandstand.app.encoders import prepare_encoder
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.app.training import TrainingPlan, new_models, self_play
+from bandstand.bandit.policy import Policy
 from bandstand.catalog.readers.base import Rejected
 from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import InlineRunner
@@ -75,7 +76,8 @@ among what is judged, so that a tree must not trust a few rows; and of which ret
 class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
     """One home folder, searched and taught by the clock of a stream, with one encoder for both sides.
 
-    ``vectors`` are of queries that will be asked; ``wrap`` puts something of a test's own around the retrievers.
+    ``vectors`` are of queries that will be asked; ``wrap`` puts something of a test's own around the retrievers. For
+    ``durable`` see `Options`.
 
     Raises:
         Conflict: somebody else writes to the home.
@@ -89,6 +91,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         *,
         vectors: QueryVectors | None = None,
         wrap: Callable[[Mapping[str, Retriever]], Mapping[str, Retriever]] = dict,
+        durable: bool = False,
     ) -> None:
         self.settings, self.clock = settings, clock
         self._next_id = ""
@@ -97,7 +100,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         options = Options(
             clock=clock,
             new_id=lambda: self._next_id,
-            durable=False,
+            durable=durable,
             encoder=PreparedEncoder(prepare_encoder(settings), vectors),
             # One after another in the caller's thread: no deadline can make an answer another one.
             runner=lambda retrievers, _: InlineRunner(wrap(retrievers)),
@@ -124,9 +127,13 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
 
         Every candidate is ranked: figures look deeper than pages, and candidates are ranked again as others would.
         """
+        return self.answer_by(contestant.policy(self.home.engine.policy), request, query_id=query_id)
+
+    def answer_by(self, policy: Policy, request: SearchRequest, *, query_id: str) -> Answer:
+        """The same under a policy at hand."""
         self._next_id = query_id
         engine = self.home.engine
-        return engine.answer(engine.query(request), contestant.policy(engine.policy), whole=True)
+        return engine.answer(engine.query(request), policy, whole=True)
 
     def judge(self, ask: Ask) -> Judge:
         """The judgements of a search, by what is in the catalogue now."""
@@ -140,8 +147,12 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
             self.home.refresh()
         return changed
 
-    def log(self, searches: Sequence[Impression], events: Sequence[Event]) -> None:
-        """Log searches and what was done, both in time order, each as of its own time; on disk on return."""
+    def log(self, searches: Sequence[Impression], events: Sequence[Event]) -> int:
+        """Log searches and what was done, both in time order, each as of its own time; on disk on return.
+
+        Returns how many events were not in the log before.
+        """
+        accepted = 0
         log, window = self.storage.log, self.settings.join_minutes * 60
         self._asked |= {search.query.id: search.query.time for search in searches}
         closes = {event.query_id: self._asked_at(event.query_id) + window for event in events if event.query_id}
@@ -151,9 +162,10 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
                     log.append_impression(search)
             for batch in _batches(done):
                 with self.clock.at(batch[-1].time):
-                    log.append_events(batch)
+                    accepted += log.append_events(batch).accepted
         log.flush()
         self._asked = {query: asked for query, asked in self._asked.items() if asked + window > self.clock()}
+        return accepted
 
     def _asked_at(self, query_id: str) -> float:
         """When a search was asked; those of an earlier run are in the log."""
@@ -166,6 +178,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
 
     def learn(self) -> int:
         """Learn all that the log holds, let what is due be finalized, and search with it from now on."""
+        self.storage.log.deliver()
         learned = self.learning_side.learner.catch_up()
         self.home.refresh()
         return learned

@@ -22,8 +22,13 @@ from bandstand.replay.settings import ReplaySettings
 from bandstand.replay.stream import Ask, Behaviour, Moment, Release
 from bandstand.types import LOGGED_DEPTH, Event, Impression, Ordinals, Roster
 
-HEAD, SAMPLED = 60, 100
-"""How many hits of the head, and how many of the rest, a judged search is learned from."""
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many hits of the head, and how many of the rest, a judged search is learned from."""
+
+    head: int = 60
+    sampled: int = 100
 
 
 def whole_ranking(answer: Answer, columns: Columns) -> Rows:
@@ -39,7 +44,7 @@ def ranking_to(answer: Answer, columns: Columns, depth: int) -> Ordinals:
     return answer.head.whole.ordinals[whole_ranking(answer, columns)[:depth]]
 
 
-def judged(answer: Answer, columns: Columns, right: Ordinals) -> Impression:
+def judged(answer: Answer, columns: Columns, right: Ordinals, depth: Depth = Depth()) -> Impression:
     """The impression with other rows: the head, all that is ``right`` (ordinals) wherever it stands, and some others.
 
     Where people chose from the world and not from a page, every candidate is judged. A ranker that only saw the head
@@ -48,11 +53,11 @@ def judged(answer: Answer, columns: Columns, right: Ordinals) -> Impression:
     """
     whole, rows = answer.head.whole, whole_ranking(answer, columns)
     kept = np.zeros(len(rows), np.bool_)
-    kept[:HEAD] = True
+    kept[: depth.head] = True
     kept |= np.isin(columns.dedupe_key[whole.ordinals[rows]], columns.dedupe_key[right])
     rest = np.flatnonzero(~kept)
     rng = np.random.default_rng(crc32(answer.query.id.encode("utf-8", "replace")))
-    kept[rng.permutation(rest)[:SAMPLED]] = True
+    kept[rng.permutation(rest)[: depth.sampled]] = True
     rows = rows[kept]
     ordinals = whole.ordinals[rows]
     return replace(

@@ -40,9 +40,8 @@ def parse_mapping(
     Raises:
         BadInput: there is no such field, one is given twice, or nothing stands behind the ``=``.
     """
-    pairs = given.items() if isinstance(given, Mapping) else [_pair(text) for text in given]
     found: dict[str, Expression] = {}
-    for field, text in pairs:
+    for field, text in pairs_of(given):
         if field not in fields:
             raise BadInput(
                 f"there is no field {field!r}{_nearest(field, fields)}: map {', '.join(fields)}", field="map"
@@ -62,6 +61,11 @@ def check_columns(mapping: Mapping[str, Expression], columns: Collection[str]) -
                 f"{_nearest(expression.column, columns)}: there are {', '.join(columns)}",
                 field="map",
             )
+
+
+def pairs_of(given: Iterable[str] | Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Field and expression of each ``FIELD=EXPRESSION``, or of each entry of a mapping; raises `BadInput`."""
+    return given.items() if isinstance(given, Mapping) else [_pair(text) for text in given]
 
 
 def _pair(text: str) -> tuple[str, str]:
