@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import Store
-from bandstand.errors import StorageError
+from bandstand.errors import StorageError, Unavailable
 from bandstand.feedback.log import Log
 from bandstand.learner.indexer import Follower
 from bandstand.memory_index.memory import Memory
@@ -19,7 +19,7 @@ from bandstand.memory_index.settings import MemorySettings
 from bandstand.models.registry import ModelRegistry
 from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder, EncoderOf
-from bandstand.types import Progress
+from bandstand.types import History, Place, Progress
 
 Work = Callable[[threading.Event], None]
 """Indexing and learning, until the event is set."""
@@ -38,6 +38,7 @@ class Paths:
         self.mirrored = home / "models" / "mirror"
         self.training = home / "training"
         self.lock = home / "learner.lock"
+        self.threads = home / "threads.json"
         self.minutes = home / "minutes.sqlite"
         self.estimates = home / "estimates.json"
         self.token_table = home / "tokens.table"
@@ -68,6 +69,16 @@ class Finding:
     what: str
     ok: bool
     says: str
+
+
+def refuse_others(history: History, places: Mapping[str, Place]) -> None:
+    """Raise where an index stands at a place of another catalogue, or of what was taken back of this one."""
+    for what, place in places.items():
+        if not history.holds(place):
+            raise Unavailable(
+                f"the {what} belongs to another catalogue, or this one was set back to a backup: run `bandstand index`"
+                " or start the server, which index it anew"
+            )
 
 
 class IndexReader(Protocol):
@@ -154,8 +165,8 @@ class Backend(Protocol):
         """The catalogue."""
         ...
 
-    def open_memory(self, settings: MemorySettings) -> Memory:
-        """What queries led to."""
+    def open_memory(self, settings: MemorySettings, store: Store) -> Memory:
+        """What queries led to, by the ordinals of a catalogue."""
         ...
 
     def open_models(self) -> ModelRegistry:

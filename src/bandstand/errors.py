@@ -81,6 +81,10 @@ class StorageError(BandstandError):
     title = "Storage failed"
 
 
+class DamagedFile(StorageError):
+    """A file of the home is not what was written; the message says what to do about it."""
+
+
 class DamagedRecord(StorageError):
     """A record of the log cannot be decoded. ``seq`` is its place and ``time`` when it was logged, 0 where unknown."""
 

@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         60.0, ge=0, description="Seconds after a click at which the bandit learns from the search"
     )
     publish_every: int = Field(200, ge=1, description="Settled searches after which the learner publishes the bandit")
+    learn_within_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds that a log entry may wait to be learned before `readyz` and `doctor` fail; 0: for ever",
+    )
     keep_log_days: float | None = Field(
         None,
         ge=1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bandstand.errors import StorageError
+from bandstand.errors import DamagedFile, StorageError
+from bandstand.types.history import UNTOLD, Chapter, History
 
 BUSY_S = 30.0
 """How long a connection waits for the locks of others, unless it is told otherwise."""
@@ -29,7 +31,19 @@ _REMEDIES = {
     sqlite3.SQLITE_IOERR: "the disk failed to read or write; check the disk and its free space",
 }
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 Values = Sequence[object] | Mapping[str, object]
+
+CHAPTERS = "CREATE TABLE chapters (first INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT"
+_BEGIN_CHAPTER = "INSERT OR REPLACE INTO chapters VALUES (({numbers}) + 1, ?)"
+"""Where another process has begun one and has written nothing, its place is taken."""
+
+
+def tell_chapters(connection: sqlite3.Connection) -> None:
+    """Upgrade a file of a version without chapters: all that it holds is one."""
+    connection.execute(CHAPTERS)
+    connection.execute("INSERT INTO chapters VALUES (?, ?)", (UNTOLD, _new_name()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +52,9 @@ class Format:
 
     ``upgrades`` has for every version that there was what brings a file of it to the next one. A ``signed`` file
     carries our application id, and a database without it is refused; logs are older than the id. Where a file
-    ``erases``, what is deleted is overwritten with zeros.
+    ``erases``, what is deleted is overwritten with zeros. ``numbers`` is the query for the last number that a file has
+    given, where others remember such numbers: then it has the table `CHAPTERS`, and every connection that writes begins
+    a chapter.
     """
 
     version: int
@@ -46,6 +62,7 @@ class Format:
     upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = field(default_factory=dict)
     signed: bool = True
     erases: bool = False
+    numbers: str | None = None
 
 
 @contextmanager
@@ -57,7 +74,8 @@ def mapped(path: Path) -> Iterator[None]:
         # The low byte is the primary code: SQLITE_IOERR_FSYNC and its like share the remedy of SQLITE_IOERR.
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         remedy = _REMEDIES.get(code, "close other programs that use it, open it again and try once more")
-        raise StorageError(f"{path} failed ({error}): {remedy}") from error
+        kind = DamagedFile if code in _DAMAGED else StorageError
+        raise kind(f"{path} failed ({error}): {remedy}") from error
 
 
 class Database:
@@ -80,6 +98,7 @@ class Database:
         synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
     ) -> None:
         self.path = path
+        self._numbers, self._chapter = form.numbers, False
         self._turn = threading.RLock()
         with mapped(path):
             self._connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
@@ -106,6 +125,21 @@ class Database:
 
         IMMEDIATE is held from before its first read, so that numbers are given in the order of commits.
         """
+        begins = self._numbers is not None and mode == "IMMEDIATE" and not self._chapter
+        with self._transaction(mode) as connection:
+            if begins:
+                connection.execute(_BEGIN_CHAPTER.format(numbers=self._numbers), (_new_name(),))
+            yield connection
+        self._chapter = self._chapter or begins
+
+    def history(self) -> History:
+        """The chapters of the file's numbers."""
+        ((last,),) = self.rows(self._numbers or "SELECT 0")  # first: its chapter is then among those that are read
+        chapters = self.rows("SELECT first, name FROM chapters ORDER BY first")
+        return History(tuple(Chapter(*row) for row in chapters), last)
+
+    @contextmanager
+    def _transaction(self, mode: str) -> Iterator[sqlite3.Connection]:
         with self._turn, mapped(self.path):
             self._connection.execute(f"BEGIN {mode}")
             try:
@@ -136,7 +170,7 @@ class Database:
 
     def _prepare(self, form: Format) -> None:
         """Create the tables of a new file, or upgrade those of an old one: one process only, wholly or not at all."""
-        with self.transaction() as connection:
+        with self._transaction("IMMEDIATE") as connection:
             found = _number(connection, "PRAGMA user_version")
             for statement in () if found else form.schema:
                 connection.execute(statement)
@@ -173,6 +207,11 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _new_name() -> str:
+    """A random name for a chapter: 16 hex digits."""
+    return secrets.token_hex(8)
 
 
 def _number(connection: sqlite3.Connection, sql: str) -> int:

@@ -43,7 +43,10 @@ def guarded(built_home, tmp_path_factory):
 class TestHealth:
     def test_alive_and_ready(self, reader):
         assert reader.get("/healthz").json() == {"status": "ok"}
-        assert reader.get("/readyz").json() == {"status": "ready", "entities": 15}
+        answer = reader.get("/readyz").json()
+        learning = answer.pop("learning")
+        assert answer == {"status": "ready", "entities": 15}
+        assert learning["waiting"] * learning["oldest_seconds"] >= 0.0 < learning["published_seconds"]
 
     def test_it_says_what_could_not_be_learned_from(self, client):
         client.app.state.service.home.log.append_control("undo_edit", {})

@@ -61,8 +61,10 @@ class TestLoading:
     def test_an_empty_home_is_made_ready_and_fills(self, tmp_path):
         with serving(tmp_path / "home") as client:
             assert search(client, "hello")["hits"] == []
+            assert "bandstand ingest" in problem(client.get("/readyz"), 503)["detail"]  # nothing could be found
             client.put("/v1/entities/x?wait=true", json={"kind": "track", "title": "Hello"})
             assert search(client, "hello")["hits"][0]["entity_id"] == "x"
+            assert client.get("/readyz").json()["entities"] == 1
 
     def test_it_can_be_stopped_before_it_is_ready(self, home):
         for _ in range(3):

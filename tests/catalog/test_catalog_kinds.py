@@ -82,7 +82,7 @@ def version(path: Path) -> int:
 
 def test_what_the_last_version_stored_opens_with_every_kind_right(old):
     store = SqliteStore(old, clock=lambda: 0.0)
-    assert version(old) == 2
+    assert version(old) == 3
     assert [entity for _, entity in store.scan()] == [entity(kind) for kind in KINDS]
     assert store.recall(np.array([6], np.int32))[0].kind == "track"  # deleted, and still known
     assert store.head() == 8
@@ -108,7 +108,7 @@ def test_an_upgrade_that_is_interrupted_has_not_begun(old, monkeypatch):
     connection.close()
     assert version(old) == 1
     SqliteStore(old, clock=lambda: 0.0).close()
-    assert version(old) == 2
+    assert version(old) == 3
 
 
 def test_a_kind_put_into_the_middle_changes_nothing_that_is_stored(old):

@@ -40,7 +40,12 @@ class Server:
         found = re.search(r"http://127\.0\.0\.1:\d+", self.process.stdout.readline())
         assert found, self.process.communicate(timeout=FAR)
         self.address = found[0]
-        eventually(lambda: self("GET", "/readyz")[0] == 200)
+        eventually(self.loaded)
+
+    def loaded(self) -> bool:
+        """Whether every worker has its home, be it an empty one."""
+        status, answer = self("GET", "/readyz")
+        return status == 200 or "is empty" in answer.get("detail", "")
 
     def __call__(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
         data = None if body is None else json.dumps(body).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
-from bandstand.opensearch.memory import MemoryJournal, replicated
+from bandstand.opensearch.memory import MemoryJournal, ReplicatedEnvironment, replicated
 from bandstand.opensearch.memory_writes import Place, packed, unpacked
 
 NOW = 1_700_000_000.0
@@ -202,6 +203,61 @@ def test_a_copy_of_another_cluster_is_refused(machine, borrow_cluster, tmp_path)
         machine("first", journal)
     shutil.rmtree(tmp_path / "first")
     assert clicks(machine("first", journal), "halo") == []
+
+
+class Meanwhile:
+    """A journal that lets something happen when its state is asked for: before or after that is known."""
+
+    def __init__(self, inner):
+        self._inner, self.before, self.after = inner, None, None
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def _once(self, name):
+        happens = getattr(self, name)
+        setattr(self, name, None)
+        if happens is not None:
+            happens()
+
+    def state(self):
+        self._once("before")
+        state = self._inner.state()
+        self._once("after")
+        return state
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_another_process_that_commits_while_the_state_is_read_is_no_other_cluster(machine, moment):
+    """Processes of a machine share a copy: what one commits, the other may see before or after it in the cluster."""
+    journal = Meanwhile(MemoryJournal(machine.cluster, clock=lambda: NOW))
+    memory = machine("first", journal)
+    other = ReplicatedEnvironment(memory._env._copy, journal=MemoryJournal(machine.cluster, clock=lambda: NOW))
+
+    def commit():
+        with other.writing() as txn:
+            txn.put(b"key", moment.encode(), db=other.dbs["state"])
+
+    setattr(journal, moment, commit)
+    memory.follow()
+    assert memory.state(b"key") == moment.encode()
+
+
+def test_a_memory_that_was_learned_without_a_cluster_is_not_taken_for_a_copy(machine, tmp_path):
+    with closing(Memory(tmp_path / "first", map_size=1 << 24)) as own:
+        learn(own, "halo")
+    learn(machine("second"), "hurt")
+    with pytest.raises(StorageError, match="another home"):
+        machine("first")
+
+
+def test_a_cluster_that_was_set_back_is_told_from_another_one(machine):
+    memory = machine("first")
+    learn(memory, "halo")
+    journal = MemoryJournal(machine.cluster, clock=lambda: NOW)
+    machine.cluster.change(journal._state, "memory", lambda state: {**state, "head": 0, "commits": []})
+    with pytest.raises(StorageError, match="older snapshot"):
+        memory.follow()
 
 
 def test_reading_needs_no_cluster(machine):

@@ -72,10 +72,14 @@ def copied(source, target):
     return target
 
 
+_BELONGS = (b"log/chapter/", b"ordinals/place", b"memory_index/predicted/seq")
+
+
 def state_of(storage):
     """Everything that was learned: every row of the memory, and the learner's own state with the bandit in it.
 
-    Left out is what counts transactions: the version, and the order in which vectors were added.
+    Left out is what counts transactions: the version, and the order in which vectors were added; and which log and
+    catalogue it is.
     """
     memory = storage.memory
     with memory._env.reading() as txn:
@@ -85,6 +89,7 @@ def state_of(storage):
             if name not in {"changes", "meta"}
         }
     found["vectors"] = [(key, value[8:]) for key, value in found["vectors"]]
+    found["state"] = [(key, value) for key, value in found["state"] if not key.startswith(_BELONGS)]
     found["position"] = memory.position()
     return found
 

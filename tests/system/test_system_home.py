@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bandstand.app import retrieval, searching
-from bandstand.app.learning import LearningSide, Stopped, repeat, stopper
+from bandstand.app.learning import LearningSide, stopper
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
 from bandstand.errors import Conflict, StorageError, Unavailable
 from bandstand.settings import Settings
+from bandstand.supervision import Stopped
 from tests.support.small_home import ENTITIES, ids, track
 
 
@@ -246,29 +246,3 @@ def waited(condition, seconds=20.0):
             return True
         pause.wait(0.01)
     return False
-
-
-class Impatient(threading.Event):
-    """Told to wait, it does not."""
-
-    def wait(self, _timeout=None):
-        return self.is_set()
-
-
-@pytest.mark.parametrize(("error", "shown"), [(StorageError("disk full"), False), (KeyError("a bug"), True)])
-def test_repeated_work_outlives_whatever_it_raises(error, shown):
-    stop, outcomes = Impatient(), iter([True, error, False])
-
-    def work():
-        outcome = next(outcomes)
-        if outcome is False:
-            stop.set()
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    with structlog.testing.capture_logs() as logs:
-        repeat(work, stop, name="indexer", pause_s=0.0)
-    assert [entry["event"] for entry in logs] == ["failed"]
-    assert bool(logs[0].get("exc_info")) is shown
-    assert list(outcomes) == []

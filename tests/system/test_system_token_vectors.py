@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from bandstand.app.learning import Stopped
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
 from bandstand.engine.request import SearchRequest
@@ -13,6 +12,7 @@ from bandstand.retrievers.encoder import OnnxEncoder
 from bandstand.retrievers.static_encoder import StaticEncoder
 from bandstand.retrievers.token_table import TokenTable
 from bandstand.settings import Settings
+from bandstand.supervision import Stopped
 from tests.support.small_home import ENTITIES, track
 from tests.support.tiny_models import bert
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from bandstand.api.service import Service
+from bandstand.app.health import learned
 from bandstand.app.searching import SearchingSide
 from bandstand.backend import Paths
 from bandstand.dashboard.live import LAG
@@ -21,6 +22,7 @@ from bandstand.dashboard.minutes import Minutes, Sampler
 from bandstand.engine.request import SearchResult
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.learner.parking import parked_entries
+from bandstand.supervision import Fares
 from bandstand.types import Clock
 from bandstand.types.actions import ACTIONS
 
@@ -55,6 +57,14 @@ class Metrics:
         Gauge("bandstand_start_time_seconds", start, registry=self.registry, multiprocess_mode="min").set(time.time())
         self._queries = self._gauge("bandstand_memory_queries", "Queries that the memory holds")
         self._early = self._summed("bandstand_speculations", "Retriever runs begun before their decision, by outcome")
+        self._oldest = self._gauge("bandstand_learner_oldest_seconds", "Age of the oldest log entry not learned from")
+        self._failures = Gauge(
+            "bandstand_thread_failures",
+            "How often a thread's work ended unbidden and was begun again",
+            ["thread"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._recorded = self._summed("bandstand_ablations", "Pages made with and without each expensive retriever")
 
     def searched(self, result: SearchResult) -> None:
@@ -84,10 +94,13 @@ class Metrics:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""
         self._http(method, route, str(status)).inc()
 
-    def page(self, home: SearchingSide | None) -> bytes:
+    def page(self, home: SearchingSide | None, threads: Iterable[Fares] = ()) -> bytes:
         """The current values, in Prometheus' text format."""
+        for one in threads:
+            self._failures.labels(one.name).set(one.failures)
         if home is not None:
             self._lag.set(_lag(home))
+            self._oldest.set(_oldest(home))
             self._parked.set(len(parked_entries(home.memory.scan)))
             self._waiting.set(home.log.waiting())
             self._entities.set(int(home.catalog.columns.live.sum()))
@@ -125,6 +138,14 @@ def _lag(home: SearchingSide) -> float:
     """Entries between the log's end and the learner; not a number while the cluster that knows is away."""
     try:
         return max(home.log.head() - home.memory.position(), 0)
+    except Unavailable:
+        return math.nan
+
+
+def _oldest(home: SearchingSide) -> float:
+    """Seconds that the oldest entry waits to be learned; not a number while the cluster that knows is away."""
+    try:
+        return learned(home.log, home.memory, home.models, home.clock()).oldest_s
     except Unavailable:
         return math.nan
 

@@ -130,12 +130,35 @@ class AliveAnswer(Answer):
     status: Literal["ok"] = "ok"
 
 
+class LearningAnswer(Answer):
+    """How far learning has come: entries that wait, for how long the oldest of them, ages of what was made last."""
+
+    waiting: int
+    oldest_seconds: float
+    published_seconds: float | None
+    trained_seconds: float | None
+
+
+class ThreadAnswer(Answer):
+    """A thread whose work has ended unbidden, how often, and why; `failing` says that it does so now."""
+
+    name: str
+    failures: int
+    failing: bool
+    reason: str
+
+
 class ReadyAnswer(Answer):
-    """The home is loaded; `parked` is how many log entries could not be learned from, left out where there are none."""
+    """The home is loaded; `parked` is how many log entries could not be learned from.
+
+    That and `threads` are left out where there are none.
+    """
 
     entities: int
+    learning: LearningAnswer
     status: Literal["ready"] = "ready"
     parked: int | UnsetType = UNSET
+    threads: list[ThreadAnswer] | UnsetType = UNSET
 
 
 @router.get("/healthz", summary="Is the process alive", responses=answered(AliveAnswer))
@@ -146,10 +169,27 @@ async def alive() -> JsonAnswer:
 
 @router.get("/readyz", summary="Can it search", responses=answered(ReadyAnswer, 503))
 def ready(service: ServiceOf) -> JsonAnswer:
-    """503 with Retry-After while any worker is loading. `parked` log entries could not be learned from: see the log."""
+    """503 with Retry-After while any worker is loading, where nothing can be found, and where learning stands still."""
     home = service.ready
+    state = service.learned_so_far()
     parked = len(parked_entries(home.memory.scan))
-    return JsonAnswer(ReadyAnswer(entities=int(home.catalog.columns.live.sum()), parked=parked or UNSET))
+    failed = [
+        ThreadAnswer(name=one.name, failures=one.failures, failing=one.failing_since is not None, reason=one.reason)
+        for one in service.threads()
+        if one.failures
+    ]
+    answer = ReadyAnswer(
+        entities=int(home.catalog.columns.live.sum()),
+        learning=LearningAnswer(
+            waiting=state.waiting,
+            oldest_seconds=state.oldest_s,
+            published_seconds=state.published_s,
+            trained_seconds=state.trained_s,
+        ),
+        parked=parked or UNSET,
+        threads=failed or UNSET,
+    )
+    return JsonAnswer(answer)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
@@ -159,7 +199,7 @@ def metrics(service: ServiceOf, counted: MetricsOf) -> Response:
         home = service.home
     except BandstandError:
         home = None
-    return Response(counted.page(home), media_type=_METRICS_TYPE)
+    return Response(counted.page(home, service.threads()), media_type=_METRICS_TYPE)
 
 
 @router.get("/docs", include_in_schema=False)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import structlog
-
 from bandstand.api.readiness import Readiness
+from bandstand.app.health import Learned, Vigil, learned, told_threads
 from bandstand.app.learning import LearningSide
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Intake
-from bandstand.errors import BandstandError, Unavailable
+from bandstand.backend import Paths
+from bandstand.errors import Unavailable
 from bandstand.settings import Settings
+from bandstand.supervision import Fares, Supervised
 
 T = TypeVar("T")
 
 _RETRY_S = 0.5
-_JOIN_S = 30.0
+_LONGEST_PAUSE_S = 2.0
+"""Until it is tried again to load the home, or to learn, however often that has failed."""
+
+_LOADING = "still loading the catalogue and its indexes"
+_END_S = 3.0
+"""How long threads may take to end: what they have not written by then is done again."""
 
 
 class Service:
@@ -42,9 +49,9 @@ class Service:
         self._loaded = threading.Event()
         self._prepared = threading.Event()
         self._leading = False
-        self._failure = "still loading the catalogue and its indexes"
         self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Supervised] = []
+        self._vigil = Vigil(settings.learn_within_seconds)
         self._searches = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix="search")
         self._waiting = 0
 
@@ -56,19 +63,42 @@ class Service:
             Unavailable: it is still loading, or could not be loaded yet; says why.
         """
         if self._home is None:
-            raise Unavailable(self._failure, retry_after=2)
+            raise Unavailable(self._why(), retry_after=2)
         return self._home
 
     @property
     def ready(self) -> SearchingSide:
-        """The opened home, once every worker of the server has opened its own.
+        """The opened home, once every worker of the server has opened its own and there is something to be found.
 
         Raises:
-            Unavailable: this worker or another one is still loading; says why.
+            Unavailable: this worker or another one is still loading, or nothing can be found; says why.
+            StorageError: the catalogue cannot be read.
         """
         if self._readiness is not None and not self._readiness.complete():
-            raise Unavailable(self._failure if self._home is None else "another worker is still loading", retry_after=2)
-        return self.home
+            raise Unavailable(self._why() if self._home is None else "another worker is still loading", retry_after=2)
+        home = self.home
+        if not home.store.count():
+            raise Unavailable("the catalogue is empty: run `bandstand ingest`, or PUT entities", retry_after=2)
+        if not home.searchable:
+            raise Unavailable("the indexes are still being made of the catalogue", retry_after=2)
+        return home
+
+    def threads(self) -> list[Fares]:
+        """How the threads of this process fare, and those that learn for the home."""
+        return [*(thread.fares for thread in self._threads), *told_threads(Paths(self.settings.home).threads)]
+
+    def learned_so_far(self) -> Learned:
+        """How far learning has come.
+
+        Raises:
+            Unavailable: it stands still for too long, or the home is still loading; says what to do.
+            StorageError: log or memory cannot be read.
+        """
+        home = self.home
+        state, now = learned(home.log, home.memory, home.models, home.clock()), home.clock()
+        if complaint := self._vigil.complaint(state, self.threads(), now):
+            raise Unavailable(complaint, retry_after=5)
+        return state
 
     @property
     def intake(self) -> Intake:
@@ -78,7 +108,7 @@ class Service:
             Unavailable: the log is not open yet; says why.
         """
         if self._intake is None:
-            raise Unavailable(self._failure, retry_after=2)
+            raise Unavailable(self._why(), retry_after=2)
         return self._intake
 
     def learned(self, seq: int) -> bool:
@@ -90,14 +120,15 @@ class Service:
         self._run("loader", self._load)
 
     def stop(self) -> None:
-        """End the threads and close the files."""
+        """End the threads and close the files; what was accepted is on disk then, also where a thread does not end."""
         self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=_JOIN_S)
-        self._searches.shutdown(wait=True, cancel_futures=True)
-        if any(thread.is_alive() for thread in self._threads):
-            return  # the process ends without it; files closed under its feet might end it worse
-        self._platform.close()
+        until = time.monotonic() + _END_S
+        ended = [thread.join(max(until - time.monotonic(), 0.0)) for thread in self._threads]
+        self._searches.shutdown(wait=all(ended), cancel_futures=True)
+        if all(ended):
+            self._platform.close()
+        elif self._intake is not None:  # files closed under a thread's feet might end it worse than the process's end
+            self._intake.log.flush()
 
     async def search(self, work: Callable[[SearchingSide], T]) -> T:
         """Run a search off the event loop.
@@ -141,7 +172,7 @@ class Service:
         self._loaded.set()
         if self._readiness is not None:
             self._readiness.announce()
-        self._run("refresher", self._refresh)
+        self._run("refresher", self._refresh, pause_s=self.settings.refresh_ms / 1e3)
         if platform.storage.backend.remote:  # every machine needs the encoder whose vectors one of them is making
             self._run("encoder", self._make_encoder)
 
@@ -158,28 +189,17 @@ class Service:
     def _make_encoder(self) -> None:
         self._platform.storage.encoders.wanted()
 
-    def _refresh(self) -> None:
-        while not self._stop.wait(self.settings.refresh_ms / 1e3):
-            self.home.refresh()
+    def _refresh(self) -> bool:
+        self.home.refresh()
+        return False
 
-    def _run(self, name: str, work: Callable[[], None]) -> None:
+    def _why(self) -> str:
+        """Why there is no home yet."""
+        failing = [thread.fares for thread in self._threads if thread.fares.failing_since is not None]
+        return failing[0].reason if failing else _LOADING
+
+    def _run(self, name: str, work: Callable[[], bool | None], *, pause_s: float = 0.0) -> None:
         """Do the work in a thread; as long as it fails and nobody stops the service, do it again."""
-        thread = threading.Thread(target=self._insist, args=(name, work), name=name, daemon=True)
+        thread = Supervised(name, work, self._stop, pause_s=pause_s, longest_pause_s=_LONGEST_PAUSE_S)
         self._threads.append(thread)
         thread.start()
-
-    def _insist(self, name: str, work: Callable[[], None]) -> None:
-        log = structlog.get_logger("service")
-        reported = ""
-        while not self._stop.is_set():
-            try:
-                work()
-            except Exception as error:  # a thread that died silently would serve stale answers for ever
-                self._failure = str(error) if isinstance(error, BandstandError) else "loading failed: see the log"
-                if str(error) != reported:  # the same failure every half second is one piece of news
-                    unexpected = None if isinstance(error, BandstandError) else error
-                    log.error("thread_failed", thread=name, reason=str(error), exc_info=unexpected)
-                reported = str(error)
-                self._stop.wait(_RETRY_S)
-            else:
-                return

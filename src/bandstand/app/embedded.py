@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
 
-from bandstand.backend import Finding, Paths, Work
+from bandstand.backend import Finding, Paths, Work, refuse_others
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.store import Change, Store
@@ -32,7 +32,7 @@ from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
 from bandstand.retrievers.vector_store import VectorBatch, VectorFollower, VectorStores
 from bandstand.settings import Settings
-from bandstand.types import Clock, Progress
+from bandstand.types import Clock, History, Progress
 
 
 class EmbeddedBackend:
@@ -65,9 +65,14 @@ class EmbeddedBackend:
         """See `Backend`."""
         return SqliteStore(self._paths.catalog, clock=self._clock)
 
-    def open_memory(self, settings: MemorySettings) -> Memory:
+    def open_memory(self, settings: MemorySettings, store: Store) -> Memory:
         """See `Backend`."""
-        return Memory(self._paths.memory, settings=settings, open_env=partial(LmdbEnvironment, durable=self._durable))
+        return Memory(
+            self._paths.memory,
+            settings=settings,
+            open_env=partial(LmdbEnvironment, durable=self._durable),
+            ordinals=lambda: store.ordinal_history().place,
+        )
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""
@@ -80,6 +85,7 @@ class EmbeddedBackend:
     def open_reader(self, catalog: Catalog, encoder_of: EncoderOf) -> EmbeddedReader:
         """See `Backend`."""
         text = TextIndex(self._paths.text, writable=False)
+        refuse_others(catalog.store.history(), {"text index": text.place, "vectors": self.vectors.place})
         dense = DenseSettings(exact_up_to=self._exact_up_to)
         return EmbeddedReader(text, self.vectors, dense, catalog, encoder_of)
 
@@ -187,6 +193,7 @@ class EmbeddedWriter:
         self._anew = False
         self._text = TextIndex(paths.text, writable=True)
         self._vectors = vectors
+        self._start_over(store.history())
 
     def followers(self, encoder: Encoder) -> tuple[Follower, Follower]:
         """See `IndexWriter`."""
@@ -217,13 +224,22 @@ class EmbeddedWriter:
 
     def reset(self) -> None:
         """See `IndexWriter`."""
-        self._text.close()
-        try:
-            delete_index(self._folder)
-        finally:
-            self._text = TextIndex(self._folder, writable=True)
+        self._empty_text()
         self._anew = True
 
     def close(self) -> None:
         """See `IndexWriter`."""
         self._text.close()
+
+    def _start_over(self, history: History) -> None:
+        """Empty what belongs to another history of the catalogue; the next followers fill it."""
+        if not history.holds(self._text.place):
+            self._empty_text()
+        self._vectors.follow(history)
+
+    def _empty_text(self) -> None:
+        self._text.close()
+        try:
+            delete_index(self._folder)
+        finally:
+            self._text = TextIndex(self._folder, writable=True)

@@ -9,8 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO
 
-import structlog
-
+from bandstand.app.health import tell_threads
 from bandstand.app.options import Options
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
@@ -24,40 +23,14 @@ from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
 from bandstand.learner.indexer import Indexer
 from bandstand.learner.retention import Retention
+from bandstand.learner.standing import settle
 from bandstand.learner.train_ranker import TrainingReport
 from bandstand.memory_index.predicted import PredictedQueries
 from bandstand.ranker.scorers import LambdaMartScorer, PlainScorer
 from bandstand.retrievers.encoder import Encoder
+from bandstand.supervision import Stopped, Supervised
 from bandstand.types import Progress
 from bandstand.types.times import HOUR_S
-
-_AFTER_FAILURE_S = 1.0
-
-
-class Stopped(Exception):
-    """Long work was told to stop; what it had committed by then stays."""
-
-
-def repeat(work: Callable[[], bool], stop: threading.Event, *, name: str, pause_s: float) -> None:
-    """Repeat until ``stop``: at once while there is more work, else after a pause.
-
-    What fails is logged and tried again, whatever it is: a thread that ended would not be missed for days.
-    """
-    log = structlog.get_logger(name)
-    while not stop.is_set():
-        pause = pause_s
-        try:
-            if work():
-                continue
-        except Stopped:
-            return
-        except BandstandError as error:
-            log.error("failed", reason=str(error))
-            pause = max(pause, _AFTER_FAILURE_S)
-        except Exception:
-            log.exception("failed")
-            pause = max(pause, _AFTER_FAILURE_S)
-        stop.wait(pause)
 
 
 def stopper(stop: threading.Event) -> Progress:
@@ -95,6 +68,7 @@ class LearningSide:
         self._opening, self._distilling = threading.Lock(), threading.Lock()
         self._lock = _locked(self.paths)
         try:
+            settle(storage.log, storage.memory, storage.store, storage.clock)
             self._indexes = storage.backend.open_writer(storage.store, storage.encoders.of)
         except BandstandError:
             self._lock.close()
@@ -182,11 +156,13 @@ class LearningSide:
             ("trainer", self._retraining(searching, stop), self.settings.retrain_minutes * 60),
             ("retention", lambda: retention.prune() > 0, HOUR_S),
         )
-        threads = [
-            threading.Thread(target=partial(repeat, work, stop, name=name, pause_s=pause), name=name, daemon=True)
-            for name, work, pause in works
-            if pause
-        ]
+        threads: list[Supervised] = []
+
+        def told() -> None:
+            tell_threads(self.paths.threads, [thread.fares for thread in threads])
+
+        threads += [Supervised(name, work, stop, pause_s=pause, told=told) for name, work, pause in works if pause]
+        told()
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -225,9 +201,10 @@ class LearningSide:
     def _new_indexer(self, encoder: Encoder) -> Indexer:
         storage = self._storage
         text, vectors = self._indexes.followers(encoder)
-        return Indexer(
-            storage.store, (text, PredictedQueries(storage.memory, partial(prediction_of, storage)), vectors)
-        )
+        predicted = PredictedQueries(storage.memory, partial(prediction_of, storage))
+        if not storage.store.history().holds(predicted.place):
+            predicted.begin_anew()
+        return Indexer(storage.store, (text, predicted, vectors))
 
     def _drop_encoders(self) -> None:
         """Delete encoders that are not wanted any more, once no vectors of theirs are left, of queries either."""

@@ -26,6 +26,7 @@ from bandstand.engine.search import Engine, EngineParts
 from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import DenyList, Suggester
 from bandstand.learner.experiment import running_experiment
+from bandstand.learner.standing import refuse_others
 from bandstand.ranker.features import FeatureSet
 from bandstand.types import Roster, actor_of
 from bandstand.understanding.spelling import Speller
@@ -67,6 +68,7 @@ class SearchingSide:
 
     def __init__(self, storage: Storage, options: Options = Options(), understood: Understood | None = None) -> None:
         settings = storage.settings
+        refuse_others(storage.memory, storage.store)
         understood = understood or Understood(storage)
         catalog = understood.catalog
         features = options.feature_set

@@ -97,7 +97,7 @@ class Storage:
             intake = intake or opened.enter_context(closing(Intake(settings, clock=clock, durable=durable)))
             self.backend, self.log = intake.backend, intake.log
             self.store = opened.enter_context(closing(self.backend.open_store()))
-            self.memory = opened.enter_context(closing(self.backend.open_memory(memory_settings(settings))))
+            self.memory = opened.enter_context(closing(self.backend.open_memory(memory_settings(settings), self.store)))
             self.models = self.backend.open_models()
             self._opened = opened.pop_all()
 

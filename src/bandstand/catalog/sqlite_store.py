@@ -11,11 +11,12 @@ import numpy as np
 import orjson
 
 from bandstand.catalog.codec import decode, encode, kind_by_name
+from bandstand.catalog.ordinal_book import CHAPTERS_KEPT, OrdinalBook, keep_untold
 from bandstand.catalog.store import CHUNK, Change, Store
 from bandstand.errors import BadInput, NotFound
-from bandstand.sqlite import Database, Format
-from bandstand.types import Clock, Entity, Ordinals
-from bandstand.types.hashing import digest
+from bandstand.sqlite import CHAPTERS, Database, Format, tell_chapters
+from bandstand.types import Clock, Entity, History, Ordinals
+from bandstand.types.hashing import checksum, digest
 
 
 def _name_kinds(connection: sqlite3.Connection) -> None:
@@ -25,19 +26,33 @@ def _name_kinds(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE entities SET payload = kind_by_name(payload), digest = digest(kind_by_name(payload))")
 
 
+def _identify(connection: sqlite3.Connection) -> None:
+    """Version 2 said of no number what it belongs to, and had no checksums."""
+    tell_chapters(connection)
+    keep_untold(connection)
+    connection.execute("ALTER TABLE entities ADD COLUMN sum INTEGER NOT NULL DEFAULT 0")
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+    connection.execute("UPDATE entities SET sum = checksum(ordinal, id, seq, live, added, digest)")
+
+
 _FORMAT = Format(
-    version=2,
+    version=3,
     schema=(
         # A deleted entity keeps its row: its ordinal is never given away, and a search under way can still name it.
         """CREATE TABLE entities (
             ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, live INTEGER NOT NULL,
-            added REAL NOT NULL, digest BLOB NOT NULL, payload BLOB NOT NULL) STRICT""",
+            added REAL NOT NULL, digest BLOB NOT NULL, payload BLOB NOT NULL, sum INTEGER NOT NULL DEFAULT 0) STRICT""",
         "CREATE UNIQUE INDEX entities_seq ON entities (seq)",
+        CHAPTERS,
+        CHAPTERS_KEPT,
     ),
-    upgrades={1: _name_kinds},
+    upgrades={1: _name_kinds, 2: _identify},
+    numbers="SELECT coalesce(max(seq), 0) FROM entities",
 )
-_UPSERT = """INSERT INTO entities VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET
-    seq = excluded.seq, live = 1, added = excluded.added, digest = excluded.digest, payload = excluded.payload"""
+_UPSERT = """INSERT INTO entities VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET
+    seq = excluded.seq, live = 1, added = excluded.added, digest = excluded.digest, payload = excluded.payload,
+    sum = excluded.sum"""
+_HIDE = "UPDATE entities SET live = 0, seq = ?, sum = ? WHERE ordinal = ?"
 
 
 class SqliteStore(Store):
@@ -51,6 +66,7 @@ class SqliteStore(Store):
         self._clock = clock
         # One connection for each direction: a long write never makes a search of the same process wait.
         self._writer, self._reader = Database(path, _FORMAT), Database(path, _FORMAT)
+        self._book = OrdinalBook(path.with_suffix(".ordinals"), self._writer)
 
     def upsert(self, entities: Iterable[Entity]) -> int:
         """See `Store`."""
@@ -64,18 +80,17 @@ class SqliteStore(Store):
         digests = {id_: digest(payload, 16) for id_, payload in payloads.items()}
         with self._writer.transaction() as connection:
             known = self._known(connection, list(chunk))
-            seq, ordinal = connection.execute(
-                "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(ordinal), -1) FROM entities) FROM entities"
-            ).fetchone()
-            now, rows = self._clock(), []
+            (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM entities").fetchone()
+            given = self._book.give(connection, [id_ for id_ in chunk if id_ not in known])
+            now, rows = float(self._clock()), []
             for id_, fingerprint in digests.items():
-                old = known.get(id_)
-                if old is not None and old[1] and old[3] == fingerprint:
+                ordinal, live, added, before = known.get(id_, (given.get(id_, -1), 0, now, b""))
+                if live and before == fingerprint:
                     continue
                 seq += 1
-                ordinal += old is None
-                added = old[2] if old is not None and old[1] else now
-                rows.append((old[0] if old is not None else ordinal, id_, seq, added, fingerprint, payloads[id_]))
+                added = added if live else now
+                total = checksum(ordinal, id_, seq, 1, added, fingerprint)
+                rows.append((ordinal, id_, seq, added, fingerprint, payloads[id_], total))
             connection.executemany(_UPSERT, rows)
         return len(rows)
 
@@ -93,9 +108,12 @@ class SqliteStore(Store):
         with self._writer.transaction() as connection:
             known = self._known(connection, list(dict.fromkeys(ids)))
             seq = connection.execute("SELECT coalesce(max(seq), 0) FROM entities").fetchone()[0]
-            gone = [ordinal for ordinal, live, _, _ in known.values() if live]
-            rows = [(seq + i, ordinal) for i, ordinal in enumerate(gone, start=1)]
-            connection.executemany("UPDATE entities SET live = 0, seq = ? WHERE ordinal = ?", rows)
+            gone = [(id_, *row) for id_, row in known.items() if row[1]]
+            rows = [
+                (number, checksum(ordinal, id_, number, 0, added, fingerprint), ordinal)
+                for number, (id_, ordinal, _, added, fingerprint) in enumerate(gone, start=seq + 1)
+            ]
+            connection.executemany(_HIDE, rows)
         return len(rows)
 
     def get(self, id: str) -> Entity:  # noqa: A002 - the field's name
@@ -149,8 +167,9 @@ class SqliteStore(Store):
             " LIMIT ?",
             (after, limit),
         )
+        history = self.history() if rows else History()
         return [
-            Change(seq, ordinal, None if payload is None else decode(id_, payload), added)
+            Change(seq, ordinal, None if payload is None else decode(id_, payload), added, history.at(seq).chapter)
             for seq, ordinal, added, id_, payload in rows
         ]
 
@@ -162,10 +181,19 @@ class SqliteStore(Store):
         """See `Store`."""
         return int(self._reader.rows("SELECT count(*) FROM entities WHERE live")[0][0])
 
+    def history(self) -> History:
+        """See `Store`."""
+        return self._reader.history()
+
+    def ordinal_history(self) -> History:
+        """See `Store`."""
+        return self._book.history()
+
     def close(self) -> None:
         """See `Store`."""
         self._writer.close()
         self._reader.close()
+        self._book.close()
 
 
 def _json(values: list[str] | list[int]) -> str:

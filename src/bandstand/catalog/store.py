@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bandstand.types import Entity, Ordinals
+from bandstand.types import Entity, History, Ordinals, Place
 
 CHUNK = 4_096
 """Entities a transaction: large enough to amortise its cost, small enough that other writers get their turn."""
@@ -14,19 +14,28 @@ CHUNK = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The newest state of one entity: ``entity`` is None when it is deleted; ``added`` is seconds since 1970."""
+    """The newest state of one entity: ``entity`` is None when it is deleted; ``added`` is seconds since 1970.
+
+    ``chapter`` is that of ``seq`` in the store's history.
+    """
 
     seq: int
     ordinal: int
     entity: Entity | None
     added: float
+    chapter: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where in the store's history it stands."""
+        return Place(self.seq, self.chapter)
 
 
 class Store(Protocol):
     """Entities by id and by ordinal, and the order in which they last changed. Safe for threads and processes.
 
-    Ordinals count from 0 without gaps and are never given to another id. Every change takes the next sequence number,
-    so that a reader that remembers the last number it saw misses nothing.
+    Ordinals count from 0 and are never given to another id. Every change takes the next sequence number, so that a
+    reader that remembers the last number it saw misses nothing: as long as `history` holds the place that it remembers.
 
     Raises:
         StorageError, Unavailable: from any method, when what is stored cannot be reached.
@@ -70,6 +79,14 @@ class Store(Protocol):
 
     def count(self) -> int:
         """Return how many entities are live."""
+        ...
+
+    def history(self) -> History:
+        """Return what sequence numbers belong to."""
+        ...
+
+    def ordinal_history(self) -> History:
+        """Return what ordinals belong to; number n is that of ordinal n - 1."""
         ...
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,12 +119,32 @@ def _cluster(settings: Settings) -> list[Finding]:
 
 def _stored(storage: Storage) -> list[Finding]:
     count = storage.store.count()
-    lag = max(storage.log.head() - storage.memory.position(), 0)
     return [
         _finding("catalogue", count > 0, f"{count} entities" if count else "empty: bandstand ingest"),
-        _finding("learner", True, f"{lag} log entries behind: serve, click or train catch up" if lag else "up to date"),
+        *_learning(storage),
         _parked(storage),
     ]
+
+
+def _learning(storage: Storage) -> list[Finding]:
+    """Whether learning goes on, by what waits for it, by what was made last, and by how its threads fare."""
+    from bandstand.app.health import failing, learned, standstill, told_threads
+
+    now, limit = storage.clock(), storage.settings.learn_within_seconds
+    state = learned(storage.log, storage.memory, storage.models, now)
+    threads = told_threads(storage.paths.threads)
+    waiting = f"{state.waiting} log entries behind: serve, click or train catch up" if state.waiting else "up to date"
+    made = f"bandit published {_ago(state.published_s)}, ranker trained {_ago(state.trained_s)}"
+    wrong = standstill(state, state.oldest_s, limit) or failing(threads, limit, now)
+    failed = [f"{one.name} {one.failures} times, last: {one.reason}" for one in threads if one.failures]
+    return [
+        _finding("learner", not wrong, wrong or f"{waiting}; {made}"),
+        *([_finding("threads", True, f"begun again: {'; '.join(failed)}")] if failed else []),
+    ]
+
+
+def _ago(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{timedelta(seconds=int(seconds))} ago"
 
 
 def _parked(storage: Storage) -> Finding:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
-from bandstand.app.learning import repeat
 from bandstand.app.platform import Platform
+from bandstand.supervision import Supervised
 
 _LOOK_AGAIN_S = 5.0
 """How often it is tried to become the learner while another process is."""
@@ -27,7 +26,7 @@ class Background:
         self._platform = platform
         self._stop = threading.Event()
         self._starting = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Supervised] = []
 
     def start(self) -> None:
         """Begin, once the home can be searched; again, it changes nothing."""
@@ -36,8 +35,8 @@ class Background:
                 return
             pause = self._platform.settings.refresh_ms / 1e3
             self._threads = [
-                self._thread("learner", self._learn, _LOOK_AGAIN_S),
-                self._thread("refresher", self._refresh, pause),
+                Supervised("bandstand-learner", self._learn, self._stop, pause_s=_LOOK_AGAIN_S),
+                Supervised("bandstand-refresher", self._refresh, self._stop, pause_s=pause),
             ]
         for thread in self._threads:
             thread.start()
@@ -46,7 +45,7 @@ class Background:
         """End both threads; waits for what they are at."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=_JOIN_S)
+            thread.join(_JOIN_S)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -58,10 +57,6 @@ class Background:
             with self._starting:
                 self._threads = []
                 self._stop.clear()
-
-    def _thread(self, name: str, work: Callable[[], bool], pause_s: float) -> threading.Thread:
-        repeated = partial(repeat, work, self._stop, name=name, pause_s=pause_s)
-        return threading.Thread(target=repeated, name=f"bandstand-{name}", daemon=True)
 
     def _learn(self) -> bool:
         learning = self._platform.learning_if_free()

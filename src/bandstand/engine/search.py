@@ -26,7 +26,7 @@ from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.first_cut import FirstCut
 from bandstand.ranker.page import Ranking, Rows, rank, union
 from bandstand.ranker.scorers import Scorer
-from bandstand.types import CandidateSet, Clock, Hit, Impression, Query, Source
+from bandstand.types import CandidateSet, Clock, Hit, Impression, Ordinals, Query, Source
 from bandstand.types.features import RANK, SCORE
 
 
@@ -215,11 +215,11 @@ class Engine:
 
     def _hits(self, impression: Impression, offset: int, k: int) -> tuple[Hit, ...]:
         """The page without what was deleted since it was ranked; the other hits keep their positions."""
-        columns, page = self._catalog.columns, impression.ordinals[offset : offset + k]
+        columns, page = self._catalog.columns, self._placed(impression, slice(offset, offset + k))
         shown = page >= columns.n  # ranked by another process, which is a moment ahead
-        shown[~shown] = columns.live[page[~shown]]
+        shown[~shown] = columns.live[page[~shown]] & (page[~shown] >= 0)
         rows = offset + np.flatnonzero(shown)
-        entities = self._catalog.entities(impression.ordinals[rows])
+        entities = self._catalog.entities(page[shown])
         return tuple(
             Hit(
                 entity=entity,
@@ -229,6 +229,14 @@ class Engine:
             )
             for row, entity, sources in zip(rows.tolist(), entities, _sources(impression, rows), strict=True)
         )
+
+    def _placed(self, impression: Impression, rows: slice) -> Ordinals:
+        """The ordinals that logged entities have now, -1: none. What is logged may be of another catalogue."""
+        ids, columns = self._catalog.columns.ids, self._catalog.columns
+        logged, named = impression.ordinals[rows], impression.entity_ids[rows]
+        if (logged < columns.n).all() and (ids[logged] == np.array(named, np.object_)).all():
+            return logged
+        return self._catalog.store.ordinals(named)
 
 
 def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:

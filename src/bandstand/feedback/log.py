@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from bandstand.types import Event, Impression
+from bandstand.types import Event, History, Impression
 
 EntryKind = Literal["impression", "event", "control"]
 
@@ -131,6 +131,10 @@ class Log(Protocol):
 
     def head(self) -> int:
         """The seq of the newest entry, 0 where there is none; later entries are above every seq ever given."""
+        ...
+
+    def history(self) -> History:
+        """What the numbers of entries belong to; a cluster refuses by itself what was set back, and has one chapter."""
         ...
 
     def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:

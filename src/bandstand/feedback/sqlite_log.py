@@ -20,11 +20,11 @@ from bandstand.feedback.codec import (
 )
 from bandstand.feedback.commit import CommitSettings, GroupCommit
 from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
-from bandstand.sqlite import Database, Format, Values
-from bandstand.types import Clock, Event, Impression
+from bandstand.sqlite import CHAPTERS, Database, Format, Values, tell_chapters
+from bandstand.types import Clock, Event, History, Impression
 
 FORMAT = Format(
-    version=1,
+    version=2,
     schema=(
         # AUTOINCREMENT never gives a number twice, so a reader's stored position stays valid when the newest rows are
         # deleted. `query_id` finds the events of a search, `user_id` what must go when a user goes.
@@ -33,9 +33,13 @@ FORMAT = Format(
             user_id TEXT, session_id TEXT, payload BLOB NOT NULL, UNIQUE (kind, id))""",
         "CREATE INDEX log_events_by_query ON log (query_id) WHERE kind = 'event' AND query_id IS NOT NULL",
         "CREATE INDEX log_by_user ON log (user_id) WHERE user_id IS NOT NULL",
+        CHAPTERS,
     ),
+    upgrades={1: tell_chapters},
     signed=False,
     erases=True,
+    # Every number that was drawn, also for what was a duplicate or is deleted by now.
+    numbers="SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'",
 )
 
 Row = tuple[str, str | None, float, str | None, str | None, str | None, bytes]
@@ -182,6 +186,10 @@ class SqliteLog(Log):
     def head(self) -> int:
         """See `Log`."""
         return int(self._reader.rows(_HEAD)[0][0])
+
+    def history(self) -> History:
+        """See `Log`."""
+        return self._reader.history()
 
     def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
         """See `Log`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from bandstand.errors import NotFound
 from bandstand.feedback.log import Control, LogEntry
@@ -22,6 +23,7 @@ from bandstand.learner.parking import (
     parked_search,
 )
 from bandstand.learner.rewards import REWARD_MODEL
+from bandstand.learner.standing import LEARNED_ANEW
 from bandstand.learner.state import LearnerState
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Ordinals
@@ -66,6 +68,7 @@ class Applier:
         self._actions = Actions(batch, self._state, sources, settings, self._impression)
         self._parked = parked or {}
         self._impressions: dict[str, Impression] = {}
+        self._anew = float(batch.get(LEARNED_ANEW) or "-inf")
         self.finalized = 0
 
     def apply(self, entry: LogEntry) -> None:
@@ -120,7 +123,7 @@ class Applier:
 
     def _search(self, impression: Impression, now: float) -> None:
         query, state = impression.query, self._state
-        self._impressions.setdefault(query.id, impression)
+        self._impressions.setdefault(query.id, self._placed(impression))
         state.open.put(state.open.get(query.id) or opened(query, now, self._settings))
         state.sessions.searched(query)
         self._bandit.observe_costs(impression)
@@ -155,6 +158,7 @@ class Applier:
         """What a finalized search teaches the memory and the bandit, and adds to the statistics."""
         query, state = impression.query, self._state
         seen = examined(impression, search.outcomes)
+        seen = seen[seen >= 0]
         self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
         grades = self._sources.rewards.grades(impression, search)
         labels = self._bandit.learn(impression, grades, record=state.recorded.take(query.id))
@@ -179,10 +183,16 @@ class Applier:
             return None
         if query_id not in self._impressions:
             try:
-                self._impressions[query_id] = self._sources.impression(query_id)
+                self._impressions[query_id] = self._placed(self._sources.impression(query_id))
             except NotFound:
                 return None
         return self._impressions[query_id]
+
+    def _placed(self, impression: Impression) -> Impression:
+        """With the ordinals that its entities have now, -1: none, where it was logged by another catalogue's."""
+        if impression.query.time > self._anew:
+            return impression
+        return replace(impression, ordinals=self._sources.ordinals(impression.entity_ids))
 
 
 def examined(impression: Impression, touched: Collection[int]) -> Ordinals:

@@ -21,6 +21,7 @@ from bandstand.learner.open_searches import DueTimes
 from bandstand.learner.parking import CannotLearn, Parked, Parking, parked_record
 from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
+from bandstand.learner.standing import note_chapters
 from bandstand.memory_index.memory import Memory, MemoryBatch
 from bandstand.models.registry import ModelCard, ModelRegistry, Stamp
 from bandstand.retrievers.encoder import Encoder
@@ -165,6 +166,7 @@ class Learner:
         with self._memory.batch() as batch:
             Parking(batch).add(parked_record(damaged))
             batch.set_position(damaged.seq)
+            note_chapters(batch, self._log.history(), damaged.seq)
         _report(parked_record(damaged))
 
     def _learn_or_park(self, entries: Sequence[LogEntry], finalized_by: float) -> None:
@@ -195,6 +197,7 @@ class Learner:
             applier.apply(entry)
         if entries:
             batch.set_position(entries[-1].seq)
+            note_chapters(batch, self._log.history(), entries[-1].seq)
         else:
             applier.finalize(finalized_by)
         applier.finish()

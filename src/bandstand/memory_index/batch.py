@@ -18,10 +18,13 @@ from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.shared_queries import ENCODER, VECTOR_HEADER
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.trends import TrendPage, place
-from bandstand.types import Ordinals, Scores
+from bandstand.types import Ordinals, Place, Scores
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import Databases, WriteTransaction
+
+PLACE = b"ordinals/place"
+"""In the learner's state: the place in the catalogue's history up to which its ordinals are known."""
 
 
 class MemoryBatch:
@@ -165,10 +168,13 @@ class MemoryBatch:
         """The first of the learner's keys under a prefix, None where there is none."""
         return next((key for key, _ in items_under(self._tables.txn, self._tables.dbs["state"], prefix)), None)
 
-    def finish(self) -> None:
-        """Write everything into the transaction; `Memory.batch` calls it before the commit."""
+    def finish(self, ordinals: Callable[[], Place]) -> None:
+        """Write everything into the transaction, and to which ordinals it belongs; before the commit."""
         self._tables.flush()
         if self._tables.touched or self._touched:  # LMDB commits nothing at no cost
+            place = b"%d %s" % ((found := ordinals()).number, found.chapter.encode())
+            if self.get(PLACE) != place:
+                self.put(PLACE, place)
             self._meta.add("pairs", self._tables.added_pairs)
             self._meta.add("version", 1)
         if self._senses.changed:

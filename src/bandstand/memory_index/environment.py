@@ -150,6 +150,14 @@ class Environment(Protocol):
         """Take in what other machines have committed; returns how many commits that were."""
         ...
 
+    def clear(self) -> None:
+        """Empty every database in one transaction; of ``meta`` stay secret, format, and what counts up for ever.
+
+        Raises:
+            Conflict: other machines have a part in it.
+        """
+        ...
+
     def used(self) -> tuple[int, int]:
         """Bytes in use and size of the map."""
         ...
@@ -247,6 +255,15 @@ class LmdbEnvironment(Environment):
     def follow(self) -> int:
         """See `Environment`: all processes share the files."""
         return 0
+
+    def clear(self) -> None:
+        """See `Environment`."""
+        with self.writing() as txn:
+            for name, db in self.dbs.items():
+                if name != "meta":
+                    txn.drop(db, delete=False)
+            for counter in (b"position", b"pairs"):
+                txn.delete(counter, db=self.dbs["meta"])
 
     def used(self) -> tuple[int, int]:
         """See `Environment`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandstand.errors import BandstandError
-from bandstand.memory_index.batch import MemoryBatch
+from bandstand.memory_index.batch import PLACE, MemoryBatch
 from bandstand.memory_index.curation import Curation, edits_of
 from bandstand.memory_index.environment import Environment, LmdbEnvironment, items_from, items_under
 from bandstand.memory_index.history import favourites
@@ -27,7 +27,7 @@ from bandstand.memory_index.rows import LikeAnswers, MemoryStats, PersonalRows, 
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.shared_queries import ENCODER, VECTOR_HEADER, PopularQueries
 from bandstand.memory_index.trends import trending
-from bandstand.types import Ordinals, Scores
+from bandstand.types import Ordinals, Place, Scores
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import ReadTransaction
@@ -39,7 +39,8 @@ class Memory:
     """One LMDB folder, opened once in a process; its threads share this object, other processes open it beside.
 
     Reads never wait for the writer and see the last committed batch. ``map_size`` is where the map starts, in bytes;
-    it grows by itself. ``open_env`` opens the environment, for a memory that is not this machine's alone.
+    it grows by itself. ``open_env`` opens the environment, for a memory that is not this machine's alone. ``ordinals``
+    gives the place in the catalogue's history up to which ordinals are given: it is stored with every batch.
 
     Raises:
         Conflict: the folder is already open in this process.
@@ -53,8 +54,10 @@ class Memory:
         settings: MemorySettings | None = None,
         map_size: int = 1 << 30,
         open_env: Callable[[Path, int], Environment] = LmdbEnvironment,
+        ordinals: Callable[[], Place] = Place,
     ) -> None:
         self.settings = settings or MemorySettings()
+        self._ordinals = ordinals
         self._env = open_env(path, map_size)
         self.senses = SenseCounts(self._env.dbs, self._env.reading)
         self._latest_like: tuple[tuple[bytes, int], LikeQueries] = (b"", -1), NONE_LIKE
@@ -198,6 +201,15 @@ class Memory:
         """How far the log is consumed; 0 at first."""
         return self._counter("position")
 
+    @property
+    def place(self) -> Place:
+        """The place in the history of the ordinals that is known here; the beginning while nothing was learned."""
+        stored = self.state(PLACE)
+        if stored is None:
+            return Place(1) if self.version() else Place()
+        number, _, chapter = stored.decode().partition(" ")
+        return Place(int(number), chapter)
+
     def version(self) -> int:
         """How many batches were committed that changed something."""
         return self._counter("version")
@@ -242,7 +254,18 @@ class Memory:
         with self._env.writing() as txn:
             batch = MemoryBatch(self._env.dbs, txn, self.settings, lambda user: user_key(user, self._secret))
             yield batch
-            batch.finish()
+            batch.finish(self._ordinals)
+
+    def begin_anew(self, state: Mapping[bytes, bytes]) -> None:
+        """Forget everything but the secret by which users are known; ``state`` is kept for the learner instead.
+
+        Raises:
+            Conflict: it is shared with other machines.
+        """
+        self._env.clear()
+        with self.batch() as batch:
+            for key, value in state.items():
+                batch.put(key, value)
 
     def close(self) -> None:
         """Close the files; the object is of no use afterwards."""

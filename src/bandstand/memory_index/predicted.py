@@ -15,7 +15,7 @@ from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.memory_index.batch import MemoryBatch
 from bandstand.memory_index.keys import query_key
 from bandstand.memory_index.memory import Memory
-from bandstand.types import KIND_SPECS, Entity, Kind
+from bandstand.types import KIND_SPECS, Entity, Kind, Place
 
 LONGEST_PHRASE = 80
 
@@ -171,7 +171,18 @@ class PredictedQueries:
     @property
     def seq(self) -> int:
         """The newest change that is durably part of the memory."""
-        return int(self._memory.state(_SEQ) or b"0")
+        return self.place.number
+
+    @property
+    def place(self) -> Place:
+        """The same with its chapter in the catalogue's history."""
+        number, _, chapter = (self._memory.state(_SEQ) or b"0").decode().partition(" ")
+        return Place(int(number), chapter)
+
+    def begin_anew(self) -> None:
+        """Take in every change again: the place belongs to another history of the catalogue."""
+        with self._memory.batch() as batch:
+            batch.delete(_SEQ)
 
     def follow(self, changes: Sequence[Change]) -> None:
         """Take in changes, ascending by number; durable on return, and harmless when repeated."""
@@ -187,4 +198,4 @@ class PredictedQueries:
             for change in changes:
                 if change.entity is None:
                     batch.forget_entity(change.ordinal)
-            batch.put(_SEQ, str(changes[-1].seq).encode())
+            batch.put(_SEQ, b"%d %s" % (changes[-1].seq, changes[-1].chapter.encode()))

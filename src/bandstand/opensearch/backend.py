@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from bandstand.backend import Finding, Paths, Work
+from bandstand.backend import Finding, Paths, Work, refuse_others
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import Store
 from bandstand.feedback.log import Log
@@ -30,7 +30,7 @@ from bandstand.opensearch.vector_index import VECTORS, LiveVectors, VectorFollow
 from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.trigram import TrigramSettings
 from bandstand.settings import Settings
-from bandstand.types import Clock, Progress
+from bandstand.types import Clock, Place, Progress
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
@@ -66,10 +66,14 @@ class OpenSearchBackend:
         """See `Backend`."""
         return OpenSearchStore(self.cluster, clock=self._clock)
 
-    def open_memory(self, settings: MemorySettings) -> Memory:
+    def open_memory(self, settings: MemorySettings, store: Store) -> Memory:
         """See `Backend`."""
-        journal = MemoryJournal(self.cluster, clock=self._clock)
-        return Memory(self._paths.memory, settings=settings, open_env=replicated(journal))
+        return Memory(
+            self._paths.memory,
+            settings=settings,
+            open_env=replicated(MemoryJournal(self.cluster, clock=self._clock)),
+            ordinals=lambda: store.ordinal_history().place,
+        )
 
     def open_models(self) -> ModelRegistry:
         """See `Backend`."""
@@ -124,7 +128,9 @@ class OpenSearchReader:
         self.lexical = OpenSearchLexical(first, catalog)
         self.trigram = OpenSearchTrigram(first, catalog, TrigramSettings())
         self.dense = OpenSearchDense(cluster, self._live, encoder_of, catalog, deadline_s=deadline_s)
-        self._seq = self._served()
+        places = self._served()
+        refuse_others(catalog.store.history(), places)
+        self._seq = min(places.values()).number
 
     @property
     def seq(self) -> int:
@@ -133,13 +139,14 @@ class OpenSearchReader:
 
     def refresh(self) -> None:
         """See `IndexReader`."""
-        self._seq = self._served()
+        self._seq = min(self._served().values()).number
 
     def close(self) -> None:
         """Nothing was opened for them."""
 
-    def _served(self) -> int:
-        return min(serving(self._cluster, TEXT.part, TEXT.format).seq, self._live.refresh().seq)
+    def _served(self) -> dict[str, Place]:
+        text = serving(self._cluster, TEXT.part, TEXT.format)
+        return {"text index": text.place, "vectors": self._live.refresh().place}
 
 
 class OpenSearchWriter:
@@ -163,10 +170,10 @@ class OpenSearchWriter:
         self._query_encoder = encoder.fingerprint
         text = TextFollower(self._cluster, head=self._store.head)
         vectors = VectorFollower(self._cluster, encoder, head=self._store.head)
-        if self._anew:
-            self._anew = False
-            text.rebuild()
-            vectors.rebuild()
+        history, anew, self._anew = self._store.history(), self._anew, False
+        for follower in (text, vectors):
+            if anew or not history.holds(follower.place):
+                follower.rebuild()
         return text, vectors
 
     def distil(self, *, seed: int, progress: Progress | None = None) -> bool:  # noqa: ARG002 - as the protocol has it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import uuid
 from base64 import b64decode, b64encode
@@ -27,8 +28,9 @@ from bandstand.opensearch.indices import (
     next_version,
     swap,
 )
-from bandstand.types import Clock, Entity, Ordinals
+from bandstand.types import Chapter, Clock, Entity, History, Ordinals
 from bandstand.types.hashing import digest
+from bandstand.types.history import UNTOLD
 
 _ID = "catalog"
 _PATIENCE_S = 120.0
@@ -61,6 +63,7 @@ class Numbering:
         self._index = index
         self._clock = clock
         self._sleep = sleep
+        self._name = ""
 
     def reserve(self, changes: int, entities: int) -> Reservation:
         """Take numbers for so many changes, and for so many new entities among them."""
@@ -72,7 +75,7 @@ class Numbering:
             now, seq, ordinal = self._clock(), named(state, "seq"), named(state, "ordinal")
             waited_for = [entry for entry in state.get("open", []) if entry["until"] > now]
             entry = {"id": mine, "seq": seq, "ordinal": ordinal, "until": now + _PATIENCE_S}
-            return {"seq": seq + changes, "ordinal": ordinal + entities, "open": [*waited_for, entry]}
+            return {**state, "seq": seq + changes, "ordinal": ordinal + entities, "open": [*waited_for, entry]}
 
         state = self._cluster.change(self._index, _ID, take)
         entry = state["open"][-1]
@@ -108,6 +111,19 @@ class Numbering:
     def _writing(self) -> bool:
         document = self._cluster.get(self._index, _ID)
         return document is not None and any(e["until"] > self._clock() for e in document.source.get("open", []))
+
+    def name(self) -> str:
+        """The random name of this numbering; given to it when first asked for."""
+        if not self._name:
+            new = secrets.token_hex(8)
+            state = self._cluster.change(self._index, _ID, lambda state: {**state, "name": state.get("name", new)})
+            self._name = str(state["name"])
+        return self._name
+
+    def ordinal(self) -> int:
+        """How many ordinals are given."""
+        document = self._cluster.get(self._index, _ID)
+        return 0 if document is None else named(document.source, "ordinal")
 
     def head(self) -> int:
         """The newest change of which it and all before it can be found."""
@@ -268,7 +284,7 @@ class OpenSearchStore(Store):
             return []
         numbers = {"range": {"seq": {"gt": after, "lte": head}}}
         hits = self._cluster.scan(self._index, numbers, sort="seq", page=min(limit, 5_000))
-        return [_change(hit["_source"]) for hit in islice(hits, limit)]
+        return [_change(hit["_source"], self._numbering.name()) for hit in islice(hits, limit)]
 
     def head(self) -> int:
         """See `Store`: the newest number up to which all changes can be read."""
@@ -279,6 +295,14 @@ class OpenSearchStore(Store):
         return int(
             self._cluster.request("POST", f"/{self._index}/_count", {"query": {"term": {"live": True}}})["count"]
         )
+
+    def history(self) -> History:
+        """See `Store`: one chapter, the numbering's; what of it was set back is missed at its end only."""
+        return History((Chapter(UNTOLD, self._numbering.name()),), self.head())
+
+    def ordinal_history(self) -> History:
+        """See `Store`: likewise."""
+        return History((Chapter(UNTOLD, self._numbering.name()),), self._numbering.ordinal())
 
     def close(self) -> None:
         """Nothing is held open but the cluster's connections, which are closed by who opened them."""
@@ -378,5 +402,6 @@ def _entity(source: Json) -> Entity:
         raise StorageError(f"a stored entity is damaged: {error!r}. Ingest it again.") from error
 
 
-def _change(source: Json) -> Change:
-    return Change(source["seq"], source["ordinal"], _entity(source) if source["live"] else None, source["added"])
+def _change(source: Json, chapter: str) -> Change:
+    entity = _entity(source) if source["live"] else None
+    return Change(source["seq"], source["ordinal"], entity, source["added"], chapter)

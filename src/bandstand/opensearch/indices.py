@@ -11,6 +11,7 @@ from bandstand.catalog.store import Change
 from bandstand.errors import BandstandError, Conflict, Unavailable
 from bandstand.opensearch.connection import Cluster, Json, Operation, named
 from bandstand.opensearch.failures import item_failure
+from bandstand.types import BEGINNING, Place
 
 _VERSION = re.compile(r"-v(\d{4,})$")
 _STARTS_S = "10s"
@@ -160,19 +161,24 @@ class FollowingIndex:
             live = f"{self._alias}-v0001"
             create(cluster, schema, live, alias=self._alias)
         self.index, self.name = live, schema.part
-        self._seq = reached(cluster, live)
+        self._place = reached(cluster, live)
         if described(cluster, live) != schema.meta:
             self.rebuild()
 
     @property
     def seq(self) -> int:
         """The change up to which the index that is written holds everything."""
-        return self._seq
+        return self._place.number
+
+    @property
+    def place(self) -> Place:
+        """The same with its chapter in the catalogue's history."""
+        return self._place
 
     def rebuild(self) -> None:
         """Begin a new version; it takes the live one's place when it has reached the newest change."""
         drop_unaliased(self._cluster, self._schema.part)
-        self.index, self._seq = next_version(self._cluster, self._schema), 0
+        self.index, self._place = next_version(self._cluster, self._schema), BEGINNING
         self._cluster.put(self._state, _state_id(self.index), {"seq": 0})
 
     def operations(self, changes: Sequence[Change]) -> Iterable[Operation]:
@@ -181,14 +187,14 @@ class FollowingIndex:
 
     def follow(self, changes: Sequence[Change]) -> None:
         """See `bandstand.learner.indexer.Follower`."""
-        self.write(self.operations(changes), changes[-1].seq)
+        self.write(self.operations(changes), changes[-1].place)
 
-    def write(self, operations: Iterable[Operation], seq: int) -> None:
-        """Apply operations and say that everything up to ``seq`` is in; found when this returns."""
+    def write(self, operations: Iterable[Operation], place: Place) -> None:
+        """Apply operations and say that everything up to ``place`` is in; found when this returns."""
         self._cluster.bulk(self.index, operations, refresh=True)
-        self._cluster.put(self._state, _state_id(self.index), {"seq": seq})
-        self._seq = seq
-        if seq >= self._head():
+        self._cluster.put(self._state, _state_id(self.index), {"seq": place.number, "chapter": place.chapter})
+        self._place = place
+        if place.number >= self._head():
             self._serve()
 
     def _serve(self) -> None:
@@ -196,19 +202,19 @@ class FollowingIndex:
             drop(self._cluster, swap(self._cluster, self._schema.part, self.index))
 
 
-def reached(cluster: Cluster, index: str) -> int:
-    """The change up to which an index holds everything."""
+def reached(cluster: Cluster, index: str) -> Place:
+    """The place in the catalogue's history up to which an index holds everything."""
     document = cluster.get(cluster.index(STATE.part), _state_id(index))
-    return 0 if document is None else named(document.source, "seq")
+    return BEGINNING if document is None else Place(named(document.source, "seq"), document.source.get("chapter", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """The index of a part that serves, the ``facts`` of its schema, and the change up to which it holds everything."""
+    """The index of a part that serves, the ``facts`` of its schema, and the ``place`` up to which it is complete."""
 
     index: str
     facts: Json
-    seq: int
+    place: Place
 
 
 def serving(cluster: Cluster, part: str, format: int) -> Serving:  # noqa: A002 - as `Schema` calls it
@@ -223,7 +229,7 @@ def serving(cluster: Cluster, part: str, format: int) -> Serving:  # noqa: A002 
     meta = described(cluster, live)
     if meta.get("format") != format:
         raise Unavailable(f"{cluster.where}: {live} is of another version; run `bandstand index`")
-    return Serving(index=live, facts=meta, seq=reached(cluster, live))
+    return Serving(index=live, facts=meta, place=reached(cluster, live))
 
 
 def versioned(ordinal: int, seq: int, action: str = "index") -> dict[str, dict[str, object]]:

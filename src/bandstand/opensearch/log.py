@@ -18,7 +18,8 @@ from bandstand.opensearch.log_order import Order, Ref
 from bandstand.opensearch.outbox import Outbox
 from bandstand.opensearch.relay import Relay, RelayThread
 from bandstand.opensearch.ubi_indices import EVENTS, QUERIES, UbiIndices
-from bandstand.types import Clock, Event, Impression
+from bandstand.types import Chapter, Clock, Event, History, Impression
+from bandstand.types.history import UNTOLD
 
 _SEARCHES_HELD = 2_000
 
@@ -142,6 +143,10 @@ class OpenSearchLog(Log):
     def head(self) -> int:
         """See `Log`: the cluster's newest seq, also where its entry was deleted since."""
         return self._order.tail().last
+
+    def history(self) -> History:
+        """See `Log`."""
+        return History((Chapter(UNTOLD, self._order.name()),), self._order.tail().last)
 
     def count(self, kind: EntryKind | None = None, *, after: int = 0) -> int:
         """See `Log`: those that the cluster holds and finds."""

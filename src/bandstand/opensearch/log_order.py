@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from bandstand.errors import StorageError
 from bandstand.opensearch.connection import Cluster
 from bandstand.opensearch.indices import Schema, ensure
+from bandstand.types.hashing import digest
 
 Json = dict[str, Any]
 
@@ -90,7 +91,7 @@ class Order:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._name = ""
+        self._name = self._first = ""
         self._ends: OrderedDict[int, int] = OrderedDict({0: 0})
         self._tail = Tail()
 
@@ -101,6 +102,12 @@ class Order:
         while batches := self.after(self._tail.number):
             self._tail = max(self._tail, batches[-1].tail)
         return self._tail
+
+    def name(self) -> str:
+        """What tells this sequence from another one that was begun under the same name: a hash of its first batch."""
+        if not self._first and (batches := self.after(0)):
+            self._first = digest(f"{batches[0].outbox} {batches[0].upto}").hex()
+        return self._first
 
     def after(self, number: int) -> list[Batch]:
         """The next few batches after that of a number, at most 8; none at the end.

@@ -207,6 +207,13 @@ class ReplicatedEnvironment(Environment):
         """See `Environment`: of the copy."""
         return self._copy.used()
 
+    def clear(self) -> None:
+        """See `Environment`."""
+        raise Conflict(
+            "the memory of this cluster belongs to another catalogue: restore the newest snapshot of all its indices,"
+            " or begin anew: new index prefix, new home folders"
+        )
+
     def close(self) -> None:
         """See `Environment`."""
         self._copy.close()
@@ -214,12 +221,10 @@ class ReplicatedEnvironment(Environment):
     def follow(self) -> int:
         """See `Environment`."""
         with self._turn:
-            state, (journal, mine) = self._journal.state(), self._stands()
-            if mine and (journal != state.journal or mine > state.head):
-                raise StorageError(
-                    f"the memory in {self.path} is a copy of another cluster's, or the cluster was set back: delete the"
-                    " folder to begin from this cluster's"
-                )
+            # In this order: another process of this machine may commit between the two, and the cluster has every
+            # commit before a copy has. So a copy that was seen first can never be ahead of its own cluster.
+            (journal, mine), state = self._stands(), self._journal.state()
+            self._refuse_others(journal, mine, state)
             before = mine
             if mine + 1 < state.oldest and mine < state.folded:
                 mine = self._begin_from_base(state)
@@ -240,6 +245,29 @@ class ReplicatedEnvironment(Environment):
                     number = Meta(txn, self.dbs["meta"]).get(_COMMIT) + 1
                     # First there, then here: what is lost between the two is followed like anybody else's commit.
                     self._note(txn, self._journal.publish(number, recorder.writes), number)
+
+    def _refuse_others(self, journal: str, mine: int, state: State) -> None:
+        """Raise where this is no copy of that cluster's memory."""
+        if mine and journal != state.journal:
+            raise StorageError(
+                f"the memory in {self.path} is a copy of another cluster's: set the address and the index prefix of"
+                " that one, or delete the folder to begin from this cluster's"
+            )
+        if mine > state.head:
+            raise StorageError(
+                f"the memory in {self.path} holds commit {mine}, this cluster only {state.head}: it was set back to an"
+                " older snapshot; restore the newest one, or delete the folder to begin from what the cluster holds"
+            )
+        if not mine and self._own():
+            raise StorageError(
+                f"the memory in {self.path} is this machine's own, not a copy of a cluster's: choose another home"
+                " folder for the cluster"
+            )
+
+    def _own(self) -> bool:
+        """Whether something was learned here without a cluster."""
+        with self.reading() as txn:
+            return not txn.get(_JOURNAL, db=self.dbs["meta"]) and Meta(txn, self.dbs["meta"]).get("version") > 0
 
     def _stands(self) -> tuple[str, int]:
         """The journal that this is a copy of, and the commit that it has come to."""
@@ -263,6 +291,7 @@ class ReplicatedEnvironment(Environment):
         with self._copy.writing() as txn:
             for name in DATABASES:
                 txn.drop(self.dbs[name], delete=False)
+            self._note(txn, state.journal, 0)  # what is half filled is a copy too
         source = self._journal.base()
         while some := list(islice(source, _AT_ONCE)):
             with self._copy.writing() as txn:

@@ -17,7 +17,7 @@ from bandstand.catalog.text import fold_title, index_terms, name_keys, normalize
 from bandstand.errors import Conflict, RetrievalError, StorageError, Unavailable
 from bandstand.files import remove_folder
 from bandstand.retrievers.base import inside
-from bandstand.types import Entity, Kind, Mask, Ordinals, Scores
+from bandstand.types import Entity, Kind, Mask, Ordinals, Place, Scores
 
 TITLE, ARTISTS, ALBUM, ALIASES, ATTRIBUTES = "title", "artists", "album", "aliases", "attributes"
 WORD_FIELDS = (TITLE, ARTISTS, ALBUM, ALIASES, ATTRIBUTES)
@@ -229,8 +229,7 @@ class TextIndex:
     """A tantivy index that follows the catalogue's change feed.
 
     How far it has come is a document of the index itself, so that it is committed with what it speaks about:
-    after a crash the index holds exactly the changes up to ``seq``, and those after it are applied again. ``applied``
-    is the change up to which everything was applied here; after `commit` the same as ``seq``.
+    after a crash the index holds exactly the changes up to ``place``, and those after it are applied again.
 
     A writer creates the index, and empties one of another format version. Not for several threads on the writing side;
     `searcher` may be called from any thread.
@@ -249,7 +248,17 @@ class TextIndex:
             if writable:
                 self._writer = self._index.writer(WRITER_MEMORY, 1)
         self.refresh()
-        self.applied = self.seq
+        self._applied = self.place
+
+    @property
+    def applied(self) -> int:
+        """The change up to which everything was applied here."""
+        return self._applied.number
+
+    @property
+    def seq(self) -> int:
+        """The change up to which everything was committed."""
+        return self.place.number
 
     def searcher(self) -> TextSearcher:
         """The index as of the last `commit` or `refresh`."""
@@ -263,7 +272,7 @@ class TextIndex:
                 writer.delete_documents_by_term(ORDINAL, change.ordinal)
                 if change.entity is not None:
                     writer.add_document(document(change.ordinal, change.entity))
-        self.applied = max([self.applied, *(change.seq for change in changes)])
+        self._applied = max([self._applied, *(change.place for change in changes)])
 
     def commit(self) -> None:
         """Put what was applied on disk, and find it from now on."""
@@ -273,7 +282,8 @@ class TextIndex:
         marker = tantivy.Document()
         marker.add_text(MARKER, _STATE)
         marker.add_unsigned(FORMAT, FORMAT_VERSION)
-        marker.add_unsigned(SEQ, self.applied)
+        for number in (self._applied.number, int(self._applied.chapter or "0", 16)):
+            marker.add_unsigned(SEQ, number)
         with _mapped(self._path):
             writer.delete_documents_by_term(MARKER, _STATE)
             writer.add_document(marker)
@@ -286,7 +296,7 @@ class TextIndex:
             self._index.reload()
             searcher = self._index.searcher()
         self._searcher = TextSearcher(searcher, self._index.schema)
-        self.seq: int = self._searcher.state(_STATE).get(SEQ, [0])[0]
+        self.place = _stored_place(self._searcher.state(_STATE).get(SEQ, [0]))
 
     def close(self) -> None:
         """Let another writer in; what was not committed is forgotten. Safe to call twice."""
@@ -306,6 +316,11 @@ class TextIndex:
         if self._writer is None:
             raise Conflict(f"the text index in {self._path} is not open for writing; open it with writable=True")
         return self._writer
+
+
+def _stored_place(numbers: Sequence[int]) -> Place:
+    """A place from its number and, of indexes that say so, the name of its chapter as a number."""
+    return Place(numbers[0], f"{numbers[1]:016x}" if numbers[1:] and numbers[1] else "")
 
 
 def delete_index(path: Path) -> None:

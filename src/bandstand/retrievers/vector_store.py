@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,32 +16,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.catalog.store import Change
-from bandstand.errors import BandstandError, Conflict, StorageError
+from bandstand.errors import BandstandError, Conflict, DamagedFile, StorageError
 from bandstand.files import write_file
 from bandstand.retrievers.encoder import Encoder, EncoderOf
 from bandstand.retrievers.sentence import entity_sentence
 from bandstand.sqlite import Database, Format
-from bandstand.types import Ordinals
+from bandstand.types import History, Ordinals, Place
 
 BATCH = 2_048
 """Changes a transaction: about three seconds of encoding, the most that a crash can cost."""
 
+
+def _identify(connection: sqlite3.Connection) -> None:
+    """Version 1 did not say what its position belongs to, and had no checksums."""
+    connection.execute("ALTER TABLE state ADD COLUMN chapter TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE vectors ADD COLUMN sum INTEGER")
+    connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
+    connection.execute("UPDATE vectors SET sum = crc32(vector) WHERE vector IS NOT NULL")
+
+
 _FORMAT = Format(
-    version=1,
+    version=2,
     schema=(
         # A deleted entity keeps a row without vector, so that readers learn of it.
-        "CREATE TABLE vectors (ordinal INTEGER PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB, vector BLOB) STRICT",
+        """CREATE TABLE vectors (
+            ordinal INTEGER PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB, vector BLOB, sum INTEGER) STRICT""",
         "CREATE UNIQUE INDEX vectors_seq ON vectors (seq)",
-        "CREATE TABLE state (seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL) STRICT",
-        "INSERT INTO state VALUES (0, '', 0)",
+        """CREATE TABLE state (
+            seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL, chapter TEXT NOT NULL) STRICT""",
+        "INSERT INTO state VALUES (0, '', 0, '')",
     ),
+    upgrades={1: _identify},
 )
 _UPSERT = (
-    "INSERT INTO vectors VALUES (?, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET seq = excluded.seq,"
-    " digest = excluded.digest, vector = excluded.vector"
+    "INSERT INTO vectors VALUES (?, ?, ?, ?, ?) ON CONFLICT (ordinal) DO UPDATE SET seq = excluded.seq,"
+    " digest = excluded.digest, vector = excluded.vector, sum = excluded.sum"
 )
+_REVIVE = "UPDATE vectors SET seq = ? WHERE ordinal = ? AND seq < 0"
+"""Of a vector that was set aside and is found to be right as it is."""
 
-Row = tuple[int, int, bytes | None, bytes | None]
+Row = tuple[int, int, bytes | None, bytes | None, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,10 +97,25 @@ class VectorStore:
         """The encoder that made the vectors, "" when there are none yet."""
         return self._state()[1]
 
+    @property
+    def place(self) -> Place:
+        """The place in the catalogue's history up to which vectors are stored."""
+        ((seq, chapter),) = self._database.rows("SELECT seq, chapter FROM state")
+        return Place(seq, chapter)
+
     def count(self) -> int:
         """Return how many vectors there are."""
-        ((count,),) = self._database.rows("SELECT count(*) FROM vectors WHERE vector IS NOT NULL")
+        ((count,),) = self._database.rows("SELECT count(*) FROM vectors WHERE vector IS NOT NULL AND seq > 0")
         return int(count)
+
+    def start_over(self) -> None:
+        """Set every vector aside until the catalogue's changes come again: they belong to another history of it.
+
+        Those whose sentences come again as they were need not be made again.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE vectors SET seq = -1 - ordinal")
+            connection.execute("UPDATE state SET seq = 0, chapter = ''")
 
     def adopt(self, encoder: Encoder) -> bool:
         """Make the store this encoder's; return whether vectors of another one were dropped (``seq`` is 0 then)."""
@@ -93,7 +124,9 @@ class VectorStore:
             if fingerprint == encoder.fingerprint:
                 return False
             connection.execute("DELETE FROM vectors")
-            connection.execute("UPDATE state SET seq = 0, fingerprint = ?, dim = ?", (encoder.fingerprint, encoder.dim))
+            connection.execute(
+                "UPDATE state SET seq = 0, chapter = '', fingerprint = ?, dim = ?", (encoder.fingerprint, encoder.dim)
+            )
             return fingerprint != ""
 
     def apply(self, changes: Sequence[Change], encoder: Encoder, progress: Callable[[int], None] | None = None) -> int:
@@ -124,7 +157,7 @@ class VectorStore:
 
     def _apply_batch(self, batch: Sequence[Change], encoder: Encoder) -> int:
         known = self._digests([change.ordinal for change in batch])
-        rows: list[Row] = [(change.ordinal, change.seq, None, None) for change in batch if change.entity is None]
+        rows: list[Row] = [(change.ordinal, change.seq, None, None, None) for change in batch if change.entity is None]
         pending: list[tuple[Change, str, bytes]] = []
         for change in batch:
             if change.entity is not None:
@@ -134,10 +167,14 @@ class VectorStore:
                     pending.append((change, text, digest))
         texts = list(dict.fromkeys(text for _, text, _ in pending))  # one vector a sentence: equal ones tie exactly
         vectors = dict(zip(texts, encoder.encode(texts).astype(np.float16), strict=True))
-        rows += [(change.ordinal, change.seq, digest, vectors[text].tobytes()) for change, text, digest in pending]
+        made = {text: vector.tobytes() for text, vector in vectors.items()}
+        rows += [
+            (change.ordinal, change.seq, digest, made[text], zlib.crc32(made[text])) for change, text, digest in pending
+        ]
         with self._database.transaction() as connection:
             connection.executemany(_UPSERT, rows)
-            connection.execute("UPDATE state SET seq = max(seq, ?)", (batch[-1].seq,))
+            connection.executemany(_REVIVE, [(change.seq, change.ordinal) for change in batch])
+            connection.execute("UPDATE state SET seq = ?, chapter = ? WHERE seq < ?1", batch[-1].place)
         return len(texts)
 
     def _digests(self, ordinals: Sequence[int]) -> dict[int, bytes]:
@@ -151,6 +188,7 @@ class VectorStore:
             if seq and seq == head:
                 return _unchanged(head, fingerprint, dim)
             # SQLite would look through the whole table, to have the ordinals in order: right for all, not for a few.
+            # What is set aside has a number below 0.
             changed = f"FROM vectors{' INDEXED BY vectors_seq' if seq else ''} WHERE seq > ? AND vector IS"
             count = connection.execute(f"SELECT count(*) {changed} NOT NULL", (seq,)).fetchone()[0]
             ordinals, vectors = np.empty(count, np.int32), np.empty((count, dim), np.float16)
@@ -212,6 +250,21 @@ class VectorStores:
         """The encoder of the vectors that serve, "" when there are none yet."""
         return self.serving.fingerprint
 
+    @property
+    def place(self) -> Place:
+        """The place in the catalogue's history up to which those that serve are stored."""
+        return self.serving.place
+
+    def follow(self, history: History) -> None:
+        """Start over where what is stored does not belong to this history of the catalogue."""
+        with self._lock:
+            self._follow()
+            beside = self._path(self._number + 1)
+            for path in (self._path(self._number), *([beside] if beside.exists() else [])):
+                with closing(VectorStore(path)) as store:
+                    if not history.holds(store.place):
+                        store.start_over()
+
     def since(self, seq: int) -> VectorBatch:
         """See `VectorStore.since`: of those that serve, whose ``origin`` is another number after a swap."""
         with self._lock:
@@ -265,11 +318,18 @@ class VectorStores:
             self._number, self._serving = number, serving
 
     def _pointed(self) -> int:
-        try:
-            with _mapped_os(self._pointer):
-                return int(self._pointer.read_bytes()) if self._pointer.exists() else 1
-        except ValueError as error:
-            raise StorageError(f"{self._pointer} is damaged: delete it, and run `bandstand index --rebuild`") from error
+        number = self._written()
+        while number != 1 and not self._path(number).exists():
+            if self._written() == number:  # else it was swapped, and the other deleted, meanwhile
+                raise DamagedFile(f"{self._pointer} is damaged: delete it, and run `bandstand index --rebuild`")
+            number = self._written()
+        return number
+
+    def _written(self) -> int:
+        """The number in the pointer's file; 1 where there is none yet, 0 where it is no number."""
+        with _mapped_os(self._pointer):
+            content = self._pointer.read_bytes() if self._pointer.exists() else b"1"
+        return int(content) if content.strip().isdigit() else 0
 
     def _path(self, number: int) -> Path:
         return self._folder / ("vectors.sqlite" if number == 1 else f"vectors-{number}.sqlite")

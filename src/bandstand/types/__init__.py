@@ -7,6 +7,7 @@ retriever as the bandit sees it; a *depth* is how many candidates an arm may bri
 from bandstand.types.arrays import Clock, Mask, Matrix, Ordinals, Progress, Scores
 from bandstand.types.entities import Attribute, Entity, Field, FieldValue
 from bandstand.types.features import FeatureLayout, FeatureRows
+from bandstand.types.history import BEGINNING, Chapter, History, Place
 from bandstand.types.ids import timed_id
 from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
@@ -32,6 +33,7 @@ from bandstand.types.retrievers import (
 )
 
 __all__ = [
+    "BEGINNING",
     "DEPTHS",
     "EXACT",
     "EXPENSIVE_MS",
@@ -43,6 +45,7 @@ __all__ = [
     "Attribute",
     "CandidateSet",
     "Candidates",
+    "Chapter",
     "Clause",
     "Clock",
     "Colour",
@@ -57,6 +60,7 @@ __all__ = [
     "Field",
     "FieldValue",
     "Filters",
+    "History",
     "Hit",
     "Impression",
     "Kind",
@@ -64,6 +68,7 @@ __all__ = [
     "Mask",
     "Matrix",
     "Ordinals",
+    "Place",
     "Progress",
     "Query",
     "RetrieverOutcome",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from hashlib import blake2b
 
 
@@ -9,6 +10,11 @@ def digest(content: str | bytes, size: int = 8) -> bytes:
     """The BLAKE2b digest of some text (as UTF-8; a lone surrogate counts as itself), ``size`` bytes."""
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return blake2b(data, digest_size=size).digest()
+
+
+def checksum(*values: object) -> int:
+    """CRC-32 of plain values: numbers, texts and bytes. It tells damage, not malice."""
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
 
 
 def fraction(digest: bytes) -> float:
