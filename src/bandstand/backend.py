@@ -46,6 +46,7 @@ class Paths:
         self.resume = home / "ingest.json"
         self.imported = home / "import.json"
         self.sources = home / "sources.sqlite"
+        self.shown = home / "shown.sqlite"
         self.synonyms = home / "synonyms.txt"
 
     def create(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import AliasChoices, Field, ValidationError, field_validator
@@ -87,6 +88,11 @@ class Settings(BaseSettings):
         None, repr=False, description="When set, changing entities, users and models needs it in `X-Bandstand-Key`"
     )
     max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
+    subsonic: str | None = Field(
+        None,
+        description="URL of a Subsonic server, `http://192.168.1.20:4533`: `serve` stands before it, answers its"
+        " searches and passes everything else on",
+    )
     subsonic_password: str | None = Field(
         None, repr=False, description="Password of the account with which `ingest subsonic://` reads a server"
     )
@@ -207,6 +213,16 @@ class Settings(BaseSettings):
         except BadInput as error:
             raise ValueError(str(error)) from error
         return value
+
+    @field_validator("subsonic")
+    @classmethod
+    def _subsonic(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query):
+            raise ValueError(
+                "it must be a URL such as http://192.168.1.20:4533, without a user: players log in themselves"
+            )
+        return value or None
 
     @property
     def threads(self) -> int:

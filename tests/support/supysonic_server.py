@@ -14,7 +14,7 @@ from supysonic.scanner import Scanner
 from supysonic.web import create_application
 from werkzeug.serving import make_server
 
-USER, PASSWORD = "ann", "sesame & ünlock"
+USER, PASSWORD = "ann", "sesame & 100%+open"
 OTHER, OTHER_PASSWORD = "bob", "another"
 
 

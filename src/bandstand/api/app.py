@@ -34,7 +34,10 @@ from bandstand.api.processes import configure_logs, when_parent_ends
 from bandstand.api.readiness import Readiness
 from bandstand.api.routing import shapes
 from bandstand.api.service import Service
+from bandstand.api.subsonic_host import ServiceHost
 from bandstand.settings import Settings, load_settings
+from bandstand.subsonic.front import Front
+from bandstand.subsonic.upstream import Upstream
 
 Description = dict[str, Any]
 
@@ -92,6 +95,7 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     settings = settings or load_settings()
     service, metrics = Service(settings, learn=learn, readiness=readiness), Metrics()
     recorder = Recorder(service, metrics)
+    upstream = Upstream(settings.subsonic) if settings.subsonic is not None else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,6 +106,8 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
         finally:
             await asyncio.to_thread(recorder.stop)
             await asyncio.to_thread(service.stop)
+            if upstream is not None:
+                await upstream.aclose()
 
     app = FastAPI(
         title="Bandstand",
@@ -119,6 +125,8 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     app.add_middleware(HotRoutes, service=service, metrics=metrics)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
     app.add_middleware(SameOrigin)
+    if upstream is not None:
+        app.add_middleware(Front, host=ServiceHost(app, service, metrics), upstream=upstream)
     app.add_middleware(Guard, metrics=metrics)
     for router in _ROUTERS:
         app.include_router(router)

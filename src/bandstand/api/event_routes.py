@@ -155,6 +155,7 @@ def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
     Counts that the user's choices added to what everybody shares stay, without a name.
     """
     home = service.home
+    service.forget_shown(user_id)
     deleted = home.log.delete_user(user_id)
     seq = home.log.append_control(FORGET_USER, {"user_id": user_id})
     if not from_thread.run(service.until, lambda: _carried_out(home, seq)):

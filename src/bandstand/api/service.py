@@ -18,6 +18,7 @@ from bandstand.app.storage import Intake
 from bandstand.backend import Paths
 from bandstand.errors import Unavailable
 from bandstand.settings import Settings
+from bandstand.subsonic.trail import Trail
 from bandstand.supervision import Fares, Supervised
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Service:
         self._readiness = readiness
         self._platform = Platform(settings)
         self._intake: Intake | None = None
+        self._trail: Trail | None = None
         self._home: SearchingSide | None = None
         self._loaded = threading.Event()
         self._prepared = threading.Event()
@@ -111,6 +113,22 @@ class Service:
             raise Unavailable(self._why(), retry_after=2)
         return self._intake
 
+    @property
+    def trail(self) -> Trail:
+        """What the accounts of a Subsonic server were shown, where this server stands before one.
+
+        Raises:
+            Unavailable: it is not open yet; says why.
+        """
+        if self._trail is None:
+            raise Unavailable(self._why(), retry_after=2)
+        return self._trail
+
+    def forget_shown(self, user_id: str) -> None:
+        """Forget what a user was shown, where this server stands before a Subsonic server."""
+        if self._trail is not None:
+            self._trail.forget(user_id)
+
     def learned(self, seq: int) -> bool:
         """Whether the memory that is searched here has learned from the log up to ``seq``; not before there is one."""
         return self._home is not None and self._home.log.reached(self._home.memory.position(), seq)
@@ -127,6 +145,8 @@ class Service:
         self._searches.shutdown(wait=all(ended), cancel_futures=True)
         if all(ended):
             self._platform.close()
+            if self._trail is not None:
+                self._trail.close()
         elif self._intake is not None:  # files closed under a thread's feet might end it worse than the process's end
             self._intake.log.flush()
 
@@ -160,6 +180,8 @@ class Service:
         """Open what is not open yet: a failure is tried again from where it happened."""
         platform = self._platform
         self._intake = platform.intake
+        if self.settings.subsonic is not None and self._trail is None:
+            self._trail = Trail(Paths(self.settings.home).shown)
         platform.prepare_encoder()
         if self._learn:
             if not self._leading:

@@ -36,12 +36,18 @@ def serve(
     learner: Annotated[
         bool, typer.Option(help="Whether to learn and index beside it, or leave that to another machine.")
     ] = True,
+    subsonic: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Stand before this Subsonic server, and answer its searches (BANDSTAND_SUBSONIC)."
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
     from bandstand.backend import Paths
 
-    settings = load_settings(home=home)
+    settings = load_settings(home=home, subsonic=subsonic)
     Paths(settings.home).create()
     address = host or settings.host
     with _listening(address, settings.port if port is None else port) as listener:
