@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 from collections import Counter
 from contextlib import closing
 
+import mutagen
 import pytest
+from mutagen.flac import Picture
+from mutagen.id3 import APIC
+from mutagen.mp4 import MP4Cover
 
 from bandstand.catalog.ingest import ingest_source
+from bandstand.catalog.library.covers import read_cover
 from bandstand.catalog.library.tags import Song, read_song
 from bandstand.catalog.library.watch import changes
 from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.library import LibraryReader
 from bandstand.catalog.readers.registry import guess_reader
-from bandstand.catalog.sources import Source
+from bandstand.catalog.sources import Source, cover_of
 from bandstand.catalog.sqlite_store import SqliteStore
-from bandstand.errors import BadInput, MissingDependency
+from bandstand.errors import BadInput, MissingDependency, NotFound
 from bandstand.testing.readers import ReaderContract
-from tests.support.audio import CONTAINERS, song
+from tests.support.audio import CONTAINERS, PNG, song
 
 ITUNES = "----:com.apple.iTunes:"
 SPELLED = {
@@ -187,6 +193,56 @@ def test_a_playlist_of_other_songs_is_set_aside(tmp_path):
     song(tmp_path / "x.flac", title="x")
     (tmp_path / "far.m3u").write_text("/elsewhere/a.mp3\nhttp://radio.example/stream\n")
     assert read(tmp_path)[1] == {"far.m3u": "none of its 2 entries is a song of this folder"}
+
+
+def with_picture(path):
+    """Put a picture into a file, as each container holds one."""
+    picture = Picture()
+    picture.data, picture.mime, picture.type = PNG, "image/png", 3
+    file = mutagen.File(song(path, **({} if path.suffix in SPELLED else {"title": "x"})))
+    if path.suffix == ".mp3":
+        file.tags.add(APIC(encoding=3, mime="image/png", type=3, desc="", data=PNG))
+    elif path.suffix == ".m4a":
+        file.tags["covr"] = [MP4Cover(PNG, MP4Cover.FORMAT_PNG)]
+    elif path.suffix == ".flac":
+        file.add_picture(picture)
+    else:
+        file.tags["metadata_block_picture"] = [base64.b64encode(picture.write()).decode()]
+    file.save()
+    return path
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_covers_inside_of_files(tmp_path, suffix):
+    path = with_picture(tmp_path / f"x{suffix}")
+    assert read_song(path).picture
+    assert read_cover(path) == (PNG, "image/png")
+    with pytest.raises(NotFound):
+        read_cover(song(tmp_path / f"y{suffix}"))
+
+
+def test_a_cover_is_in_the_file_else_beside_it(tmp_path, kept):
+    folder = tmp_path / "music"
+    with_picture(folder / "a" / "in.flac")
+    song(folder / "a" / "beside.flac", title="beside", album="A", artist="b", discnumber="2", tracknumber="7")
+    song(folder / "b" / "none.flac", title="none")
+    for name in ("back.jpg", "folder.png", "Cover.PNG"):
+        (folder / "a" / name).write_bytes(PNG)
+    found, _ = read(folder, kept)
+    inside, beside, none, album = (
+        found[key] for key in [("track", "x"), ("track", "beside"), ("track", "none"), ("album", "A")]
+    )
+    assert (none.image, beside.image) == (None, f"/v1/covers/{beside.id}")
+    assert (beside.duration, {field.name: field.value for field in beside.fields}) == (2.0, {"disc": 2, "track": 7})
+    files = tmp_path / "sources.sqlite"
+    assert cover_of(files, inside.id) == folder / "a" / "in.flac"
+    assert cover_of(files, beside.id) == cover_of(files, album.id) == folder / "a" / "Cover.PNG"
+    for missing in (none.id, "halo"):
+        with pytest.raises(NotFound):
+            cover_of(files, missing)
+    (folder / "a" / "Cover.PNG").write_text("no picture")
+    with pytest.raises(NotFound, match="Ingest the library again"):
+        read_cover(cover_of(files, beside.id))
 
 
 @pytest.fixture

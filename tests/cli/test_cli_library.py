@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
-from tests.support.audio import song
+from bandstand.api.app import create_app
+from bandstand.app.platform import Platform
+from tests.support.api_world import problem, settings_of
+from tests.support.audio import PNG, song
 
 
 @pytest.fixture
@@ -37,3 +41,16 @@ def test_only_a_folder_can_be_watched(cli, folder):
     shown = cli("ingest", folder / "a.flac", "--watch")
     assert shown.code == 2
     assert "only a folder of music can be watched" in shown.err
+
+
+def test_covers_are_served(cli, folder, tmp_path):
+    (folder / "cover.png").write_bytes(PNG)
+    cli("ingest", folder)
+    with Platform(settings_of(tmp_path / "home")) as platform:
+        images = [entity.image for _, entity in platform.storage.store.scan() if entity.kind in {"track", "album"}]
+    client = TestClient(create_app(settings_of(tmp_path / "home")))
+    assert len(images) == 3
+    for image in images:
+        answer = client.get(image)
+        assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, PNG, "image/png")
+    problem(client.get("/v1/covers/unknown"), 404)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from bandstand.api import (
+    cover_routes,
     dashboard_routes,
     entity_routes,
     event_routes,
@@ -75,6 +76,7 @@ _ROUTERS = (
     event_routes.router,
     search_routes.related_router,
     entity_routes.router,
+    cover_routes.router,
     synonym_routes.router,
     event_routes.users_router,
     model_routes.router,

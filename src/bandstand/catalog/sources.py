@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
+from bandstand.errors import NotFound
 from bandstand.sqlite import Database, Format
 
 _FORMAT = Format(
@@ -14,6 +16,8 @@ _FORMAT = Format(
             PRIMARY KEY (source, key)) STRICT, WITHOUT ROWID""",
         """CREATE TABLE entities (source TEXT NOT NULL, id TEXT NOT NULL,
             PRIMARY KEY (source, id)) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE covers (id TEXT PRIMARY KEY, source TEXT NOT NULL, path TEXT NOT NULL)
+            STRICT, WITHOUT ROWID""",
     ),
 )
 
@@ -49,6 +53,13 @@ class Source:
             gone = [(self._name, key) for key in known.difference(keys)]
             connection.executemany("DELETE FROM readings WHERE source = ? AND key = ?", gone)
 
+    def keep_covers(self, paths: Mapping[str, Path]) -> None:
+        """Remember in which files the covers of entities are, and forget those of others."""
+        rows = [(id_, self._name, str(path)) for id_, path in paths.items()]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM covers WHERE source = ?", (self._name,))
+            connection.executemany("INSERT OR REPLACE INTO covers VALUES (?, ?, ?)", rows)
+
     def gone(self, ids: Collection[str]) -> set[str]:
         """Of the entities that it consisted of, those that are not among ``ids``."""
         return self._entities().difference(ids)
@@ -69,3 +80,19 @@ class Source:
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._database.close()
+
+
+def cover_of(path: Path, entity_id: str) -> Path:
+    """The file that holds an entity's cover, by the file of what a home remembers of its sources.
+
+    Raises:
+        NotFound: none is known.
+        StorageError: the file cannot be read.
+    """
+    rows: list[tuple[str]] = []
+    if path.exists():
+        with closing(Database(path, _FORMAT, synchronous="NORMAL")) as database:
+            rows = database.rows("SELECT path FROM covers WHERE id = ?", (entity_id,))
+    if not rows:
+        raise NotFound(f"{entity_id!r} has no cover on this machine")
+    return Path(rows[0][0])

@@ -49,6 +49,7 @@ def track(song: Object) -> Fields:
         "attributes": {name: values for name, values in attributes.items() if values},
         "released": _released(song),
         "popularity": _popularity("track", [song]),
+        "duration": song.get("duration"),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -55,10 +55,15 @@ class _Group:
 
 
 class Library:
-    """Gathers the songs of one folder, ``songs`` by their paths; ``root`` tells its ids from those of other folders."""
+    """Gathers the songs of one folder, ``songs`` by their paths; ``root`` tells its ids from those of other folders.
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    ``beside`` names by folder the picture in it that is the cover; ``covers`` are the files that hold those of songs
+    and albums, by the entities' ids.
+    """
+
+    def __init__(self, root: str, beside: Mapping[str, str]) -> None:
+        self._root, self._beside = root, beside
+        self.covers: dict[str, str] = {}
         self._albums: dict[tuple[str, str, str], _Group] = {}
         self._artists: dict[str, _Group] = {}
         self.songs: set[str] = set()
@@ -73,15 +78,26 @@ class Library:
             if artist != VARIOUS and not _is_various(artist):
                 self._artists.setdefault(_key(artist), _Group(line)).add(artist, path, song)
         attributes = {name: list(getattr(song, values)) for name, values in _DESCRIBED_BY.items()}
-        return {
-            "id": self.id("track", path),
+        numbers = {"disc": song.disc, "track": song.track}
+        return self._covered("track", path, path, song) | {
             "kind": "track",
             "title": song.title,
             "artists": list(song.artists or _owners(song)),
             "album": song.album,
             "attributes": {name: values for name, values in attributes.items() if values},
             "released": song.released,
+            "duration": song.seconds,
+            "fields": {name: number for name, number in numbers.items() if number is not None},
         }
+
+    def _covered(self, kind: Kind, key: str, path: str, song: Song) -> Fields:
+        """The id of an entity, and the picture of a song that is its own."""
+        id_ = self.id(kind, key)
+        cover = path if song.picture else self._beside.get(str(PurePosixPath(path).parent))
+        if cover is None:
+            return {"id": id_}
+        self.covers[id_] = cover
+        return {"id": id_, "image": f"/v1/covers/{id_}"}
 
     def albums(self) -> Iterator[tuple[int, Fields]]:
         """Each album with the line of its first song; its members are in the order of discs and tracks."""
@@ -90,8 +106,8 @@ class Library:
             dates = Counter(song.released for _, song in songs if song.released)
             yield (
                 group.line,
-                {
-                    "id": self.id("album", "\n".join(key)),
+                self._covered("album", "\n".join(key), *songs[0])
+                | {
                     "kind": "album",
                     "title": group.title,
                     "artists": list(_artists_of(group)),

@@ -66,7 +66,7 @@ def read_song(path: Path) -> Song:
         BadInput: it is no audio file that is known here, or is damaged.
         MissingDependency: mutagen is not installed.
     """
-    file = _opened(path)
+    file = open_audio(path)
     tags = {str(name).lower(): value for name, value in (file.tags or {}).items()}
     seconds = float(getattr(file.info, "length", 0.0) or 0.0)
     return Song(
@@ -86,7 +86,13 @@ def read_song(path: Path) -> Song:
     )
 
 
-def _opened(path: Path) -> Any:  # noqa: ANN401 - mutagen's files share no type
+def open_audio(path: Path) -> Any:  # noqa: ANN401 - mutagen's files share no type
+    """The file as mutagen has it.
+
+    Raises:
+        BadInput: it is no audio file that is known here, or is damaged.
+        MissingDependency: mutagen is not installed.
+    """
     try:
         import mutagen
     except ImportError as cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
+from bandstand.catalog.library.covers import PICTURES
 from bandstand.catalog.library.playlists import PLAYLISTS
 from bandstand.catalog.library.tags import AUDIO
 from bandstand.errors import BadInput, MissingDependency
@@ -44,4 +45,4 @@ def changes(folder: Path) -> Iterator[None]:
 
 def _counts(path: PurePath) -> bool:
     """Whether it is a file that is read, or may be a folder that came or went."""
-    return path.suffix.lower() in AUDIO | PLAYLISTS or not path.suffix
+    return path.suffix.lower() in AUDIO | PLAYLISTS | PICTURES.keys() or not path.suffix

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bandstand.catalog.codec import entity_from_json
+from bandstand.catalog.library.covers import PICTURES, covers_beside
 from bandstand.catalog.library.entities import Fields, Library
 from bandstand.catalog.library.folder import File, files
 from bandstand.catalog.library.playlists import PLAYLISTS, read_playlist
@@ -42,15 +43,18 @@ class LibraryReader:
             BadInput: it is no folder, or no music is in it.
             MissingDependency: mutagen is not installed.
         """
-        found = files(path, AUDIO | PLAYLISTS)
+        found = files(path, AUDIO | PLAYLISTS | PICTURES.keys())
         audio = [file for file in found if file.suffix in AUDIO]
         if not audio:
             raise BadInput(f"{path} holds no music ({', '.join(sorted(AUDIO))}): is its disk mounted?")
-        library = Library(path.resolve().as_posix())
+        pictures = (file.path for file in found if file.suffix in PICTURES)
+        library = Library(path.resolve().as_posix(), covers_beside(pictures))
         yield from self._tracks(path, audio, library)
         for line, fields in (*library.albums(), *library.artists()):
             yield _row(line, fields)
         lists = (file.path for file in found if file.suffix in PLAYLISTS)
+        if self._source is not None:
+            self._source.keep_covers({id_: path.resolve() / cover for id_, cover in library.covers.items()})
         yield from _playlists(path, enumerate(lists, start=len(audio) + 1), library)
 
     def _tracks(self, folder: Path, audio: list[File], library: Library) -> Iterator[Row | Rejected]:
