@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,6 +19,11 @@ from bandstand.errors import BadInput, nearest
 
 FILE = "bandstand.toml"
 """In the home folder; its keys are the names of the settings."""
+
+INGEST = "ingest"
+"""A table of the file: what `bandstand ingest` is asked for where the command says nothing."""
+
+_TABLES: Mapping[str, frozenset[str]] = {INGEST: frozenset(("map", "kind", "unknown"))}
 
 RENAMED: Mapping[str, str] = {"BANDSTAND_EXPLORATION": "epsilon", "BANDSTAND_SETTLE_SECONDS": "finalize_seconds"}
 """Variables of version 0.1 and the settings that they set, with a warning; the next version does not know them."""
@@ -308,7 +313,19 @@ def read_file(home: Path) -> dict[str, object]:
     content = _parsed(home / FILE)
     for problem in _unknown_keys(home / FILE, content):
         raise problem
-    return content
+    return {name: value for name, value in content.items() if name not in _TABLES}
+
+
+def read_table(home: Path, name: str) -> dict[str, Any]:
+    """A table of a home's file, such as `INGEST`; empty where there is none.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    found = _parsed(home / FILE).get(name, {})
+    if not isinstance(found, dict):
+        raise BadInput(f"{home / FILE}: {name} must be a table: [{name}]", field=name)
+    return found
 
 
 def _parsed(file: Path) -> dict[str, object]:
@@ -325,8 +342,12 @@ def _unknown_keys(file: Path, content: Mapping[str, object]) -> list[BadInput]:
     found = [
         BadInput(f"{file}: no such setting: {key}{_nearest(key, Settings.model_fields)}", field=key)
         for key in content
-        if key not in Settings.model_fields
+        if key not in Settings.model_fields and key not in _TABLES
     ]
+    for table, known in _TABLES.items():
+        rows = content.get(table)
+        unknown = sorted({*rows} - known) if isinstance(rows, dict) else []
+        found += [BadInput(f"{file}: [{table}] has no {key}{_nearest(key, known)}", field=key) for key in unknown]
     if "home" in content:
         found.append(BadInput(f"{file}: home: the file lies in it; set BANDSTAND_HOME, or use --home", field="home"))
     return found

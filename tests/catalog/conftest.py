@@ -12,7 +12,7 @@ from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.store import Store
 from bandstand.opensearch.catalog import OpenSearchStore
 from bandstand.opensearch.connection import Cluster
-from bandstand.types import KINDS, Attribute, Clock, Entity
+from bandstand.types import KINDS, Attribute, Clock, Entity, Field
 
 NOW = 1_700_000_000.0
 
@@ -74,4 +74,15 @@ def any_entity() -> st.SearchStrategy[Entity]:
         popularity=st.floats(min_value=0.0, max_value=1.0),
         released=st.none() | st.dates().map(str) | st.sampled_from(["1959", "1984-07"]),
         members=texts,
+        url=st.none() | st.sampled_from(["https://example.org/a?b=c,d", "/media/a.mp3"]),
+        image=st.none() | st.just("http://example.org/a.png"),
+        duration=st.none() | st.floats(min_value=0.0, max_value=1e9),
+        fields=st.dictionaries(st.sampled_from(["bpm", "Label", "a b"]), _values(words, texts), max_size=3).map(
+            lambda named: tuple(Field(name, value) for name, value in named.items())
+        ),
     )
+
+
+def _values(words, texts):
+    numbers = st.integers(-(2**62), 2**62) | st.floats(allow_nan=False, min_value=-1e18, max_value=1e18)
+    return words | texts | numbers | st.booleans()

@@ -10,13 +10,16 @@ import orjson
 import pytest
 
 from bandstand.catalog import ingest as module
-from bandstand.catalog.ingest import IngestReport, ingest
-from bandstand.catalog.readers.csv import CsvReader
+from bandstand.catalog.ingest import IngestReport, Journal, ingest
+from bandstand.catalog.readers.base import Rejected
+from bandstand.catalog.readers.entity_map import TableReader, entity_map
 from bandstand.catalog.readers.lastfm import LastfmReader
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.catalog.sqlite_store import SqliteStore
+from bandstand.catalog.sync import SyncPlan, sync
 from bandstand.errors import BadInput, StorageError
+from bandstand.types import Entity
 
 
 def _line(i: int) -> bytes:
@@ -163,7 +166,7 @@ def test_a_killed_ingest_loses_and_doubles_nothing(source, tmp_path, moment):
     store.close()
 
 
-@pytest.mark.parametrize("reader", [NdjsonReader(), CsvReader(), SpotifyReader(), LastfmReader()])
+@pytest.mark.parametrize("reader", [NdjsonReader(), TableReader(), SpotifyReader(), LastfmReader()])
 def test_a_missing_source_is_bad_input(reader, store, tmp_path):
     with pytest.raises(BadInput, match="no file"):
         ingest(reader, tmp_path / "missing", store, rejects=tmp_path / "rejects")
@@ -175,8 +178,8 @@ def test_a_missing_source_is_bad_input(reader, store, tmp_path):
         (NdjsonReader(), b""),
         (NdjsonReader(), b"\n \n"),
         (NdjsonReader(), gzip.compress(b"", mtime=0)),
-        (CsvReader(), b"id,kind,title\n"),
-        (CsvReader(), b""),
+        (TableReader(), b"id,kind,title\n"),
+        (TableReader(), b""),
         (SpotifyReader(), b""),
     ],
 )
@@ -226,3 +229,51 @@ def test_the_whole_real_file(store, tmp_path, real_data):
     first, second = twice(real_data("spotify_songs.csv.gz"), store, tmp_path)
     assert (first.read, first.changed, first.rejected) == (28_352 + 10_676 + 471, 39_499, 5)
     assert (second.changed, second.unchanged) == (0, 39_499)
+
+
+SONGS = "track_id,track_name\nt1,Halo\nt2,Hurt\nt3,One\n"
+SONGS_MAP = [("id", "track_id"), ("title", "track_name")]
+
+
+class TestSync:
+    """The file as the truth."""
+
+    @pytest.fixture
+    def read(self, tmp_path):
+        (tmp_path / "songs.csv").write_text(SONGS)
+        return lambda: TableReader("csv", entity_map(SONGS_MAP, kind="track")).read(tmp_path / "songs.csv")
+
+    def test_what_is_missing_is_deleted_once_that_is_agreed_to(self, store, read, tmp_path):
+        store.upsert([Entity(id=id_, kind="track", title=id_) for id_ in ("t1", "old", "older")])
+        plans = []
+
+        def refuse(plan):
+            plans.append(plan)
+            return False
+
+        with pytest.raises(BadInput, match=r"2 new, 1 known, 0 rejected; to be deleted: 2 \(old, older\).*--yes"):
+            sync(read, store, refuse, rejects=tmp_path / "rejects")
+        assert {entity.id for _, entity in store.scan()} == {"t1", "old", "older"}
+        assert plans == [SyncPlan(new=2, known=1, rejected=0, missing=("old", "older"), titles=("old", "older"))]
+        report = sync(read, store, lambda _: True, rejects=tmp_path / "rejects")
+        assert (report.read, report.changed, report.removed) == (3, 3, 2)
+        assert {entity.title for _, entity in store.scan()} == {"Halo", "Hurt", "One"}
+
+    def test_where_nothing_is_missing_nobody_is_asked(self, store, read, tmp_path):
+        for changed in (3, 0):
+            report = sync(read, store, lambda _: pytest.fail("asked"), rejects=tmp_path / "rejects")
+            assert (report.changed, report.removed) == (changed, 0)
+
+    def test_a_source_without_anything_is_not_the_truth(self, store, tmp_path):
+        store.upsert([Entity(id="kept", kind="track", title="Kept")])
+        with pytest.raises(BadInput, match="nothing was changed"):
+            sync(lambda: iter([Rejected(1, "bad", "")]), store, lambda _: True, rejects=tmp_path / "rejects")
+        assert store.count() == 1
+
+
+def test_a_file_that_is_read_another_way_is_not_resumed(tmp_path):
+    path, files = tmp_path / "songs.csv", {"rejects": tmp_path / "rejects", "resume": tmp_path / "resume"}
+    path.write_text(SONGS)
+    Journal(path, **files, asked="one way").commit([], 3)
+    assert Journal(path, **files, asked="one way").start == 3
+    assert Journal(path, **files, asked="another").start == 0

@@ -4,7 +4,7 @@ import pytest
 
 from bandstand.catalog.codec import entity_to_json
 from bandstand.catalog.readers.base import Rejected, Row
-from bandstand.catalog.readers.csv import CsvReader
+from bandstand.catalog.readers.entity_map import TableReader, entity_map
 from bandstand.catalog.readers.lastfm import LastfmReader, entity_id
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.registry import READERS, guess_reader, reader_named
@@ -59,10 +59,10 @@ def test_csv_round_trip_of_every_field(tmp_path):
         )
     )
     attributes = (Attribute("genre", "jazz", 0.9), Attribute("genre", "rock"), Attribute("mood", "calm"))
-    entities, rejected = _read(CsvReader(), path)
+    entities, rejected = _read(TableReader(), path)
     assert rejected == {3: "attributes must be a number, not 'b'"}
     path.write_bytes(path.read_bytes()[:0] + gzip.compress(gzip.decompress(path.read_bytes()).replace(b"a:b", b"calm")))
-    entities, rejected = _read(CsvReader(), path)
+    entities, rejected = _read(TableReader(), path)
     assert rejected == {}
     assert entities == [
         Entity(
@@ -87,7 +87,7 @@ def test_bad_csv_rows_are_set_aside(tmp_path):
         b"id,kind,title,popularity\na,track,A,0.5\nb,track\nc,song,C,\nd,track,\xff,\ne,track,E,lots\n\n"
         b"f,track," + b"x" * 200_000 + b",\ng,track,G,1\n"
     )
-    entities, rejected = _read(CsvReader(), path)
+    entities, rejected = _read(TableReader(), path)
     assert [entity.id for entity in entities] == ["a", "g"]
     assert list(rejected) == [3, 4, 5, 6, 8]
     assert rejected[3] == "2 values for 4 columns"
@@ -96,16 +96,18 @@ def test_bad_csv_rows_are_set_aside(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (b"", "lacks id, kind, title"),
-        (b"id,kind\n", "lacks title"),
+        (b"", "is empty"),
+        (b"id,kind\n", "lacks title; say where it stands: --map title=COLUMN"),
+        (b"id,title\n", "lacks kind; or say --kind track"),
         (b"id,kind,title,colour\n", "unknown column 'colour'"),
+        (b"id,kind,title,albun\n", "did you mean album"),
         (b"id,kind,title,id\n", "named twice"),
     ],
 )
 def test_a_csv_with_a_wrong_header_is_refused(tmp_path, header, message):
     (tmp_path / "x.csv").write_bytes(header)
     with pytest.raises(BadInput, match=message):
-        list(CsvReader().read(tmp_path / "x.csv"))
+        list(TableReader("csv", entity_map(unknown="refuse")).read(tmp_path / "x.csv"))
 
 
 def _spotify(tmp_path, *rows):
@@ -231,12 +233,12 @@ def test_a_folder_without_the_files_is_refused(tmp_path):
 def test_readers_have_names(tmp_path):
     assert {name: type(reader_named(name)).__name__ for name in READERS} == {
         "ndjson": "NdjsonReader",
-        "csv": "CsvReader",
         "spotify-csv": "SpotifyReader",
         "lastfm-hetrec": "LastfmReader",
         "library": "LibraryReader",
+        **dict.fromkeys(("csv", "tsv", "json", "parquet"), "TableReader"),
     }
-    with pytest.raises(BadInput, match="ndjson, csv, spotify-csv, lastfm-hetrec"):
+    with pytest.raises(BadInput, match="ndjson, spotify-csv, lastfm-hetrec, library, csv, tsv, json, parquet"):
         reader_named("xml")
 
 
@@ -246,6 +248,8 @@ def test_readers_have_names(tmp_path):
         (A, "ndjson"),
         (b"id,kind,title\n", "csv"),
         (b'"title","kind","id"\r\n', "csv"),
+        (b"track_id;track_name\n", "csv"),
+        (b'[{"id": 1}]', "csv"),
         (",".join(COLUMNS).encode(), "spotify-csv"),
         (gzip.compress(",".join(COLUMNS).encode(), mtime=0), "spotify-csv"),
     ],
@@ -282,10 +286,10 @@ def test_a_wrong_gz_is_refused(tmp_path, name, content, message):
         list(NdjsonReader().read(tmp_path / name))
 
 
-@pytest.mark.parametrize("reader", [NdjsonReader(), CsvReader(), SpotifyReader()])
+@pytest.mark.parametrize("reader", [NdjsonReader(), TableReader(), SpotifyReader()])
 def test_a_folder_or_nothing_in_place_of_a_file(reader, tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(BadInput, match="cannot read"):
+        with pytest.raises(BadInput, match=r"cannot read|there is no file"):
             list(reader.read(path))
 
 

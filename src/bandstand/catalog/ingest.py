@@ -27,17 +27,18 @@ _HEAD = 65_536
 class Journal:
     """The rejects file and the resume file of one ingest.
 
-    ``start`` is the last line that an earlier run of the same file committed, 0 for a fresh start. The resume file
-    also holds the rejects file's length at that time, so that rows read again are not listed twice.
+    ``start`` is the last line that an earlier run of the same file committed, 0 for a fresh start; ``asked`` says how
+    the file is read: another way starts afresh. The resume file also holds the rejects file's length at that time, so
+    that rows read again are not listed twice.
 
     Raises:
         StorageError: a file cannot be written.
     """
 
-    def __init__(self, source: Path | None, *, rejects: Path, resume: Path | None = None) -> None:
+    def __init__(self, source: Path | None, *, rejects: Path, resume: Path | None = None, asked: str = "") -> None:
         self._rejects = rejects
         self._resume = resume
-        self._fingerprint = fingerprint(source) if source is not None and resume is not None else ""
+        self._fingerprint = fingerprint(source) + asked if source is not None and resume is not None else ""
         self.start, length = self._load()
         with _writable(rejects):
             if length:
@@ -129,13 +130,14 @@ class IngestReport:
 Progress = Callable[[IngestReport], None]
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - what one ingest consists of
     reader: Reader,
     path: Path,
     store: Store,
     *,
     rejects: Path,
     resume: Path | None = None,
+    asked: str = "",
     progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> IngestReport:
@@ -143,7 +145,8 @@ def ingest(
 
     Each batch is one transaction. ``rejects`` receives the unusable rows as NDJSON ``{line, reason, raw}``, and exists
     afterwards only if there were any. ``resume`` is a file that remembers how far a streaming reader came, until the
-    end is reached; the other readers read all again, which changes nothing twice. ``progress`` is called after each
+    end is reached, by a reader that was ``asked`` the same; the other readers read all again, which changes nothing
+    twice. ``progress`` is called after each
     batch. The same file twice changes nothing.
 
     Raises:
@@ -152,7 +155,7 @@ def ingest(
     """
     if not path.exists():
         raise BadInput(f"there is no file {path}")
-    journal = Journal(path, rejects=rejects, resume=resume if reader.streaming else None)
+    journal = Journal(path, rejects=rejects, resume=resume if reader.streaming else None, asked=asked)
     report = _stored(reader.read(path), store, journal, progress, clock)
     if not report.read + report.rejected + report.skipped:
         raise BadInput(f"{path} is empty: nothing was ingested")
@@ -173,6 +176,22 @@ def ingest_entities(
         StorageError: the store or the rejects cannot be written.
     """
     rows = (_checked(number, entity) for number, entity in enumerate(entities, start=1))
+    return ingest_rows(rows, store, rejects=rejects, progress=progress, clock=clock)
+
+
+def ingest_rows(
+    rows: Iterator[Row | Rejected],
+    store: Store,
+    *,
+    rejects: Path,
+    progress: Progress | None = None,
+    clock: Clock = time.monotonic,
+) -> IngestReport:
+    """The same for rows that somebody has read.
+
+    Raises:
+        StorageError: the store or the rejects cannot be written.
+    """
     return _stored(rows, store, Journal(None, rejects=rejects), progress, clock)
 
 

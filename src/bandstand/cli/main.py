@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bandstand.cli import (
+    catalogue_app,
     catalogue_commands,
     config_commands,
     demo,
@@ -56,6 +57,7 @@ app.command("selective")(evaluation_commands.selective)
 app.command("evaluate")(evaluation_commands.evaluate)
 app.command("ope")(ope_command.ope)
 app.command("estimates")(ope_command.estimates)
+app.add_typer(catalogue_app.app, name="catalogue")
 app.add_typer(memory_commands.app, name="memory")
 app.add_typer(synonym_commands.app, name="synonyms")
 app.command("demo")(demo.demo)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,8 @@ from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.training import TrainingPlan, new_models
 from bandstand.catalog.codec import checked
-from bandstand.catalog.conditions import Scope
+from bandstand.catalog.columns import Catalog
+from bandstand.catalog.conditions import EVERYTHING, Scope
 from bandstand.door.background import Background
 from bandstand.door.pages import Hit, Origin, Page
 from bandstand.engine.filters import filters_of
@@ -33,6 +34,7 @@ from bandstand.types import Entity, Event, Filters, Impression, Kind, Progress, 
 if TYPE_CHECKING:
     from bandstand.bandit.policy import Policy
     from bandstand.catalog.ingest import IngestReport
+    from bandstand.catalog.sync import SyncPlan
     from bandstand.engine.related import RelatedEntity
     from bandstand.engine.request import SearchResult
     from bandstand.engine.suggest import Suggestion
@@ -99,11 +101,16 @@ class Bandstand:
 
     # The catalogue
 
-    def ingest(
+    def ingest(  # noqa: PLR0913 - what an ingest can be asked for
         self,
         source: str | Path | Iterable[EntityLike],
         *,
         format: str | None = None,  # noqa: A002 - as the command line calls it
+        map: Mapping[str, str] | Iterable[str] = (),  # noqa: A002 - likewise
+        kind: Kind | None = None,
+        unknown: str | None = None,
+        query: str | None = None,
+        sync: Callable[[SyncPlan], bool] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> IngestReport:
         """Read entities into the catalogue: from a file, a folder, a server, or what yields entities or mappings.
@@ -114,18 +121,24 @@ class Bandstand:
 
         Args:
             source: where the entities are; of a Subsonic server ``subsonic://user@host:port`` (``subsonics``: https),
-                whose password is a setting.
-            format: of a file or folder: ndjson, csv, spotify-csv, lastfm-hetrec or library; None: as its content looks.
+                whose password is a setting; of a database its SQLAlchemy address, with a ``query``.
+            format: of a file or folder: ndjson, csv, tsv, json, parquet, spotify-csv, lastfm-hetrec or library; None:
+                as its content looks.
+            map: where fields stand in a table, by field: ``{"title": "track_name", "popularity": "plays:log"}``; over
+                those of ``bandstand.toml``.
+            kind: of rows of a table that say none.
+            unknown: what becomes of a table's other columns: keep (as free fields, the default), refuse or ignore.
+            query: a SELECT, whose answer is the table.
+            sync: the source is the truth, and what it does not hold is deleted, if this agrees to the plan.
             progress: is told how many entities were read.
 
         Raises:
-            BadInput: the source is missing, empty, of no known format, or refuses the account.
+            BadInput: the source is missing, empty, of no known format, or refuses the account; or nobody agrees.
             StorageError: it cannot be stored.
             Unavailable: the server does not answer.
         """
-        from bandstand.catalog.ingest import ingest, ingest_entities
-        from bandstand.catalog.readers.library import LibraryReader
-        from bandstand.catalog.readers.registry import guess_reader, reader_named
+        from bandstand.catalog.ingest import ingest_entities
+        from bandstand.door.ingesting import Asked, Ingesting
 
         storage = self.platform.storage
 
@@ -137,18 +150,13 @@ class Bandstand:
             return ingest_entities(source, storage.store, rejects=storage.paths.rejects, progress=told)
         if is_address(str(source)):
             return self._ingest_server(parse_address(str(source)), told)
+        asked = Asked(map=map, kind=kind, unknown=unknown)
+        ingesting = Ingesting(storage, asked, sync=sync, progress=told)
+        if query is not None or "://" in str(source):
+            return ingesting.database(str(source), query)
         path = Path(source).expanduser()
-        reader = reader_named(format) if format else guess_reader(path)
-        if isinstance(reader, LibraryReader):
-            return self._ingest_library(path, told)
-        return ingest(
-            reader,
-            path,
-            storage.store,
-            rejects=storage.paths.rejects,
-            resume=storage.paths.resume,
-            progress=told,
-        )
+        reader = ingesting.reader(path, format)
+        return self._ingest_library(path, told) if reader.name == "library" else ingesting.file(reader, path)
 
     def _ingest_library(self, folder: Path, told: Callable[[IngestReport], None]) -> IngestReport:
         from bandstand.catalog.ingest import ingest_source
@@ -193,6 +201,43 @@ class Bandstand:
             NotFound: there is none with this id.
         """
         return self.platform.storage.store.get(id)
+
+    def entities(self, *, kinds: Kind | Sequence[Kind] = (), filters: FiltersLike = None) -> Iterator[Entity]:
+        """Every entity that kinds and filters allow, in the order in which they first came in.
+
+        Raises:
+            BadInput: a kind or a filter is none.
+        """
+        store, within = self.platform.storage.store, _scope(kinds, filters)
+        if within == EVERYTHING:
+            return (entity for _, entity in store.scan())
+        mask = within.allowed(Catalog(store).columns)
+        assert mask is not None
+        return (entity for ordinal, entity in store.scan() if ordinal < len(mask) and mask[ordinal])
+
+    def export_catalogue(
+        self,
+        path: str | Path,
+        *,
+        kinds: Kind | Sequence[Kind] = (),
+        filters: FiltersLike = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Write entities to a file, from which `ingest` makes the same ones again; returns how many.
+
+        Args:
+            path: the file; it ends in .ndjson or .csv (also with .gz) or .parquet.
+            kinds: only these, as in `search`.
+            filters: only what these allow, as in `search`.
+            progress: is told how many entities were written.
+
+        Raises:
+            BadInput: the name says no format; or see `entities`.
+            StorageError: the file cannot be written.
+        """
+        from bandstand.catalog.export import export
+
+        return export(_told(self.entities(kinds=kinds, filters=filters), progress), Path(path).expanduser())
 
     def __len__(self) -> int:
         """How many entities the catalogue holds."""
@@ -600,6 +645,16 @@ def _close(platform: Platform, background: Background | None) -> None:
 def _scope(kinds: Kind | Sequence[Kind], filters: FiltersLike) -> Scope:
     asked = filters if isinstance(filters, Filters) else filters_of(filters or {})
     return Scope(kinds=known_kinds([kinds] if isinstance(kinds, str) else kinds), filters=asked)
+
+
+_TOLD_EVERY = 1_000
+
+
+def _told(entities: Iterator[Entity], progress: Callable[[int], None] | None) -> Iterator[Entity]:
+    for count, entity in enumerate(entities, start=1):
+        yield entity
+        if progress is not None and not count % _TOLD_EVERY:
+            progress(count)
 
 
 def place_of(search: Impression, hit: str | int) -> int:

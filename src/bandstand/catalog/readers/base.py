@@ -79,13 +79,22 @@ def open_text(path: Path, *, encoding: str = "utf-8-sig") -> IO[str]:
         BadInput: it is named .gz but is not gz.
         OSError: it cannot be opened.
     """
+    if _is_packed(path):
+        return cast("IO[str]", gzip.open(path, "rt", encoding=encoding, errors="surrogateescape", newline=""))
+    return path.open(encoding=encoding, errors="surrogateescape", newline="")
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file as bytes, unpacking gz; raises as `open_text`."""
+    return cast("IO[bytes]", gzip.open(path)) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
     if not packed and path.suffix == ".gz" and path.stat().st_size:
         raise BadInput(f"{path} is named .gz but is not a gz file: rename it or fetch it again")
-    if packed:
-        return cast("IO[str]", gzip.open(path, "rt", encoding=encoding, errors="surrogateescape", newline=""))
-    return path.open(encoding=encoding, errors="surrogateescape", newline="")
+    return packed
 
 
 def printable(raw: str) -> str:

@@ -48,7 +48,7 @@ def parse_mapping(
             )
         if field in found:
             raise BadInput(f"{field} is mapped twice", field="map")
-        found[field] = _expression(text, functions)
+        found[field] = expression_of(text, functions)
     return found
 
 
@@ -75,8 +75,8 @@ def _pair(text: str) -> tuple[str, str]:
     return field.strip(), expression.strip()
 
 
-def _expression(text: str, functions: Collection[str]) -> Expression:
-    """Only a known function ends a column's name, which may itself hold colons."""
+def expression_of(text: str, functions: Collection[str]) -> Expression:
+    """What a text says. Only a known function ends a column's name, which may itself hold colons."""
     column, _, function = text.rpartition(":")
     return Expression(column, function) if column and function in functions else Expression(text)
 
