@@ -54,7 +54,7 @@ class Format:
     carries our application id, and a database without it is refused; logs are older than the id. Where a file
     ``erases``, what is deleted is overwritten with zeros. ``numbers`` is the query for the last number that a file has
     given, where others remember such numbers: then it has the table `CHAPTERS`, and every connection that writes begins
-    a chapter.
+    a chapter. ``page_bytes`` is the size of a new file's pages.
     """
 
     version: int
@@ -63,6 +63,7 @@ class Format:
     signed: bool = True
     erases: bool = False
     numbers: str | None = None
+    page_bytes: int = 4_096
 
 
 @contextmanager
@@ -104,6 +105,7 @@ class Database:
             self._connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
             try:
                 _refuse(self._connection, path, form)
+                self._connection.execute(f"PRAGMA page_size = {form.page_bytes}")  # changes no file that there is
                 _use_wal(self._connection)
                 self._connection.execute(f"PRAGMA synchronous = {synchronous}")
                 if form.erases:

@@ -51,7 +51,7 @@ class TestMixing:
         for row, ordinal in enumerate(logged.ordinals.tolist()):
             assert logged.entity_ids[row] == loving.home.catalog.columns.ids[ordinal]
         scorer = loving.home.serving().scorer
-        assert scorer.score(logged.features) == pytest.approx(logged.scores, abs=1e-5)
+        assert scorer.score(logged.features) == pytest.approx(logged.scores, rel=2**-10)  # both have eleven bits
 
     def test_pages_go_on_in_the_mixed_order_whatever_their_length(self, loving):
         whole = loving.search("love", policy="all", k=17)

@@ -1,9 +1,9 @@
 """Bytes of the log: round trips of arbitrary records, and damage of every byte noticed."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bandstand.errors import BadInput, StorageError
+from bandstand.feedback import matrices, packed
 from bandstand.feedback.codec import (
     decode_event,
     decode_impression,
@@ -20,6 +21,7 @@ from bandstand.feedback.codec import (
     encode_impression,
     encode_json,
 )
+from bandstand.feedback.reduced import ROWS, reduced
 from bandstand.feedback.ubi_queries import impression_from_ubi, query_to_ubi
 from bandstand.types import (
     ArmDecision,
@@ -85,14 +87,15 @@ outcomes = st.lists(
 @st.composite
 def impressions(draw):
     n, f = draw(st.integers(0, 5)), draw(st.integers(0, 4))
+    m = draw(st.integers(0, n))
     return Impression(
         query=draw(queries),
         decision=draw(decisions),
         outcomes=draw(outcomes),
-        entity_ids=tuple(draw(st.lists(text, min_size=n, max_size=n))),
+        entity_ids=tuple(draw(st.lists(text, min_size=m, max_size=m))),
         ordinals=draw(arrays.arrays(np.int32, n)),
         scores=draw(arrays.arrays(np.float32, n, elements=any32)),
-        features=draw(arrays.arrays(np.float32, (n, f), elements=any32)),
+        features=draw(arrays.arrays(np.float32, (m, f), elements=any32)),
         feature_names=tuple(draw(st.lists(text, min_size=f, max_size=f))),
         shown=draw(st.integers(0, 10)),
         models=draw(st.dictionaries(text, text, max_size=2)),
@@ -151,14 +154,51 @@ def test_decoded_arrays_cannot_be_changed(make):
             array[0] = 0
 
 
-def test_a_hundred_by_forty_five_stays_small(make):
-    ids = tuple(f"track:{i:016x}" for i in range(100))
-    impression = replace(
-        make.impression(ids=ids),
-        features=np.round(np.random.default_rng(1).random((100, 45)), 1).astype(np.float32),
+def of_a_hundred(make):
+    """A search with numbers of every size, to places that nobody looks at."""
+    rng = np.random.default_rng(1)
+    return replace(
+        make.impression(ids=tuple(f"track:{i:016x}" for i in range(100))),
+        scores=np.sort(rng.normal(size=100).astype(np.float32))[::-1],
+        features=np.where(rng.random((100, 45)) < 0.6, np.nan, rng.random((100, 45))).astype(np.float32),
         feature_names=tuple(f"f{i}" for i in range(45)),
     )
-    assert len(encode_impression(impression)) < 9_000  # 18,000 bytes of features alone
+
+
+def test_what_is_logged_of_a_hundred_by_forty_five_stays_small(make):
+    impression = of_a_hundred(make)
+    assert len(encode_impression(reduced(impression))) < 2_500  # nothing of it repeats itself
+    assert len(encode_impression(impression)) > 9_000
+
+
+def test_a_search_is_logged_down_to_where_it_was_shown(make):
+    impression = of_a_hundred(make)
+    short, whole = reduced(impression), reduced(replace(impression, shown=60))
+    assert short.entity_ids == impression.entity_ids[:ROWS]
+    assert (len(whole.entity_ids), len(whole.features)) == (60, 60)
+    np.testing.assert_array_equal(short.ordinals, impression.ordinals)
+    np.testing.assert_allclose(short.scores[:ROWS], impression.scores[:ROWS], rtol=2**-11)
+    np.testing.assert_allclose(short.scores, impression.scores, rtol=2**-6)
+    np.testing.assert_allclose(short.features, impression.features[:ROWS], rtol=2**-11)
+    assert encode_impression(reduced(short)) == encode_impression(short)
+
+
+def test_ranks_are_logged_exactly_and_numbers_of_any_size_nearly(make):
+    features = np.array([[1e6, 1 / 3], [-7e4, np.nan], [np.inf, 1 / 997]], np.float32)
+    impression = replace(make.impression(ids=("a", "b", "c")), features=features, feature_names=("big", "lexical.rr"))
+    again = decode_impression(encode_impression(reduced(impression))).rows
+    np.testing.assert_allclose(again.values[:, 0], features[:, 0], rtol=2**-11)
+    np.testing.assert_array_equal(again.rank("lexical"), [3, np.nan, 997])
+
+
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(0, 6), st.integers(0, 20)), elements=any32)
+    | arrays.arrays(np.float64, st.tuples(st.integers(0, 6), st.integers(0, 20)), elements=st.floats())
+    | arrays.arrays(np.int16, st.tuples(st.integers(1, 6), st.integers(1, 20))).map(lambda parts: parts / 4096.0)
+)
+def test_matrices_keep_every_bit(values):
+    data = matrices.packed(values)
+    assert matrices.unpacked(data, *values.shape, values.dtype.type).tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("decode", [decode_event, decode_impression, decode_json])
@@ -205,7 +245,7 @@ def test_what_cannot_be_encoded_is_the_callers_fault(make):
 
 
 GOLDEN = Path(__file__).parent / "golden"
-"""One record of each kind, and one UBI query, as the last version wrote them."""
+"""One record of each kind, and one UBI query, as the first version wrote them; a search also as each later one did."""
 
 LAST_QUERY = Query(
     id="q-1",
@@ -223,13 +263,13 @@ LAST_QUERY = Query(
 )
 
 
-def last_impression(read: Literal["codec", "ubi"]) -> Impression:
-    if read == "codec":
-        return decode_impression((GOLDEN / "impression.bin").read_bytes())
+def last_impression(read: str) -> Impression:
+    if read != "ubi":
+        return decode_impression((GOLDEN / f"{read}.bin").read_bytes())
     return impression_from_ubi(json.loads((GOLDEN / "ubi_query.json").read_text("utf-8")))
 
 
-@pytest.mark.parametrize("read", ["codec", "ubi"])
+@pytest.mark.parametrize("read", ["impression", "impression_2", "impression_3", "ubi"])
 def test_a_search_that_the_last_version_logged_is_read_whole(read):
     impression = last_impression(read)
     assert impression.query == LAST_QUERY
@@ -254,6 +294,15 @@ def test_a_search_that_the_last_version_logged_is_read_whole(read):
     assert (impression.corrected, impression.took_ms) == ("happy k-pop", 12.5)
 
 
+def test_a_search_is_written_as_this_version_writes_it():
+    """Other bytes are another version, which the one before cannot read; only zstd itself may find shorter ones."""
+    written, again = (GOLDEN / "impression_3.bin").read_bytes(), encode_impression(last_impression("impression"))
+    assert again[:4] == written[:4] == b"BS\x01\x03"
+    body = packed.packed(decode_impression(written))
+    assert packed.packed(decode_impression(again)) == body
+    assert hashlib.sha256(body).hexdigest()[:16] == "25c7ae50bdfd0627"
+
+
 def test_events_and_commands_that_the_last_version_logged_are_read():
     assert decode_event((GOLDEN / "event.bin").read_bytes()) == Event(
         id="e-1",
@@ -273,6 +322,6 @@ def test_events_and_commands_that_the_last_version_logged_are_read():
 
 def test_what_the_last_version_exported_is_exported_again():
     """A search exported by either version is the same document, but for what records say since."""
-    again = query_to_ubi(last_impression("codec"), features=True)
+    again = query_to_ubi(last_impression("impression"), features=True)
     assert again["query_attributes"]["bandstand"].pop("feature_versions") == {}
     assert json.loads(json.dumps(again)) == json.loads((GOLDEN / "ubi_query.json").read_text("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -73,16 +74,43 @@ class TestDays:
             load_settings(keep_log_days=0.5)
 
 
+def days(small, count):
+    """So many searches, and as many days pass after them."""
+    like = small.search("sad tune").impression
+    for number in range(count):
+        query = replace(like.query, id=f"q{number:03}-{like.query.id}", time=small.clock())
+        small.storage.log.append_impression(replace(like, query=query))
+    small.learn()
+    small.clock.pass_(count * DAY_S)
+
+
 class TestSize:
     def test_the_oldest_go_until_the_rest_fits(self, small):
-        searches = [day(small, f"sad tune {number}") for number in range(12)]
+        days(small, 400)
         log = small.storage.log
-        most = log.size() * 0.6
+        most, all_of_them = log.size() * 0.6, retained(small)[1]
         pruned, left = retained(small, gigabytes=most / 1e9)
-        assert 0 < pruned < 2 * len(searches)
-        assert left == searches[-len(left) :]
+        assert 0 < pruned < len(all_of_them)
+        assert left == all_of_them[-len(left) :]
         assert log.size() < most * 1.3
         assert retained(small, gigabytes=1.0)[0] == 0
+
+    def test_what_comes_later_takes_the_room_of_what_went(self, small):
+        days(small, 150)
+        log = small.storage.log
+        used, pages = log.size(), page_count(log)
+        assert retained(small, days=1)[0] == 151
+        assert log.size() < used * 0.7
+        days(small, 140)
+        log.flush()
+        assert log.count("impression") == 141
+        assert page_count(log) == pages
+
+
+def page_count(log):
+    """Of the log's file, with those that are free."""
+    with closing(log.open_database()) as database:
+        return database.rows("PRAGMA page_count")[0][0]
 
 
 def test_the_ranker_is_trained_by_what_is_new_whatever_was_pruned(small):

@@ -92,7 +92,7 @@ def names(wheel: Path) -> set[str]:
 def test_the_wheel_holds_every_module_and_every_bundled_file(source, wheel):
     package = source / "src" / "bandstand"
     folders = [package, *(path for path in package.iterdir() if path.is_dir())]
-    kinds = {".py", ".typed", ".txt", ".j2", ".json", ".html", ".css", ".js", ".svg"}
+    kinds = {".py", ".typed", ".txt", ".j2", ".json", ".html", ".css", ".js", ".svg", ".zdict"}
     wanted = {file for folder in folders for file in folder.rglob("*") if file.suffix in kinds}
     assert names(wheel) == {f"bandstand/{file.relative_to(package)}" for file in wanted}
     assert "bandstand/py.typed" in names(wheel)

@@ -174,7 +174,7 @@ def _shown_whole(search: Joined) -> Joined:
     """The search as if somebody had looked at its whole ranking."""
     impression = search.impression
     query = replace(impression.query, offset=0)
-    return replace(search, impression=replace(impression, query=query, shown=len(impression.ordinals)))
+    return replace(search, impression=replace(impression, query=query, shown=len(impression.features)))
 
 
 def new_gate(storage: Storage, searching: SearchingSide, examples: Sequence[SyntheticExample]) -> TrainedGate | None:

@@ -45,6 +45,10 @@ Features = tuple[tuple[str, float], ...]
 LOW, HIGH = -1.0, 5.0
 """Every feature lies between these; linear learning is easier when scales are alike."""
 
+PARTS = 4096
+"""Every feature is a whole number of such parts of 1: finer differences tell nobody anything, and 16 bits hold it, so
+that what is logged is exactly what was seen."""
+
 SLOT_NAMES = (
     *KINDS,
     *("genre", "mood", "language", "era", "year", "kind", "version", "intent", "text"),
@@ -99,7 +103,7 @@ class ContextBuilder:
         """
         last = (
             *self._counts.values(),
-            ("candidates", _bounded(_counted(sum(map(len, self._found.values()))))),
+            ("candidates", _counted(sum(map(len, self._found.values())))),
             ("lexical_exact", _bounded(lexical_exact)),
             ("agreement", _agreement(self._found.get("lexical"), self._found.get("memory"))),
             ("arm_cost", _bounded(math.log1p(max(cost_ms, 0.0)))),
@@ -111,7 +115,7 @@ class ContextBuilder:
 
 def query_features(query: Query, *, has_history: bool) -> Features:
     """What is known before any arm has answered; the names are the same for every query."""
-    return (
+    features = (
         *_text_features(query),
         *_slot_features(query),
         *_time_features(query.time),
@@ -119,6 +123,7 @@ def query_features(query: Query, *, has_history: bool) -> Features:
         ("filtered", float(any((query.kinds, query.filters, query.conditions)))),
         ("corrected", query.correction.confidence if query.correction is not None else 0.0),
     )
+    return tuple((name, _bounded(value)) for name, value in features)
 
 
 def answer_names(roster: Roster, arms: Collection[str]) -> frozenset[str]:
@@ -132,16 +137,16 @@ def answer_names(roster: Roster, arms: Collection[str]) -> frozenset[str]:
 
 
 def _bounded(value: float) -> float:
-    """``value`` within [LOW, HIGH]; what is not a number counts as unknown, 0."""
-    return min(max(value, LOW), HIGH) if value == value else 0.0  # noqa: PLR0124  NaN differs from itself
+    """``value`` within [LOW, HIGH] to the nearest of `PARTS`; what is not a number counts as unknown, 0."""
+    return round(min(max(value, LOW), HIGH) * PARTS) / PARTS if value == value else 0.0  # noqa: PLR0124  NaN != itself
 
 
 def _text_features(query: Query) -> Iterator[tuple[str, float]]:
     text = query.normalized
     words = text.count(" ") + 1 if text else 0
     yield "bias", 1.0
-    yield "chars", min(math.log1p(len(text)) / 2, HIGH)
-    yield "words", min(words / 4, HIGH)
+    yield "chars", math.log1p(len(text)) / 2
+    yield "words", words / 4
     yield "one_word", float(words == 1)
     yield "digits", sum(map(str.isdigit, text[:64])) / max(min(len(text), 64), 1)
     script = script_of(text)
@@ -153,7 +158,7 @@ def _slot_features(query: Query) -> Iterator[tuple[str, float]]:
     strongest = dict.fromkeys((*SLOT_NAMES, "other"), 0.0)
     for slot in query.slots:
         name = slot.name if slot.name in strongest else "other"
-        strongest[name] = max(strongest[name], _bounded(slot.confidence))
+        strongest[name] = max(strongest[name], slot.confidence)
     for name, confidence in strongest.items():
         yield f"slot_{name}", confidence
 
@@ -177,7 +182,7 @@ def _answer_features(spec: RetrieverSpec, found: Candidates | None) -> Iterator[
 
 def _counted(count: int) -> float:
     """How much an arm brought, or all together, as log1p / 2: 200 candidates are 2.65."""
-    return math.log1p(count) / 2
+    return _bounded(math.log1p(count) / 2)
 
 
 def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:
@@ -185,4 +190,4 @@ def _agreement(lexical: Candidates | None, memory: Candidates | None) -> float:
     if lexical is None or memory is None or not len(lexical) or not len(memory):
         return 0.0
     head = lexical.ordinals[:10].tolist()
-    return len(set(head).intersection(memory.ordinals.tolist())) / len(head)
+    return _bounded(len(set(head).intersection(memory.ordinals.tolist())) / len(head))

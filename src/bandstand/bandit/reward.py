@@ -31,7 +31,7 @@ class DepthLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RankedHead:
-    """The logged head of a ranking: ordinals (n,), features of its n rows, and a grade in [0, 1] for each row (n,)."""
+    """The upper part of a ranking: ordinals (n,), features of its n rows, and a grade in [0, 1] for each row (n,)."""
 
     ordinals: Ordinals
     rows: FeatureRows
@@ -39,11 +39,12 @@ class RankedHead:
 
     @classmethod
     def of(cls, impression: Impression, grades: Mapping[int, float]) -> RankedHead:
-        """The head that ``impression`` logged; an ordinal without a grade has grade 0."""
-        by_row = np.zeros(len(impression.ordinals))
+        """What ``impression`` logged features of; an ordinal without a grade has grade 0."""
+        ordinals = impression.ordinals[: len(impression.features)]
+        by_row = np.zeros(len(ordinals))
         if grades:
-            by_row[:] = [grades.get(ordinal, 0.0) for ordinal in impression.ordinals.tolist()]
-        return cls(ordinals=impression.ordinals, rows=impression.rows, grades=by_row)
+            by_row[:] = [grades.get(ordinal, 0.0) for ordinal in ordinals.tolist()]
+        return cls(ordinals=ordinals, rows=impression.rows, grades=by_row)
 
 
 def page_value(grades: ArrayLike, positions: ArrayLike) -> NDArray[np.float64]:
@@ -65,8 +66,9 @@ def difference_rewards(head: RankedHead, chosen: Mapping[str, int], score: Score
     makes one search a label for every smaller depth too: an entity held at rank r counts for d >= r only. All pages
     of all arms are scored in a single call; pages that come out alike are scored once.
 
-    The head ends at `LOGGED_DEPTH`, so what would have moved up from below it is not seen, nor is what a user
-    would have clicked instead: the difference is an upper bound of the arm's worth, tight for single answers.
+    The head ends with the logged features, so what would have moved up from below it is not seen, which makes the
+    difference a little too small (docs/adr/0032-what-a-short-log-keeps.md has by how much); nor is what a user would
+    have clicked instead, which makes it an upper bound of the arm's worth, tight for single answers.
 
     Args:
         head: The ranking that was shown; its graded rows are what satisfied.
@@ -154,7 +156,7 @@ def recorded_differences(record: Ablation, impression: Impression, grades: Mappi
     deep, since no such page was recorded, and where nothing satisfied.
     """
     depths = {arm.arm: arm.depth for arm in impression.decision.arms if arm.arm in record.retrievers and arm.depth}
-    names = dict(zip(impression.ordinals.tolist(), impression.entity_ids, strict=True))
+    names = dict(zip(impression.ordinals.tolist(), impression.entity_ids, strict=False))
     wanted = {names[ordinal]: grade for ordinal, grade in grades.items() if ordinal in names}
     if not wanted or any(depth < DEPTHS[-1] for depth in depths.values()):
         return {}

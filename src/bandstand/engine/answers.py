@@ -396,19 +396,23 @@ def _described(entity: Entity, score: float) -> dict[str, Any]:
 
 
 def explain(impression: Impression, hits: Sequence[Hit], scorer: Scorer) -> tuple[HitExplanation, ...]:
-    """One explanation for each hit of a page; contributions only if ``scorer`` is the one that gave the scores."""
-    rows = impression.features[[hit.position - 1 for hit in hits]]
-    parts: list[tuple[dict[str, float], float | None]] = [({}, None) for _ in hits]
-    if hits and scorer.version == impression.models["ranker"] and scorer.layout.names == impression.feature_names:
+    """One explanation for each hit of a page; contributions only if ``scorer`` is the one that gave the scores.
+
+    Of a hit further down than features were logged there is nothing to say.
+    """
+    rows = impression.features[[hit.position - 1 for hit in hits if hit.position <= len(impression.features)]]
+    parts: list[tuple[dict[str, float], float | None]] = [({}, None) for _ in rows]
+    if len(rows) and scorer.version == impression.models["ranker"] and scorer.layout.names == impression.feature_names:
         parts = [_parts(row, scorer.layout.names) for row in scorer.contributions(rows).tolist()]
-    return tuple(
+    found = [
         HitExplanation(
             features={name: _number(value) for name, value in zip(impression.feature_names, row, strict=True)},
             contributions=dict(sorted(contributions.items(), key=lambda item: -abs(item[1]))),
             bias=bias,
         )
         for row, (contributions, bias) in zip(rows.tolist(), parts, strict=True)
-    )
+    ]
+    return (*found, *(HitExplanation(features={}, contributions={}, bias=None) for _ in hits[len(found) :]))
 
 
 def _parts(row: list[float], names: Sequence[str]) -> tuple[dict[str, float], float | None]:

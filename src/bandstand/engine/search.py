@@ -21,6 +21,7 @@ from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.engine.runner import Load
 from bandstand.engine.serving import ServingModels
 from bandstand.errors import BadInput
+from bandstand.feedback.reduced import reduced
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.first_cut import FirstCut
@@ -105,7 +106,7 @@ class Engine:
             answer = self._answered(request, started)
             impression, counts = answer.impression, self._facets(request, answer)
             if not request.preview:
-                self._log.append_impression(impression)
+                self._log.append_impression(reduced(impression))
         hits = self._hits(impression, request.offset, request.k)
         result = SearchResult(
             impression=impression,
@@ -240,12 +241,15 @@ class Engine:
 
 
 def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:
-    """For each of the rows which retrievers brought it: `RANK` is 1 / rank, NaN where one did not bring it."""
+    """For each of the rows which retrievers brought it, as far down as the log says so.
+
+    `RANK` is 1 / rank, NaN where one did not bring it.
+    """
     columns = {name: column for column, name in enumerate(impression.feature_names)}
     named = [outcome.retriever for outcome in impression.outcomes]
-    page = impression.features[rows]
+    page = impression.features[rows[rows < len(impression.features)]]
     shares, scores = (page[:, [columns[f"{name}.{fact}"] for name in named]].tolist() for fact in (RANK, SCORE))
-    return [
+    found = [
         tuple(
             Source(retriever=name, rank=round(1 / share), score=score)
             for name, share, score in zip(named, *facts, strict=True)
@@ -253,3 +257,4 @@ def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:
         )
         for facts in zip(shares, scores, strict=True)
     ]
+    return [*found, *(() for _ in range(len(rows) - len(found)))]

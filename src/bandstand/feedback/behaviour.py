@@ -172,9 +172,9 @@ def search_features(impression: Impression, interactions: Sequence[Interaction])
 
 
 def logged_facts(impression: Impression) -> Matrix:
-    """`LOGGED` of every hit of the head, float32 (n, len(LOGGED)); NaN where the search logged no such feature."""
+    """`LOGGED` of the hits with features, float32 (m, len(LOGGED)); NaN where the search logged no such feature."""
     known = {name: column for column, name in enumerate(impression.feature_names)}
-    found = np.full((len(impression.ordinals), len(LOGGED)), np.nan, np.float32)
+    found = np.full((len(impression.features), len(LOGGED)), np.nan, np.float32)
     for at, name in enumerate(LOGGED):
         if name in known:
             found[:, at] = impression.features[:, known[name]]

@@ -1,55 +1,60 @@
 """Impressions, events and control records as bytes: a checked frame around what the records themselves say they are.
 
 Frame: magic ``BS``, kind, version, CRC-32 of the body, body (numbers are little-endian). An event's body is
-MessagePack of the fields of `Event` that are set; an impression's is that of all fields of `Impression`, compressed
-(zlib, level 1), in which an array is its type, its shape and its numbers column by column, because like values compress
-better side by side; a control record's is JSON. A field that is added to a record has a default, so that records from
-before are read as well. Those of version 1 are described in `bandstand.feedback.first_format`.
+MessagePack of the fields of `Event` that are set, a control record's JSON. An impression's is described in
+`bandstand.feedback.packed` and compressed (zstd) with a dictionary that goes with the version: `bench.log_size` trains
+it. A field that is added to a record, behind the others, has a default, so that records from before are read as well.
+
+Older versions are read and no longer written. In version 2, an impression's body was MessagePack of all its fields by
+name, in which an array was its type, its shape and its numbers column by column, compressed by zlib. Those of version 1
+are described in `bandstand.feedback.first_format`.
 """
 
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import structlog
+import zstandard
 
 from bandstand.errors import BadInput, DamagedRecord, StorageError
-from bandstand.feedback import first_format
+from bandstand.feedback import first_format, packed
 from bandstand.types import Event, Impression
+
+T = TypeVar("T")
 
 _FRAME = struct.Struct("<2sBBI")
 _MAGIC = b"BS"
 _IMPRESSION, _EVENT, _JSON = 1, 2, 3
-_VERSION = 2
-_LEVEL = 1
+_VERSION = 3
+_DICTIONARY = "impression_3.zdict"
+_LEVEL = 6
 _EVENT_FIELDS = tuple(field.name for field in fields(Event))
-_UNREADABLE = (msgspec.MsgspecError, zlib.error, struct.error, ValueError, KeyError, TypeError)
-
-
-def _from_array(array: object) -> tuple[str, tuple[int, ...], bytes]:
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"a value of type {type(array).__name__}")
-    plain = array.astype("<i4" if array.dtype.kind == "i" else "<f4")
-    return plain.dtype.str, plain.shape, plain.tobytes(order="F")
+_UNREADABLE = (
+    *(msgspec.MsgspecError, zlib.error, zstandard.ZstdError, struct.error),
+    *(ValueError, KeyError, TypeError, IndexError),
+)
 
 
 def _to_array(_: type, value: Any) -> Any:  # noqa: ANN401 - as msgspec asks for it
-    if isinstance(value, np.ndarray):
-        return value
-    dtype, shape, data = value
-    array = np.ascontiguousarray(np.frombuffer(data, dtype).reshape(shape, order="F"))
-    array.flags.writeable = False
-    return array
+    if not isinstance(value, np.ndarray):
+        dtype, shape, data = value
+        value = np.ascontiguousarray(np.frombuffer(data, dtype).reshape(shape, order="F"))
+    value.flags.writeable = False
+    return value
 
 
-_PACK = msgspec.msgpack.Encoder(enc_hook=_from_array)
-_UNPACK = msgspec.msgpack.Decoder(Impression, dec_hook=_to_array)
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK_SECOND = msgspec.msgpack.Decoder(Impression, dec_hook=_to_array)
 
 
 def encode_impression(impression: Impression) -> bytes:
@@ -58,12 +63,11 @@ def encode_impression(impression: Impression) -> bytes:
     Raises:
         BadInput: text is not valid Unicode, or the arrays' shapes contradict each other.
     """
-    n, names = len(impression.entity_ids), impression.feature_names
-    shapes = (impression.ordinals.shape, impression.scores.shape, impression.features.shape)
-    if shapes != ((n,), (n,), (n, len(names))):
-        raise BadInput(f"impression of {n} hits and {len(names)} features with arrays of shapes {shapes}")
-    kept = replace(impression, query=replace(impression.query, allowed=None))
-    return _frame(_IMPRESSION, zlib.compress(_encoded(_PACK, kept), _LEVEL))
+    n, m, names = len(impression.ordinals), len(impression.entity_ids), impression.feature_names
+    shapes = (impression.scores.shape, impression.features.shape)
+    if shapes != ((n,), (m, len(names))) or m > n:
+        raise BadInput(f"impression of {n} hits, {m} ids and {len(names)} features with arrays of shapes {shapes}")
+    return _frame(_IMPRESSION, _ZSTD.compressor.compress(_encoded(packed.packed, impression)))
 
 
 def decode_impression(data: bytes) -> Impression:
@@ -74,8 +78,11 @@ def decode_impression(data: bytes) -> Impression:
     """
     version, body = _unframe(_IMPRESSION, data)
     try:
-        plain = zlib.decompress(body)
-        return impression_of(first_format.impression_fields(plain)) if version == 1 else _UNPACK.decode(plain)
+        if version == 1:
+            return impression_of(first_format.impression_fields(zlib.decompress(body)))
+        if version == 2:
+            return _UNPACK_SECOND.decode(zlib.decompress(body))
+        return packed.unpacked(_ZSTD.decompressor.decompress(body))
     except _UNREADABLE as error:
         raise _damaged() from error
 
@@ -100,7 +107,7 @@ def encode_event(event: Event) -> bytes:
         event.payload.encode()
     except UnicodeEncodeError as error:
         raise BadInput("the event's payload is not valid Unicode", field="payload") from error
-    return _frame(_EVENT, _encoded(_PACK, said))
+    return _frame(_EVENT, _encoded(_PACK.encode, said))
 
 
 def decode_events(records: Iterable[bytes]) -> list[Event]:
@@ -135,7 +142,7 @@ def encode_json(value: object) -> bytes:
     Raises:
         BadInput: the value is not plain JSON.
     """
-    return _frame(_JSON, _encoded(msgspec.json.Encoder(), value))
+    return _frame(_JSON, _encoded(msgspec.json.encode, value))
 
 
 def decode_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -149,6 +156,26 @@ def decode_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         return msgspec.json.decode(body)
     except _UNREADABLE as error:
         raise _damaged() from error
+
+
+@cache
+def _dictionary() -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(files(__package__).joinpath(_DICTIONARY).read_bytes())
+
+
+class _Zstd(threading.local):
+    """What compresses and decompresses; neither is for two threads at once."""
+
+    @cached_property
+    def compressor(self) -> zstandard.ZstdCompressor:
+        return zstandard.ZstdCompressor(level=_LEVEL, dict_data=_dictionary(), write_dict_id=False)
+
+    @cached_property
+    def decompressor(self) -> zstandard.ZstdDecompressor:
+        return zstandard.ZstdDecompressor(dict_data=_dictionary())
+
+
+_ZSTD = _Zstd()
 
 
 def _frame(kind: int, body: bytes) -> bytes:
@@ -172,8 +199,8 @@ def _damaged() -> DamagedRecord:
     return DamagedRecord("a record of the log is damaged; restore the log from a backup, or start a new home folder")
 
 
-def _encoded(encoder: msgspec.msgpack.Encoder | msgspec.json.Encoder, value: object) -> bytes:
+def _encoded(encode: Callable[[T], bytes], value: T) -> bytes:
     try:
-        return encoder.encode(value)
+        return encode(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"cannot be logged: {error}") from error

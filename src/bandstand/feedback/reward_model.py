@@ -153,7 +153,7 @@ def by_model(model: RewardModel) -> Grader:
     """P(goal) of every touched hit, 0 where it is `UNLIKELY`."""
 
     def grades(impression: Impression, events: Sequence[Event], attribution: Attribution) -> Scores:
-        found = np.zeros(len(impression.ordinals), np.float32)
+        found = np.zeros(len(impression.entity_ids), np.float32)
         for row, goal in model.goals(impression, interactions_of(impression, events, attribution)).items():
             found[row] = goal if goal >= UNLIKELY else 0.0
         return found

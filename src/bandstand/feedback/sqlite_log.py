@@ -40,6 +40,7 @@ FORMAT = Format(
     erases=True,
     # Every number that was drawn, also for what was a duplicate or is deleted by now.
     numbers="SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'",
+    page_bytes=16_384,  # of 4,096 the last 1,000 bytes would stay empty, as two searches fill a page
 )
 
 Row = tuple[str, str | None, float, str | None, str | None, str | None, bytes]

@@ -124,7 +124,8 @@ class BanditLearner:
     def _record_hits(self, impression: Impression, grades: Mapping[int, float]) -> None:
         if not grades:
             return
-        rows = [row for row, ordinal in enumerate(impression.ordinals.tolist()) if grades.get(ordinal, 0.0) > 0]
+        featured = impression.ordinals[: len(impression.features)].tolist()
+        rows = [row for row, ordinal in enumerate(featured) if grades.get(ordinal, 0.0) > 0]
         if not rows:
             return
         for outcome in impression.outcomes:

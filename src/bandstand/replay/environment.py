@@ -21,6 +21,7 @@ from bandstand.engine.request import SearchRequest
 from bandstand.engine.runner import InlineRunner
 from bandstand.engine.search import Answer
 from bandstand.errors import BadInput, NotFound
+from bandstand.feedback.reduced import reduced
 from bandstand.feedback.rewards import RateGuard, actor_of
 from bandstand.learner.selfplay import Curriculum
 from bandstand.learner.train_ranker import TrainingReport
@@ -159,7 +160,7 @@ class ReplayEnvironment(AbstractContextManager["ReplayEnvironment"]):
         for some, done in _blocks(searches, events, closes, window=window):
             for search in some:
                 with self.clock.at(search.query.time):
-                    log.append_impression(search)
+                    log.append_impression(reduced(search))
             for batch in _batches(done):
                 with self.clock.at(batch[-1].time):
                     accepted += log.append_events(batch).accepted

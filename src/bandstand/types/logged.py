@@ -35,10 +35,11 @@ class Hit:
 class Impression:
     """What a search logged: enough to page, to learn and to evaluate without recomputing anything.
 
-    ``ordinals`` int32 (n,), ``scores`` float32 (n,) and ``features`` float32 (n, f) are the ranking's head, best
-    first and duplicates folded, n <= `LOGGED_DEPTH`; ``shown`` of them (from ``query.offset``) were on the page.
-    ``features`` columns are named by ``feature_names``; ``feature_versions`` has, by name, the versions of those whose
-    meaning is not the first. ``models`` maps "ranker" and "bandit" to versions.
+    ``ordinals`` int32 (n,) and ``scores`` float32 (n,) are the ranking's head, best first and duplicates folded,
+    n <= `LOGGED_DEPTH`; ``shown`` of them (from ``query.offset``) were on the page. Of the first m <= n the log keeps
+    more: ``entity_ids`` (m,) and ``features`` float32 (m, f), whose columns are named by ``feature_names``;
+    ``feature_versions`` has, by name, the versions of those whose meaning is not the first. ``models`` maps "ranker"
+    and "bandit" to versions.
     """
 
     query: Query

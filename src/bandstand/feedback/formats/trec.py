@@ -43,7 +43,7 @@ def write_run(searches: Iterable[Joined], out: IO[bytes]) -> int:
     for search in searches:
         impression = search.impression
         query_id, tag = token(impression.query.id), token(impression.decision.policy) or "-"
-        hits = zip(impression.entity_ids, _descending(impression.scores), strict=True)
+        hits = zip(impression.entity_ids, _descending(impression.scores), strict=False)
         lines = [f"{query_id} Q0 {token(d)} {rank} {score!r} {tag}\n" for rank, (d, score) in enumerate(hits, start=1)]
         out.write("".join(lines).encode())
         count += len(lines)
