@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bandstand.access.user_tokens import user_token as user_token
     from bandstand.app.options import Options as Options
     from bandstand.bandit.policy import Policy as Policy
     from bandstand.door.facade import Bandstand as Bandstand
@@ -67,6 +68,7 @@ __all__ = [
     "Unavailable",
     "demo",
     "open",
+    "user_token",
 ]
 
 _MODULES = {
@@ -79,6 +81,7 @@ _MODULES = {
     "Settings": "bandstand.settings",
     "demo": "bandstand.door.opening",
     "open": "bandstand.door.opening",
+    "user_token": "bandstand.access.user_tokens",
     **dict.fromkeys(("Attribute", "Candidates", "Entity", "Query", "RetrieverSpec"), "bandstand.types"),
 }
 """Where each name comes from; those that are not listed come from `bandstand.errors`."""

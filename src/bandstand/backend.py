@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bandstand.access.keys import KeyStore
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import Store
 from bandstand.errors import StorageError, Unavailable
@@ -48,6 +49,7 @@ class Paths:
         self.sources = home / "sources.sqlite"
         self.shown = home / "shown.sqlite"
         self.synonyms = home / "synonyms.txt"
+        self.keys = home / "keys.json"
 
     def create(self) -> None:
         """Make the home folder.
@@ -146,7 +148,7 @@ class Backend(Protocol):
     """Opens the parts of a platform where they are kept: in a home folder, or in a cluster.
 
     Who opens a part closes it, and the backend after all of its parts. A backend itself is made without reaching
-    anything, so that `open_log` and `examine` work while a cluster is away. Safe for threads.
+    anything, so that `open_log`, `open_keys` and `examine` work while a cluster is away. Safe for threads.
 
     Raises:
         StorageError: from what opens a part, when it cannot be opened, read or written.
@@ -160,6 +162,10 @@ class Backend(Protocol):
 
     def open_log(self) -> Log:
         """The log of searches and events, which accepts both also while a cluster is away."""
+        ...
+
+    def open_keys(self) -> KeyStore:
+        """The keys of those who may ask over HTTP."""
         ...
 
     def open_store(self) -> Store:

@@ -35,8 +35,15 @@ class BadInput(BandstandError):
         self.field = field
 
 
+class Unauthorized(BandstandError):
+    """A key or a user token is missing, unknown, or has expired."""
+
+    status = 401
+    title = "Not authorised"
+
+
 class Forbidden(BandstandError):
-    """The admin key is missing or wrong."""
+    """Who asks is known, and may not do this."""
 
     status = 403
     title = "Forbidden"
@@ -61,6 +68,24 @@ class TooLarge(BandstandError):
 
     status = 413
     title = "Too large"
+
+
+class Misdirected(BandstandError):
+    """The request names a host that this server does not answer for."""
+
+    status = 421
+    title = "Unknown host"
+
+
+class TooMany(BandstandError):
+    """More requests than the key allows, or too many wrong keys. Try again after ``retry_after`` seconds."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(BandstandError):

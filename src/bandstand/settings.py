@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import structlog
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bandstand.access.user_tokens import LEAST_SECRET
 from bandstand.errors import BadInput, nearest
 
 FILE = "bandstand.toml"
@@ -89,8 +91,27 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on")
+    hosts: str = Field(
+        "",
+        description="Names by which this server is called, separated by commas, beside `BANDSTAND_HOST`, `localhost`"
+        " and plain addresses; `*` for any",
+    )
+    proxies: str = Field(
+        "127.0.0.1",
+        description="Addresses of proxies, separated by commas, that are believed for whom they ask"
+        " (`X-Forwarded-For`); `*` for any",
+    )
     admin_key: str | None = Field(
-        None, repr=False, description="When set, changing entities, users and models needs it in `X-Bandstand-Key`"
+        None, repr=False, description="A key that opens everything, beside those of `bandstand keys`"
+    )
+    user_token_secret: str | None = Field(
+        None,
+        repr=False,
+        description="Secret of at least 32 characters with which your backend signs user tokens; without one nobody"
+        " is known by name where there are keys",
+    )
+    insecure: bool = Field(
+        False, description="Whether a server without any key trusts everybody also where other machines reach it"
     )
     max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
     subsonic: str | None = Field(
@@ -208,6 +229,20 @@ class Settings(BaseSettings):
     )
     seed: int = Field(1, ge=0, description="Seed of everything random")
 
+    @field_validator("admin_key")
+    @classmethod
+    def _admin_key(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("an empty key is no key: give it a value, or unset it")
+        return value
+
+    @field_validator("user_token_secret")
+    @classmethod
+    def _user_token_secret(cls, value: str | None) -> str | None:
+        if value is not None and len(value) < LEAST_SECRET:
+            raise ValueError(f"a secret has at least {LEAST_SECRET} characters: openssl rand -hex 32")
+        return value
+
     @field_validator("encoder")
     @classmethod
     def _encoder(cls, value: str) -> str:
@@ -228,6 +263,19 @@ class Settings(BaseSettings):
                 "it must be a URL such as http://192.168.1.20:4533, without a user: players log in themselves"
             )
         return value or None
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches the server, as far as its own address says."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def known_hosts(self) -> frozenset[str]:
+        """The names that requests may call the server by."""
+        return frozenset(filter(None, (name.strip().lower() for name in (self.host, *self.hosts.split(",")))))
 
     @property
     def threads(self) -> int:

@@ -88,7 +88,7 @@ class TestKey:
     )
     def test_reading_needs_it(self, home, path):
         with serving(home, admin_key=KEY["X-Bandstand-Key"]) as client:
-            problem(client.get(f"/v1/dashboard/{path}"), 403)
+            problem(client.get(f"/v1/dashboard/{path}"), 401)
             assert client.get(f"/v1/dashboard/{path}", headers=KEY).status_code == 200
 
     def test_anybody_may_ask_whether_a_key_opens(self, home, reader):

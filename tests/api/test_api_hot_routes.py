@@ -24,7 +24,7 @@ def ask(reader):
         await send({"type": "http.response.body", "body": message["body"]})
 
     state = reader.app.state
-    routes = HotRoutes(fastapi, state.service, state.metrics)
+    routes = HotRoutes(fastapi, state.service, state.metrics, state.gate)
 
     def asked(method, path, query=b"", body=b"", headers=JSON):
         sent = []

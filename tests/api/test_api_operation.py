@@ -1,26 +1,13 @@
-"""Health, metrics, documentation, unknown routes, and the admin key."""
+"""Health, metrics, documentation, unknown routes."""
 
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.api_world import click, eventually, problem, search, serving
-
-KEY = "correct horse battery staple"
-GUARDED = [
-    ("PUT", "/v1/entities/x"),
-    ("DELETE", "/v1/entities/x"),
-    ("POST", "/v1/entities/bulk"),
-    ("DELETE", "/v1/users/x"),
-    ("POST", "/v1/models/ranker/promote"),
-    ("POST", "/v1/models/ranker/rollback"),
-    ("POST", "/v1/synonyms"),
-    ("DELETE", "/v1/synonyms?line=x"),
-]
+from tests.support.api_world import click, eventually, problem, search
 
 
 def metrics(client) -> dict[tuple[str, ...], float]:
@@ -31,13 +18,6 @@ def metrics(client) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
-
-
-@pytest.fixture(scope="module")
-def guarded(built_home, tmp_path_factory):
-    """The application with an admin key."""
-    with serving(shutil.copytree(built_home, tmp_path_factory.mktemp("key") / "home"), admin_key=KEY) as client:
-        yield client
 
 
 class TestHealth:
@@ -131,27 +111,3 @@ class TestUnknown:
         response = reader.request(method, path)
         problem(response, 405)
         assert response.headers["allow"] == allowed
-
-
-class TestAdminKey:
-    @pytest.mark.parametrize(("method", "path"), GUARDED)
-    @pytest.mark.parametrize("key", [None, "", "wrong", KEY + " ", KEY.upper()])
-    def test_without_it_nothing_changes(self, guarded, method, path, key):
-        headers = {} if key is None else {"x-bandstand-key": key}
-        body = {"json": {"kind": "track", "title": "x"}} if method == "PUT" else {}
-        params = {"version": "x"} if path.endswith("promote") else {}
-        response = guarded.request(method, path, headers=headers, params=params, **body)
-        assert "X-Bandstand-Key" in problem(response, 403)["detail"]
-        assert KEY not in response.text
-
-    def test_with_it_they_work(self, guarded):
-        headers = {"x-bandstand-key": KEY}
-        entity = {"kind": "track", "title": "x"}
-        assert guarded.put("/v1/entities/x", json=entity, headers=headers).status_code == 200
-        assert guarded.delete("/v1/entities/x", headers=headers).status_code == 204
-
-    def test_searching_and_feedback_need_none(self, guarded):
-        query_id = search(guarded, "hello")["query_id"]
-        assert guarded.post("/v1/events", json=click(query_id, "hello")).status_code == 202
-        for path in ("/healthz", "/readyz", "/metrics", "/docs", "/v1/models", "/v1/entities/hello", "/v1/suggest?q=h"):
-            assert guarded.get(path).status_code == 200

@@ -153,4 +153,9 @@ def test_prometheus_asks_every_process_that_serves():
         for part in job["static_configs"]
         for target in part["targets"]
     }
+    (job,) = config["scrape_configs"]
+    path = job["authorization"]["credentials_file"]
+    assert path == f"/run/secrets/{SERVICES['prometheus']['secrets'][0]}"
+    assert COMPOSE["secrets"]["bandstand_key"] == {"environment": "BANDSTAND_ADMIN_KEY"}
+    assert targets <= set(SERVICES["api-1"]["environment"]["BANDSTAND_HOSTS"].split(","))
     assert targets == {name for name, service in SERVICES.items() if "serve" in service.get("command", [])}

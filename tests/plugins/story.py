@@ -21,7 +21,13 @@ ENTITIES = [
     {"id": "one", "kind": "track", "title": "One", "artists": ["U2"], "attributes": {"territory": {"ie": 1.0}}},
     *({"id": f"filler-{n}", "kind": "track", "title": f"Filler {n}", "artists": ["Nobody"]} for n in range(8)),
 ]
-QUICK = {"encoder": "hashing", "selfplay_queries": 0, "finalize_seconds": 0, "deadline_ms": 10_000.0}
+QUICK = {
+    "encoder": "hashing",
+    "selfplay_queries": 0,
+    "finalize_seconds": 0,
+    "deadline_ms": 10_000.0,
+    "hosts": "testserver",
+}
 ASKED = "those walls i built so well"
 
 

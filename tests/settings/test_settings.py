@@ -152,7 +152,7 @@ def test_unknown_variables_are_told_with_the_nearest(monkeypatch):
 
 
 def test_secrets_are_known_as_such():
-    secrets = {"admin_key", "opensearch_password", "subsonic_api_key", "subsonic_password"}
+    secrets = {"admin_key", "opensearch_password", "subsonic_api_key", "subsonic_password", "user_token_secret"}
     assert {each.name for each in told() if each.secret} == secrets
 
 

@@ -51,6 +51,7 @@ def settings_of(home: Path, **values: object) -> Settings:
         "deadline_ms": 10_000.0,
         "selfplay_queries": 40,
         "ablation_share": 0.0,
+        "hosts": "testserver",
     }
     return Settings(**{"home": home, **quick, **values})
 

@@ -183,6 +183,27 @@ class TestKey:
         expect(page.locator("#changes")).to_contain_text("Nobody changed anything")
 
 
+class TestSearchPage:
+    def test_it_asks_for_a_key_and_searches_with_it(self, open_page, guarded_address):
+        page = open_page(f"{guarded_address}/?q=hello", expected="Failed to load resource")
+        page.get_by_role("button", name="Give a key").click()
+        page.get_by_label("BANDSTAND_ADMIN_KEY").fill(KEY)
+        page.get_by_role("button", name="Use it").click()
+        page.locator("#lists .hit").first.wait_for()
+
+    def test_with_a_key_for_anybody_it_needs_none_and_knows_nobody_by_name(self, open_page, guarded_address):
+        key = {"name": "anonymous", "scopes": ["search", "suggest", "events"]}
+        httpx.post(f"{guarded_address}/v1/keys", json=key, headers={"x-bandstand-key": KEY}).raise_for_status()
+        page = open_page(f"{guarded_address}/?q=hello", expected="Failed to load resource")
+        page.locator("#lists .hit").first.wait_for()
+        page.get_by_role("button", name="Anonymous").click()
+        page.get_by_label("Name").fill("ana")
+        page.get_by_role("button", name="Use this name").click()
+        expect(page.locator("#told")).to_contain_text("you search anonymously")
+        expect(page.locator("#who")).to_have_text("Anonymous")
+        page.locator("#lists .hit").first.wait_for()
+
+
 @pytest.fixture
 def guarded_address(browser, new_home):
     """The address of a server with an admin key."""

@@ -9,10 +9,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from bandstand.api import (
     cover_routes,
@@ -20,6 +22,7 @@ from bandstand.api import (
     entity_routes,
     event_routes,
     experiment_routes,
+    key_routes,
     model_routes,
     operation_routes,
     page_routes,
@@ -27,13 +30,16 @@ from bandstand.api import (
     search_routes,
     synonym_routes,
 )
+from bandstand.api.access import ADMITTED, Gate
 from bandstand.api.hot_routes import HotRoutes
 from bandstand.api.metrics import Metrics, Recorder
-from bandstand.api.middleware import BodyLimit, Guard, SameOrigin
+from bandstand.api.middleware import BodyLimit, Guard
+from bandstand.api.origins import KnownHosts, KnownOrigins
 from bandstand.api.problems import MEDIA_TYPE, install_problems
 from bandstand.api.processes import configure_logs, when_parent_ends
 from bandstand.api.readiness import Readiness
-from bandstand.api.routing import shapes
+from bandstand.api.routing import problems, shapes
+from bandstand.api.scopes import scope_of
 from bandstand.api.service import Service
 from bandstand.api.subsonic_host import ServiceHost
 from bandstand.settings import Settings, load_settings
@@ -60,6 +66,10 @@ def _described(app: FastAPI) -> Description:
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
     shown = description.setdefault("components", {}).setdefault("schemas", {})
+    for route in chain.from_iterable(router.routes for router in _ROUTERS):
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            _describe_access(route, description["paths"][route.path_format])
+    description["components"]["securitySchemes"] = _SCHEMES
     shown |= shapes(json.dumps(description["paths"]))
     for methods in description["paths"].values():
         for route in methods.values():
@@ -67,6 +77,27 @@ def _described(app: FastAPI) -> Description:
                 if int(status) >= 400:
                     response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
     return description
+
+
+_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-Bandstand-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_REFUSALS = (401, 403, 429, 503)
+
+
+def _describe_access(route: APIRoute, methods: Description) -> None:
+    """Say of a route which scope it needs, where there are keys, and what it answers to who may not."""
+    for method in route.methods or ():
+        needed = scope_of(method, route.path)
+        if needed is not None:
+            told = methods[method.lower()]
+            told["security"] = [{"key": []}, {"bearer": []}, {}]
+            told["description"] += f"\n\nNeeds a key with the scope `{needed}` where there are keys."
+            told["responses"] = {
+                **{str(status): problem for status, problem in problems(*_REFUSALS).items()},
+                **told["responses"],
+            }
 
 
 MEGABYTE = 1_000_000
@@ -80,6 +111,7 @@ _ROUTERS = (
     synonym_routes.router,
     event_routes.users_router,
     model_routes.router,
+    key_routes.router,
     dashboard_routes.router,
     query_routes.router,
     experiment_routes.router,
@@ -120,13 +152,16 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[ADMITTED],
     )
-    app.state.service, app.state.metrics, app.state.recorder = service, metrics, recorder
+    gate = Gate(service.keys, metrics, token_secret=settings.user_token_secret)
+    app.state.service, app.state.metrics, app.state.recorder, app.state.gate = service, metrics, recorder, gate
     install_problems(app)
     install_description(app)
-    app.add_middleware(HotRoutes, service=service, metrics=metrics)
+    app.add_middleware(HotRoutes, service=service, metrics=metrics, gate=gate)
     app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
-    app.add_middleware(SameOrigin)
+    app.add_middleware(KnownOrigins, keys=service.keys)
+    app.add_middleware(KnownHosts, hosts=settings.known_hosts)
     if upstream is not None:
         app.add_middleware(Front, host=ServiceHost(app, service, metrics), upstream=upstream)
     app.add_middleware(Guard, metrics=metrics)

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from bandstand.api.routing import ADMIN, ENTITY, EntityId, JsonAnswer, ServiceOf, answered, problems
+from bandstand.api.access import CallerOf
+from bandstand.api.routing import ENTITY, EntityId, JsonAnswer, ServiceOf, answered, problems
 from bandstand.api.schemas import BULK_BODY, ENTITY_BODY
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
+from bandstand.catalog.bounds import holds
 from bandstand.catalog.codec import EntityAnswer, entity_from_json
 from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.ndjson import row_of
@@ -42,9 +44,8 @@ class BulkAnswer(Answer):
 
 @router.post(
     "/bulk",
-    dependencies=ADMIN,
     summary="Create or replace many entities (NDJSON)",
-    responses=answered(BulkAnswer, 403, 413),
+    responses=answered(BulkAnswer, 413),
     openapi_extra=BULK_BODY,
 )
 async def write_entities(request: Request, service: ServiceOf, wait: bool = False) -> JsonAnswer:
@@ -55,16 +56,18 @@ async def write_entities(request: Request, service: ServiceOf, wait: bool = Fals
 
 
 @router.get(ENTITY, summary="One entity", responses=answered(EntityAnswer, 404))
-def read_entity(entity_id: EntityId, service: ServiceOf) -> JsonAnswer:
+def read_entity(entity_id: EntityId, service: ServiceOf, caller: CallerOf) -> JsonAnswer:
     """All fields of an entity."""
-    return JsonAnswer(EntityAnswer.of(service.home.store.get(entity_id)))
+    home = service.home
+    if not holds(home.catalog, entity_id, caller.within):
+        raise NotFound(f"there is no entity {entity_id!r}")
+    return JsonAnswer(EntityAnswer.of(home.store.get(entity_id)))
 
 
 @router.put(
     ENTITY,
-    dependencies=ADMIN,
     summary="Create or replace one entity",
-    responses=answered(EntityAnswer, 400, 403, 413),
+    responses=answered(EntityAnswer, 400, 413),
     openapi_extra=ENTITY_BODY,
 )
 async def write_entity(entity_id: EntityId, body: dict[str, Any], service: ServiceOf, wait: bool = False) -> JsonAnswer:
@@ -81,10 +84,9 @@ async def write_entity(entity_id: EntityId, body: dict[str, Any], service: Servi
 
 @router.delete(
     ENTITY,
-    dependencies=ADMIN,
     summary="Delete one entity",
     status_code=204,
-    responses=problems(403, 404),
+    responses=problems(404),
 )
 def delete_entity(entity_id: EntityId, service: ServiceOf) -> Response:
     """It is no longer found from now on."""

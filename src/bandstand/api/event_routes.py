@@ -12,15 +12,19 @@ from anyio import from_thread
 from fastapi import APIRouter, Request
 from msgspec import UNSET, Meta, UnsetType
 
+from bandstand.access.callers import Caller
+from bandstand.api.access import CallerOf
 from bandstand.api.metrics import Metrics
-from bandstand.api.routing import ADMIN, USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
+from bandstand.api.routing import USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
+from bandstand.api.vouching import vouched
 from bandstand.app.searching import SearchingSide
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.log import Appended
 from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
 from bandstand.learner.apply import COMMAND, FORGET_USER
+from bandstand.types import Boundary
 from bandstand.types.actions import ACTIONS
 from bandstand.types.answers import Answer
 
@@ -71,18 +75,20 @@ router = APIRouter(prefix="/v1", tags=["events"])
     responses=answered(EventsAnswer, 413, 422, 503, status=202),
     openapi_extra=EVENTS_BODY,
 )
-async def log_events(request: Request, service: ServiceOf, metrics: MetricsOf, wait: bool = False) -> JsonAnswer:
+async def log_events(
+    request: Request, service: ServiceOf, metrics: MetricsOf, caller: CallerOf, wait: bool = False
+) -> JsonAnswer:
     """Accepted events are on disk when this answers; with `wait=true` the memory has learned from them too.
 
     A repeated event changes nothing: its id is the given `event_id`, else a hash of its content. An event that cannot
     be used is named, and the others are accepted; also while searches are not possible yet. One that names no object,
     or none of the catalogue, is accepted and named too: it teaches nothing as it stands.
     """
-    return await take_in(await request.body(), request.headers.get("content-type"), service, metrics, wait=wait)
+    return await take_in(await request.body(), request.headers.get("content-type"), service, metrics, caller, wait=wait)
 
 
 async def take_in(
-    body: bytes, content_type: str | None, service: Service, metrics: Metrics, *, wait: bool = False
+    body: bytes, content_type: str | None, service: Service, metrics: Metrics, caller: Caller, *, wait: bool = False
 ) -> JsonAnswer:
     """Append what a body holds, and answer once that is on disk; with ``wait`` once it is learned from, or in vain.
 
@@ -93,9 +99,9 @@ async def take_in(
     intake = service.intake
 
     def work() -> tuple[ParsedEvents, Appended, list[Rejected]]:
-        parsed = parse_events(body, content_type, now=intake.clock())
+        parsed = vouched(parse_events(body, content_type, now=intake.clock()), caller)
         appended = intake.log.append_events([event for _, event in parsed.events])
-        return parsed, appended, _without_effect(service, parsed)
+        return parsed, appended, _without_effect(service, parsed, caller.within)
 
     parsed, appended, unused = await asyncio.to_thread(work)
     metrics.received(accepted=appended.accepted, duplicates=appended.duplicates, rejected=len(parsed.rejected))
@@ -111,14 +117,15 @@ async def take_in(
     return JsonAnswer(answer, status_code=202)
 
 
-def _without_effect(service: Service, parsed: ParsedEvents) -> list[Rejected]:
+def _without_effect(service: Service, parsed: ParsedEvents, within: Boundary) -> list[Rejected]:
     """Actions that would teach, on no object or on one that the catalogue lacks; while that is away, only the former.
 
-    They are kept all the same: what was done is on record, and the entity may yet be ingested.
+    They are kept all the same: what was done is on record, and the entity may yet be ingested. Whoever does not see all
+    of the catalogue does not hear from here what is in it.
     """
     acts = [(index, event.object_id) for index, event in parsed.events if event.action in ACTIONS]
     found = [Rejected(index, "it names no object") for index, object_id in acts if object_id is None]
-    named = [(index, object_id) for index, object_id in acts if object_id is not None]
+    named = [(index, object_id) for index, object_id in acts if object_id is not None and not within]
     with suppress(BandstandError):
         ordinals = service.home.store.ordinals([object_id for _, object_id in named])
         found += [
@@ -146,14 +153,15 @@ class ForgottenAnswer(Answer):
 users_router = APIRouter(prefix="/v1/users", tags=["users"])
 
 
-@users_router.delete(
-    USER, dependencies=ADMIN, summary="Forget a user", responses=answered(ForgottenAnswer, 403, 422, 503)
-)
-def forget_user(user_id: UserId, service: ServiceOf) -> JsonAnswer:
+@users_router.delete(USER, summary="Forget a user", responses=answered(ForgottenAnswer, 422, 503))
+def forget_user(user_id: UserId, service: ServiceOf, caller: CallerOf) -> JsonAnswer:
     """Everything personal is gone when this answers: memory, history, logged searches and events.
 
-    Counts that the user's choices added to what everybody shares stay, without a name.
+    Counts that the user's choices added to what everybody shares stay, without a name. Whose user token proves that
+    they are that user may ask for it, and who has a key with the scope `admin`.
     """
+    if user_id != caller.user:
+        caller.check("admin", "to forget somebody else")
     home = service.home
     service.forget_shown(user_id)
     deleted = home.log.delete_user(user_id)

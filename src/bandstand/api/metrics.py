@@ -45,6 +45,8 @@ class Metrics:
         self._events = self._counted("bandstand_events_total", "Events by what became of them", "result")
         self._actions = self._counted("bandstand_actions_total", "What people did, repeated events included", "action")
         self._http = self._counted("bandstand_http_requests_total", "Requests", "method", "route", "status")
+        refused = "Requests with a key or a user token that is unknown or has expired"
+        self._refused = Counter("bandstand_refused_keys_total", refused, registry=self.registry)
         self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
         self._parked = self._gauge(
             "bandstand_parked_entries", "Log entries that could not be learned from and were set aside"
@@ -89,6 +91,10 @@ class Metrics:
         """People did things; names that are not UBI's usual ones are counted together, as anybody can invent some."""
         for action in actions:
             self._actions(action if action in ACTIONS else "other").inc()
+
+    def refused(self) -> None:
+        """A key or a user token was wrong."""
+        self._refused.inc()
 
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
+from bandstand.api.routing import JsonAnswer, ServiceOf, answered, problems
 from bandstand.app.serving import promote_model
 from bandstand.engine.answers import ModelsAnswer
 from bandstand.types.answers import Answer
@@ -27,9 +27,7 @@ def list_models(service: ServiceOf) -> JsonAnswer:
     return JsonAnswer(ModelsAnswer.of(home.models, home.serving.refused))
 
 
-@router.post(
-    "/{name}/promote", dependencies=ADMIN, summary="Let a version serve", responses=answered(ServingAnswer, 403, 404)
-)
+@router.post("/{name}/promote", summary="Let a version serve", responses=answered(ServingAnswer, 404))
 def promote_version(name: str, version: str, service: ServiceOf) -> JsonAnswer:
     """Atomic; also lifts the pin that a rollback left. A version that cannot serve is refused, with the reason."""
     home = service.home
@@ -40,9 +38,8 @@ def promote_version(name: str, version: str, service: ServiceOf) -> JsonAnswer:
 
 @router.post(
     "/{name}/rollback",
-    dependencies=ADMIN,
     summary="Serve the version before",
-    responses=answered(ServingAnswer, 403, 404),
+    responses=answered(ServingAnswer, 404),
 )
 def rollback_version(name: str, service: ServiceOf) -> JsonAnswer:
     """Goes one step back and pins: nothing newer is promoted until somebody does so."""

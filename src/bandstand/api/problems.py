@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
-from bandstand.errors import BadInput, BandstandError, Unavailable
+from bandstand.errors import BadInput, BandstandError, TooMany, Unauthorized, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -55,11 +56,17 @@ def refusal(error: BandstandError, path: str) -> Response:
     """The answer to a request for a path that ended with an error raised on purpose."""
     if error.status < 500:
         field = error.field if isinstance(error, BadInput) else None
-        return problem(error.status, error.title, str(error), field=field)
+        return problem(error.status, error.title, str(error), field=field, headers=_headers(error))
     wait = error.retry_after if isinstance(error, Unavailable) else 1.0
     if not isinstance(error, Unavailable):
         structlog.get_logger("api").error("request_failed", path=path, reason=str(error))
     return problem(503, error.title, str(error), headers={"Retry-After": str(max(1, round(wait)))})
+
+
+def _headers(error: BandstandError) -> dict[str, str]:
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(math.ceil(error.retry_after))}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
 
 
 async def _of_tree(request: Request, error: Exception) -> Response:

@@ -1,14 +1,13 @@
-"""What routes share: the service and the metrics, the admin key, ids in paths, declared answers, answers as bytes."""
+"""What routes share: the service and the metrics, ids in paths, declared answers, answers as bytes."""
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 from msgspec import UNSET, UnsetType
 from starlette.convertors import Convertor, register_url_convertor
@@ -17,7 +16,6 @@ from bandstand.api.metrics import Metrics, Recorder
 from bandstand.api.schemas import MAX_ID
 from bandstand.api.service import Service
 from bandstand.catalog.codec import MAX_ID as MAX_ENTITY_ID
-from bandstand.errors import Forbidden
 from bandstand.types.answers import Answer
 
 
@@ -45,11 +43,13 @@ Responses = dict[int | str, dict[str, Any]]
 
 _MEANINGS = {
     400: "The body cannot be read",
-    403: "The admin key is missing or wrong",
+    401: "A key or a user token is missing, unknown, or has expired",
+    403: "The key does not open this",
     404: "Not found",
     409: "Contradicts what is stored",
     413: "Too large",
     422: "A value cannot be used; says which",
+    429: "The key is used too often; `Retry-After` says when",
     503: "Not now; `Retry-After` says when",
 }
 
@@ -101,29 +101,9 @@ async def recorder_of(request: Request) -> Recorder:
     return recorder
 
 
-KeyHeader = Annotated[str | None, Header()]
-
-
-def opens(request: Request, x_bandstand_key: str | None) -> bool:
-    """Whether this is the admin key, or none is set."""
-    expected = request.app.state.service.settings.admin_key
-    return not expected or hmac.compare_digest((x_bandstand_key or "").encode(), expected.encode())
-
-
-async def check_admin(request: Request, x_bandstand_key: KeyHeader = None) -> None:
-    """Let through who has the admin key, everybody where none is set.
-
-    Raises:
-        Forbidden: the key is missing or wrong.
-    """
-    if not opens(request, x_bandstand_key):
-        raise Forbidden("this needs the admin key in the header X-Bandstand-Key")
-
-
 ServiceOf = Annotated[Service, Depends(service_of)]
 MetricsOf = Annotated[Metrics, Depends(metrics_of)]
 RecorderOf = Annotated[Recorder, Depends(recorder_of)]
-ADMIN = [Depends(check_admin)]
 
 
 class AnyText(Convertor[str]):

@@ -67,7 +67,7 @@ _AS_ASKED = tuple(SearchBody.model_fields.keys() - {"kinds", "filters", "facets"
 """Fields that the engine's request has too."""
 
 
-FilterText = Annotated[str, Field(max_length=20_000, description="`filters` as those of a search, as JSON")]
+FilterText = Annotated[str, Field(max_length=4_000, description="`filters` as those of a search, as JSON")]
 
 
 def read_filters(text: str) -> Filters:

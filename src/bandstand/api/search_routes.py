@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from msgspec import UNSET
 
+from bandstand.access.callers import Caller
+from bandstand.api.access import CallerOf
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
 from bandstand.api.schemas import FilterText, SearchBody, SuggestQuery, read_filters
 from bandstand.app.searching import SearchingSide
@@ -25,7 +28,7 @@ from bandstand.engine.answers import (
 from bandstand.engine.related import MOST
 from bandstand.engine.request import SearchResult
 from bandstand.errors import NotFound, Unavailable
-from bandstand.types import DEPTHS, KINDS, Kind, RetrieverSpec, actor_of
+from bandstand.types import DEPTHS, KINDS, Boundary, Kind, RetrieverSpec, actor_of
 from bandstand.types.answers import Answer
 
 BESIDE = 10
@@ -38,12 +41,13 @@ related_router = APIRouter(prefix="/v1/entities", tags=["catalogue"], responses=
 async def read_related(
     entity_id: EntityId,
     service: ServiceOf,
+    caller: CallerOf,
     k: Annotated[int, Query(ge=1, le=MOST)] = 10,
     kinds: Annotated[list[Kind] | None, Query(max_length=len(KINDS))] = None,
     filters: FilterText = "",
 ) -> JsonAnswer:
     """Entities by how sure it is that they go with this one, each with what every source says of it."""
-    within = Scope(kinds=tuple(kinds or ()), filters=read_filters(filters))
+    within = Scope(kinds=tuple(kinds or ()), filters=read_filters(filters), bound=caller.within)
 
     def work(home: SearchingSide) -> JsonAnswer:
         started = time.perf_counter()
@@ -54,13 +58,13 @@ async def read_related(
     return await service.search(work)
 
 
-def beside(home: SearchingSide, result: SearchResult) -> BesideAnswer:
+def beside(home: SearchingSide, result: SearchResult, bound: Boundary) -> BesideAnswer:
     """What goes with the first hit of a page, without what is on it; nothing where that hit is gone by now.
 
-    What the search was not to show is not shown beside it.
+    What the search was not to show, or this caller is not to see, is not shown beside it.
     """
     query = result.impression.query
-    within = Scope(kinds=query.kinds, filters=query.filters, conditions=query.conditions)
+    within = Scope(kinds=query.kinds, filters=query.filters, conditions=query.conditions, bound=bound)
     shown = [hit.entity.id for hit in result.hits]
     if not shown:
         return BesideAnswer(to=None, entities=[])
@@ -155,23 +159,38 @@ def check_answered(result: SearchResult) -> None:
 @router.post(
     "/search", summary="Search, or page on in an earlier search", responses=answered(SearchAnswer, 400, 404, 413)
 )
-async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf) -> JsonAnswer:
+async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf, caller: CallerOf) -> JsonAnswer:
     """Hits with their sources, and the decision: which retrievers played, how deep, with which probability.
 
     With `query_id` it is a further page of that search: the same decision and ranking, of which `offset` and `k` say
     the part. Without `policy`, a running experiment chooses it for this visitor.
     """
-    request = body.to_request()
+    _check_parameters(body, caller)
+    request = replace(body.to_request(), user_id=caller.speaks_for(body.user_id), within=caller.within)
 
     def work(home: SearchingSide) -> JsonAnswer:
         result = home.search(request)
         if not request.preview:
             metrics.searched(result)
         check_answered(result)
-        related = beside(home, result) if body.related else UNSET
+        related = beside(home, result, request.within) if body.related else UNSET
         return JsonAnswer(SearchAnswer.of(result, explain=request.explain, related=related))
 
     return await service.search(work)
+
+
+def _check_parameters(body: SearchBody, caller: Caller) -> None:
+    """Whoever has no more than a key to search does not choose what is learned from, nor look into what others taught.
+
+    Raises:
+        Forbidden: naming the parameter.
+    """
+    if body.policy is not None:
+        caller.check("dashboard", "policy")
+    if body.explain:
+        caller.check("dashboard", "explain")
+    if body.preview:
+        caller.check("suggest", "preview")
 
 
 @router.get("/queries/{query_id}", summary="What a search logged", responses=answered(LoggedAnswer, 404))
@@ -181,13 +200,13 @@ def logged_search(query_id: str, service: ServiceOf) -> JsonAnswer:
 
 
 @router.get("/suggest", summary="Completions of what is being typed", responses=answered(SuggestAnswer))
-async def suggest(asked: Annotated[SuggestQuery, Query()], service: ServiceOf) -> JsonAnswer:
+async def suggest(asked: Annotated[SuggestQuery, Query()], service: ServiceOf, caller: CallerOf) -> JsonAnswer:
     """What this visitor chose before, past queries of several people, then names in the catalogue by popularity.
 
     What begins as typed comes first; from four letters on also what is one typo away.
     """
-    actor = actor_of(asked.user_id, asked.session_id)
-    within = Scope(kinds=tuple(asked.kinds), filters=read_filters(asked.filters))
+    actor = actor_of(caller.speaks_for(asked.user_id), asked.session_id)
+    within = Scope(kinds=tuple(asked.kinds), filters=read_filters(asked.filters), bound=caller.within)
 
     def work(home: SearchingSide) -> JsonAnswer:
         found = home.suggester.suggest(asked.q, asked.k, user=actor, within=within)

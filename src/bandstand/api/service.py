@@ -1,4 +1,4 @@
-"""What one process runs: the log, the home (loaded in the background), its refresher, the learner where it has one."""
+"""What one process runs: keys, log, the home (loaded in the background), its refresher, the learner if it has one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
+from bandstand.access.keyring import Keyring
 from bandstand.api.readiness import Readiness
 from bandstand.app.health import Learned, Vigil, learned, told_threads
 from bandstand.app.learning import LearningSide
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
-from bandstand.app.storage import Intake
+from bandstand.app.storage import Intake, open_backend
 from bandstand.backend import Paths
 from bandstand.errors import Unavailable
 from bandstand.settings import Settings
@@ -26,6 +28,9 @@ T = TypeVar("T")
 _RETRY_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 """Until it is tried again to load the home, or to learn, however often that has failed."""
+
+_KEYS_S = 0.5
+"""How often keys are looked for: what was revoked opens nothing any more after that."""
 
 _LOADING = "still loading the catalogue and its indexes"
 _END_S = 3.0
@@ -45,6 +50,11 @@ class Service:
         self._learn = learn
         self._readiness = readiness
         self._platform = Platform(settings)
+        self._keeping = open_backend(settings)
+        self.keystore = self._keeping.open_keys()
+        self.keys = Keyring(admin_key=settings.admin_key, local=settings.local or settings.insecure, clock=time.time)
+        with suppress(Unavailable):
+            self.keys.follow(self.keystore.recall)
         self._intake: Intake | None = None
         self._trail: Trail | None = None
         self._home: SearchingSide | None = None
@@ -135,6 +145,7 @@ class Service:
 
     def start(self) -> None:
         """Begin loading."""
+        self._run("keys", self._follow_keys, pause_s=_KEYS_S)
         self._run("loader", self._load)
 
     def stop(self) -> None:
@@ -145,6 +156,7 @@ class Service:
         self._searches.shutdown(wait=all(ended), cancel_futures=True)
         if all(ended):
             self._platform.close()
+            self._keeping.close()
             if self._trail is not None:
                 self._trail.close()
         elif self._intake is not None:  # files closed under a thread's feet might end it worse than the process's end
@@ -182,6 +194,7 @@ class Service:
         self._intake = platform.intake
         if self.settings.subsonic is not None and self._trail is None:
             self._trail = Trail(Paths(self.settings.home).shown)
+        self.keys.follow(self.keystore.read)
         platform.prepare_encoder()
         if self._learn:
             if not self._leading:
@@ -210,6 +223,10 @@ class Service:
 
     def _make_encoder(self) -> None:
         self._platform.storage.encoders.wanted()
+
+    def _follow_keys(self) -> bool:
+        self.keys.follow(self.keystore.read)
+        return False
 
     def _refresh(self) -> bool:
         self.home.refresh()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bandstand.api.routing import ADMIN, JsonAnswer, ServiceOf, answered, problems
+from bandstand.api.routing import JsonAnswer, ServiceOf, answered, problems
 from bandstand.api.schemas import MAX_SYNONYM, SynonymBody
 from bandstand.app.searching import SearchingSide
 from bandstand.types.answers import Answer
@@ -33,13 +33,13 @@ def list_synonyms(service: ServiceOf) -> JsonAnswer:
     return JsonAnswer(SynonymsAnswer(synonyms=service.home.synonyms.lines()))
 
 
-@router.post("", dependencies=ADMIN, summary="Add a synonym", responses=answered(SynonymsAnswer, 400, 403, 413))
+@router.post("", summary="Add a synonym", responses=answered(SynonymsAnswer, 400, 413))
 def add_synonym(body: SynonymBody, service: ServiceOf) -> JsonAnswer:
     """In use here when this answers, and in other processes within moments; adding it again changes nothing."""
     return _in_use(service.home, service.home.synonyms.add(body.line))
 
 
-@router.delete("", dependencies=ADMIN, summary="Remove a synonym", responses=answered(SynonymsAnswer, 403, 404))
+@router.delete("", summary="Remove a synonym", responses=answered(SynonymsAnswer, 404))
 def remove_synonym(
     line: Annotated[str, Query(min_length=1, max_length=MAX_SYNONYM, description="As the list shows it")],
     service: ServiceOf,
@@ -54,9 +54,7 @@ def list_synonym_changes(service: ServiceOf) -> JsonAnswer:
     return JsonAnswer(SynonymChangesAnswer(changes=service.home.synonyms.changes()))
 
 
-@router.post(
-    "/changes/{id}/undo", dependencies=ADMIN, summary="Undo a change", responses=answered(SynonymsAnswer, 403, 404)
-)
+@router.post("/changes/{id}/undo", summary="Undo a change", responses=answered(SynonymsAnswer, 404))
 def undo_synonym_change(id: str, service: ServiceOf) -> JsonAnswer:  # noqa: A002 - the path's own name
     """Out of use, or in use again, when this answers; undoing twice changes nothing."""
     return _in_use(service.home, service.home.synonyms.undo(id))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
 
+from bandstand.access.key_file import KeyFile
+from bandstand.access.keys import KeyStore
 from bandstand.backend import Finding, Paths, Work, refuse_others
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.sqlite_store import SqliteStore
@@ -60,6 +62,10 @@ class EmbeddedBackend:
     def open_log(self) -> Log:
         """See `Backend`."""
         return SqliteLog(self._paths.log, clock=self._clock, settings=CommitSettings(durable=self._durable))
+
+    def open_keys(self) -> KeyStore:
+        """See `Backend`."""
+        return KeyFile(self._paths.keys)
 
     def open_store(self) -> Store:
         """See `Backend`."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.catalog.bounds import bounded
 from bandstand.catalog.columns import Columns, artist_key_of
 from bandstand.catalog.spoken import spoken
 from bandstand.catalog.text import normalize, unspaced
 from bandstand.errors import BadInput, nearest
-from bandstand.types import EXACT, KINDS, Condition, Filters, Kind, Mask
+from bandstand.types import EXACT, KINDS, UNBOUNDED, Boundary, Condition, Filters, Kind, Mask
 
 _KINDS: Mapping[str, int] = {kind: at for at, kind in enumerate(KINDS)}
 _YEARS = re.compile(r"([0-9]{4})?(?:(\.\.|-)([0-9]{4})?)?")
@@ -54,12 +55,18 @@ def check_filters(columns: Columns, filters: Filters) -> None:
 
 
 def allowed(
-    columns: Columns, kinds: Sequence[Kind], filters: Filters, conditions: Sequence[Condition] = ()
+    columns: Columns,
+    kinds: Sequence[Kind],
+    filters: Filters,
+    conditions: Sequence[Condition] = (),
+    bound: Boundary = UNBOUNDED,
 ) -> Mask | None:
     """Which ordinals are live and pass all of it, bool (n,); None where nothing is asked of them."""
-    if not (kinds or filters or conditions):
+    if not (kinds or filters or conditions or bound):
         return None
     mask = columns.mask(kinds, filters)
+    if (inside := bounded(columns, bound)) is not None:
+        mask &= inside
     for condition in sorted(
         conditions, key=lambda each: each.field in _NAMES
     ):  # facts first: names are read one by one
@@ -126,11 +133,12 @@ _NAMES = {EXACT: _said, "title": _titled, "album": _on_album, "artist": _by_arti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What may be shown, of all that there is."""
+    """What may be shown, of all that there is: what was asked for, inside the caller's boundary."""
 
     kinds: tuple[Kind, ...] = ()
     filters: Filters = Filters()
     conditions: tuple[Condition, ...] = ()
+    bound: Boundary = UNBOUNDED
 
     def allowed(self, columns: Columns) -> Mask | None:
         """See `allowed`.
@@ -139,7 +147,7 @@ class Scope:
             BadInput: see `check_filters`.
         """
         check_filters(columns, self.filters)
-        return allowed(columns, self.kinds, self.filters, self.conditions)
+        return allowed(columns, self.kinds, self.filters, self.conditions, self.bound)
 
 
 EVERYTHING = Scope()

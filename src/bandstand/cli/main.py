@@ -20,6 +20,7 @@ from bandstand.cli import (
     evaluation_commands,
     feedback_commands,
     import_command,
+    key_commands,
     memory_commands,
     model_commands,
     ope_command,
@@ -60,6 +61,7 @@ app.command("estimates")(ope_command.estimates)
 app.add_typer(catalogue_app.app, name="catalogue")
 app.add_typer(memory_commands.app, name="memory")
 app.add_typer(synonym_commands.app, name="synonyms")
+app.add_typer(key_commands.app, name="keys")
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130

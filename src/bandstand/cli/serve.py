@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ import typer
 
 from bandstand.cli.common import HomeOption, out
 from bandstand.cli.ope_command import repeated
+from bandstand.errors import BadInput, Unavailable
 from bandstand.settings import load_settings
 
 if TYPE_CHECKING:
@@ -42,23 +43,64 @@ def serve(
             metavar="URL", help="Stand before this Subsonic server, and answer its searches (BANDSTAND_SUBSONIC)."
         ),
     ] = None,
+    insecure: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure", help="Without any key, trust everybody who reaches the address.", show_default=False
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
     from bandstand.backend import Paths
 
-    settings = load_settings(home=home, subsonic=subsonic)
+    settings = load_settings(home=home, host=host, port=port, subsonic=subsonic, insecure=insecure)
     Paths(settings.home).create()
-    address = host or settings.host
-    with _listening(address, settings.port if port is None else port) as listener:
-        shown = f"[{address}]" if ":" in address else address
+    said = _who_is_trusted(settings)
+    with _listening(settings.host, settings.port) as listener:
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         out.print(f"Bandstand on http://{shown}:{listener.getsockname()[1]} (docs at /docs), home {settings.home}")
+        out.print(said)
         minutes = settings.estimate_minutes if learner else 0.0
         with repeated(settings.home, Paths(settings.home).estimates, minutes):
             if workers == 1:
                 _serve_alone(settings, listener, learn=learner)
             else:
                 _serve_together(settings, listener, workers, learn=learner)
+
+
+def _who_is_trusted(settings: Settings) -> str:
+    """What `serve` says of who may ask for what.
+
+    Raises:
+        BadInput: anybody could ask for anything.
+        StorageError: the keys cannot be read.
+    """
+    try:
+        keyed = settings.admin_key is not None or _has_keys(settings)
+    except Unavailable as error:
+        return f"Nobody is let in before the keys are known: {error}"
+    if keyed:
+        return "Callers need a key (bandstand keys list)"
+    if settings.local:
+        return "There are no keys: whoever reaches this address is trusted with everything (bandstand keys create)"
+    if not settings.insecure:
+        raise BadInput(
+            f"{settings.host} is reached from other machines, and there is no key: make one"
+            " (bandstand keys create NAME --scope admin), set BANDSTAND_ADMIN_KEY, or trust everybody with --insecure",
+            field="--host",
+        )
+    return (
+        "INSECURE: there are no keys, so that everybody who reaches this address may read what people asked, write and"
+        " delete entities, users and models, and make keys"
+    )
+
+
+def _has_keys(settings: Settings) -> bool:
+    from bandstand.app.storage import open_backend
+
+    with closing(open_backend(settings)) as backend:
+        return backend.open_keys().read() is not None
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -89,6 +131,7 @@ def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) ->
         create_app(settings, learn=learn),
         log_level="warning",
         access_log=False,
+        forwarded_allow_ips=settings.proxies,
         timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=_END_S,
     )
@@ -118,6 +161,7 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
             workers=workers,
             log_level="warning",
             access_log=False,
+            forwarded_allow_ips=settings.proxies,
             timeout_keep_alive=KEPT_ALIVE_S,
             timeout_graceful_shutdown=_END_S,
             timeout_worker_healthcheck=_HUNG_S,

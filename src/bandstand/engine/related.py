@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandstand.catalog.bounds import holds, narrowed
 from bandstand.catalog.columns import Catalog, Columns, attribute_key
 from bandstand.catalog.conditions import EVERYTHING, Scope
 from bandstand.catalog.memberships import Memberships
@@ -116,6 +117,8 @@ class Relater:
         """
         if not 1 <= k <= MOST:
             raise BadInput(f"k must be from 1 to {MOST}", field="k")
+        if not holds(self._catalog, entity_id, within.bound):
+            raise NotFound(f"there is no entity {entity_id!r}")
         ordinal, entity = self._entity(entity_id)
         columns = self._catalog.columns
         allowed = within.allowed(columns)
@@ -157,12 +160,13 @@ class Relater:
     def _neighbours(self, entity: Entity, columns: Columns, within: Scope) -> Scored:
         """Entities whose sentence means nearly the same; the retriever's own query encoder reads this one's."""
         sentence = entity_sentence(entity)
+        kinds, filters = narrowed(within.kinds, within.filters, within.bound)
         query = Query(
             id="",
             text=sentence,
             normalized=sentence,
-            kinds=within.kinds,
-            filters=within.filters,
+            kinds=kinds,
+            filters=filters,
             conditions=within.conditions,
             allowed=within.allowed(columns),
         )

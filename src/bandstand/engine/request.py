@@ -6,13 +6,26 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bandstand.bandit.experiment import Assignment
+from bandstand.catalog.bounds import narrowed
 from bandstand.catalog.columns import OF_ALL, Columns
 from bandstand.catalog.conditions import allowed, filtered
 from bandstand.catalog.facets import FacetCount
 from bandstand.catalog.text import normalize
 from bandstand.engine.layout import Section
 from bandstand.errors import BadInput, BandstandError
-from bandstand.types import KINDS, LOGGED_DEPTH, Correction, Filters, Hit, Impression, Kind, Query, actor_of
+from bandstand.types import (
+    KINDS,
+    LOGGED_DEPTH,
+    UNBOUNDED,
+    Boundary,
+    Correction,
+    Filters,
+    Hit,
+    Impression,
+    Kind,
+    Query,
+    actor_of,
+)
 from bandstand.types.answers import Answer
 from bandstand.understanding.records import Interpretation
 from bandstand.understanding.spelling import Speller
@@ -59,6 +72,7 @@ class SearchRequest:
     no typo to correct. Unless it is to ``correct``, it is answered by what was typed alone.
     ``facets`` are counted over what was found, on the first page. An ``assignment`` is the policy that an online
     experiment chose for this visitor, in place of ``policy``.
+    Whatever is asked for, nothing is answered that is not ``within`` the caller's boundary.
     ``mix`` says whether kinds are mixed by likelihood (None: as the server is set), ``sections`` whether the page is
     laid out by kind.
     """
@@ -80,6 +94,7 @@ class SearchRequest:
     mix: bool | None = None
     sections: bool = False
     locale: str | None = None
+    within: Boundary = UNBOUNDED
 
 
 class HitExplanation(Answer):
@@ -157,6 +172,7 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
     syntax = parse(request.query, lambda name: name not in OF_ALL and columns.has_field(name))
     normalized, conditions = normalize(syntax.words), syntax.conditions
     kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
+    sought_kinds, sought_filters = narrowed(kinds, filters, request.within)
     actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact
     query = Query(
         id=query_id,
@@ -164,8 +180,8 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
         normalized=normalized,
         k=request.k,
         offset=request.offset,
-        kinds=kinds,
-        filters=filters,
+        kinds=sought_kinds,
+        filters=sought_filters,
         conditions=conditions,
         user_id=request.user_id,
         session_id=request.session_id,
@@ -174,7 +190,7 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
         slots=reader.interpret(normalized).slots(),
         correction=reader.correct(normalized, actor) if correct and not request.preview else None,
         literal=not correct,
-        allowed=allowed(columns, kinds, filters, conditions),
+        allowed=allowed(columns, kinds, filters, conditions, request.within),
     )
     sought = query.meant if query.literal else reader.interpret(query.meant).sought()
     return query if sought == query.meant else replace(query, sought=sought)

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from bandstand.bandit.policy import Policy, Unfinished
+from bandstand.catalog.bounds import bounded
 from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.conditions import check_filters
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
@@ -27,6 +28,7 @@ from bandstand.ranker.features import FeatureSet
 from bandstand.ranker.first_cut import FirstCut
 from bandstand.ranker.page import Ranking, Rows, rank, union
 from bandstand.ranker.scorers import Scorer
+from bandstand.retrievers.base import inside
 from bandstand.types import CandidateSet, Clock, Hit, Impression, Ordinals, Query, Source
 from bandstand.types.features import RANK, SCORE
 
@@ -107,7 +109,7 @@ class Engine:
             impression, counts = answer.impression, self._facets(request, answer)
             if not request.preview:
                 self._log.append_impression(reduced(impression))
-        hits = self._hits(impression, request.offset, request.k)
+        hits = self._hits(impression, request)
         result = SearchResult(
             impression=impression,
             hits=hits,
@@ -214,12 +216,20 @@ class Engine:
             scorer=serving.scorer,
         )
 
-    def _hits(self, impression: Impression, offset: int, k: int) -> tuple[Hit, ...]:
-        """The page without what was deleted since it was ranked; the other hits keep their positions."""
-        columns, page = self._catalog.columns, self._placed(impression, slice(offset, offset + k))
-        shown = page >= columns.n  # ranked by another process, which is a moment ahead
-        shown[~shown] = columns.live[page[~shown]] & (page[~shown] >= 0)
-        rows = offset + np.flatnonzero(shown)
+    def _hits(self, impression: Impression, request: SearchRequest) -> tuple[Hit, ...]:
+        """The page without what was deleted since it was ranked; the other hits keep their positions.
+
+        Whoever pages on in a search need not be who asked for it: their boundary holds again.
+        """
+        columns = self._catalog.columns
+        page = self._placed(impression, slice(request.offset, request.offset + request.k))
+        bound = bounded(columns, request.within)
+        if bound is None:
+            shown = page >= columns.n  # ranked by another process, which is a moment ahead
+            shown[~shown] = columns.live[page[~shown]] & (page[~shown] >= 0)
+        else:
+            shown = inside(page, bound)
+        rows = request.offset + np.flatnonzero(shown)
         entities = self._catalog.entities(page[shown])
         return tuple(
             Hit(

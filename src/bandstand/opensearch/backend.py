@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from bandstand.access.key_file import KeyFile
+from bandstand.access.keys import KeyStore
 from bandstand.backend import Finding, Paths, Work, refuse_others
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.store import Store
@@ -20,6 +22,7 @@ from bandstand.opensearch.connection import Cluster, ClusterSettings
 from bandstand.opensearch.first_round import FirstRound
 from bandstand.opensearch.health import examine
 from bandstand.opensearch.indices import described, live_index, serving
+from bandstand.opensearch.keys import ClusterKeys
 from bandstand.opensearch.lease import LEARNER, Lease, lead, leading, new_holder
 from bandstand.opensearch.log import OpenSearchLog
 from bandstand.opensearch.memory import MemoryJournal, replicated
@@ -61,6 +64,10 @@ class OpenSearchBackend:
     def open_log(self) -> Log:
         """See `Backend`."""
         return OpenSearchLog(self._paths.log, self.cluster, clock=self._clock)
+
+    def open_keys(self) -> KeyStore:
+        """See `Backend`."""
+        return ClusterKeys(self.cluster, KeyFile(self._paths.keys))
 
     def open_store(self) -> Store:
         """See `Backend`."""

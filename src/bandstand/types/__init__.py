@@ -11,7 +11,18 @@ from bandstand.types.history import BEGINNING, Chapter, History, Place
 from bandstand.types.ids import timed_id
 from bandstand.types.kinds import KIND_SPECS, KINDS, Kind, KindSpec
 from bandstand.types.logged import LOGGED_DEPTH, Event, Hit, Impression, Source
-from bandstand.types.queries import EXACT, Clause, Condition, Correction, Filters, Query, Slot, actor_of
+from bandstand.types.queries import (
+    EXACT,
+    UNBOUNDED,
+    Boundary,
+    Clause,
+    Condition,
+    Correction,
+    Filters,
+    Query,
+    Slot,
+    actor_of,
+)
 from bandstand.types.retrieval import (
     DEPTHS,
     IMPORTED,
@@ -41,8 +52,10 @@ __all__ = [
     "KINDS",
     "KIND_SPECS",
     "LOGGED_DEPTH",
+    "UNBOUNDED",
     "ArmDecision",
     "Attribute",
+    "Boundary",
     "CandidateSet",
     "Candidates",
     "Chapter",

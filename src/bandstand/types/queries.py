@@ -102,6 +102,24 @@ class Filters:
         return tuple(dict.fromkeys((*(name for name, _ in self.values), *(each.field for each in self.clauses))))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """What a caller can see of the catalogue at most, whatever is asked for: what passes ``filters``, of ``kinds``.
+
+    Without ``kinds`` it may be of any kind.
+    """
+
+    kinds: tuple[Kind, ...] = ()
+    filters: Filters = Filters()
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds or self.filters)
+
+
+UNBOUNDED = Boundary()
+"""The boundary that shuts nothing out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A hard condition that was typed: the ``field`` must hold, or where ``negated`` must not hold, the value.

@@ -9,13 +9,20 @@ export class Problem extends Error {
   }
 }
 
-/** One request; an answer that is no success is a `Problem`. */
-export async function call(method, path, { body, signal, key } = {}) {
+const KEY = "bandstand.key";
+
+/** Let every request of this tab carry a key from now on. */
+export const holdKey = (key) => sessionStorage.setItem(KEY, key);
+
+/** One request; an answer that is no success is a `Problem`. With `keepalive` it goes out while the page is left. */
+export async function call(method, path, { body, signal, keepalive } = {}) {
+  const key = sessionStorage.getItem(KEY);
   let response;
   try {
     response = await fetch(path, {
       method,
       signal,
+      keepalive,
       headers: {
         ...(body !== undefined && { "content-type": "application/json" }),
         ...(key && { "x-bandstand-key": key }),
@@ -54,29 +61,23 @@ export const synonyms = () => call("GET", "/v1/synonyms");
 
 export const synonymChanges = () => call("GET", "/v1/synonyms/changes");
 
-export const undoSynonymChange = (id, key) =>
-  call("POST", `/v1/synonyms/changes/${encodeURIComponent(id)}/undo`, { key });
+export const undoSynonymChange = (id) => call("POST", `/v1/synonyms/changes/${encodeURIComponent(id)}/undo`);
 
-export const addSynonym = (line, key) => call("POST", "/v1/synonyms", { body: { line }, key });
+export const addSynonym = (line) => call("POST", "/v1/synonyms", { body: { line } });
 
-export const removeSynonym = (line, key) => call("DELETE", `/v1/synonyms?line=${encodeURIComponent(line)}`, { key });
+export const removeSynonym = (line) => call("DELETE", `/v1/synonyms?line=${encodeURIComponent(line)}`);
 
-export const promote = (name, version, key) =>
-  call("POST", `/v1/models/${name}/promote?version=${encodeURIComponent(version)}`, { key });
+export const promote = (name, version) =>
+  call("POST", `/v1/models/${name}/promote?version=${encodeURIComponent(version)}`);
 
-export const rollback = (name, key) => call("POST", `/v1/models/${name}/rollback`, { key });
+export const rollback = (name) => call("POST", `/v1/models/${name}/rollback`);
 
 export const forget = (user) => call("DELETE", `/v1/users/${encodeURIComponent(user)}`);
 
-/** Send UBI events. Resolves to whether they are on disk. */
+/** Send UBI events, also while the page is being left. Resolves to whether they are on disk. */
 export function send(events) {
-  return call("POST", "/v1/events", { body: events }).then(
-    () => true,
+  return call("POST", "/v1/events", { body: events, keepalive: true }).then(
+    ({ rejected }) => rejected.length === 0,
     () => false,
   );
-}
-
-/** Send UBI events while the page is being left: only a beacon still goes out, and nothing comes back. */
-export function sendLeaving(events) {
-  navigator.sendBeacon("/v1/events", new Blob([JSON.stringify(events)], { type: "application/json" }));
 }

@@ -8,6 +8,7 @@ import { showExperiments } from "./experiments.js";
 import { showLive } from "./live.js";
 import { Counted, parse } from "./metrics.js";
 import { showModels } from "./models.js";
+import { granted } from "./operator.js";
 import { showQueries } from "./queries.js";
 import { showQuery } from "./query.js";
 import { showServed } from "./served.js";
@@ -48,14 +49,19 @@ function show() {
 
 async function look() {
   try {
-    const [text, { arms: known }] = await Promise.all([metrics(), arms()]);
-    remember({ time: performance.now() / 1000, samples: parse(text) });
-    showNumbers(new Map(known.map(({ arm, cost_ms }) => [arm, cost_ms])));
-    fill(byId("state"), `As of ${new Date().toLocaleTimeString("en-GB")}`);
+    fill(byId("state"), (await granted()) ? await numbers() : "This needs a key.");
   } catch (error) {
     fill(byId("state"), `${error.message} The numbers below are old; it is tried again.`);
   }
   setTimeout(soon, EVERY_MS);
+}
+
+/** Read and show the numbers; as of when they are. */
+async function numbers() {
+  const [text, { arms: known }] = await Promise.all([metrics(), arms()]);
+  remember({ time: performance.now() / 1000, samples: parse(text) });
+  showNumbers(new Map(known.map(({ arm, cost_ms }) => [arm, cost_ms])));
+  return `As of ${new Date().toLocaleTimeString("en-GB")}`;
 }
 
 /** Nobody looks at a hidden page: the next reading waits until somebody does. */

@@ -1,13 +1,10 @@
 // What people do, as UBI 1.3 events: https://github.com/o19s/ubi
 
-import { send, sendLeaving } from "./api.js";
+import { send } from "./api.js";
 import { identity, randomId } from "./identity.js";
 
-/** Report an action on an entry of the page; resolves to whether it was taken. */
+/** Report an action on an entry of the page, also while that is being left; resolves to whether it was taken. */
 export const report = (action, entry, attributes) => send([eventOf(action, entry, attributes)]);
-
-/** The same while the page is being left. */
-export const reportLeaving = (action, entry, attributes) => sendLeaving([eventOf(action, entry, attributes)]);
 
 /** Report that something was chosen as related to a hit: it belongs to no search. */
 export const reportRelated = ({ entity_id, kind }, to) =>

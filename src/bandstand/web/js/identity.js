@@ -18,6 +18,14 @@ export function identity() {
   return { session_id: sessionStorage.getItem(SESSION), ...(name && { user_id: name }) };
 }
 
+/** Search without a name from now on. */
+export function becomeAnonymous() {
+  begin("");
+  show();
+}
+
+const show = () => fill(byId("who"), localStorage.getItem(NAME) ?? "Anonymous");
+
 function begin(name) {
   sessionStorage.removeItem(SESSION);
   if (name) localStorage.setItem(NAME, name);
@@ -28,7 +36,6 @@ function begin(name) {
 export function installIdentity(changed) {
   const button = byId("who");
   const box = byId("person");
-  const show = () => fill(button, localStorage.getItem(NAME) ?? "Anonymous");
   const done = (message) => {
     box.close();
     show();
@@ -81,6 +88,6 @@ async function erase(name) {
 
 function refusal(error) {
   if (!(error instanceof Problem)) throw error;
-  if (error.status !== 403) return error.message;
+  if (![401, 403].includes(error.status)) return error.message;
   return "On this server only its operator erases people: ask them to. Nothing was changed.";
 }

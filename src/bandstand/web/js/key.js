@@ -1,12 +1,7 @@
-// The operator's key: asked for when the server wants it, kept for this tab only.
+// A key: asked for when the server wants one, kept for this tab only.
 
-import { Problem } from "./api.js";
+import { Problem, holdKey } from "./api.js";
 import { byId, fill, h } from "./dom.js";
-
-const KEY = "bandstand.key";
-
-/** The key that was given in this tab, null where none was. */
-export const heldKey = () => sessionStorage.getItem(KEY);
 
 /** Ask for the key; whether one was given. */
 export const askForKey = () => ask("");
@@ -15,9 +10,9 @@ export const askForKey = () => ask("");
 export async function withKey(action) {
   for (let refused = ""; ;) {
     try {
-      return await action(heldKey());
+      return await action();
     } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 403) throw error;
+      if (!(error instanceof Problem) || ![401, 403].includes(error.status)) throw error;
       if (!(await ask(refused))) return null;
       refused = "This key was refused.";
     }
@@ -32,9 +27,9 @@ function ask(refused) {
     h(
       "form",
       { method: "dialog" },
-      h("h2", { id: "key-title" }, "This needs the admin key"),
+      h("h2", { id: "key-title" }, "This needs a key"),
       h("p", { class: "failed", role: "alert" }, refused),
-      h("label", { for: "key-field" }, "The value of BANDSTAND_ADMIN_KEY on the server"),
+      h("label", { for: "key-field" }, "A key that the operator made, or the value of BANDSTAND_ADMIN_KEY"),
       field,
       h(
         "div",
@@ -51,7 +46,7 @@ function ask(refused) {
       "close",
       () => {
         const given = box.returnValue === "given";
-        if (given) sessionStorage.setItem(KEY, field.value);
+        if (given) holdKey(field.value);
         done(given);
       },
       { once: true },

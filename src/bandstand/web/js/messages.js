@@ -48,19 +48,25 @@ export function nothing(element, query, remedies) {
   );
 }
 
-/** It failed. */
-export function failure(element, problem, again) {
+/** It failed; `unlock` asks for a key. */
+export function failure(element, problem, again, unlock) {
   const busy = problem.status === 503;
+  const locked = [401, 403].includes(problem.status);
   fill(
     element,
     h(
       "div",
       { class: "notice failed", role: "alert" },
-      h("h2", {}, busy ? "Not just now" : problem.status === 422 ? "This cannot be searched" : "That did not work"),
+      h("h2", {}, busy ? "Not just now" : locked ? "This needs a key" : problem.status === 422 ? "This cannot be searched" : "That did not work"),
       h("p", {}, problem.message),
       h("p", {}, problem.status === 0 ? "Check the connection, and that Bandstand is running." : ""),
       busy && h("p", { class: "quiet" }, "It is tried again by itself."),
-      h("div", { class: "row" }, h("button", { type: "button", class: "main", on: { click: again } }, "Try again")),
+      h(
+        "div",
+        { class: "row" },
+        locked && h("button", { type: "button", class: "main", on: { click: unlock } }, "Give a key"),
+        h("button", { type: "button", class: !locked && "main", on: { click: again } }, "Try again"),
+      ),
     ),
   );
 }

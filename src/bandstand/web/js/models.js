@@ -3,19 +3,23 @@
 import { models, promote, rollback } from "./api.js";
 import { byId, fill, h, short } from "./dom.js";
 import { withKey } from "./key.js";
+import { section as guarded } from "./operator.js";
 import { compare } from "./served.js";
 
 /** Show all models. */
 export async function showModels() {
-  const answer = await models();
-  fill(
-    byId("models"),
-    Object.entries(answer).map(([name, model]) => section(name, model)),
-  );
+  const element = byId("models");
+  await guarded(element, async () => {
+    const answer = await models();
+    fill(
+      element,
+      Object.entries(answer).map(([name, model]) => section(name, model)),
+    );
+  });
 }
 
 function section(name, { current, pinned, refused, versions }) {
-  const back = () => change(() => withKey((key) => rollback(name, key)), `${name}: rolled back`);
+  const back = () => change(() => withKey(() => rollback(name)), `${name}: rolled back`);
   const metrics = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))].slice(0, 4);
   return h(
     "section",
@@ -66,7 +70,7 @@ function section(name, { current, pinned, refused, versions }) {
 function versionRow(name, { version, created, metrics }, serves, shown) {
   const made = new Date(1000 * created);
   const shadow = h("span", { class: "words quiet", role: "status" });
-  const serve = () => change(() => withKey((key) => promote(name, version, key)), `${name}: ${version} serves`);
+  const serve = () => change(() => withKey(() => promote(name, version)), `${name}: ${version} serves`);
   return h(
     "tr",
     { class: serves && "serves" },

@@ -2,19 +2,28 @@
 
 import { call, Problem } from "./api.js";
 import { byId, fill, h } from "./dom.js";
-import { askForKey, heldKey, withKey } from "./key.js";
+import { askForKey, withKey } from "./key.js";
 
 const BASE = "/v1/dashboard";
 
-/** Read something; 403 where the key is missing or wrong. */
-export const read = (path) => call("GET", `${BASE}/${path}`, { key: heldKey() });
+/** Read something; 401 or 403 where the key is missing or does not open it. */
+export const read = (path) => call("GET", `${BASE}/${path}`);
 
 /** Change something; the key is asked for where it is wanted. Null where none is given. */
-export const order = (path, body) => withKey((key) => call("POST", `${BASE}/${path}`, { body, key }));
+export const order = (path, body) => withKey(() => call("POST", `${BASE}/${path}`, { body }));
 
 let access = null; // whether the key of this tab opens the routes: asked once, and again with another key
 
-const granted = () => (access ??= read("access").then((answer) => answer.granted));
+/** Whether the key of this tab opens the dashboard, or none is needed. */
+export async function granted() {
+  access ??= read("access");
+  try {
+    return (await access).granted;
+  } catch (error) {
+    access = null;
+    throw error;
+  }
+}
 
 /** Fill an element by `show`; where the key is missing, offer to give it, and where it fails, say why. */
 export async function section(element, show) {
@@ -23,7 +32,6 @@ export async function section(element, show) {
     else fill(element, locked());
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    access = null;
     fill(element, h("p", { class: "failed", role: "alert" }, error.message));
   }
 }
@@ -37,7 +45,7 @@ function locked() {
   return h(
     "p",
     { class: "quiet" },
-    "This needs the admin key. ",
+    "This needs a key. ",
     h("button", { type: "button", on: { click: unlock } }, "Give it"),
   );
 }

@@ -1,7 +1,7 @@
 // A stand-in for a player: thirty seconds of silence that are reported like a preview that somebody listened to.
 
 import { byId, fill, h } from "./dom.js";
-import { report, reportLeaving } from "./events.js";
+import { report } from "./events.js";
 import { icon } from "./icons.js";
 
 const LENGTH_S = 30;
@@ -15,7 +15,7 @@ export class Player {
 
   constructor() {
     // A page may be discarded without another word once it is hidden for good; a tab in the background plays on.
-    addEventListener("pagehide", () => this.stop(reportLeaving));
+    addEventListener("pagehide", () => this.stop());
   }
 
   /** Play an entry from its beginning, instead of what plays now; the one that plays stops. */
@@ -26,10 +26,10 @@ export class Player {
   }
 
   /** Stop, and report for how long it played. */
-  stop(tell = report) {
+  stop() {
     if (!this.#entry) return;
     clearInterval(this.#timer);
-    tell("play", this.#entry, { play_seconds: Math.round(10 * this.#seconds()) / 10 });
+    report("play", this.#entry, { play_seconds: Math.round(10 * this.#seconds()) / 10 });
     this.#entry = null;
     this.#bar.hidden = true;
   }

@@ -7,7 +7,8 @@ import { byId, fill } from "./dom.js";
 import { report } from "./events.js";
 import { openSheet } from "./explain.js";
 import { FACETS, showFacets } from "./facets.js";
-import { identity, installIdentity } from "./identity.js";
+import { becomeAnonymous, identity, installIdentity } from "./identity.js";
+import { askForKey } from "./key.js";
 import { installKeyboard } from "./keyboard.js";
 import { Latest } from "./latest.js";
 import { failure, tell, welcome } from "./messages.js";
@@ -70,7 +71,7 @@ async function refresh(preview) {
     await display(answers);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    failed(error);
+    if (!preview || error.status !== 403) failed(error); // who may not preview searches after a pause
   }
   busy(false);
 }
@@ -106,11 +107,22 @@ function home() {
 
 function failed(problem) {
   counted = null;
+  if (problem.message.includes("X-Bandstand-User") && identity().user_id) {
+    becomeAnonymous();
+    tell(byId("told"), "This server does not know people by names that they give: you search anonymously");
+    settle();
+    return;
+  }
   view.clear();
   fill(byId("facets"));
   fill(byId("decision"));
-  failure(byId("notice"), problem, settle);
+  failure(byId("notice"), problem, settle, unlock);
   if (problem.retryAfter > 0) timers.again = setTimeout(settle, 1000 * problem.retryAfter);
+}
+
+/** Give a key, and search with it. */
+async function unlock() {
+  if (await askForKey()) settle();
 }
 
 function busy(on) {

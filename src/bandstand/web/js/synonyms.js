@@ -3,11 +3,17 @@
 import { addSynonym, removeSynonym, synonymChanges, synonyms, undoSynonymChange } from "./api.js";
 import { byId, fill, h, moment } from "./dom.js";
 import { withKey } from "./key.js";
-import { told } from "./operator.js";
+import { section, told } from "./operator.js";
 
 /** Show the synonyms, and a field that adds one. */
-export async function showSynonyms() {
-  const [{ synonyms: lines }, { changes }] = await Promise.all([synonyms(), synonymChanges()]);
+export function showSynonyms() {
+  return section(byId("synonyms"), async () => {
+    const [{ synonyms: lines }, { changes }] = await Promise.all([synonyms(), synonymChanges()]);
+    fill(byId("synonyms"), adding(), held(lines), changes.length > 0 && history(changes));
+  });
+}
+
+function adding() {
   const field = h("input", {
     "aria-label": "A new synonym",
     placeholder: "chill -> mood:calm 0.8",
@@ -17,26 +23,28 @@ export async function showSynonyms() {
   });
   const add = (event) => {
     event.preventDefault();
-    return change((key) => addSynonym(field.value, key), "Added: in use from now on.");
+    return change(() => addSynonym(field.value), "Added: in use from now on.");
   };
-  fill(
-    byId("synonyms"),
-    h("form", { class: "row", on: { submit: add } }, field, h("button", {}, "Add")),
-    lines.length === 0
-      ? h("p", { class: "quiet" }, "None of your own; the bundled ones are always in use.")
-      : h("ul", { class: "held", "aria-label": "Synonyms of your own" }, lines.map(row)),
-    changes.length > 0 &&
-      h(
-        "details",
-        {},
-        h("summary", {}, "What was changed"),
-        h("ul", { class: "held", "aria-label": "Changes of synonyms" }, changes.map(changed)),
-      ),
+  return h("form", { class: "row", on: { submit: add } }, field, h("button", {}, "Add"));
+}
+
+function held(lines) {
+  return lines.length === 0
+    ? h("p", { class: "quiet" }, "None of your own; the bundled ones are always in use.")
+    : h("ul", { class: "held", "aria-label": "Synonyms of your own" }, lines.map(row));
+}
+
+function history(changes) {
+  return h(
+    "details",
+    {},
+    h("summary", {}, "What was changed"),
+    h("ul", { class: "held", "aria-label": "Changes of synonyms" }, changes.map(changed)),
   );
 }
 
 function changed({ id, time, action, line, undone }) {
-  const undo = () => change((key) => undoSynonymChange(id, key), "Undone.");
+  const undo = () => change(() => undoSynonymChange(id), "Undone.");
   return h(
     "li",
     { class: undone !== null && "undone" },
@@ -48,7 +56,7 @@ function changed({ id, time, action, line, undone }) {
 }
 
 function row(line) {
-  const remove = () => change((key) => removeSynonym(line, key), "Removed.");
+  const remove = () => change(() => removeSynonym(line), "Removed.");
   return h(
     "li",
     {},
