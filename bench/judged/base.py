@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,16 @@ def reciprocal_rank(relevant: Sequence[bool], k: int = 10) -> float:
     return next((1 / (place + 1) for place, right in enumerate(relevant[:k]) if right), 0.0)
 
 
-def right_by_id(relevant: Collection[str]) -> Judge:
-    """hit@10 and binary nDCG@10 of the entities with these ids."""
+def right_by_id(relevant: Mapping[str, Hashable]) -> Judge:
+    """hit@10 and binary nDCG@10 of the entities with these ids, of which those with one value are one recording.
+
+    A recording counts once, however many of its releases are shown: a page that repeats it gains nothing.
+    """
 
     def judge(hits: Sequence[Entity]) -> dict[str, float]:
-        right = [hit.id in relevant for hit in hits]
-        return {"hit@10": float(any(right[:10])), "nDCG@10": ndcg(right, len(relevant))}
+        found = [relevant.get(hit.id) for hit in hits]
+        right = [one is not None and one not in found[:place] for place, one in enumerate(found)]
+        return {"hit@10": float(any(right[:10])), "nDCG@10": ndcg(right, len(set(relevant.values())))}
 
     return judge
 

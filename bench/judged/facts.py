@@ -38,10 +38,15 @@ def facts(entities: Sequence[Entity]) -> JudgedSet:
     searches = tuple(
         JudgedSearch(
             query=one.text,
-            judge=right_by_id(frozenset(columns.ids[sorted(one.relevant)].tolist())),
+            judge=right_by_id(_recordings(columns, sorted(one.relevant))),
             part=one.group,
             kinds=("track",),
         )
         for one in asked
     )
     return JudgedSet(name="facts", headline="nDCG@10", entities=tuple(entities), searches=searches)
+
+
+def _recordings(columns: Columns, ordinals: list[int]) -> dict[str, int]:
+    """By id, which recording an entity is."""
+    return dict(zip(columns.ids[ordinals].tolist(), columns.dedupe_key[ordinals].tolist(), strict=True))

@@ -20,7 +20,7 @@ def playlist_names(entities: Iterable[Entity]) -> JudgedSet:
             kept.append(entity)
     known = {entity.id for entity in kept}
     searches = tuple(
-        JudgedSearch(query=name, judge=right_by_id(members & known), kinds=("track",))
+        JudgedSearch(query=name, judge=right_by_id({each: each for each in members & known}), kinds=("track",))
         for name, members in sorted(lists.items())
         if name and members & known
     )

@@ -66,7 +66,7 @@ def test_the_hash_tells_names_order_and_meanings():
 def test_versions_come_from_specs_and_features():
     lyrics = RetrieverSpec("lyrics", columns=("lines",), versions={"lines": 3, "rr": 2})
     made = FeatureSet(Roster((lyrics,)), [RankingFeature("territory", lambda _: 1.0, version=4, categorical=True)])
-    assert dict(made.layout.versions) == {"lyrics.rr": 2, "lyrics.lines": 3, "territory": 4}
+    assert dict(made.layout.versions) == {"lyrics.rr": 2, "lyrics.lines": 3, "words_held": 2, "territory": 4}
     assert made.layout.categorical == ("kind", "territory")
     assert made.layout.retrievers == ("lyrics",)
 
@@ -135,6 +135,13 @@ def test_facts_of_arms_are_taken_along(build, ask, answer):
         ("numbers_held", "first love 2", FIRST_LOVE, 0.5),
         ("words_held", "halo beyoncé", HALO, 1),
         ("words_held", "halo shakira", HALO, 4 / 11),
+        ("words_held", "halo beyo", HALO, (4 + 0.9 * 4) / 8),
+        ("words_held", "hal beyonce", HALO, 7 / 10),
+        ("words_held", "h", HALO, 0),
+        ("spelt", "halo", HALO, 0),
+        ("spelt", "hallo", HALO, (8 / 9) ** 4),
+        ("spelt", "hal", HALO, 0.9**4),
+        ("spelt", "beyonze halo", HALO, 7 / 11 * (22 / 24) ** 4),
         ("other_version", "halo", HALO, 0),
         ("asked_version", "halo", HALO, NAN),
         ("asked_version", "halo remix", HALO, 0),

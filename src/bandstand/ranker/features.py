@@ -43,7 +43,7 @@ def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> S
 
     float32 (m,) in [0, 1]; NaN where the query asks for none of them.
     """
-    stated = [slot for slot in slots if slot.name not in UNSTATED]
+    stated = _stated(slots)
     asked = sum(slot.confidence for slot in stated)
     if not asked:
         return np.full(len(ordinals), np.nan, np.float32)
@@ -51,6 +51,11 @@ def slot_match(slots: Sequence[Slot], ordinals: Ordinals, columns: Columns) -> S
     for slot in stated:
         matched += slot.confidence * held(slot, columns, ordinals)
     return matched / np.float32(asked)
+
+
+def _stated(slots: Sequence[Slot]) -> Sequence[Slot]:
+    """The slots that ask for an attribute, a kind or a year, with some confidence."""
+    return [slot for slot in slots if slot.name not in UNSTATED and slot.confidence]
 
 
 UNKNOWN_YEAR = 0.5
@@ -146,6 +151,36 @@ class Pairs:
     def said(self) -> tuple[str, ...]:
         """The same as they are `spoken`."""
         return tuple(dict.fromkeys(map(spoken, self.texts)))
+
+    @cached_property
+    def title_ratio(self) -> Scores:
+        """How much the titles are spelt like the query; float32 (m,) in [0, 1]."""
+        return _best_of(self.said, self.said_titles, Indel.normalized_similarity)
+
+    @cached_property
+    def name_ratio(self) -> Scores:
+        """How much artist and title are spelt like the query; float32 (m,) in [0, 1]."""
+        return _best_of(self.said, self.said_names, Indel.normalized_similarity)
+
+    @cached_property
+    def title_prefix(self) -> Scores:
+        """The share of the query that the titles begin with; float32 (m,) in [0, 1]."""
+        shares = [
+            _alike(text, self.titles, Prefix.similarity) / np.float32(max(len(text[:COMPARED_LENGTH]), 1))
+            for text in self.texts
+        ]
+        best: Scores = np.maximum.reduce(shares)
+        return best
+
+    @cached_property
+    def holding(self) -> Mapping[str, Mask]:
+        """For every compared word of the query, as it is `spoken`, which candidates hold it; each bool (m,)."""
+        words = {word for text in self.said for word in _compared_words(text)}
+        return {word: self.containing(f" {word} ") for word in words}
+
+    def containing(self, part: str) -> Mask:
+        """Which candidates' names, albums or aliases contain a part, as they are `spoken`; bool (m,)."""
+        return np.array([part in said for said in self.said_anywhere], np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,24 +287,10 @@ class FeatureSet:
         return facts
 
 
-def _best_of(
-    texts: Callable[[Pairs], Sequence[str]], compare: Callable[[Pairs, str], NDArray[np.generic]]
-) -> Callable[[Pairs], ArrayLike]:
-    """A feature that compares the query with names: where it was corrected, the better of both texts counts."""
-
-    def compute(pairs: Pairs) -> ArrayLike:
-        found: ArrayLike = np.maximum.reduce([compare(pairs, text) for text in texts(pairs)])
-        return found
-
-    return compute
-
-
-def _typed(pairs: Pairs) -> Sequence[str]:
-    return pairs.texts
-
-
-def _said(pairs: Pairs) -> Sequence[str]:
-    return pairs.said
+def _best_of(texts: Sequence[str], others: list[str], scorer: Callable[..., float]) -> Scores:
+    """Texts against many others, the best of the texts for each; float32 (n,)."""
+    best: Scores = np.maximum.reduce([_alike(text, others, scorer) for text in texts])
+    return best
 
 
 def _alike(text: str, others: list[str], scorer: Callable[..., float]) -> Scores:
@@ -286,16 +307,11 @@ def _title_exact(pairs: Pairs) -> Mask:
     return exact
 
 
-def _title_prefix(pairs: Pairs, text: str) -> Scores:
-    shared = _alike(text, pairs.titles, Prefix.similarity)
-    return shared / np.float32(max(len(text[:COMPARED_LENGTH]), 1))
-
-
-def _names_artist(pairs: Pairs, text: str) -> Mask:
+def _names_artist(pairs: Pairs) -> Mask:
     """Whether some run of up to `_ARTIST_WORDS` words, within the compared length, is the artist's name."""
-    words = text.split()[:_COMPARED_WORDS]
     runs = {
         " ".join(words[start:end])
+        for words in map(_compared_words, pairs.texts)
         for start in range(len(words))
         for end in range(start + 1, min(start + _ARTIST_WORDS, len(words)) + 1)
     }
@@ -317,20 +333,48 @@ def _numbers_held(pairs: Pairs) -> ArrayLike:
     return [len(asked.intersection(numbers(name))) / len(asked) for name in pairs.said_names]
 
 
-def _words_held(pairs: Pairs) -> ArrayLike:
+def _compared_words(text: str) -> list[str]:
+    return text.split()[:_COMPARED_WORDS]
+
+
+BEGUN = 0.9
+"""What a last word counts that a name's word begins with: it may be half typed."""
+
+BEGUN_LETTERS = 2
+"""The fewest letters of a word that can count as begun."""
+
+
+def _words_held(pairs: Pairs) -> Scores:
     """The largest share of a text's words that names, album or aliases hold, long words counting more."""
-    texts = [frozenset(text.split()[:_COMPARED_WORDS]) for text in pairs.said]
-    letters = {word: len(word) * _holding(word, pairs) for word in frozenset().union(*texts)}
-    nothing = np.zeros(len(pairs.ordinals))
-    shares = [sum((letters[word] for word in words), nothing) / max(sum(map(len, words)), 1) for words in texts]
-    found: ArrayLike = np.maximum.reduce(shares)
-    return found
+    shares = [_share_held(_compared_words(text), pairs, begun=True) for text in pairs.said]
+    best: Scores = np.maximum.reduce(shares)
+    return best
 
 
-def _holding(word: str, pairs: Pairs) -> Mask:
-    """Which candidates have a word."""
-    whole = f" {word} "
-    return np.array([whole in said for said in pairs.said_anywhere], np.bool_)
+def _share_held(words: Sequence[str], pairs: Pairs, *, begun: bool) -> Scores:
+    """The share of words that the candidates hold, by letters, float32 (m,); ``begun``: the last may be a beginning."""
+    held = np.zeros(len(pairs.ordinals), np.float32)
+    for word in words:
+        held += len(word) * pairs.holding[word]
+    if begun and words and len(words[-1]) >= BEGUN_LETTERS:
+        last = words[-1]
+        held += np.float32(BEGUN * len(last)) * (pairs.containing(f" {last}") & ~pairs.holding[last])
+    return held / np.float32(max(sum(map(len, words)), 1))
+
+
+def _spelt(pairs: Pairs) -> Scores | float:
+    """How much a name is spelt like the query, counted as far as no candidate's holds the words that were typed.
+
+    That share of the query, times the fourth power of the likeness: so names of other words fall away. 0 where words
+    are read as attributes, kinds or years, since these are not looked for in names.
+    """
+    if _stated(pairs.query.slots):
+        return 0.0
+    typed = _share_held(_compared_words(pairs.said[0]), pairs, begun=False)
+    begins = np.float32(BEGUN) * (pairs.title_prefix >= 1)
+    alike: Scores = np.maximum.reduce([pairs.title_ratio, pairs.name_ratio, begins])
+    counted: Scores = (1 - typed.max(initial=0)) * alike**4
+    return counted
 
 
 def _other_version(pairs: Pairs) -> list[bool]:
@@ -353,26 +397,18 @@ PAIR_FEATURES = (
         early=True,
     ),
     RankingFeature(
-        "title_prefix", _best_of(_typed, _title_prefix), title="the title begins with the query", weight=0.1
+        "title_prefix", lambda pairs: pairs.title_prefix, title="the title begins with the query", weight=0.1
     ),
-    RankingFeature(
-        "title_ratio",
-        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_titles, Indel.normalized_similarity)),
-        title="spelling like the title",
-    ),
-    RankingFeature(
-        "name_ratio",
-        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, Indel.normalized_similarity)),
-        title="spelling like artist and title",
-    ),
+    RankingFeature("title_ratio", lambda pairs: pairs.title_ratio, title="spelling like the title"),
+    RankingFeature("name_ratio", lambda pairs: pairs.name_ratio, title="spelling like artist and title"),
     RankingFeature(
         "token_coverage",
-        _best_of(_said, lambda pairs, text: _alike(text, pairs.said_names, fuzz.token_set_ratio) / 100),
+        lambda pairs: _best_of(pairs.said, pairs.said_names, fuzz.token_set_ratio) / 100,
         title="words of the query that it has",
         weight=0.4,
     ),
-    RankingFeature("artist_in_query", _best_of(_typed, _names_artist), title="the query names the artist", early=True),
-    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.04, early=True),
+    RankingFeature("artist_in_query", _names_artist, title="the query names the artist", early=True),
+    RankingFeature("popularity", lambda pairs: pairs.columns.popularity[pairs.ordinals], weight=0.4, early=True),
     RankingFeature(
         "age",
         lambda pairs: 1970 + pairs.query.time / YEAR_S - pairs.columns.year[pairs.ordinals],
@@ -398,7 +434,8 @@ PAIR_FEATURES = (
         "query_words", lambda pairs: len(pairs.query.normalized.split()), title="words of the query", early=True
     ),
     RankingFeature("numbers_held", _numbers_held, title="numbers of the query that it has", weight=0.4),
-    RankingFeature("words_held", _words_held, title="how much of the query it has", weight=0.8),
+    RankingFeature("words_held", _words_held, title="how much of the query it has", version=2, weight=0.8),
+    RankingFeature("spelt", _spelt, title="spelling like a name, where no name has the words", weight=12.0),
     RankingFeature("other_version", _other_version, title="a version that was not asked for", weight=-0.1),
     RankingFeature("asked_version", _asked_version, title="the version that was asked for", weight=0.8),
     RankingFeature(
