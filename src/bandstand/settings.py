@@ -200,6 +200,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Gigabytes above which the oldest of the log is deleted, once learned from; not on a cluster",
     )
+    train_searches: int = Field(100_000, ge=1_000, description="Newest searches of the log that models are trained on")
     retrain_minutes: float = Field(
         60.0, ge=0, description="Minutes between trainings of the ranker while serving; 0 is never"
     )

@@ -44,6 +44,16 @@ def test_an_empty_log(log):
         log.impression("q1")
 
 
+def test_where_the_newest_searches_begin(log, make):
+    for number in range(4):
+        log.append_impression(make.impression(f"q{number}"))
+        log.append_events([make.event(f"e{number}")])
+    finalize(log)
+    newest = [search.impression.query.id for search in joined(log, after=log.before_newest(2))]
+    assert newest == ["q2", "q3"]
+    assert log.before_newest(4) == log.before_newest(100) == 0
+
+
 def test_one_order_and_every_id_once(log, make):
     log.append_impression(make.impression("q1"))
     log.append_impression(make.impression("q1", text="another"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bandstand.app.training import generator_of, train_generator
+from bandstand.app.training import generator_of, read_log, train_generator
 from bandstand.errors import BadInput
 from bandstand.learner.selfplay import SelfPlay
 from bandstand.memory_index.generator import GENERATOR_FILE, Generator, count_pairs
+from bandstand.retrievers.registry import BUILT_IN
 from tests.support.small_home import ENTITIES, track
 
 MANY = tuple(track(f"s{n}", f"Blue Song Number {n}", f"Ann Band{n}") for n in range(120))
@@ -30,7 +31,7 @@ def test_too_few_choices_are_refused_with_how_many_there_are(small):
         small.act("halo", on=on, action="save")  # the same again and again
     small.learn()
     with pytest.raises(BadInput, match="1 distinct choices, 200 are needed"):
-        train_generator(small.storage)
+        train_generator(small.storage, read_log(small.storage, BUILT_IN))
 
 
 def test_it_learns_from_what_satisfied(small, monkeypatch):
@@ -40,7 +41,7 @@ def test_it_learns_from_what_satisfied(small, monkeypatch):
         small.play(entity, on=on)
         small.act("thunderstruck", on=on, action="play", play_seconds=2.0)
     small.learn()
-    report = train_generator(small.storage)
+    report = train_generator(small.storage, read_log(small.storage, BUILT_IN))
     assert report.promoted
     assert report.metrics == {"pairs": 3.0, "unexplained": 0.0}
     forms = generator_of(small.storage).forms[""]
@@ -53,7 +54,7 @@ def test_entities_that_are_gone_are_passed_over(small, monkeypatch):
     small.play("halo", on=on)
     small.learn()
     small.storage.store.delete(["halo"])
-    assert train_generator(small.storage).metrics["pairs"] == 0
+    assert train_generator(small.storage, read_log(small.storage, BUILT_IN)).metrics["pairs"] == 0
 
 
 def test_new_entities_are_found_by_what_people_would_type(small, generator):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import structlog
 
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Storage
-from bandstand.bandit.gate_training import TrainedGate
+from bandstand.bandit.gate_training import TrainedGate, UsefulLabel
 from bandstand.errors import BadInput, ModelError
 from bandstand.feedback.joined import Joined, joined
 from bandstand.feedback.reward_model import MODEL_FILE, Grader, RewardModel, by_constants, by_model
 from bandstand.feedback.rewards import CLICKS_ALONE, DEFAULT_WEIGHTS, RewardWeights
 from bandstand.learner.gate_labels import gate_from_log, synthetic_labels, with_estimates
+from bandstand.learner.lessons import Lessons, lessons
 from bandstand.learner.selfplay import Curriculum, SelfPlay, SyntheticExample
 from bandstand.learner.train_models import new_generator, new_reward
 from bandstand.learner.train_ranker import Train, TrainingReport, train_here, train_ranker
@@ -26,7 +26,7 @@ from bandstand.models.registry import Published
 from bandstand.ranker.start import Start
 from bandstand.ranker.train import TrainSettings
 from bandstand.settings import Settings
-from bandstand.types import Entity, Progress
+from bandstand.types import Entity, Progress, Roster
 
 
 def weights_of(settings: Settings) -> RewardWeights:
@@ -35,8 +35,9 @@ def weights_of(settings: Settings) -> RewardWeights:
 
 
 def judged(storage: Storage, *, newest: int | None = None) -> Iterator[Joined]:
-    """Every search of the log with its events, graded as the settings want it; ``newest``: see `joined`."""
-    return joined(storage.log, storage.settings.join_minutes * 60, newest=newest, grader=grader_of(storage))
+    """Every search of the log with its events, graded as the settings want it; ``newest``: of so many last entries."""
+    log, after = storage.log, 0 if newest is None else max(storage.log.head() - newest, 0)
+    return joined(log, storage.settings.join_minutes * 60, after=after, grader=grader_of(storage))
 
 
 def grader_of(storage: Storage) -> Grader:
@@ -51,12 +52,23 @@ def grader_of(storage: Storage) -> Grader:
     return by_constants(weights_of(storage.settings))
 
 
-def train_reward_model(storage: Storage) -> Published:
-    """A new reward model from the whole log (raises `BadInput` where that holds too little)."""
+def read_log(
+    storage: Storage,
+    roster: Roster,
+    *,
+    newest: int | None = None,
+    shown: Callable[[Joined], Joined] | None = None,
+) -> Lessons:
+    """What the ``newest`` searches of the log teach, by default as many as the settings say; see `lessons`."""
+    log, settings = storage.log, storage.settings
+    after = log.before_newest(settings.train_searches if newest is None else newest)
+    return lessons(joined(log, settings.join_minutes * 60, after=after), roster, shown=shown)
+
+
+def train_reward_model(storage: Storage, learned: Lessons) -> Published:
+    """A new reward model (raises `BadInput` where the log holds too little)."""
     settings = storage.settings
-    every = joined(storage.log, settings.join_minutes * 60)
-    searches = (search for search in every if search.impression.decision.known)  # others were acted on elsewhere
-    return new_reward(storage.models, searches, seed=settings.seed, keep=settings.keep_models)
+    return new_reward(storage.models, learned.recent, seed=settings.seed, keep=settings.keep_models)
 
 
 def generator_of(storage: Storage) -> Generator | None:
@@ -77,14 +89,15 @@ def prediction_of(storage: Storage) -> Predict:
     return predicted_queries if generator is None else generator.predicted
 
 
-def train_generator(storage: Storage) -> Published:
-    """A new generator from the whole log (raises `BadInput` where that holds too little)."""
+def train_generator(storage: Storage, learned: Lessons) -> Published:
+    """A new generator (raises `BadInput` where the log holds too little)."""
 
     def entities(ids: list[str]) -> list[Entity]:
         ordinals = storage.store.ordinals(ids)
         return [entity for entity in storage.store.get_many(ordinals[ordinals >= 0]) if entity is not None]
 
-    return new_generator(storage.models, judged(storage), entities, keep=storage.settings.keep_models)
+    searches = learned.graded(grader_of(storage))
+    return new_generator(storage.models, searches, entities, keep=storage.settings.keep_models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,18 +135,19 @@ def new_models(
     Raises:
         BadInput: there is neither a synthetic example nor a search that satisfied somebody.
     """
-    settings = storage.settings
+    settings, roster = storage.settings, searching.features.roster
+    learned = read_log(storage, roster, newest=plan.newest, shown=_shown_whole if plan.judged else None)
     if not plan.judged and settings.reward_model == "learned":
         with suppress(BadInput):  # first, so that the others are trained on what it says
-            train_reward_model(storage)
+            train_reward_model(storage, learned)
     if not plan.judged and settings.generator:
         with suppress(BadInput):
-            train_generator(storage)
+            train_generator(storage, learned)
     curriculum = plan.curriculum() if plan.curriculum else self_play(storage, searching, progress=progress)
     report = train_ranker(
         storage.models,
         curriculum=curriculum,
-        searches=_searches(storage, plan),
+        searches=learned.graded(grader_of(storage)),
         layout=searching.features.layout,
         seed=settings.seed,
         keep=settings.keep_models,
@@ -143,7 +157,7 @@ def new_models(
     )
     searching.refresh()
     examples = (*curriculum.sampled, *curriculum.remembered)
-    trained = new_gate(storage, searching, examples)
+    trained = new_gate(storage, searching, examples, learned.labels)
     return report, examples if trained is None else tuple(with_estimates(examples, trained))
 
 
@@ -163,13 +177,6 @@ def self_play(storage: Storage, searching: SearchingSide, *, progress: Progress 
     )
 
 
-def _searches(storage: Storage, plan: TrainingPlan) -> Iterator[Joined]:
-    searches = judged(storage)
-    if plan.newest is not None:
-        searches = islice(searches, max(0, storage.log.count("impression") - plan.newest), None)
-    return map(_shown_whole, searches) if plan.judged else searches
-
-
 def _shown_whole(search: Joined) -> Joined:
     """The search as if somebody had looked at its whole ranking."""
     impression = search.impression
@@ -177,15 +184,16 @@ def _shown_whole(search: Joined) -> Joined:
     return replace(search, impression=replace(impression, query=query, shown=len(impression.features)))
 
 
-def new_gate(storage: Storage, searching: SearchingSide, examples: Sequence[SyntheticExample]) -> TrainedGate | None:
-    """Train the retrieval gate on synthetic examples and the log, publish, promote; None where that was too little.
+def new_gate(
+    storage: Storage, searching: SearchingSide, examples: Sequence[SyntheticExample], labels: Sequence[UsefulLabel]
+) -> TrainedGate | None:
+    """Train the retrieval gate on synthetic examples and the log's labels, publish, promote; None: that was too little.
 
     The ranker that serves judges the synthetic examples, so it is trained first.
     """
     settings = storage.settings
     roster = searching.features.roster
     sampled = synthetic_labels(examples, searching.catalog.columns, searching.serving().scorer, roster)
-    searches = joined(storage.log, settings.join_minutes * 60)
-    trained = gate_from_log(storage.models, sampled, searches, roster, seed=settings.seed, keep=settings.keep_models)
+    trained = gate_from_log(storage.models, sampled, labels, roster, seed=settings.seed, keep=settings.keep_models)
     searching.refresh()
     return trained

@@ -72,11 +72,11 @@ def train(
 
 def _train_from_log(model: str, home: Path | None, *, json: bool) -> None:
     """What needs no search and no tree of another machine: read the log, publish."""
-    from bandstand.app.training import train_generator, train_reward_model
+    from bandstand.app.training import read_log, train_generator, train_reward_model
 
     with opened(home) as music:
-        storage = music.platform.storage
-        report = train_generator(storage) if model == "generator" else train_reward_model(storage)
+        storage, train = music.platform.storage, train_generator if model == "generator" else train_reward_model
+        report = train(storage, read_log(storage, music.platform.options.roster))
     _say_trained(model, report, {}, "", json=json)
 
 

@@ -123,7 +123,8 @@ def shadow_of(home: SearchingSide, version: str) -> ShadowAnswer:
     """
     other = LambdaMartScorer(home.models.get("ranker", version), home.features.layout)
     window = home.settings.join_minutes * 60
-    return shadow(joined(home.log, window, newest=_NEWEST), home.serving().scorer, other)
+    after = max(home.log.head() - _NEWEST, 0)
+    return shadow(joined(home.log, window, after=after), home.serving().scorer, other)
 
 
 def _versions(whole: Counts, name: str) -> list[str]:

@@ -99,16 +99,12 @@ def entries(log: Log, *, impressions_only: bool = False, after: int = 0) -> Iter
         after = page[-1].seq
 
 
-def joined(
-    log: Log, window: float = 1800.0, *, newest: int | None = None, grader: Grader = BY_CONSTANTS
-) -> Iterator[Joined]:
-    """Every search of the log with its events of the next ``window`` seconds, in the order of the searches.
+def joined(log: Log, window: float = 1800.0, *, after: int = 0, grader: Grader = BY_CONSTANTS) -> Iterator[Joined]:
+    """Every search after a seq with its events of the next ``window`` seconds, in the order of the searches.
 
-    Holds one page of searches in memory, whatever the log's size. With ``newest``, only those among so many entries at
-    the log's end. ``grader`` says what they were worth.
+    Holds one page of searches in memory, whatever the log's size. ``grader`` says what they were worth.
     """
     attribution = Attribution(window=window)
-    after = 0 if newest is None else max(log.head() - newest, 0)
     every = entries(log, impressions_only=True, after=after)
     searches = (entry.record for entry in every if isinstance(entry.record, Impression))
     while page := list(islice(searches, _PAGE)):

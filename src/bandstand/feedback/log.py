@@ -144,6 +144,10 @@ class Log(Protocol):
         """
         ...
 
+    def before_newest(self, searches: int) -> int:
+        """The seq after which the newest so many searches stand; 0 where there are no more."""
+        ...
+
     def surplus(self, most_bytes: int) -> int:
         """The seq up to which the oldest entries are too many for a size, all taken as equally long; 0: none are.
 

@@ -87,6 +87,7 @@ _INSERT = """INSERT INTO log (kind, id, time, query_id, user_id, session_id, pay
 ON CONFLICT (kind, id) DO NOTHING"""
 # Not sqlite_sequence: that also counts numbers drawn for duplicates, which no follower will ever reach.
 _HEAD = "SELECT coalesce(max(seq), 0) FROM log"
+_NEWEST = "SELECT seq FROM log WHERE kind = 'impression' ORDER BY seq DESC LIMIT 1 OFFSET ?"
 _EVENTS_OF = "SELECT payload FROM log WHERE kind = 'event' AND query_id = ? ORDER BY seq LIMIT ?"
 
 # What a user did without being named, on a search that was theirs, goes too. Control records stay until their
@@ -196,6 +197,11 @@ class SqliteLog(Log):
         """See `Log`."""
         where, values = ("", ()) if kind is None else (" AND kind = ?", (kind,))
         return int(self._reader.rows(f"SELECT count(*) FROM log WHERE seq > ?{where}", (after, *values))[0][0])  # noqa: S608
+
+    def before_newest(self, searches: int) -> int:
+        """See `Log`."""
+        rows = self._reader.rows(_NEWEST, (searches,))
+        return int(rows[0][0]) if rows else 0
 
     def size(self) -> int:
         """Bytes that the entries take, with what the database adds; pages that are free again are not counted."""

@@ -118,14 +118,13 @@ def with_estimates(examples: Sequence[SyntheticExample], trained: TrainedGate) -
 def gate_from_log(
     models: ModelRegistry,
     sampled: Sequence[UsefulLabel],
-    searches: Iterable[Joined],
+    logged: Sequence[UsefulLabel],
     roster: Roster,
     *,
     seed: int,
     keep: int,
 ) -> TrainedGate | None:
-    """Train on synthetic examples and the log, publish, promote unless pinned; None where there is too little."""
-    logged = list(log_labels(searches, roster))
+    """Train on synthetic examples and the log's labels, publish, promote unless pinned; None: there is too little."""
     if len(logged) < FEWEST:
         sampled = [replace(label, weight=1.0) for label in sampled]
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,10 +28,6 @@ SYNTHETIC_WEIGHT = 0.5
 MEMORY_MASKED = 0.6
 """Share of synthetic examples in which memory is hidden. It holds the very phrases that they are made of, and would
 otherwise be the only feature that the model looks at."""
-
-
-MOST_SEARCHES = 50_000
-"""Clicked searches that are trained on, the newest: some 80 MB of rows, and taste changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +67,12 @@ def curriculum_set(curriculum: Curriculum, layout: FeatureLayout, *, weight: flo
 
 
 def clicks_set(searches: Iterable[Joined], layout: FeatureLayout) -> tuple[TrainingSet | None, tuple[float, float]]:
-    """Shown hits of the newest searches that satisfied somebody, with their positions; and the time that they span.
+    """Shown hits of the searches that satisfied somebody, with their positions; and the time that they span.
 
     Rows are aligned by name: a search that was logged with other retrievers or features is one in which some did not
     play, or are unknown.
     """
-    found = deque(
-        (clicked for search in searches if (clicked := clicked_part(search, layout)) is not None), maxlen=MOST_SEARCHES
-    )
+    found = [clicked for search in searches if (clicked := clicked_part(search, layout)) is not None]
     if not found:
         return None, (0.0, 0.0)
     data = TrainingSet(

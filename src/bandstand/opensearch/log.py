@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,6 +164,11 @@ class OpenSearchLog(Log):
             "impressions": max(here["impressions"], searches),
             "events": max(here["events"], events),
         }
+
+    def before_newest(self, searches: int) -> int:
+        """See `Log`."""
+        newest = deque((place.seq for place in self._places(0, "impression")), maxlen=searches + 1)
+        return newest[0] if len(newest) > searches else 0
 
     def surplus(self, most_bytes: int) -> int:  # noqa: ARG002 - see `Log`
         """See `Log`."""
