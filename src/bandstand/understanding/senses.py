@@ -18,6 +18,7 @@ from bandstand.errors import BandstandError
 from bandstand.types import KIND_SPECS, KINDS, Kind, Slot
 from bandstand.understanding.lexicon import ARTIST, LONGEST, OTHER_SCRIPT, Lexicon, Meaning
 from bandstand.understanding.records import REQUEST, TEXT, Sense
+from bandstand.understanding.segments import segmented
 from bandstand.understanding.synonyms import EQUAL, Synonyms
 from bandstand.understanding.vocabulary import Vocabulary
 
@@ -273,6 +274,14 @@ class SenseFinder:
         self._priors = priors
         self._evidence = evidence
         self._values = _values(columns)
+
+    def words(self, normalized: str) -> list[str]:
+        """The words of a normalised query, those of scripts without spaces apart as far as their meanings say how."""
+        return segmented(normalized, means=lambda piece: any(True for _ in self._meanings(piece)), named=self._is_name)
+
+    def _is_name(self, phrase: str) -> bool:
+        (meanings,) = self._lexicon.meanings([phrase])
+        return any(share == 1.0 for _, _, share in meanings)
 
     def find(self, words: Sequence[str]) -> dict[Span, list[Sense]]:
         """The senses of every span that has any, the likeliest first; each single word has at least that of a word."""

@@ -91,7 +91,8 @@ def load_synonyms(path: Path | None = None) -> Synonyms:
 @lru_cache(maxsize=1)
 def _bundled() -> Synonyms:
     kinds = "".join(f"{', '.join(spec.words)} -> kind:{kind}\n" for kind, spec in KIND_SPECS.items())
-    return parse_synonyms(kinds + (files(__package__) / "synonyms.txt").read_text("utf-8"))
+    tables = ((files(__package__) / name).read_text("utf-8") for name in ("synonyms.txt", "translations.txt"))
+    return parse_synonyms(kinds + "".join(tables))
 
 
 def _phrases(parts: Iterable[str], number: int) -> list[str]:

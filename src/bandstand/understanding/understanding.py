@@ -156,7 +156,7 @@ class Understanding:
 
 def _interpreter(finder: SenseFinder, lexicon: Lexicon, priors: Priors) -> Callable[[str], Interpretation]:
     def interpret(normalized: str) -> Interpretation:
-        words = normalized[:MAX_LETTERS].split()[:MAX_WORDS]
+        words = finder.words(normalized[:MAX_LETTERS])[:MAX_WORDS]
         readings = weighed(best_readings(words, finder.find(words)), lexicon, priors) if words else ()
         return Interpretation(normalized=normalized, words=tuple(words), readings=readings)
 
