@@ -97,6 +97,19 @@ def test_counts_and_offsets_are_kept(ann):
     assert set(page["searchResult3"]) == {"song"}
 
 
+def test_what_is_asked_for_kind_by_kind_is_one_search(ann, front):
+    log = front.service.intake.log
+    log.flush()
+    before = log.count("impression")
+    parts = [
+        ann.search3("boy", artistCount=20 * (kind == 0), albumCount=20 * (kind == 1), songCount=20 * (kind == 2))
+        for kind in range(3)
+    ]
+    assert [set(part["searchResult3"]) for part in parts] == [{"artist"}, {"album"}, {"song"}]
+    log.flush()
+    assert log.count("impression") == before + 1
+
+
 def test_folders_are_found_by_the_older_search(ann, direct):
     ours = ann.search2("sigur ros takk")["searchResult2"]
     theirs = direct.search2("Takk")["searchResult2"]
@@ -222,11 +235,11 @@ def test_what_is_played_is_found_again(ann, port):
 
 
 def test_a_song_of_an_album_that_was_found_counts_for_the_album(ann, events):
-    album = ann.search3("kind of blue", artistCount=0, songCount=0)["searchResult3"]["album"][0]
+    album = ann.search3("kind blue", artistCount=0, songCount=0)["searchResult3"]["album"][0]
     tracks = ann.getAlbum(album["id"])["album"]["song"]
     ann.scrobble(tracks[2]["id"])
     entity = entity_id("album", album["id"])
-    assert events() == [("kind of blue", "click", entity, None, USER), ("kind of blue", "play", entity, 30.0, USER)]
+    assert events() == [("kind blue", "click", entity, None, USER), ("kind blue", "play", entity, 30.0, USER)]
 
 
 def test_a_folder_that_was_found_is_the_album(ann, events):

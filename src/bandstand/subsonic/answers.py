@@ -11,7 +11,7 @@ from bandstand.subsonic.entities import server_id
 from bandstand.subsonic.host import Host
 from bandstand.subsonic.objects import Asking
 from bandstand.subsonic.protocol import Object
-from bandstand.subsonic.trail import Shown
+from bandstand.subsonic.trail import WINDOW_S, Shown
 from bandstand.types import LOGGED_DEPTH, Kind
 
 SEARCHES = {"search2": "searchResult2", "search3": "searchResult3"}
@@ -19,6 +19,9 @@ SEARCHES = {"search2": "searchResult2", "search3": "searchResult3"}
 
 _KINDS: Mapping[Kind, str] = {"artist": "artist", "album": "album", "track": "song"}
 _DEFAULT_COUNT = 20
+_SAME_S = 30.0
+"""How long the same words of the same account are the same search."""
+
 _MOST_USER_CHARS = 100
 
 
@@ -89,9 +92,11 @@ class Answers:
     async def _ranked(self, wanted: Wanted, user: str) -> tuple[str, dict[Kind, dict[str, str]]]:
         """The id of the search; of each kind the server's ids with those of the entities, best first.
 
-        One search is logged. Where others crowd a kind out of it, what is missing comes from a search of its own.
+        One search is logged, also where a player asks for artists, albums and songs one by one. Where others crowd a
+        kind out of it, what is missing comes from a search of its own.
         """
-        earlier = self._host.trail.search(user, wanted.text) if wanted.pages_on else None
+        within = WINDOW_S if wanted.pages_on else _SAME_S
+        earlier = self._host.trail.search(user, wanted.text, within=within)
         request = SearchRequest(
             query=wanted.text,
             k=LOGGED_DEPTH,

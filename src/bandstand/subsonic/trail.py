@@ -20,11 +20,13 @@ _FORMAT = Format(
     version=1,
     schema=(
         """CREATE TABLE searches (query_id TEXT PRIMARY KEY, user BLOB NOT NULL, text BLOB NOT NULL, time REAL NOT NULL,
-            shown BLOB NOT NULL) STRICT""",
+            seen REAL NOT NULL, shown BLOB NOT NULL) STRICT""",
         "CREATE INDEX searches_user ON searches (user, time)",
     ),
     erases=True,
 )
+_NOTE = """INSERT INTO searches VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (query_id) DO UPDATE SET seen = excluded.seen, shown = excluded.shown"""
 
 
 class Shown(NamedTuple):
@@ -53,22 +55,21 @@ class Trail:
             rows = connection.execute("SELECT shown FROM searches WHERE query_id = ?", (shown.query_id,)).fetchall()
             entities, folders = orjson.loads(rows[0][0]) if rows else ((), {})
             content = orjson.dumps([list(dict.fromkeys((*entities, *shown.entities))), {**folders, **shown.folders}])
-            row = (shown.query_id, digest(user, 16), digest(text, 16), now, content)
-            connection.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute(_NOTE, (shown.query_id, digest(user, 16), digest(text, 16), now, now, content))
 
     def lately(self, user: str) -> Sequence[Shown]:
-        """What an account was shown, the newest search first."""
+        """What an account was shown, what it saw last first."""
         rows = self._database.rows(
-            "SELECT query_id, shown FROM searches WHERE user = ? AND time >= ? ORDER BY time DESC",
+            "SELECT query_id, shown FROM searches WHERE user = ? AND time >= ? ORDER BY seen DESC",
             (digest(user, 16), self._clock() - WINDOW_S),
         )
         return [Shown(query_id, *orjson.loads(shown)) for query_id, shown in rows]
 
-    def search(self, user: str, text: str) -> str | None:
-        """The id of an account's last search for a text."""
+    def search(self, user: str, text: str, *, within: float = WINDOW_S) -> str | None:
+        """The id of an account's last search for a text, if that was made within so many seconds."""
         rows = self._database.rows(
             "SELECT query_id FROM searches WHERE user = ? AND text = ? AND time >= ? ORDER BY time DESC LIMIT 1",
-            (digest(user, 16), digest(text, 16), self._clock() - WINDOW_S),
+            (digest(user, 16), digest(text, 16), self._clock() - within),
         )
         return str(rows[0][0]) if rows else None
 
