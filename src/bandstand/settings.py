@@ -113,7 +113,9 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         False, description="Whether a server without any key trusts everybody also where other machines reach it"
     )
-    max_body_mb: float = Field(10.0, gt=0, description="Largest request body in megabytes; more is answered 413")
+    max_body_mb: float = Field(
+        10.0, gt=0, description="Largest request body in megabytes (of bulk: line); more is answered 413"
+    )
     subsonic: str | None = Field(
         None,
         description="URL of a Subsonic server, `http://192.168.1.20:4533`: `serve` stands before it, answers its"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.api_world import ENTITIES, eventually, ids, problem, search
+from tests.support.api_world import ENTITIES, eventually, ids, problem, search, serving
 
 ODD_IDS = [
     "a/b",
@@ -162,3 +162,99 @@ class TestBulk:
     def test_bytes_that_are_no_text_are_rejected(self, reader):
         answer = self.post(reader, b"\xff\xfe", wait=False).json()
         assert [item["line"] for item in answer["rejected"]] == [1]
+
+
+class TestPatch:
+    def test_named_fields_are_replaced_and_objects_merged(self, client):
+        before = client.get(at("halo")).json()
+        patch = {
+            "title": "Halo!", "album": None, "attributes": {"mood": {"calm": 0.5}, "genre": {"soul": 0.4}},
+            "url": "https://example.org/halo", "duration": 261, "fields": {"bpm": 80, "label": "Columbia"},
+        }  # fmt: skip
+        answer = client.patch(at("halo"), json=patch).json()
+        merged = {"genre": {"pop": 0.9, "soul": 0.4}, "mood": {"calm": 0.5}}
+        assert answer == {name: value for name, value in {**before, **patch, "attributes": merged}.items() if value}
+        assert "album" not in answer
+        assert client.get(at("halo")).json() == answer
+        headers = {"content-type": "application/merge-patch+json"}
+        less = client.patch(
+            at("halo"), content=json.dumps({"fields": {"bpm": None}, "attributes": None}), headers=headers
+        )
+        assert less.json()["fields"] == {"label": "Columbia"}
+        assert "attributes" not in less.json()
+
+    def test_what_cannot_be_is_refused_and_changes_nothing(self, client):
+        before = client.get(at("halo")).json()
+        for patch, field in (({"title": None}, "title"), ({"fields": {"x": {}}}, "fields.x"), ({"id": "y"}, "id")):
+            assert problem(client.patch(at("halo"), json=patch), 422)["field"] == field
+        problem(client.patch(at("nobody"), json={"title": "x"}), 404)
+        assert client.get(at("halo")).json() == before
+
+
+class TestMany:
+    def test_a_cursor_over_all_of_them(self, client):
+        found, after = [], ""
+        while True:
+            part = client.get("/v1/entities", params={"limit": 4, "after": after}).json()
+            found += part["entities"]
+            if "next" not in part:
+                break
+            after = part["next"]
+            if len(found) == 8:
+                client.put(at("late"), json=TRACK)
+                client.delete(at("hello-richie"))
+        assert found[: len(ENTITIES) - 3] == ENTITIES[:-3]
+        assert [each["id"] for each in found[-3:]] == ["beyonce", "rainy", "late"]
+
+    def test_of_kinds_and_under_filters(self, reader):
+        found = reader.get("/v1/entities", params={"kinds": ["track"], "filters": '{"year": {"lt": 1984}}'}).json()
+        assert [each["id"] for each in found["entities"]] == ["so-what", "blue-in-green", "hello-richie"]
+        assert reader.get("/v1/entities", params={"kinds": ["podcast"]}).json() == {"entities": []}
+
+    @pytest.mark.parametrize(("name", "value"), [("limit", 0), ("limit", 1001), ("after", "x"), ("filters", "x")])
+    def test_bad_values_are_named(self, reader, name, value):
+        assert problem(reader.get("/v1/entities", params={name: value}), 422)["field"] == name
+
+    def delete(self, client, **body):
+        return client.post("/v1/entities/delete", json=body).json()["deleted"]
+
+    def test_deleted_by_ids_and_by_filters(self, client):
+        assert self.delete(client, ids=["hello", "nobody", "halo"], dry_run=True) == 2
+        assert self.delete(client, ids=["hello", "nobody", "halo"]) == 2
+        jazz = {"genre": ["jazz"]}
+        assert self.delete(client, filters=jazz, dry_run=True) == self.delete(client, filters=jazz) == 2
+        assert self.delete(client, kinds=["track"], filters={"not": {"year": {"gte": 1990}}}) == 3
+        left = {each["id"] for each in client.get("/v1/entities").json()["entities"]}
+        assert left == {each["id"] for each in ENTITIES} - {
+            "hello", "halo", "so-what", "blue-in-green", "one-metallica", "hallelujah", "hello-richie",
+        }  # fmt: skip
+        assert not {"hello", "so-what"} & set(ids(search(client, "hello so what", policy="all")))
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"filters": {}}, {"ids": []}, {"ids": ["a"], "kinds": ["track"]}, {"filters": {"gnre": ["x"]}}]
+    )
+    def test_a_deletion_of_nothing_in_particular_is_refused(self, reader, body):
+        problem(reader.post("/v1/entities/delete", json=body), 422)
+
+
+class TestStreamedBulk:
+    """A body of any length, in which only lines are limited."""
+
+    def test_a_large_body_is_stored_as_it_comes(self, home):
+        def body():
+            for number in range(9_000):
+                yield json.dumps({"id": f"n{number}", "kind": "track", "title": "x" * 200}).encode() + b"\n"
+            yield b'{"id": "long", "kind": "track", "title": "' + b"x" * 200_000 + b'"}\n{"id": "la'
+            yield b'st", "kind": "track", "title": "Last"}'
+
+        with serving(home, max_body_mb=0.1) as client:
+            answer = client.post("/v1/entities/bulk", content=body()).json()
+            assert answer["accepted"] == answer["changed"] == 9_001
+            assert [each["line"] for each in answer["rejected"]] == [9_001]
+            assert "longer than" in answer["rejected"][0]["reason"]
+            assert client.get(at("last")).json()["title"] == "Last"
+            problem(client.put(at("big"), json={**TRACK, "album": "x" * 200_000}), 413)
+
+    def test_of_many_bad_lines_the_first_are_named(self, reader):
+        answer = reader.post("/v1/entities/bulk", content=b"{\n" * 1_500).json()
+        assert (answer["accepted"], answer["rejected_total"], len(answer["rejected"])) == (0, 1_500, 1_000)

@@ -91,7 +91,9 @@ def test_every_route_that_is_named_exists():
 
 def test_every_route_is_on_the_page_of_the_api():
     page = TEXT[ROOT / "docs" / "http-api.md"]
-    documented = {(method, normal(path)) for method, path in re.findall(r"`(GET|PUT|POST|DELETE) (/[^`\s]+)`", page)}
+    documented = {
+        (method, normal(path)) for method, path in re.findall(r"`(GET|PUT|POST|PATCH|DELETE) (/[^`\s]+)`", page)
+    }
     assert {(method, normal(path)) for method, path in routes()} <= documented
 
 

@@ -17,6 +17,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from bandstand.api import (
+    catalogue_routes,
     cover_routes,
     dashboard_routes,
     entity_routes,
@@ -106,6 +107,7 @@ _ROUTERS = (
     search_routes.retrievers_router,
     event_routes.router,
     search_routes.related_router,
+    catalogue_routes.router,
     entity_routes.router,
     cover_routes.router,
     synonym_routes.router,
@@ -159,7 +161,7 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     install_problems(app)
     install_description(app)
     app.add_middleware(HotRoutes, service=service, metrics=metrics, gate=gate)
-    app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE))
+    app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE), streamed=(catalogue_routes.BULK,))
     app.add_middleware(KnownOrigins, keys=service.keys)
     app.add_middleware(KnownHosts, hosts=settings.known_hosts)
     if upstream is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,15 +50,19 @@ class Guard:
 
 
 class BodyLimit:
-    """ASGI middleware: counts the body's bytes as they come and answers 413 as soon as they are too many."""
+    """ASGI middleware: counts the body's bytes as they come and answers 413 as soon as they are too many.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    Posts to the ``streamed`` paths go by: their routes read the body as it comes, and see to its limits.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, streamed: Collection[str] = ()) -> None:
         self._app = app
         self._limit = limit
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or (scope["path"] in self._streamed and scope["method"] == "POST"):
             await self._app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")

@@ -145,24 +145,32 @@ EVENTS_BODY = _body(
     x_ndjson={**_TEXT, "description": "One event a line"},
 )
 
-ENTITY_BODY = _body(
+_ENTITY: JsonSchema = {
+    "kind": {"enum": list(KINDS)},
+    "title": _TEXT,
+    "artists": _TEXTS,
+    "album": _TEXT,
+    "aliases": _TEXTS,
+    "attributes": {
+        "type": "object",
+        "description": 'Name to values and their confidences in (0, 1], e.g. {"genre": {"jazz": 0.9}}',
+    },
+    "popularity": {"type": "number", "minimum": 0, "maximum": 1},
+    "released": {**_TEXT, "description": "YYYY, YYYY-MM or YYYY-MM-DD"},
+    "members": {**_TEXTS, "description": "Ids, in order"},
+    "url": {**_TEXT, "description": "Where it can be played or read about: http, https, or a path of this site"},
+    "image": {**_TEXT, "description": "A picture of it, likewise"},
+    "duration": {"type": "number", "minimum": 0, "description": "Seconds"},
+    "fields": {"type": "object", "description": "Your own: texts, numbers, true, false, lists of texts"},
+}
+
+ENTITY_BODY = _body(json={"type": "object", "required": ["kind", "title"], "properties": _ENTITY})
+
+PATCH_BODY = _body(
     json={
         "type": "object",
-        "required": ["kind", "title"],
-        "properties": {
-            "kind": {"enum": list(KINDS)},
-            "title": _TEXT,
-            "artists": _TEXTS,
-            "album": _TEXT,
-            "aliases": _TEXTS,
-            "attributes": {
-                "type": "object",
-                "description": 'Name to values and their confidences in (0, 1], e.g. {"genre": {"jazz": 0.9}}',
-            },
-            "popularity": {"type": "number", "minimum": 0, "maximum": 1},
-            "released": {**_TEXT, "description": "YYYY, YYYY-MM or YYYY-MM-DD"},
-            "members": {**_TEXTS, "description": "Ids, in order"},
-        },
+        "properties": {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in _ENTITY.items()},
+        "description": "Only what is to change; null takes a field away",
     }
 )
 

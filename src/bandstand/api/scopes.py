@@ -15,6 +15,7 @@ NEEDED: Mapping[Scope, tuple[str, ...]] = {
     "search": (
         "POST /v1/search",
         "GET /v1/arms",
+        "GET /v1/entities",
         f"GET /v1/entities{ENTITY}",
         f"GET /v1/entities{RELATED}",
         "GET /v1/covers/{entity_id}",
@@ -24,7 +25,9 @@ NEEDED: Mapping[Scope, tuple[str, ...]] = {
     "entities:write": (
         f"PUT /v1/entities{ENTITY}",
         f"DELETE /v1/entities{ENTITY}",
+        f"PATCH /v1/entities{ENTITY}",
         "POST /v1/entities/bulk",
+        "POST /v1/entities/delete",
     ),
     "models": ("GET /v1/models", "POST /v1/models/{name}/promote", "POST /v1/models/{name}/rollback"),
     "metrics": ("GET /metrics",),
