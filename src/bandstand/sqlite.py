@@ -31,6 +31,10 @@ _REMEDIES = {
     sqlite3.SQLITE_IOERR: "the disk failed to read or write; check the disk and its free space",
 }
 
+_UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+_THAW_S = 1.0
+"""How often it is looked whether a file that could only be read can be written again."""
+
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 Values = Sequence[object] | Mapping[str, object]
@@ -72,15 +76,25 @@ def mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        # The low byte is the primary code: SQLITE_IOERR_FSYNC and its like share the remedy of SQLITE_IOERR.
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        remedy = _REMEDIES.get(code, "close other programs that use it, open it again and try once more")
-        kind = DamagedFile if code in _DAMAGED else StorageError
-        raise kind(f"{path} failed ({error}): {remedy}") from error
+        raise _mapped(path, error) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary code, the low byte: SQLITE_IOERR_FSYNC and its like share the remedy of SQLITE_IOERR."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _mapped(path: Path, error: sqlite3.Error) -> StorageError:
+    remedy = _REMEDIES.get(_code(error), "close other programs that use it, open it again and try once more")
+    kind = DamagedFile if _code(error) in _DAMAGED else StorageError
+    return kind(f"{path} failed ({error}): {remedy}")
 
 
 class Database:
     """One connection to a file, made where it is missing, in WAL mode; the threads that share it take turns.
+
+    Where nothing can be written, as on a full or read-only disk, what is there can be read all the same; writing fails,
+    and is possible again once it is.
 
     ``synchronous`` says when a commit is on disk: FULL before it returns, NORMAL a moment later (a power cut may take
     the last commits), OFF whenever the system likes (likewise, and it may damage the file).
@@ -100,25 +114,21 @@ class Database:
     ) -> None:
         self.path = path
         self._numbers, self._chapter = form.numbers, False
+        self._form, self._busy_s, self._synchronous = form, busy_s, synchronous
         self._turn = threading.RLock()
+        self._frozen: StorageError | None = None
+        self._looked = 0.0
         with mapped(path):
-            self._connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
             try:
-                _refuse(self._connection, path, form)
-                self._connection.execute(f"PRAGMA page_size = {form.page_bytes}")  # changes no file that there is
-                _use_wal(self._connection)
-                self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-                if form.erases:
-                    self._connection.execute("PRAGMA secure_delete = ON")
-                if _number(self._connection, "PRAGMA user_version") != form.version:
-                    self._prepare(form)
-            except BaseException:
-                self._connection.close()
-                raise
+                self._connection = self._writable()
+            except sqlite3.Error as error:
+                self._connection = self._readable(error)
 
     def rows(self, statement: str, values: Values = ()) -> list[Any]:
         """Every row that a statement gives, which is a transaction of its own outside of `transaction`."""
         with self._turn, mapped(self.path):
+            if self._frozen is not None and (self._logged() or time.monotonic() - self._looked > _THAW_S):
+                self._thaw()
             return self._connection.execute(statement, values).fetchall()
 
     @contextmanager
@@ -134,6 +144,14 @@ class Database:
             yield connection
         self._chapter = self._chapter or begins
 
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file's pages and indexes; nothing where they are whole."""
+        try:
+            found = [str(says) for (says,) in self.rows("PRAGMA integrity_check(20)")]
+        except DamagedFile as error:
+            return [str(error)]
+        return [] if found == ["ok"] else found
+
     def history(self) -> History:
         """The chapters of the file's numbers."""
         ((last,),) = self.rows(self._numbers or "SELECT 0")  # first: its chapter is then among those that are read
@@ -143,6 +161,8 @@ class Database:
     @contextmanager
     def _transaction(self, mode: str) -> Iterator[sqlite3.Connection]:
         with self._turn, mapped(self.path):
+            if self._frozen is not None and mode == "IMMEDIATE" and not self._thaw():
+                raise self._frozen
             self._connection.execute(f"BEGIN {mode}")
             try:
                 yield self._connection
@@ -170,21 +190,84 @@ class Database:
         with self._turn, mapped(self.path):
             self._connection.close()
 
-    def _prepare(self, form: Format) -> None:
-        """Create the tables of a new file, or upgrade those of an old one: one process only, wholly or not at all."""
-        with self._transaction("IMMEDIATE") as connection:
-            found = _number(connection, "PRAGMA user_version")
-            for statement in () if found else form.schema:
-                connection.execute(statement)
-            for old in range(found, form.version) if found else ():
-                form.upgrades[old](connection)
-            if form.signed:
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {form.version}")
+    def _writable(self) -> sqlite3.Connection:
+        """A connection that reads and writes, the file made or brought to this version where it must be."""
+        connection = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
+        try:
+            _refuse(connection, self.path, self._form)
+            connection.execute(f"PRAGMA page_size = {self._form.page_bytes}")  # changes no file that there is
+            _use_wal(connection)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            if self._form.erases:
+                connection.execute("PRAGMA secure_delete = ON")
+            if _number(connection, "PRAGMA user_version") != self._form.version:
+                _prepare(connection, self._form)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _readable(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """A connection that only reads, after ``error``; raises that again where it is no matter of writing."""
+        there = self.path.is_file() and self.path.stat().st_size
+        if _code(error) not in _UNWRITABLE or not there:
+            raise error
+        self._frozen, self._looked = _mapped(self.path, error), time.monotonic()
+        # What nobody writes needs neither locks nor the files beside it; what lies in the write-ahead log does.
+        how = "" if self._logged() else "&immutable=1"
+        uri = f"{self.path.absolute().as_uri()}?mode=ro{how}"
+        connection = sqlite3.connect(uri, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
+        try:
+            _refuse(connection, self.path, self._form, exact=self._frozen)
+        except sqlite3.Error:
+            connection.close()
+            raise error from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _logged(self) -> bool:
+        """Whether something lies in the write-ahead log."""
+        log = self.path.with_name(self.path.name + "-wal")
+        return log.exists() and log.stat().st_size > 0
+
+    def _thaw(self) -> bool:
+        """Look whether the file can be written again; whether it can."""
+        self._looked = time.monotonic()
+        try:
+            connection = self._writable()
+        except sqlite3.Error:
+            return False
+        self._connection.close()
+        self._connection, self._frozen = connection, None
+        return True
 
 
-def _refuse(connection: sqlite3.Connection, path: Path, form: Format) -> None:
-    """Raise before anything is written to a file that is not ours or is newer than we are."""
+def _prepare(connection: sqlite3.Connection, form: Format) -> None:
+    """Create the tables of a new file, or upgrade those of an old one: one process only, wholly or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = _number(connection, "PRAGMA user_version")
+        for statement in () if found else form.schema:
+            connection.execute(statement)
+        for old in range(found, form.version) if found else ():
+            form.upgrades[old](connection)
+        if form.signed:
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {form.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _refuse(connection: sqlite3.Connection, path: Path, form: Format, *, exact: StorageError | None = None) -> None:
+    """Raise before anything is written to a file that is not ours or is newer than we are.
+
+    ``exact`` says why an earlier one cannot be brought to this version.
+    """
     # Tables before the id: another process may be creating both, in one transaction, between the two.
     tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
     ours = not form.signed or _number(connection, "PRAGMA application_id") == _APPLICATION_ID
@@ -195,6 +278,8 @@ def _refuse(connection: sqlite3.Connection, path: Path, form: Format) -> None:
         raise StorageError(
             f"{path} was written by a newer Bandstand (format {found}, known is {form.version}); upgrade Bandstand"
         )
+    if exact is not None and found < form.version:
+        raise exact
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

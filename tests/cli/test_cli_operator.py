@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import closing
 
 import pytest
 
 from bandstand.cli.repeated import Repeated
 from bandstand.dashboard.estimates import read_estimates
+from bandstand.feedback.sqlite_log import SqliteLog
+from bandstand.learner.edits import UNDO_EDIT
 
 
 def first(cli, query):
@@ -95,3 +99,25 @@ class TestRepeated:
         repeated = Repeated(command, made=path, minutes=60.0, first_s=0.0)
         self.wait_for(path, repeated)
         assert not repeated._thread.is_alive()
+
+
+def test_what_is_parked_is_listed_and_tried_again(cli, home):
+    assert "no log entry is parked" in cli("parked").out
+    with closing(SqliteLog(home / "log.sqlite", clock=time.time)) as log:
+        log.append_control(UNDO_EDIT, {})
+    for words in (["parked", "--retry"], ["parked"]):
+        (row,) = cli(*words, "--json").json()
+        assert (row["kind"], row["reason"].partition(":")[0]) == ("control", "KeyError")
+    assert "control" in cli("parked").out
+    assert "parked --retry" in cli("doctor").out
+
+
+def test_doctor_reads_every_byte_when_asked(cli, home):
+    assert "every byte" not in cli("doctor").out
+    assert "MEND" not in "".join(line for line in cli("doctor", "--deep").out.splitlines() if "every byte" in line)
+    model = next((home / "models" / "ranker").glob("*/start.json"))
+    model.write_bytes(model.read_bytes()[:-1])
+    ended = cli("doctor", "--deep")
+    assert ended.code == 1
+    assert "MEND  models, every byte" in ended.out
+    assert "bandstand train" in ended.out

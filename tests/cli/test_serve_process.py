@@ -183,6 +183,32 @@ def test_kill_9_loses_and_doubles_no_acknowledged_event(home):
         assert server.stop(signal.SIGINT) == (0, "")
 
 
+HANGS = """
+import os, signal, threading
+from bandstand.api.processes import configure_logs, end_within, when_terminated
+
+configure_logs()
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+when_terminated(lambda: end_within(0.2))
+print(os.getpid(), flush=True)
+while True:
+    threading.Event().wait(0.05)
+"""
+
+
+def test_a_process_that_hangs_ends_by_force_after_it_was_asked(tmp_path):
+    program = tmp_path / "hangs.py"
+    program.write_text(HANGS)
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.terminate()
+        said, complaint = process.communicate(timeout=FAR)
+    assert (said, process.returncode) == ("asked\n", 1)
+    assert "ended_by_force" in complaint
+
+
 def test_answers_do_not_wait_for_an_acknowledgement():
     """asyncio sets TCP_NODELAY only where the protocol is named, else each answer takes 40 ms (Nagle, delayed ACK)."""
     with _listening("127.0.0.1", 0) as listener:
@@ -190,11 +216,13 @@ def test_answers_do_not_wait_for_an_acknowledgement():
 
 
 FAMILY = """
-import multiprocessing, os, signal, threading
-from bandstand.api.processes import when_parent_ends
+import multiprocessing, os, signal, sys, threading
+from bandstand.api.processes import end_orphan, when_parent_ends
 
 def child():
-    when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    if sys.argv[1:] == ["deaf"]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    when_parent_ends(end_orphan)
     print(os.getpid(), flush=True)
     threading.Event().wait()
 
@@ -205,11 +233,12 @@ if __name__ == "__main__":
 """
 
 
-def test_no_process_outlives_the_one_that_began_it(tmp_path):
-    """With processes that do nothing else, as importing everything takes seconds."""
+@pytest.mark.parametrize("how", [[], ["deaf"]])
+def test_no_process_outlives_the_one_that_began_it(tmp_path, how):
+    """With processes that do nothing else, as importing everything takes seconds; also one that hears no signal."""
     program = tmp_path / "family.py"
     program.write_text(FAMILY)
-    parent = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, str(program), *how], stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     assert alive(child)
     parent.kill()

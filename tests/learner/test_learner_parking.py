@@ -13,7 +13,7 @@ from bandstand.learner import parking
 from bandstand.learner.apply import FORGET_USER
 from bandstand.learner.edits import UNDO_EDIT
 from bandstand.learner.experiment import START_EXPERIMENT
-from bandstand.learner.parking import parked_entries
+from bandstand.learner.parking import RETRY, RETRY_PARKED, parked_entries
 from tests.support.small_home import MINUTE, ids
 
 NO_OBJECT = '{"event_attributes": ["related_to"]}'
@@ -116,6 +116,49 @@ class TestEntries:
         small.storage.log.append_control(FORGET_USER, {"user_id": "ann"})
         small.learn()
         assert len(parked(small)) == 1
+
+
+class TestRetrying:
+    def retried(self, small):
+        small.storage.log.append_control(RETRY_PARKED, {})
+        small.learn()
+
+    def test_what_was_mended_is_learned_and_the_rest_stays(self, small):
+        learner = small.learning_side.learner
+        whole = learner._sources
+
+        def broken(ids):
+            raise ZeroDivisionError("not mended yet")
+
+        learner._sources = replace(whole, ordinals=broken)
+        clicked(small, "first")
+        clicked(small, "second", payload=NO_OBJECT)
+        small.learn()
+        position = small.storage.memory.position()
+        assert parked(small)[0].reason.startswith("ZeroDivisionError")
+        assert len(parked(small)) == 2
+        self.retried(small)
+        assert len(parked(small)) == 2
+        learner._sources = whole
+        self.retried(small)
+        assert knows(small, "first") == ["hurt-cash"]
+        assert [entry.kind for entry in parked(small)] == ["event"]
+        assert small.storage.memory.position() == position + 2  # the two orders
+        assert small.storage.memory.state(RETRY) is None
+
+    def test_a_search_is_finalized_after_all(self, small, monkeypatch):
+        bandit = small.learning_side.learner._bandit
+        with monkeypatch.context() as patched:
+            patched.setattr(bandit, "learn", lambda *_, **__: 1 / 0)
+            clicked(small, "sad tune")
+            small.learn()
+            small.clock.pass_(60 * MINUTE)
+            small.learn()
+        assert [entry.kind for entry in parked(small)] == ["finalize"]
+        assert small.storage.memory.state(b"bandit/settled") is None
+        self.retried(small)
+        assert parked(small) == []
+        assert small.storage.memory.state(b"bandit/settled") == b"1"
 
 
 class TestFinalizing:

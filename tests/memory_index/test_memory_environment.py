@@ -3,12 +3,14 @@
 import inspect
 import signal
 import threading
+from contextlib import closing
 
 import lmdb
 import numpy as np
 import pytest
 
 from bandstand.errors import BandstandError, Conflict, StorageError
+from bandstand.memory_index.checksums import SUM, damage
 from bandstand.memory_index.memory import Memory
 from tests.support.processes import started
 
@@ -209,3 +211,55 @@ def test_every_lmdb_error_is_mapped(memory, upstream):
             raise upstream("what LMDB says")
         assert isinstance(caught.value.__cause__, upstream)
         assert ":" in str(caught.value) or "must" in str(caught.value)  # a remedy
+
+
+class TestDamage:
+    """The memory's file may be damaged or cut: nobody dies of it, and nothing wrong is believed."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        with closing(Memory(tmp_path / "memory")) as memory:
+            for number in range(200):
+                with memory.batch() as batch:
+                    batch.click(f"query {number}", number, user="ann", now=1.0)
+                    batch.put(b"key", str(number).encode())
+                    batch.delete(b"key")
+        return tmp_path / "memory"
+
+    def test_records_add_up_however_they_were_changed(self, folder):
+        with closing(Memory(folder)) as memory, memory.batch() as batch:
+            batch.forget_user("ann")
+            batch.forget_entity(3)
+        assert damage(folder) == ""
+        with closing(Memory(folder)) as memory:
+            memory.begin_anew({b"key": b"value"})
+            assert (memory.stats().queries, memory.state(b"key")) == (0, b"value")
+        assert damage(folder) == ""
+
+    def test_a_changed_byte_of_a_record_is_found(self, folder):
+        data = (folder / "data.mdb").read_bytes()
+        at = data.rindex(b"query 150")
+        (folder / "data.mdb").write_bytes(data[:at] + b"Q" + data[at + 1 :])
+        assert damage(folder)
+
+    def test_a_memory_of_before_gets_its_sum(self, folder):
+        with closing(lmdb.open(str(folder), max_dbs=30)) as env, env.begin(write=True) as txn:
+            txn.delete(SUM, db=env.open_db(b"meta", txn=txn))
+        assert damage(folder) == ""
+        with closing(Memory(folder)) as memory, memory.batch() as batch:
+            batch.put(b"key", b"value")
+        with closing(lmdb.open(str(folder), max_dbs=30)) as env, env.begin() as txn:
+            assert txn.get(SUM, db=env.open_db(b"meta", txn=txn, create=False))
+        assert damage(folder) == ""
+
+    @pytest.mark.parametrize("kept", [0.5, 0.9])
+    def test_a_file_that_was_cut_short_is_refused_instead_of_ending_the_process(self, folder, kept):
+        file = folder / "data.mdb"
+        with file.open("r+b") as cut:
+            cut.truncate(int(file.stat().st_size * kept) // 4096 * 4096)
+        with pytest.raises(StorageError, match="was cut short"):
+            Memory(folder)
+        with file.open("r+b") as cut:
+            cut.truncate(file.stat().st_size - 1)
+        with pytest.raises(StorageError, match="cut short"):
+            Memory(folder)

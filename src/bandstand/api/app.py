@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -37,7 +35,14 @@ from bandstand.api.metrics import Metrics, Recorder
 from bandstand.api.middleware import BodyLimit, Guard
 from bandstand.api.origins import KnownHosts, KnownOrigins
 from bandstand.api.problems import MEDIA_TYPE, install_problems
-from bandstand.api.processes import configure_logs, when_parent_ends
+from bandstand.api.processes import (
+    LONGEST_END_S,
+    configure_logs,
+    end_orphan,
+    end_within,
+    when_parent_ends,
+    when_terminated,
+)
 from bandstand.api.readiness import Readiness
 from bandstand.api.routing import problems, shapes
 from bandstand.api.scopes import scope_of
@@ -133,8 +138,13 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     recorder = Recorder(service, metrics)
     upstream = Upstream(settings.subsonic) if settings.subsonic is not None else None
 
+    def ends() -> None:
+        service.ending.set()
+        end_within(LONGEST_END_S)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        when_terminated(ends)
         service.start()
         recorder.start()
         try:
@@ -175,5 +185,5 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
 def create_worker(settings: Settings, readiness: Readiness) -> FastAPI:
     """The application of a stateless API process beside a `LearnerProcess`; it ends with the process that began it."""
     configure_logs()
-    when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    when_parent_ends(end_orphan)
     return create_app(settings, learn=False, readiness=readiness)

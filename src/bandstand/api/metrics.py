@@ -67,6 +67,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._unlogged = Gauge(
+            "bandstand_unlogged_searches",
+            "Searches that were answered although the log took no more",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._recorded = self._summed("bandstand_ablations", "Pages made with and without each expensive retriever")
 
     def searched(self, result: SearchResult) -> None:
@@ -114,6 +120,7 @@ class Metrics:
             counts = home.speculation.counts
             for outcome in ("taken", "cancelled", "refused"):
                 self._early.labels(outcome).set(getattr(counts, outcome))
+            self._unlogged.set(home.engine.unlogged)
             self._recorded.labels("made").set(home.ablator.made)
             self._recorded.labels("dropped").set(home.ablator.dropped)
         return generate_latest(self._shared() if SHARED_FOLDER in os.environ else self.registry)
@@ -157,7 +164,7 @@ def _oldest(home: SearchingSide) -> float:
 
 
 _RETRY_S = 1.0
-_JOIN_S = 10.0
+_JOIN_S = 2.0
 
 
 class Recorder:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 import structlog
@@ -45,8 +46,49 @@ def when_parent_ends(react: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent-watcher", daemon=True).start()
 
 
+LONGEST_END_S = 9.0
+"""How long the end of a process may take; what is not written by then was not acknowledged."""
+
+_ORPHANED_S = 1.5
+"""The same of one whose parent is gone."""
+
+
+def end_within(seconds: float) -> None:
+    """End this process by force if it still runs after so long, whatever hangs."""
+
+    def force() -> None:
+        structlog.get_logger("serve").error("ended_by_force", seconds=seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, force)
+    timer.daemon = True
+    timer.start()
+
+
+def when_terminated(react: Callable[[], None]) -> None:
+    """Call ``react`` at SIGTERM or SIGINT, before whoever handles these now; in the main thread of a process alone."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _after(react, signal.getsignal(number)))
+
+
+def _after(react: Callable[[], None], before: object) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        react()
+        if callable(before):
+            before(number, frame)
+
+    return handle
+
+
+def end_orphan() -> None:
+    """End this process, whose parent is gone: in order, and otherwise by force."""
+    end_within(_ORPHANED_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 _RESTART_S = 1.0
-_END_S = 60.0
 
 
 class LearnerProcess:
@@ -67,10 +109,15 @@ class LearnerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.terminate()
+        self._watcher.join(timeout=LONGEST_END_S + _RESTART_S)
+        self._process.kill()
+
+    def terminate(self) -> None:
+        """Let it begin to end; it is waited for at the end of the block."""
         with self._lock:
             self._stop.set()
             self._process.terminate()
-        self._watcher.join(timeout=_END_S)
 
     def _start(self) -> multiprocessing.process.BaseProcess:
         process = self._context.Process(target=learn, args=(self._settings,), name="bandstand-learner", daemon=True)
@@ -94,7 +141,8 @@ def learn(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    when_parent_ends(stop.set)
+    when_terminated(lambda: end_within(LONGEST_END_S))
+    when_parent_ends(end_orphan)
     service = Service(settings, learn=True)
     service.start()
     stop.wait()

@@ -42,7 +42,8 @@ class Service:
 
     The log opens first and by itself: events are accepted also while the catalogue loads or the cluster is away.
     Searches run on a pool of their own with a bounded queue; what does not fit is refused at once rather than
-    kept waiting. ``learn`` says whether this process also indexes and learns, or another one does.
+    kept waiting. ``learn`` says whether this process also indexes and learns, or another one does. Once ``ending`` is
+    set, nobody is kept waiting for what others do: requests are to be answered before the process ends.
     """
 
     def __init__(self, settings: Settings, *, learn: bool, readiness: Readiness | None = None) -> None:
@@ -61,6 +62,7 @@ class Service:
         self._loaded = threading.Event()
         self._prepared = threading.Event()
         self._leading = False
+        self.ending = threading.Event()
         self._stop = threading.Event()
         self._threads: list[Supervised] = []
         self._vigil = Vigil(settings.learn_within_seconds)
@@ -182,7 +184,7 @@ class Service:
         clock, pause = asyncio.get_running_loop().time, 0.002
         deadline = clock() + seconds
         while not await asyncio.to_thread(reached):
-            if clock() >= deadline or self._stop.is_set():
+            if clock() >= deadline or self.ending.is_set() or self._stop.is_set():
                 return False
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, 0.05)

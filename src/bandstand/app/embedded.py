@@ -6,6 +6,9 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
+from pathlib import Path
+
+import structlog
 
 from bandstand.access.key_file import KeyFile
 from bandstand.access.keys import KeyStore
@@ -13,7 +16,7 @@ from bandstand.backend import Finding, Paths, Work, refuse_others
 from bandstand.catalog.columns import Catalog
 from bandstand.catalog.sqlite_store import SqliteStore
 from bandstand.catalog.store import Change, Store
-from bandstand.errors import MissingDependency, ModelError
+from bandstand.errors import MissingDependency, ModelError, StorageError
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import Log
 from bandstand.feedback.sqlite_log import SqliteLog
@@ -28,7 +31,7 @@ from bandstand.retrievers.distil import distilled
 from bandstand.retrievers.encoder import Encoder, EncoderOf, OnnxEncoder
 from bandstand.retrievers.lexical import LexicalRetriever
 from bandstand.retrievers.static_encoder import StaticEncoder
-from bandstand.retrievers.text_index import TextIndex, delete_index
+from bandstand.retrievers.text_index import TextIndex, damaged_files, delete_index
 from bandstand.retrievers.token_table import TableFacts, TokenTable
 from bandstand.retrievers.trigram import TrigramRetriever
 from bandstand.retrievers.vector_index import DenseIndex, DenseSettings
@@ -183,6 +186,18 @@ _OUTDATED = 0.1
 """Changes of vectors, as a share of the entities that a table was made for, after which it is made anew."""
 
 
+def _opened_or_anew(path: Path) -> TextIndex:
+    """The text index for writing; one whose files are not what was written is begun anew, as it can be made again."""
+    try:
+        return TextIndex(path, writable=True)
+    except StorageError as error:
+        if not any(damaged_files(path)):
+            raise
+        structlog.get_logger("indexer").error("text_index_made_anew", reason=str(error))
+        delete_index(path)
+        return TextIndex(path, writable=True)
+
+
 class EmbeddedWriter:
     """See `IndexWriter`; the text index is locked until it is closed.
 
@@ -197,7 +212,7 @@ class EmbeddedWriter:
         self._store = store
         self._encoder_of = encoder_of
         self._anew = False
-        self._text = TextIndex(paths.text, writable=True)
+        self._text = _opened_or_anew(paths.text)
         self._vectors = vectors
         self._start_over(store.history())
 

@@ -16,7 +16,7 @@ from bandstand.app.storage import Storage
 from bandstand.app.training import TrainingPlan, new_models, prediction_of, weights_of
 from bandstand.backend import Paths
 from bandstand.bandit.reward import Scorer as ScoreCall
-from bandstand.errors import BandstandError, Conflict, ModelError, NotFound
+from bandstand.errors import BandstandError, Conflict, ModelError, NotFound, StorageError
 from bandstand.feedback.attribution import Attribution
 from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
@@ -259,8 +259,14 @@ class LearningSide:
 
 def _locked(paths: Paths) -> IO[str]:
     """Hold the home's lock until the file is closed, also by the end of the process."""
-    paths.home.mkdir(parents=True, exist_ok=True)
-    lock = paths.lock.open("a")
+    try:
+        paths.home.mkdir(parents=True, exist_ok=True)
+        lock = paths.lock.open("a")
+    except OSError as cause:
+        raise StorageError(
+            f"nothing can be learned or indexed, as {paths.lock} cannot be written ({cause.strerror}): make the folder"
+            " writable; searches go on"
+        ) from cause
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as cause:

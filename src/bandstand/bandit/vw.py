@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -136,7 +137,7 @@ class VwModel:
 
     def to_bytes(self) -> bytes:
         """Weights, learning rates and counts: a copy made by `from_bytes` goes on learning exactly as this one."""
-        with tempfile.TemporaryDirectory(prefix="bandstand-") as folder:
+        with tempfile.TemporaryDirectory(prefix="bandstand-", dir=_SCRATCH) as folder:
             path = Path(folder, "model.vw")
             self._workspace.save(str(path))
             weights = path.read_bytes()
@@ -152,12 +153,16 @@ class VwModel:
         """
         trained, weights = _unpack(data)
         model = cls.__new__(cls)
-        with tempfile.TemporaryDirectory(prefix="bandstand-") as folder:
+        with tempfile.TemporaryDirectory(prefix="bandstand-", dir=_SCRATCH) as folder:
             path = Path(folder, "model.vw")
             path.write_bytes(weights)
             model._workspace = _open(f"-i {path}")  # noqa: SLF001  an alternative constructor
         model._trained = trained  # noqa: SLF001
         return model
+
+
+_SCRATCH = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108 - each use makes one of its own
+"""Vowpal Wabbit reads and writes files alone: in memory where there is such a folder, as the disk may be full."""
 
 
 def _learn_from(example: str, workspace: Any) -> None:  # noqa: ANN401  vowpalwabbit is untyped

@@ -19,7 +19,7 @@ from bandstand.catalog.store import CHUNK, Store
 from bandstand.errors import BadInput, StorageError
 from bandstand.files import write_file
 from bandstand.types import Clock, Entity
-from bandstand.types.hashing import digest
+from bandstand.types.hashing import checksum, digest
 
 _HEAD = 65_536
 
@@ -69,7 +69,7 @@ class Journal:
             return 0, 0
         try:
             state = orjson.loads(self._resume.read_bytes())
-            if state["fingerprint"] != self._fingerprint:
+            if state["fingerprint"] != self._fingerprint or state.pop("sum") != checksum(*state.values()):
                 return 0, 0
             length = int(state["rejects"])
             known = not length or (self._rejects.exists() and self._rejects.stat().st_size >= length)
@@ -82,7 +82,7 @@ class Journal:
         state = {"fingerprint": self._fingerprint, "line": line, "rejects": length}
         with _writable(resume):
             resume.parent.mkdir(parents=True, exist_ok=True)
-            write_file(resume, orjson.dumps(state))
+            write_file(resume, orjson.dumps({**state, "sum": checksum(*state.values())}))
 
 
 def fingerprint(path: Path) -> str:

@@ -43,7 +43,7 @@ class OrdinalBook:
     """
 
     def __init__(self, path: Path, catalogue: Database) -> None:
-        self._path, self._catalogue = path, catalogue
+        self.path, self._catalogue = path, catalogue
         self._kept = False
         self._database = self._opened()
         self._agree()
@@ -73,6 +73,10 @@ class OrdinalBook:
         """Every ordinal with its id, ascending."""
         return self._database.rows("SELECT ordinal, id FROM ordinals ORDER BY ordinal")
 
+    def damage(self) -> list[str]:
+        """See `Database.damage`."""
+        return self._database.damage()
+
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._database.close()
@@ -80,12 +84,12 @@ class OrdinalBook:
     def _opened(self) -> Database:
         """The file; one that is damaged is made anew, as the catalogue holds the same."""
         try:
-            return Database(self._path, _FORMAT)
+            return Database(self.path, _FORMAT)
         except DamagedFile as error:
             structlog.get_logger("catalogue").error("ordinals_made_anew", reason=str(error))
             for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            return Database(self._path, _FORMAT)
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            return Database(self.path, _FORMAT)
 
     def _agree(self) -> None:
         """Let book and catalogue hold the same where one of them is new, was put back, or is another home's."""
@@ -97,7 +101,7 @@ class OrdinalBook:
         elif set(history.chapters) <= set(kept):
             self._refill((), kept)
         else:
-            structlog.get_logger("catalogue").error("ordinals_of_another_catalogue", path=str(self._path))
+            structlog.get_logger("catalogue").error("ordinals_of_another_catalogue", path=str(self.path))
             self._refill(("DELETE FROM ordinals",), kept)
 
     def _kept_chapters(self) -> list[Chapter]:
@@ -117,4 +121,4 @@ class OrdinalBook:
             book.executemany("INSERT OR REPLACE INTO ordinals VALUES (?, ?)", rows)
             book.executemany("INSERT INTO chapters VALUES (?, ?)", chapters)
         self._database.close()
-        self._database = Database(self._path, _FORMAT)
+        self._database = Database(self.path, _FORMAT)

@@ -189,6 +189,22 @@ class SqliteStore(Store):
         """See `Store`."""
         return self._book.history()
 
+    def damage(self) -> Iterator[str]:
+        """What is not as it was written: pages, rows by their checksums, and the book of ordinals by the rows."""
+        yield from (*self._reader.damage(), *self._book.damage())
+        given, last = dict(self._book.rows()), -1
+        while rows := self._reader.rows(
+            "SELECT ordinal, id, seq, live, added, digest, payload, sum FROM entities WHERE ordinal > ?"
+            " ORDER BY ordinal LIMIT ?",
+            (last, CHUNK),
+        ):
+            for *columns, payload, total in rows:
+                if checksum(*columns) != total or digest(payload, 16) != columns[5]:
+                    yield f"entity {columns[1]!r} is not what was written"
+                elif given.get(columns[0]) != columns[1]:
+                    yield f"{self._book.path} has another number for {columns[1]!r}: delete that file"
+            last = rows[-1][0]
+
     def close(self) -> None:
         """See `Store`."""
         self._writer.close()

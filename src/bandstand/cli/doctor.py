@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from datetime import timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,11 +39,19 @@ _OPTIONAL = {"reward": "none yet: constants judge actions", "generator": "none y
 """Models that others stand in for, and what to say where there is none."""
 
 
-def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every byte of the home, while no server runs.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Check the installation and the home; exit 1 when something needs mending, each with its remedy."""
     findings = [*_installation(), *_plugins(), *_environment()]
     wrong = [_finding("settings", False, str(problem)) for problem in problems(home=home)]
     findings += wrong or [_synonyms(load_settings(home=home)), *_home(home)]
+    if deep and not wrong:
+        findings += _bytes(load_settings(home=home).home)
     good = all(finding["ok"] for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -96,6 +105,12 @@ def _synonyms(settings: Settings) -> Finding:
         return _finding("synonyms", True, f"{len(file.lines())} of the operator's own")
     except BandstandError as error:
         return _finding("synonyms", False, f"not in use: {error}")
+
+
+def _bytes(home: Path) -> list[Finding]:
+    from bandstand.app.deep import Examination
+
+    return [_finding(found.what, found.ok, found.says) for found in Examination(home, time.time).all()]
 
 
 def _home(home: Path | None) -> list[Finding]:
@@ -153,7 +168,7 @@ def _parked(storage: Storage) -> Finding:
 
     parked = parked_entries(storage.memory.scan)
     reasons = "; ".join(f"{one.kind} {one.seq or one.query_id}: {one.reason}" for one in parked[:_REASONS])
-    says = f"{len(parked)} log entries could not be learned from and wait in the log: {reasons}"
+    says = f"{len(parked)} log entries could not be learned from; `bandstand parked --retry` tries again: {reasons}"
     return _finding("parked", not parked, says if parked else "no log entry")
 
 

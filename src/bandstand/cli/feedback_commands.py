@@ -35,6 +35,26 @@ def click(
     tell(answer, plain(f"{action} on {event.object_id}: {by}"), json=json)
 
 
+def parked(
+    retry: Annotated[bool, typer.Option("--retry", help="Try once more to learn from them.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the log entries that could not be learned from, each with its reason; they wait in the log."""
+    from bandstand.learner.parking import RETRY_PARKED, parked_entries
+
+    with opened(home) as music:
+        storage = music.platform.storage
+        if retry:
+            storage.log.append_control(RETRY_PARKED, {})
+        done = retry and learned(music)
+        found = parked_entries(storage.memory.scan)
+    rows = [{"entry": one.seq, "kind": one.kind, "query_id": one.query_id, "reason": one.reason} for one in found]
+    lines = [plain(f"{one.kind} {one.seq or one.query_id}: {one.reason}") for one in found]
+    ordered = ["The process that has the home open tries them again."] if retry and not done else []
+    tell(rows, *(lines or ["no log entry is parked"]), *ordered, json=json)
+
+
 def export(
     path: Annotated[Path, typer.Argument(help="File to write.")],
     form: Annotated[str, typer.Option("--format", help="ubi, trec, qrels, svmlight, dsjson, helped or obp.")] = "ubi",

@@ -21,7 +21,9 @@ from bandstand.settings import load_settings
 if TYPE_CHECKING:
     from bandstand.settings import Settings
 
-_END_S = 15
+_END_S = 4
+"""How long requests that were accepted may take until the server ends."""
+
 _HUNG_S = 30
 KEPT_ALIVE_S = 75
 """How long an idle connection is kept: longer than clients and proxies keep theirs (nginx 60 s, httpx 5 s). The side
@@ -140,20 +142,18 @@ def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) ->
 
 def _serve_together(settings: Settings, listener: socket.socket, workers: int, *, learn: bool) -> None:
     """API workers that share the listening socket, and, with ``learn``, one learner."""
-    from uvicorn.supervisors import Multiprocess
-
     from bandstand.api.accepting import Shares, SharingConfig
     from bandstand.api.app import create_worker
     from bandstand.api.metrics import SHARED_FOLDER
     from bandstand.api.processes import LearnerProcess
     from bandstand.api.readiness import Readiness
+    from bandstand.api.workers import Workers
 
     with ExitStack() as running:
         counters, loaded, shares = (
             running.enter_context(tempfile.TemporaryDirectory(prefix="bandstand-")) for _ in range(3)
         )
-        if learn:
-            running.enter_context(LearnerProcess(settings))
+        learner = running.enter_context(LearnerProcess(settings)) if learn else None
         os.environ.setdefault(SHARED_FOLDER, counters)
         config = SharingConfig(
             partial(create_worker, settings, Readiness(Path(loaded), workers)),
@@ -167,4 +167,4 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
             timeout_worker_healthcheck=_HUNG_S,
         )
         config.shares = Shares(Path(shares))
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(config, listener, learner).run()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import structlog
 
 from bandstand.bandit.policy import Policy, Unfinished
 from bandstand.catalog.bounds import bounded
@@ -21,7 +22,7 @@ from bandstand.engine.request import Reader, SearchRequest, SearchResult, build_
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.engine.runner import Load
 from bandstand.engine.serving import ServingModels
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, StorageError, Unavailable
 from bandstand.feedback.reduced import reduced
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.features import FeatureSet
@@ -86,6 +87,7 @@ class Engine:
         self._features, self._cut = parts.features, FirstCut(parts.features)
         self._serving, self._log, self._curation = parts.serving, parts.log, parts.curation
         self._load, self._clock, self._new_id, self._mix_kinds = load, clock, new_id, mix_kinds
+        self.unlogged = 0
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Answer and log a search, or a further page of one.
@@ -108,7 +110,7 @@ class Engine:
             answer = self._answered(request, started)
             impression, counts = answer.impression, self._facets(request, answer)
             if not request.preview:
-                self._log.append_impression(reduced(impression))
+                self._write(impression)
         hits = self._hits(impression, request)
         result = SearchResult(
             impression=impression,
@@ -118,6 +120,15 @@ class Engine:
         )
         result = self.explained(result) if request.explain else result
         return replace(result, took_ms=(time.perf_counter() - started) * 1e3)
+
+    def _write(self, impression: Impression) -> None:
+        """Log a search; where the log takes no more, such as on a full disk, it is answered and not learned from."""
+        try:
+            self._log.append_impression(reduced(impression))
+        except (StorageError, Unavailable) as error:
+            if not self.unlogged:
+                structlog.get_logger("engine").error("searches_not_logged", reason=str(error))
+            self.unlogged += 1
 
     def explained(self, result: SearchResult) -> SearchResult:
         """The same result with how its query was read, and why each hit stands where it stands."""
@@ -222,7 +233,7 @@ class Engine:
         Whoever pages on in a search need not be who asked for it: their boundary holds again.
         """
         columns = self._catalog.columns
-        page = self._placed(impression, slice(request.offset, request.offset + request.k))
+        page = self._placed(impression)[request.offset : request.offset + request.k]
         bound = bounded(columns, request.within)
         if bound is None:
             shown = page >= columns.n  # ranked by another process, which is a moment ahead
@@ -241,13 +252,14 @@ class Engine:
             for row, entity, sources in zip(rows.tolist(), entities, _sources(impression, rows), strict=True)
         )
 
-    def _placed(self, impression: Impression, rows: slice) -> Ordinals:
+    def _placed(self, impression: Impression) -> Ordinals:
         """The ordinals that logged entities have now, -1: none. What is logged may be of another catalogue."""
-        ids, columns = self._catalog.columns.ids, self._catalog.columns
-        logged, named = impression.ordinals[rows], impression.entity_ids[rows]
-        if (logged < columns.n).all() and (ids[logged] == np.array(named, np.object_)).all():
-            return logged
-        return self._catalog.store.ordinals(named)
+        columns, names = self._catalog.columns, np.array(impression.entity_ids, np.object_)
+        logged = impression.ordinals[: len(names)]
+        known = logged < columns.n  # else ranked by another process, which is a moment ahead
+        if (columns.ids[logged[known]] == names[known]).all():
+            return impression.ordinals
+        return impression.placed(self._catalog.store.ordinals)
 
 
 def _sources(impression: Impression, rows: Rows) -> list[tuple[Source, ...]]:

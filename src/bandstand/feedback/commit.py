@@ -23,7 +23,8 @@ class CommitSettings:
     """How writes are gathered.
 
     A batch closes after ``linger_s``, or earlier when nobody is about to add to it or it holds ``max_batch`` rows.
-    Callers wait up to ``busy_s`` for a place among the ``max_queued`` rows, and SQLite as long for a lock. What is not
+    Callers wait up to ``busy_s`` for a place among the ``max_queued`` rows, not at all while writing fails, and SQLite
+    as long for a lock. What is not
     ``durable`` survives the end of the process, but no power cut.
     """
 
@@ -57,7 +58,7 @@ class GroupCommit:
         self._queue: deque[_Write] = deque()
         self._rows = 0
         self._closing = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="bandstand-log", daemon=True)
         self._thread.start()
@@ -100,7 +101,8 @@ class GroupCommit:
     def _put(self, write: _Write) -> Future[Any]:
         with self._changed:
             # A write larger than the whole queue is let in alone, else it would wait for ever.
-            if not self._changed.wait_for(lambda: self._has_room(write.rows), self._settings.busy_s):
+            patience = 0.0 if self._failure is not None else self._settings.busy_s
+            if not self._changed.wait_for(lambda: self._has_room(write.rows), patience):
                 raise self._failure or Unavailable("the log cannot keep up with what is written; try again later")
             if self._closing:
                 raise StorageError("the log is closed; open it again before writing")
@@ -125,7 +127,7 @@ class GroupCommit:
         while batch := self._collect():
             try:
                 results = self._transact(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear it and the thread live
+            except BaseException as error:  # noqa: BLE001 - whatever it is, who waits must hear it and the thread live
                 if not self._fail(batch, error):
                     return
             else:
@@ -163,7 +165,7 @@ class GroupCommit:
         with self._database.transaction() as connection:
             return [write.apply(connection) for write in batch]
 
-    def _fail(self, batch: list[_Write], error: Exception) -> bool:
+    def _fail(self, batch: list[_Write], error: BaseException) -> bool:
         """Tell those who wait, keep the rest for another attempt; False when closing leaves no further attempt."""
         kept = [write for write in batch if write.kept]
         refused = [write for write in batch if not write.kept]

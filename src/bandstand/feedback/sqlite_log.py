@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from bandstand.feedback.commit import CommitSettings, GroupCommit
 from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
 from bandstand.sqlite import CHAPTERS, Database, Format, Values, tell_chapters
 from bandstand.types import Clock, Event, History, Impression
+from bandstand.types.times import DAY_S
 
 FORMAT = Format(
     version=2,
@@ -89,6 +90,10 @@ ON CONFLICT (kind, id) DO NOTHING"""
 _HEAD = "SELECT coalesce(max(seq), 0) FROM log"
 _NEWEST = "SELECT seq FROM log WHERE kind = 'impression' ORDER BY seq DESC LIMIT 1 OFFSET ?"
 _EVENTS_OF = "SELECT payload FROM log WHERE kind = 'event' AND query_id = ? ORDER BY seq LIMIT ?"
+
+_EVERYTHING = """SELECT seq, time, kind, id, query_id, user_id, session_id, payload FROM log WHERE seq > ?
+ORDER BY seq LIMIT ?"""
+_AT_ONCE = 1_000
 
 # What a user did without being named, on a search that was theirs, goes too. Control records stay until their
 # reader drops them: one of them may be the order to forget this very user.
@@ -219,6 +224,22 @@ class SqliteLog(Log):
         rows = self._reader.rows("SELECT seq FROM log ORDER BY seq LIMIT 1 OFFSET ?", (int(share * self.count()),))
         return int(rows[0][0]) if rows else self.head()
 
+    def damage(self, *, latest: float) -> Iterator[str]:
+        """What is not as it was written: pages, records, columns that say otherwise than their record, and times.
+
+        ``latest`` is a moment before which everything was logged.
+        """
+        yield from self._reader.damage()
+        last, before = 0, 0.0
+        while rows := self._reader.rows(_EVERYTHING, (last, _AT_ONCE)):
+            for seq, time, *columns in rows:
+                if not _agrees(columns):
+                    yield f"entry {seq} is not what was written"
+                elif not before - DAY_S <= time <= latest:
+                    yield f"entry {seq} has a time that cannot be"
+                before = max(before, min(time, latest))
+            last = rows[-1][0]
+
     def delete_user(self, user_id: str) -> dict[str, int]:
         """See `Log`: rows are overwritten with zeros and the write-ahead log is cut, so that no byte is left on disk.
 
@@ -263,6 +284,20 @@ class SqliteLog(Log):
         """By a connection of its own, since it may wait for the readers of other processes."""
         with closing(self.open_database()) as database:
             database.truncate_log()
+
+
+def _agrees(columns: Sequence[Any]) -> bool:
+    """Whether a row's columns and its record, the last of them, say the same."""
+    kind, *_, payload = columns
+    try:
+        record = _DECODERS[kind](payload)
+    except (DamagedRecord, KeyError):
+        return False
+    if isinstance(record, Control):
+        return columns[1:5] == [None] * 4
+    named = record.query if isinstance(record, Impression) else record
+    query_id = named.id if isinstance(record, Impression) else record.query_id
+    return columns[1:5] == [named.id, query_id, named.user_id, named.session_id]
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> Appended:

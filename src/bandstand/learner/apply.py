@@ -14,6 +14,8 @@ from bandstand.learner.edits import edit_memory
 from bandstand.learner.open_searches import DueTimes, OpenSearch
 from bandstand.learner.outcome_metrics import SATISFIED, count_outcome
 from bandstand.learner.parking import (
+    RETRY,
+    RETRY_PARKED,
     CannotLearn,
     Parked,
     entry_key,
@@ -132,6 +134,8 @@ class Applier:
         kind, payload = control.kind, control.payload
         edit_memory(self._batch, self._sources.ordinals, kind, payload, entry.time)
         self._state.experiment.handle(kind, payload, entry.time)
+        if kind == RETRY_PARKED:
+            self._batch.put(RETRY, b"1")
         if kind == REWARD_MODEL:
             self._sources.rewards.handle(self._batch, payload)
         user = payload.get("user_id")
@@ -192,7 +196,7 @@ class Applier:
         """With the ordinals that its entities have now, -1: none, where it was logged by another catalogue's."""
         if impression.query.time > self._anew:
             return impression
-        return replace(impression, ordinals=self._sources.ordinals(impression.entity_ids))
+        return replace(impression, ordinals=impression.placed(self._sources.ordinals))
 
 
 def examined(impression: Impression, touched: Collection[int]) -> Ordinals:

@@ -17,8 +17,8 @@ from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
 from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
-from bandstand.learner.open_searches import DueTimes
-from bandstand.learner.parking import CannotLearn, Parked, Parking, parked_record
+from bandstand.learner.open_searches import DueTimes, OpenSearches
+from bandstand.learner.parking import RETRY, CannotLearn, Parked, Parking, parked_entries, parked_record
 from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
 from bandstand.learner.standing import note_chapters
@@ -100,6 +100,7 @@ class Learner:
             if patient and not self._worthwhile():
                 return 0
             self._carry_out()
+            self._retry()
             self._name_reward()
             entries = _up_to_command(self._read())
             finalized_by = self._clock() - self._settings.latecomers_s
@@ -169,13 +170,38 @@ class Learner:
             note_chapters(batch, self._log.history(), damaged.seq)
         _report(parked_record(damaged))
 
-    def _learn_or_park(self, entries: Sequence[LogEntry], finalized_by: float) -> None:
-        """One transaction; begun again without each entry or search that raises, which is parked in it."""
+    def _retry(self) -> None:
+        """Try once more what is parked, where that was ordered; what raises again is parked with its new reason."""
+        if self._memory.state(RETRY) is None:
+            return
+        for one in parked_entries(self._memory.scan):
+            if one.seq or one.search is not None:  # else parked by a version that kept too little for that
+                with suppress(DamagedRecord):  # it stays
+                    self._learn_or_park(self._logged(one.seq), self._clock() - self._settings.latecomers_s, again=one)
+        with self._memory.batch() as batch:
+            batch.delete(RETRY)
+
+    def _logged(self, seq: int) -> list[LogEntry]:
+        """The log's entry of a number, where there is one and it is there still."""
+        return [entry for entry in self._log.read(seq - 1, 1) if entry.seq == seq] if seq else []
+
+    def _learn_or_park(self, entries: Sequence[LogEntry], finalized_by: float, *, again: Parked | None = None) -> None:
+        """One transaction; begun again without each entry or search that raises, which is parked in it.
+
+        Of what is learned ``again`` the position says nothing.
+        """
         parked: dict[bytes, Parked] = {}
         while True:
             try:
                 with self._transaction() as batch:
+                    if again is not None:
+                        Parking(batch).remove(again)
+                    if again is not None and again.search is not None:
+                        OpenSearches(batch).put(again.search)
+                        self._due_times = None
                     self._learn(batch, entries, finalized_by, parked)
+                    if again is not None:
+                        batch.set_position(self._memory.position())
             except CannotLearn as refused:
                 parked[refused.parked.key] = refused.parked
             else:

@@ -17,6 +17,12 @@ from bandstand.types import Event, Impression
 MOST_PARKED = 1_000
 """With so many parked it is not single entries that are wrong: the learner stops rather than pass over the log."""
 
+RETRY_PARKED = "retry_parked"
+"""Control record, with an empty payload: what is parked is tried once more."""
+
+RETRY = b"learner/retry"
+"""Where that is noted until it is done."""
+
 _PREFIX = b"parked/"
 _NOT_THE_ENTRYS = (StorageError, Unavailable, lmdb.Error, OSError, MemoryError)
 _THE_ENTRYS = (DamagedRecord, lmdb.BadValsizeError)
@@ -28,7 +34,7 @@ class Parked:
 
     ``seq`` is the entry's place in the log, where it stays; 0 for a finalization. ``kind`` is that of the entry, or
     "finalize"; ``time`` when it was logged, or fell due. ``query_id`` is the search that it is about, ``who`` a hash of
-    who acted (empty: nobody). ``reason`` is the error.
+    who acted (empty: nobody). ``reason`` is the error. ``search`` is what a finalization needs to be done once more.
     """
 
     seq: int
@@ -38,6 +44,7 @@ class Parked:
     who: str = ""
     reason: str
     version: int = 1
+    search: OpenSearch | None = None
 
     @property
     def key(self) -> bytes:
@@ -89,7 +96,13 @@ def parked_entry(entry: LogEntry, error: Exception) -> Parked:
 def parked_search(search: OpenSearch, error: Exception) -> Parked:
     """A search that raised when it was finalized."""
     return Parked(
-        seq=0, kind="finalize", time=search.due, query_id=search.query_id, who=search.who, reason=_reason(error)
+        seq=0,
+        kind="finalize",
+        time=search.due,
+        query_id=search.query_id,
+        who=search.who,
+        reason=_reason(error),
+        search=search,
     )
 
 
@@ -107,6 +120,10 @@ class Parking:
                 f"{parked.reason}. `bandstand doctor` says why: mend what they have in common"
             )
         self._state.put(parked.key, msgspec.json.encode(parked))
+
+    def remove(self, parked: Parked) -> None:
+        """Take one out: it is learned from after all, or is not in the log any more."""
+        self._state.delete(parked.key)
 
     def forget(self, who: str) -> None:
         """Drop what one actor did (a hash): the log does not hold it any more."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import lmdb
 
-from bandstand.errors import BadInput, Conflict, StorageError
+from bandstand.errors import BadInput, Conflict, DamagedFile, StorageError
+from bandstand.memory_index.checksums import SummedWrites, damage
 
 Value = TypeVar("Value", bytes, memoryview)
 
@@ -171,7 +173,8 @@ class LmdbEnvironment(Environment):
     """One folder with one LMDB environment, for any number of reading threads and processes and one writer.
 
     The map grows by doubling: before a batch when less than a quarter is free, and after a batch that did not fit.
-    Threads of this process that read meanwhile are waited for, other processes follow at their next read.
+    Threads of this process that read meanwhile are waited for, other processes follow at their next read. A file that
+    was cut short is refused: it is mapped, and reading what is not there would end the process.
 
     What is not ``durable`` survives the end of the process, but no power cut.
 
@@ -186,17 +189,26 @@ class LmdbEnvironment(Environment):
         self._writer = threading.Lock()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lmdb = lmdb.open(
-                str(path),
-                map_size=max(map_size, 64 * _PAGE),
-                max_dbs=len(DATABASES),
-                max_readers=_MAX_READERS,
-                max_spare_txns=16,
-                sync=durable,
-            )
+            self._lmdb = self._opened(max(map_size, 64 * _PAGE), durable=durable)
+            self._refuse_cut()
             self.dbs = self._open_databases()
+            self._several = frozenset(id(db) for name, db in self.dbs.items() if DATABASES[name])
         except (lmdb.Error, OSError) as cause:
             raise self._mapped(cause) from cause
+
+    def _opened(self, map_size: int, *, durable: bool) -> lmdb.Environment:
+        """The files, for reading alone where nothing can be written: then nobody else writes either."""
+        unwritable = (self.path / "data.mdb").exists() and not os.access(self.path, os.W_OK)
+        return lmdb.open(
+            str(self.path),
+            map_size=map_size,
+            max_dbs=len(DATABASES),
+            max_readers=_MAX_READERS,
+            max_spare_txns=16,
+            sync=durable,
+            readonly=unwritable,
+            lock=not unwritable,
+        )
 
     def _open_databases(self) -> Databases:
         """Create the databases where they are missing."""
@@ -242,7 +254,10 @@ class LmdbEnvironment(Environment):
             self._make_room()
             try:
                 with self._gate.stay(), self._lmdb.begin(write=True) as txn:
-                    yield txn
+                    summed = SummedWrites(txn, self.dbs, self._several)
+                    yield cast("WriteTransaction", summed)
+                    summed.finish()
+                self._fill_up()
             except lmdb.MapFullError as cause:
                 grown = self._grow()
                 raise StorageError(
@@ -296,6 +311,29 @@ class LmdbEnvironment(Environment):
             except (lmdb.Error, OSError) as cause:
                 raise self._mapped(cause) from cause
 
+    def _refuse_cut(self) -> None:
+        missing = self._missing()
+        if not missing:
+            return
+        # The last pages may be free and were never written, of a version that did not fill the file up.
+        wrong = "" if missing % _PAGE else damage(self.path)
+        if missing % _PAGE or wrong:
+            self._lmdb.close()
+            raise DamagedFile(
+                f"{self.path / 'data.mdb'} was cut short by {missing} bytes: restore the folder {self.path} from a"
+                f" backup, or delete it and learn anew from the log{wrong and f' ({wrong})'}"
+            )
+        self._fill_up()
+
+    def _fill_up(self) -> None:
+        """Let the file be as long as LMDB says, also where the last pages are free and were not written."""
+        if self._missing():
+            os.truncate(self.path / "data.mdb", self.used()[0])
+
+    def _missing(self) -> int:
+        """How many bytes the file lacks of those that are in use."""
+        return max(self.used()[0] - (self.path / "data.mdb").stat().st_size, 0)
+
     def _mapped(self, cause: Exception) -> Exception:
         """The error of our tree that stands for an upstream one, with its remedy."""
         where, why = f"the memory in {self.path}", str(cause)
@@ -308,5 +346,8 @@ class LmdbEnvironment(Environment):
         if isinstance(cause, lmdb.ReadersFullError):
             return StorageError(f"{where} has {_MAX_READERS} readers already: run fewer processes or threads")
         if isinstance(cause, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError)):
-            return StorageError(f"{where} is damaged or from another version ({why}): delete the folder and learn anew")
+            return DamagedFile(
+                f"{where} is damaged or from another version ({why}): restore it from a backup, or delete the folder"
+                " and learn anew from the log"
+            )
         return StorageError(f"{where} cannot be used ({why}): check free space and permissions")

@@ -28,6 +28,7 @@ from bandstand.models.versions import (
     decode_manifest,
     decode_pointer,
     encode_pointer,
+    manifest_mark,
     new_version,
     promotion,
     remedy,
@@ -190,4 +191,6 @@ class FolderRegistry(ModelRegistry):
             encoded = (path / MANIFEST).read_bytes()
         except OSError as cause:
             raise ModelError(f"the manifest of {name} {version} is damaged ({cause}); {remedy(name)}") from cause
+        if manifest_mark(encoded) != version.partition("-")[2]:
+            raise ModelError(f"the manifest of {name} {version} is not what was written; {remedy(name)}")
         return decode_manifest(encoded, name, path)

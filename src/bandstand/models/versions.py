@@ -105,6 +105,11 @@ def encode_manifest(name: str, created: float, files: Mapping[str, bytes], card:
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
 
 
+def manifest_mark(encoded: bytes) -> str:
+    """Six hex digits of a manifest's SHA-256: by them a version's name says what its manifest is."""
+    return hashlib.sha256(encoded).hexdigest()[:6]
+
+
 def decode_manifest(encoded: bytes, name: str, path: Path) -> ModelVersion:
     """The version whose files lie, or will lie, in the folder ``path``.
 
@@ -130,9 +135,12 @@ def decode_pointer(encoded: bytes, name: str) -> Pointer:
         ModelError: it is damaged.
     """
     try:
-        return msgspec.json.decode(encoded, type=Pointer)
+        pointer = msgspec.json.decode(encoded, type=Pointer)
     except (msgspec.MsgspecError, ValueError) as cause:
         raise ModelError(f"the pointer of {name} is damaged ({cause}); {remedy(name)}") from cause
+    if pointer.form != 1 or encode_pointer(pointer) != encoded:  # else a field of another name would count as missing
+        raise ModelError(f"the pointer of {name} is not what was written; {remedy(name)}")
+    return pointer
 
 
 def remedy(name: str) -> str:
@@ -173,7 +181,7 @@ def new_version(
     if existing:
         newest = datetime.strptime(existing[-1].partition("-")[0], _STAMP).replace(tzinfo=UTC)
         moment = max(moment, newest + timedelta(seconds=1))
-    version = f"{moment.strftime(_STAMP)}-{hashlib.sha256(manifest).hexdigest()[:6]}"
+    version = f"{moment.strftime(_STAMP)}-{manifest_mark(manifest)}"
     return version, {**contents, MANIFEST: manifest}
 
 

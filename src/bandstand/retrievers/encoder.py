@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bandstand.errors import Cancelled, ModelError
 from bandstand.retrievers.base import check, current
 from bandstand.types import Matrix, Scores
+from bandstand.types.hashing import checksum
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -233,7 +234,11 @@ class EncoderManifest:
     def read(cls, folder: Path) -> EncoderManifest:
         """Read the manifest of a folder, or raise `ModelError` with the remedy."""
         try:
-            manifest = cls(**json.loads((folder / MANIFEST_FILE).read_text("utf-8")))
+            values = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
+            total = values.pop("sum", None)  # those of before have none
+            manifest = cls(**values)
+            if total not in (None, checksum(*values.values())):
+                raise ValueError("it is not what was written")  # noqa: TRY301 - told with what else may be wrong
         except FileNotFoundError as error:
             raise ModelError(f"{folder} holds no encoder. {_REMEDY}") from error
         except (OSError, ValueError, TypeError) as error:
@@ -244,7 +249,9 @@ class EncoderManifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a folder."""
-        (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+        values = asdict(self)
+        content = json.dumps({**values, "sum": checksum(*values.values())}, indent=2)
+        (folder / MANIFEST_FILE).write_text(content + "\n", "utf-8")
 
     def verify(self, folder: Path) -> None:
         """Compare the files with their hashes, and raise `ModelError` when one is not what was written."""

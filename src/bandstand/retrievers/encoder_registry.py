@@ -145,6 +145,14 @@ def open_made(folder: Path, manifest: EncoderManifest) -> Encoder:
     return SentenceTransformersEncoder(folder)
 
 
+def verify_made(folder: Path) -> None:
+    """Raise `ModelError` where an encoder that was made in a folder is not what was written."""
+    manifest = EncoderManifest.read(folder)
+    if folder.name != _folder_name(manifest.fingerprint):
+        raise ModelError(f"{folder} is not the encoder that it says. Delete it, and run `bandstand index`.")
+    manifest.verify(folder)
+
+
 def _folder_name(fingerprint: str) -> str:
     return re.sub(r"[^\w.-]+", "-", fingerprint)
 

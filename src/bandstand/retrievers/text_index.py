@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import struct
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
 from bandstand.catalog.store import Change
@@ -136,6 +141,16 @@ class TextSearcher:
         hits = self._search(self.term(MARKER, name), 1)
         return dict(self._searcher.doc(hits[0][1]).to_dict()) if hits else {}
 
+    def count(self) -> int:
+        """How many documents there are, deleted ones left out."""
+        return int(self._searcher.num_docs)
+
+    def holds(self, ordinal: int) -> bool:
+        """Whether there is a document of an ordinal."""
+        import tantivy
+
+        return bool(self._search(tantivy.Query.term_set_query(self._schema, ORDINAL, [ordinal]), 1))
+
     def doc_freq(self, field: str, term: str) -> int:
         """How many documents hold the term; deleted ones count until their segment is merged."""
         return int(self._searcher.doc_freq(field, term))
@@ -243,8 +258,11 @@ class TextIndex:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self._path = path
         self._writer: Any = None
+        self._links: TemporaryDirectory[str] | None = None
         with _mapped(path):
-            self._index = _open(path, writable=writable)
+            if not writable and path.is_dir() and not os.access(path, os.W_OK):
+                self._links = _linked(path)
+            self._index = _open(Path(self._links.name) if self._links else path, writable=writable)
             if writable:
                 self._writer = self._index.writer(WRITER_MEMORY, 1)
         self.refresh()
@@ -298,6 +316,15 @@ class TextIndex:
         self._searcher = TextSearcher(searcher, self._index.schema)
         self.place = _stored_place(self._searcher.state(_STATE).get(SEQ, [0]))
 
+    def differs(self, ordinals: Collection[int]) -> Iterator[str]:
+        """Where the index holds other entities than these, all of which it should."""
+        documents = int(self._searcher.count())
+        if documents != len(ordinals) + 1:  # with that which says how far it has come
+            yield f"it holds {documents - 1} entities, the catalogue {len(ordinals)}"
+        missing = [ordinal for ordinal in ordinals if not self._searcher.holds(ordinal)]
+        if missing:
+            yield f"it lacks {len(missing)} entities, first ordinal {missing[0]}"
+
     def close(self) -> None:
         """Let another writer in; what was not committed is forgotten. Safe to call twice."""
         if self._writer is not None:
@@ -305,6 +332,8 @@ class TextIndex:
             with _mapped(self._path):
                 writer.rollback()
                 writer.wait_merging_threads()
+        if self._links is not None:
+            self._links.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -321,6 +350,64 @@ class TextIndex:
 def _stored_place(numbers: Sequence[int]) -> Place:
     """A place from its number and, of indexes that say so, the name of its chapter as a number."""
     return Place(numbers[0], f"{numbers[1]:016x}" if numbers[1:] and numbers[1] else "")
+
+
+_FOOTER = struct.Struct("<II")
+"""At a file's end: the length of its footer, which is JSON, and a number that says that there is one."""
+
+_FOOTED = 1337
+
+
+def damaged_files(path: Path) -> Iterator[str]:
+    """The files of an index that are not what was written, by the checksums that tantivy puts at their ends."""
+    try:
+        told = msgspec.json.decode((path / "meta.json").read_bytes())
+        names = [segment["segment_id"].replace("-", "") for segment in told["segments"]]
+        if any(told.get(part) != says for part, says in _declared().items()):
+            yield f"{path / 'meta.json'} does not declare what this version writes"
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
+        yield f"{path / 'meta.json'} is not what was written ({error})"
+        return
+    for name in names:
+        if not list(path.glob(f"{name}.*")):
+            yield f"the files {name}.* are missing"
+    for file in sorted(path.iterdir()):
+        if file.suffix not in {".json", ".lock"} and not file.name.startswith(".") and not _whole(file.read_bytes()):
+            yield f"{file} is not what was written"
+
+
+def _declared() -> dict[str, Any]:
+    """What the `meta.json` of every index of this version says of its fields."""
+    import tantivy
+
+    with TemporaryDirectory(prefix="bandstand-text-") as folder:
+        tantivy.Index(schema(), path=folder)
+        told = msgspec.json.decode((Path(folder) / "meta.json").read_bytes())
+    return {part: told[part] for part in ("schema", "index_settings")}
+
+
+def _whole(content: bytes) -> bool:
+    """Whether a file's content has the checksum that its footer says."""
+    if len(content) < _FOOTER.size:
+        return False
+    length, magic = _FOOTER.unpack_from(content, len(content) - _FOOTER.size)
+    end = len(content) - _FOOTER.size - length
+    if magic != _FOOTED or end < 0:
+        return False
+    try:
+        footer = msgspec.json.decode(content[end : -_FOOTER.size])
+    except msgspec.MsgspecError:
+        return False
+    return bool(footer.get("crc") == zlib.crc32(content[:end]))
+
+
+def _linked(path: Path) -> TemporaryDirectory[str]:
+    """A folder with links to the files of one in which nothing can be written: tantivy locks a file also to read."""
+    links = TemporaryDirectory(prefix="bandstand-text-")
+    for file in path.absolute().iterdir():
+        if not file.name.endswith(".lock"):
+            (Path(links.name) / file.name).symlink_to(file)
+    return links
 
 
 def delete_index(path: Path) -> None:
@@ -374,12 +461,18 @@ def _clear(path: Path) -> None:
     path.mkdir()
 
 
+_PANIC = "PanicException"
+"""What Rust raises where a file is not what it must be; a `BaseException` without a place from which to import it."""
+
+
 @contextmanager
 def _mapped(path: Path) -> Iterator[None]:
     """Raise tantivy's errors as ours."""
     try:
         yield
-    except (ValueError, OSError, RuntimeError) as error:
+    except BaseException as error:
+        if not isinstance(error, (ValueError, OSError, RuntimeError)) and type(error).__name__ != _PANIC:
+            raise
         if "LockBusy" in str(error):
             raise Conflict(
                 f"another process is writing to the text index in {path}; stop it, or open the index for reading"

@@ -100,6 +100,8 @@ class TokenTable:
             raise ModelError(f"{path} is a table of format {header.format}, not {_FORMAT}. {_REMEDY}")
         if sha256(content).hexdigest() != header.digest:
             raise ModelError(f"{path} is not what was written: it is damaged. {_REMEDY}")
+        if len(content) != header.tokens * (4 + 2 * header.dim):
+            raise ModelError(f"{path} is not as long as it says: it is damaged. {_REMEDY}")
         tokens = np.frombuffer(content, np.int32, header.tokens)
         vectors = np.frombuffer(content, np.float16, offset=tokens.nbytes).reshape(header.tokens, header.dim)
         return cls(header.facts, tokens, vectors)

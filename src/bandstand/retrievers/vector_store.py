@@ -162,7 +162,7 @@ class VectorStore:
         for change in batch:
             if change.entity is not None:
                 text = entity_sentence(change.entity)
-                digest = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+                digest = _digest(text)
                 if known.get(change.ordinal) != digest:
                     pending.append((change, text, digest))
         texts = list(dict.fromkeys(text for _, text, _ in pending))  # one vector a sentence: equal ones tie exactly
@@ -204,6 +204,20 @@ class VectorStore:
             vectors=vectors,
             deleted=np.array([ordinal for (ordinal,) in gone], np.int32),
         )
+
+    def damage(self, changes: Sequence[Change]) -> Iterator[str]:
+        """What is not as it was written: pages, vectors, and entities of the catalogue's changes that have none."""
+        yield from self._database.damage()
+        rows = self._database.rows("SELECT ordinal, digest, vector, sum FROM vectors WHERE seq > 0")
+        stored, (_, _, dim) = {ordinal: digest for ordinal, digest, *_ in rows}, self._state()
+        for ordinal, _, vector, total in rows:
+            if vector is not None and (zlib.crc32(vector) != total or len(vector) != 2 * dim):
+                yield f"the vector of ordinal {ordinal} is not what was written"
+        for change in changes:
+            if stored.get(change.ordinal) != (
+                None if change.entity is None else _digest(entity_sentence(change.entity))
+            ):
+                yield f"the vector of ordinal {change.ordinal} is of another sentence"
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -341,6 +355,10 @@ class VectorStores:
             for path in self._folder.glob("vectors*.sqlite"):
                 for suffix in () if path in kept else ("", "-wal", "-shm"):
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _digest(sentence: str) -> bytes:
+    return blake2b(sentence.encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def _fingerprint(path: Path) -> str:

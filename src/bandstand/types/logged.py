@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from bandstand.types.arrays import Matrix, Ordinals, Scores
 from bandstand.types.entities import Entity
@@ -60,6 +62,12 @@ class Impression:
     def rows(self) -> FeatureRows:
         """The logged features with what their columns mean."""
         return FeatureRows(FeatureLayout.of(self.feature_names, self.feature_versions), self.features)
+
+    def placed(self, ordinals_of: Callable[[Sequence[str]], Ordinals]) -> Ordinals:
+        """The ordinals that its entities have where ``ordinals_of`` says it: -1 for none, and where no id was kept."""
+        ordinals = np.full(len(self.ordinals), -1, np.int32)
+        ordinals[: len(self.entity_ids)] = ordinals_of(self.entity_ids)
+        return ordinals
 
 
 LOGGED_DEPTH = 100
