@@ -149,6 +149,17 @@ class Index:
         self.seq = changes[-1].seq
 
 
+class Counted:
+    """A store that notes from where on its changes were read."""
+
+    def __init__(self, store):
+        self.head, self._store, self.reads = store.head, store, []
+
+    def changes(self, after, limit):
+        self.reads.append(after)
+        return self._store.changes(after, limit)
+
+
 class TestIndexer:
     @pytest.fixture
     def store(self, tmp_path):
@@ -167,6 +178,11 @@ class TestIndexer:
         assert progress[-1] == ("vectors", store.head(), store.head())
         assert all(len(index.held) == store.count() and index.seq == store.head() for index in indexes)
         assert (indexer.seq, indexer.step()) == (store.head(), 0)
+
+    def test_a_change_is_read_once_for_all_indexes(self, store):
+        counted = Counted(store)
+        Indexer(counted, [Index(name, []) for name in ("text", "predicted", "vectors")]).step()
+        assert counted.reads == [0, BATCH, 2 * BATCH]
 
     def test_a_failing_index_goes_on_where_it_stood(self, store):
         turns = []

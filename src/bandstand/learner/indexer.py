@@ -32,6 +32,7 @@ class Indexer:
     def __init__(self, store: Store, followers: Sequence[Follower]) -> None:
         self._store = store
         self._followers = tuple(followers)
+        self._read: tuple[tuple[int, int], Sequence[Change]] = ((0, 0), ())
 
     def step(self, *, progress: Progress | None = None) -> int:
         """Apply what has changed since; returns how many changes were applied, over all indexes.
@@ -39,8 +40,11 @@ class Indexer:
         The indexes take turns, so that a slow one does not keep new entities from being found by the others.
         """
         done = 0
-        while count := sum(self._advance(follower, progress) for follower in self._followers):
-            done += count
+        try:
+            while count := sum(self._advance(follower, progress) for follower in self._followers):
+                done += count
+        finally:
+            self._read = ((0, 0), ())
         return done
 
     @property
@@ -51,9 +55,15 @@ class Indexer:
     def _advance(self, follower: Follower, progress: Progress | None) -> int:
         """Let one index take in the next batch, if there is any."""
         head = self._store.head()
-        changes = self._store.changes(follower.seq, BATCH) if follower.seq < head else []
+        changes = self._changes(follower.seq, head) if follower.seq < head else ()
         if changes:
             follower.follow(changes)
             if progress is not None:
                 progress(follower.name, changes[-1].seq, head)
         return len(changes)
+
+    def _changes(self, after: int, head: int) -> Sequence[Change]:
+        """The next batch, read once for all that stand at the same place."""
+        if self._read[0] != (after, head):
+            self._read = (after, head), self._store.changes(after, BATCH)
+        return self._read[1]
