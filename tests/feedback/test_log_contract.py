@@ -154,3 +154,18 @@ def test_what_is_spared_stays(log, make):
     assert log.prune(make.now + 1, spared=spared) == 3
     assert names(followed(log)) == [("impression", "parked"), ("event", "a"), ("event", "c")]
     assert log.prune(make.now + 1, spared=spared) == 0
+
+
+def test_entries_are_deleted_one_by_one(log, make):
+    for name in ("q1", "q2"):
+        log.append_impression(make.impression(name))
+    log.append_events([make.event("e1"), make.event("e2")])
+    log.append_control("kept", {})
+    finalize(log)
+    gone = [entry for entry in log.read(0, 10) if names([entry])[0][1] in {"q1", "e2"}]
+    assert log.delete(gone) == 2
+    assert log.delete([]) == 0
+    finalize(log)
+    assert names(entry for entry in followed(log) if entry.kind != "control") == [("impression", "q2"), ("event", "e1")]
+    with pytest.raises(NotFound, match="q1"):
+        log.impression("q1")

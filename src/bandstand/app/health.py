@@ -12,6 +12,7 @@ import msgspec
 
 from bandstand.errors import DamagedRecord, ModelError
 from bandstand.feedback.log import Log
+from bandstand.learner.orders import is_paused
 from bandstand.learner.standing import standing
 from bandstand.memory_index.memory import Memory
 from bandstand.models.registry import ModelRegistry
@@ -22,6 +23,7 @@ from bandstand.supervision import Fares
 class Learned:
     """How far learning has come: ``position`` in the log, ``waiting`` entries after it, the oldest since ``oldest_s``.
 
+    They wait because somebody ``paused`` it, or to be learned.
     ``published_s`` and ``trained_s`` are the ages of the newest bandit and ranker, None where there is none.
     """
 
@@ -30,6 +32,7 @@ class Learned:
     oldest_s: float = 0.0
     published_s: float | None = None
     trained_s: float | None = None
+    paused: bool = False
 
 
 def learned(log: Log, memory: Memory, models: ModelRegistry, now: float) -> Learned:
@@ -46,6 +49,7 @@ def learned(log: Log, memory: Memory, models: ModelRegistry, now: float) -> Lear
         oldest_s=max(now - _logged(log, position, now), 0.0) if waiting else 0.0,
         published_s=_age(models, "bandit", now),
         trained_s=_age(models, "ranker", now),
+        paused=is_paused(memory.state),
     )
 
 
@@ -84,8 +88,8 @@ class Vigil:
 
 
 def standstill(state: Learned, late_s: float, limit_s: float) -> str:
-    """What to say of entries that wait for so long; "" where that is within the limit, or there is none."""
-    if not state.waiting or not 0 < limit_s < late_s:
+    """What to say of entries that wait for so long; "" where that is within the limit, or wanted."""
+    if state.paused or not state.waiting or not 0 < limit_s < late_s:
         return ""
     return (
         f"learning stands still: {state.waiting} log entries wait, the oldest for {state.oldest_s:.0f} s"

@@ -22,6 +22,7 @@ from bandstand.learner.apply_settings import ApplySettings
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.follow import Learner, LearnerSettings
 from bandstand.learner.indexer import Indexer
+from bandstand.learner.orders import is_paused
 from bandstand.learner.retention import Retention
 from bandstand.learner.standing import settle
 from bandstand.learner.train_ranker import TrainingReport
@@ -190,6 +191,8 @@ class LearningSide:
 
         def retrain() -> bool:
             nonlocal trained_on
+            if is_paused(self._storage.memory.state):
+                return False
             head = log.head()
             if log.count("event", after=trained_on) >= self.settings.retrain_clicks:
                 self.train(searching, progress=stopper(stop))

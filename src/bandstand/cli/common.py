@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,11 @@ def tell(answer: object, *shown: object, json: bool) -> None:
             out.print(each)
 
 
+def ago(seconds: float | None) -> str:
+    """An age for people; None: it never was."""
+    return "never" if seconds is None else f"{timedelta(seconds=int(seconds))} ago"
+
+
 class ProgressBars:
     """Progress bars by job, on standard error; nothing where that is not a terminal."""
 
@@ -98,11 +104,12 @@ def opened(home: Path | None, *, begin: bool = False, **given: object) -> Bandst
 
 
 def learned(music: Bandstand) -> bool:
-    """Learn what the log holds; False where another process does that, such as a running server."""
+    """Learn what the log holds; False where another process does that, such as a running server, or it is paused."""
     from bandstand.errors import Conflict
+    from bandstand.learner.orders import is_paused
 
     try:
         music.learn()
     except Conflict:
         return False
-    return True
+    return not is_paused(music.platform.storage.memory.state)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from datetime import timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, print_json
+from bandstand.cli.common import HomeOption, JsonOption, ago, opened, out, print_json
 from bandstand.errors import BandstandError
 from bandstand.plugins import GROUPS, Plugin, plugins
 from bandstand.settings import Settings, load_settings, problems, unknown_variables
@@ -149,17 +148,15 @@ def _learning(storage: Storage) -> list[Finding]:
     state = learned(storage.log, storage.memory, storage.models, now)
     threads = told_threads(storage.paths.threads)
     waiting = f"{state.waiting} log entries behind: serve, click or train catch up" if state.waiting else "up to date"
-    made = f"bandit published {_ago(state.published_s)}, ranker trained {_ago(state.trained_s)}"
+    if state.paused:
+        waiting = f"paused, {state.waiting} log entries wait: bandstand learning resume"
+    made = f"bandit published {ago(state.published_s)}, ranker trained {ago(state.trained_s)}"
     wrong = standstill(state, state.oldest_s, limit) or failing(threads, limit, now)
     failed = [f"{one.name} {one.failures} times, last: {one.reason}" for one in threads if one.failures]
     return [
         _finding("learner", not wrong, wrong or f"{waiting}; {made}"),
         *([_finding("threads", True, f"begun again: {'; '.join(failed)}")] if failed else []),
     ]
-
-
-def _ago(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{timedelta(seconds=int(seconds))} ago"
 
 
 def _parked(storage: Storage) -> Finding:

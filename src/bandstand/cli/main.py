@@ -21,6 +21,7 @@ from bandstand.cli import (
     feedback_commands,
     import_command,
     key_commands,
+    learning_commands,
     memory_commands,
     model_commands,
     ope_command,
@@ -61,6 +62,7 @@ app.command("ope")(ope_command.ope)
 app.command("estimates")(ope_command.estimates)
 app.add_typer(catalogue_app.app, name="catalogue")
 app.add_typer(memory_commands.app, name="memory")
+app.add_typer(learning_commands.app, name="learning")
 app.add_typer(synonym_commands.app, name="synonyms")
 app.add_typer(key_commands.app, name="keys")
 app.command("demo")(demo.demo)

@@ -155,6 +155,10 @@ class Log(Protocol):
         """
         ...
 
+    def delete(self, entries: Sequence[LogEntry]) -> int:
+        """Delete searches and events; returns how many there were."""
+        ...
+
     def delete_user(self, user_id: str) -> dict[str, int]:
         """Delete the user's searches and events, also unnamed events on those searches; counts by kind."""
         ...

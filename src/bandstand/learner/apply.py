@@ -12,6 +12,7 @@ from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
 from bandstand.learner.edits import edit_memory
 from bandstand.learner.open_searches import DueTimes, OpenSearch
+from bandstand.learner.orders import FORGET_STRETCH, FORGOTTEN, PAUSE, PAUSED
 from bandstand.learner.outcome_metrics import SATISFIED, count_outcome
 from bandstand.learner.parking import (
     RETRY,
@@ -138,6 +139,10 @@ class Applier:
             self._batch.put(RETRY, b"1")
         if kind == REWARD_MODEL:
             self._sources.rewards.handle(self._batch, payload)
+        if kind == PAUSE:
+            self._batch.put(PAUSED, str(entry.seq).encode())
+        if kind == FORGET_STRETCH and entry.seq > int(self._batch.get(FORGOTTEN) or b"0"):
+            self._batch.put(COMMAND, str(entry.seq).encode())
         user = payload.get("user_id")
         if kind == FORGET_USER and isinstance(user, str):
             self._batch.forget_user(user)

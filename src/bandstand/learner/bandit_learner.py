@@ -20,6 +20,8 @@ from bandstand.types.features import RANK
 
 _MODEL = b"bandit/model"
 _STATS = b"bandit/stats"
+STATE: Mapping[bytes, str] = {_MODEL: "model.vw", _STATS: "stats.json"}
+"""Its keys in the learner's state, and the files of a published version that hold the same."""
 
 ScorerOf = Callable[[str], Scorer]
 """The ranker of a version (the one that served the page), or the nearest that can still be loaded."""
@@ -62,7 +64,7 @@ class BanditLearner:
 
     def files(self) -> dict[str, bytes]:
         """What a published version of the bandit consists of."""
-        return {"model.vw": self._dumped(_MODEL), "stats.json": self._dumped(_STATS)}
+        return {name: self._dumped(key) for key, name in STATE.items()}
 
     def observe_costs(self, impression: Impression) -> None:
         """Learn what the retrievers cost from the times that a search logged.

@@ -16,21 +16,28 @@ from bandstand.feedback.joined import readable
 from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
 from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
-from bandstand.learner.bandit_learner import BanditLearner
+from bandstand.learner.bandit_learner import STATE, BanditLearner
 from bandstand.learner.open_searches import DueTimes, OpenSearches
+from bandstand.learner.orders import FORGET_STRETCH, FORGOTTEN, PAUSE, PAUSED, Stretch, is_paused, resumed
 from bandstand.learner.parking import RETRY, CannotLearn, Parked, Parking, parked_entries, parked_record
 from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import REWARD_MODEL, RewardProvider, order_of
-from bandstand.learner.standing import note_chapters
+from bandstand.learner.standing import LEARNED_ANEW, note_chapters
 from bandstand.memory_index.memory import Memory, MemoryBatch
+from bandstand.memory_index.shared_queries import ENCODER
 from bandstand.models.registry import ModelCard, ModelRegistry, Stamp
 from bandstand.retrievers.encoder import Encoder
 from bandstand.types import Clock, Entity, Impression, Ordinals
 
 _FINALIZED = b"bandit/settled"
 _FINALIZED_METRIC = "settled_searches"
+_START = b"start/"
+"""Before the keys of what self-play had taught the bandit."""
+_RELEARNING = b"learner/relearning"
+"""While everything is learned again: the number of the order that asked for it."""
 _EMBEDDED_AT_ONCE = 16
 _TAUGHT_AT_ONCE = 50
+_HALTING = frozenset({FORGET_USER, FORGET_STRETCH, PAUSE})
 _URGENT: tuple[EntryKind, ...] = ("event", "control")
 
 
@@ -100,6 +107,8 @@ class Learner:
             if patient and not self._worthwhile():
                 return 0
             self._carry_out()
+            if self._rests():
+                return 0
             self._retry()
             self._name_reward()
             entries = _up_to_command(self._read())
@@ -107,8 +116,7 @@ class Learner:
             if entries or self._next_due <= finalized_by:
                 self._learn_or_park(entries, finalized_by)
             self._embed()
-            if self._unpublished() >= self._settings.publish_every:
-                self._publish()
+            self._publish_if_due(at_end=not entries)
             acted = any(not isinstance(entry.record, Impression) for entry in entries)
             self._stepped = -math.inf if acted else self._clock()  # an order may leave something to be carried out
         return len(entries)
@@ -139,6 +147,9 @@ class Learner:
             with self._turn, self._transaction():
                 for impression, grades in some:
                     self._bandit.learn(impression, grades, sampled=True)
+        with self._turn, self._memory.batch() as batch:
+            for key in STATE:
+                batch.put(_START + key, batch.get(key) or b"")
         return self.publish()
 
     def publish(self) -> str:
@@ -257,21 +268,69 @@ class Learner:
         if order["version"] != self._rewards.version:
             self._log.append_control(REWARD_MODEL, order)
 
+    def _rests(self) -> bool:
+        """Whether learning is paused; it is not any more once an order to go on stands anywhere in the log."""
+        if not is_paused(self._memory.state):
+            return False
+        if not resumed(self._log, self._memory.position()):
+            return True
+        with self._memory.batch() as batch:
+            batch.delete(PAUSED)
+        return False
+
     def _carry_out(self) -> None:
         """Bring to an end what an order asks for outside the transaction that obeyed it; repeating that is harmless.
 
-        The log's entries of a forgotten user are deleted before anything after the order is read: nothing can be
-        learned from them again, and an event that refers to them finds nothing.
+        The log's entries of a forgotten user, or stretch, are deleted before anything after the order is read: nothing
+        can be learned from them again, and an event that refers to them finds nothing.
         """
         order = int(self._memory.state(COMMAND) or b"0")
         if not order:
             return
         for entry in self._log.read(order - 1, 1):
             if entry.seq == order and isinstance(entry.record, Control):
-                self._log.delete_user(entry.record.payload["user_id"])
+                self._obey(entry.record)
                 self._log.drop_control(order)
         with self._memory.batch() as batch:
             batch.delete(COMMAND)
+
+    def _obey(self, control: Control) -> None:
+        if control.kind == FORGET_USER:
+            self._log.delete_user(control.payload["user_id"])
+        else:
+            entries = list(Stretch.of(control.payload).entries(self._log))
+            self._log.delete(entries)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Let everything be learned again from the log's beginning: as a learner that never saw what is gone from it.
+
+        The bandit begins with what self-play taught it, and serves once the log's end is reached.
+        """
+        start = self._bandit_start()
+        order = self._memory.state(COMMAND) or b"0"
+        with self._memory.batch() as batch:
+            batch.forget_everything(keep=(ENCODER, COMMAND, LEARNED_ANEW))
+            for key, value in start.items():
+                batch.put(key, value)
+                batch.put(_START + key, value)
+            batch.put(FORGOTTEN, order)
+            batch.put(_RELEARNING, order)
+        self._loaded, self._due_times, self._next_due = False, None, 0.0
+
+    def _bandit_start(self) -> dict[bytes, bytes]:
+        """What self-play had taught the bandit before anybody searched, by the keys of its state.
+
+        Homes that began with an earlier version kept it in their first published version, if that is still there.
+        """
+        kept = {key: value for key in STATE if (value := self._memory.state(_START + key)) is not None}
+        if kept:
+            return kept
+        with suppress(ModelError):
+            for version in self._models.list("bandit"):
+                if not version.card.metrics.get(_FINALIZED_METRIC):
+                    return {key: version.read(name) for key, name in STATE.items()}
+        return {}
 
     def _embed(self) -> None:
         """Store vectors of newly shared queries, so that rephrasings find them; outside the learning transaction.
@@ -289,6 +348,16 @@ class Learner:
             with self._memory.batch() as batch:
                 for normalized, vector in vectors.items():
                     batch.set_vector(normalized, vector)
+
+    def _publish_if_due(self, *, at_end: bool) -> None:
+        """Publish once enough was learned; what was begun anew, once it has come to the log's end."""
+        if self._memory.state(_RELEARNING) is None:
+            if self._unpublished() >= self._settings.publish_every:
+                self._publish()
+        elif at_end:
+            self._publish()
+            with self._memory.batch() as batch:
+                batch.delete(_RELEARNING)
 
     def _finalized(self) -> int:
         return int(self._memory.state(_FINALIZED) or b"0")
@@ -330,8 +399,8 @@ def _report(parked: Parked) -> None:
 
 
 def _up_to_command(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
-    """The entries up to and with the first order to forget somebody, see `Learner._carry_out`."""
+    """The entries up to and with the first order after which the learner has to do something before it goes on."""
     for count, entry in enumerate(entries, start=1):
-        if isinstance(entry.record, Control) and entry.record.kind == FORGET_USER:
+        if isinstance(entry.record, Control) and entry.record.kind in _HALTING:
             return entries[:count]
     return entries

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandstand.errors import BadInput
-from bandstand.memory_index.environment import items_under
+from bandstand.memory_index.environment import DATABASES, items_under
 from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.forgetting import Forgetting
 from bandstand.memory_index.identity import Meta
@@ -107,6 +107,22 @@ class MemoryBatch:
     def forget_entity(self, ordinal: int) -> int:
         """Remove an entity; how many records changed."""
         return self._forgetting.entity(ordinal)
+
+    def forget_everything(self, *, keep: Collection[bytes]) -> None:
+        """Forget everything, predictions too, but for the learner's own values under the keys in ``keep``.
+
+        Numbers that others follow go on from where they stand. Call it first in a batch.
+        """
+        txn = self._tables.txn
+        for name, db in self._tables.dbs.items():
+            several, kept = DATABASES[name], keep if name == "state" else ()
+            for key, value in list(txn.cursor(db=db)) if name != "meta" else ():
+                if key not in kept:
+                    txn.delete(key, value if several else b"", db=db)
+        for name in ("position", "pairs"):
+            self._meta.set(name, 0)
+        self._meta.add(VERSION, 1)
+        self._touched = True
 
     def evict(self) -> int:
         """Bring the memory down to its bounds, predicted-only queries and lowest evidence first; how many went."""

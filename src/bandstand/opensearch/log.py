@@ -155,6 +155,13 @@ class OpenSearchLog(Log):
         schemas = {"impression": (QUERIES,), "event": (EVENTS,), "control": ()}.get(kind or "", (QUERIES, EVENTS))
         return sum(self._indices.count(schema, now=self._clock()) for schema in schemas)
 
+    def delete(self, entries: Sequence[LogEntry]) -> int:
+        """See `Log`: in the cluster; what this machine has yet to deliver is not among them."""
+        searches = [entry.record.query.id for entry in entries if isinstance(entry.record, Impression)]
+        events = [entry.record.id for entry in entries if isinstance(entry.record, Event)]
+        self._read_lately = _Searches()
+        return self._indices.delete(searches, events, now=self._clock())
+
     def delete_user(self, user_id: str) -> dict[str, int]:
         """See `Log`: here and in the cluster; other machines follow when they read the order to forget."""
         here = self._here.delete_user(user_id)

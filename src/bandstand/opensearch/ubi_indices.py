@@ -208,6 +208,16 @@ class UbiIndices:
             deleted += self._delete(events, {"bool": {"filter": {"terms": {"query_id": some}}, "must_not": named}})
         return self._delete(queries, own), deleted
 
+    def delete(self, searches: Sequence[str], events: Sequence[str], *, now: float) -> int:
+        """Delete searches and events by their ids; how many there were."""
+        deleted = 0
+        for schema, field, ids in ((QUERIES, "query_id", searches), (EVENTS, "event_id", events)):
+            alias = self.alias(schema, now)
+            self._cluster.refresh(alias)
+            for start in range(0, len(ids), _TERMS):
+                deleted += self._delete(alias, {"terms": {field: list(ids[start : start + _TERMS])}})
+        return deleted
+
     def delete_before(
         self, time: float, *, now: float, searches: Collection[str] = (), events: Collection[str] = ()
     ) -> int:
