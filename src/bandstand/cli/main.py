@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bandstand.cli import (
+    backup_commands,
     catalogue_app,
     catalogue_commands,
     config_commands,
@@ -50,6 +51,8 @@ app.add_typer(model_commands.app, name="models")
 app.command("ablate")(feedback_commands.ablate)
 app.command("parked")(feedback_commands.parked)
 app.command("export")(feedback_commands.export)
+app.command("backup")(backup_commands.backup)
+app.command("restore")(backup_commands.restore)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config_commands.app, name="config")
 app.command("plugins")(plugin_command.list_plugins)

@@ -72,6 +72,13 @@ def decoded(seq: int, kind: EntryKind, time: float, payload: bytes) -> LogEntry:
         raise DamagedRecord(str(error), seq=seq, time=time) from error
 
 
+def _id_of(record: Impression | Event | Control) -> str | None:
+    """The id under which a search or an event is stored; None for an order."""
+    if isinstance(record, Control):
+        return None
+    return record.query.id if isinstance(record, Impression) else record.id
+
+
 def _control(payload: bytes) -> Control:
     kind, values = decode_json(payload)
     return Control(kind=kind, payload=values)
@@ -242,9 +249,9 @@ class SqliteLog(Log):
 
     def delete(self, entries: Sequence[LogEntry]) -> int:
         """See `Log`: as `delete_user` does it, so that nothing is left on disk."""
-        gone = [(entry.seq,) for entry in entries]
+        gone = [(entry.kind, _id_of(entry.record)) for entry in entries]
         deleted = self._writer.run(
-            lambda connection: connection.executemany("DELETE FROM log WHERE seq = ?", gone).rowcount,
+            lambda connection: connection.executemany("DELETE FROM log WHERE kind = ? AND id = ?", gone).rowcount,
             rows=max(len(gone), 1),
         )
         self._truncate()

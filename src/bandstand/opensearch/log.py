@@ -156,7 +156,8 @@ class OpenSearchLog(Log):
         return sum(self._indices.count(schema, now=self._clock()) for schema in schemas)
 
     def delete(self, entries: Sequence[LogEntry]) -> int:
-        """See `Log`: in the cluster; what this machine has yet to deliver is not among them."""
+        """See `Log`: here and in the cluster."""
+        self._here.delete(entries)
         searches = [entry.record.query.id for entry in entries if isinstance(entry.record, Impression)]
         events = [entry.record.id for entry in entries if isinstance(entry.record, Event)]
         self._read_lately = _Searches()
