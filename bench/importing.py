@@ -44,9 +44,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the log")
     parser.add_argument("--quality", action="store_true", help="before and after, on held-out weeks")
     parser.add_argument("--encoder", default="hashing", help="of the home")
+    parser.add_argument("--selfplay", type=int, default=200, help="predicted queries that teach the home before")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bandstand-bench-") as scratch:
-        home = open_home(Path(scratch) / "home", encoder=given.encoder, background=False)
+        chosen = {"encoder": given.encoder, "selfplay_queries": given.selfplay, "query_encoder": "encoder"}
+        home = open_home(Path(scratch) / "home", background=False, **chosen)
         with home as music:
             found = quality(music, Path(scratch)) if given.quality else speed(music, Path(scratch), given.rows)
             for figure in found:

@@ -109,7 +109,7 @@ def _parquet(entities: Iterable[Entity], part: Path) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError as cause:
-        raise MissingDependency("Parquet is written with pyarrow: pip install 'bandstand[parquet]'") from cause
+        raise MissingDependency("Parquet is written with pyarrow: pip install pyarrow") from cause
     types = {**dict.fromkeys(_LISTS, pa.list_(pa.string())), **dict.fromkeys(("popularity", "duration"), pa.float64())}
     schema, count = pa.schema([(name, types.get(name, pa.string())) for name in FIELDS]), 0
     with pq.ParquetWriter(part, schema) as file:

@@ -58,7 +58,7 @@ def _decoded(raw: bytes) -> Iterator[str]:
             from charset_normalizer import from_bytes
         except ImportError as cause:
             raise MissingDependency(
-                "encodings of playlists are told by charset-normalizer: pip install 'bandstand[library]'"
+                "encodings of playlists are told by charset-normalizer: pip install charset-normalizer"
             ) from cause
         yield from (str(match) for match in from_bytes(raw))
         yield raw.decode("latin-1")

@@ -96,7 +96,7 @@ def open_audio(path: Path) -> Any:  # noqa: ANN401 - mutagen's files share no ty
     try:
         import mutagen
     except ImportError as cause:
-        raise MissingDependency("a music library is read with mutagen: pip install 'bandstand[library]'") from cause
+        raise MissingDependency("a music library is read with mutagen: pip install mutagen") from cause
     try:
         file = mutagen.File(path)
     except Exception as cause:  # damaged files make mutagen raise whatever there is

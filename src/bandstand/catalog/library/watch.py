@@ -26,7 +26,7 @@ def changes(folder: Path) -> Iterator[None]:
     try:
         from watchfiles import watch
     except ImportError as cause:
-        raise MissingDependency("a folder is watched with watchfiles: pip install 'bandstand[library]'") from cause
+        raise MissingDependency("a folder is watched with watchfiles: pip install watchfiles") from cause
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder: only a folder of music can be watched", field="watch")
     begun = False

@@ -31,7 +31,7 @@ def _engine(url: str) -> Engine:
     try:
         import sqlalchemy as sql
     except ModuleNotFoundError as cause:
-        raise MissingDependency("databases are read with SQLAlchemy: pip install 'bandstand[sql]'") from cause
+        raise MissingDependency("databases are read with SQLAlchemy: pip install sqlalchemy") from cause
     try:
         address = sql.make_url(url)
         address = address.set(drivername=_DRIVERS.get(address.drivername, address.drivername))

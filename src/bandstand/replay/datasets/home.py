@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
 from bandstand.app.storage import Storage
-from bandstand.catalog.codec import entity_to_json
+from bandstand.catalog.export import export as export_catalogue
 from bandstand.errors import BadInput, StorageError
 from bandstand.feedback.formats.export import export
 from bandstand.replay.datasets.bandstand import BandstandAdapter
@@ -19,7 +17,6 @@ from bandstand.replay.datasets.registry import adapter_named
 from bandstand.replay.settings import HIDDEN
 from bandstand.replay.stream import Dataset
 from bandstand.settings import Settings
-from bandstand.types import Entity
 
 _PLACE = ("backend", "host", "port", "opensearch_", "lease_")
 """How the names of settings begin that say where a platform runs, and not how it searches and learns."""
@@ -96,17 +93,9 @@ def _write_catalogue(storage: Storage, folder: Path) -> None:
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(".part")
-            _write(unfinished, (entity for _, entity in storage.store.scan()))
-            unfinished.rename(path)
         except OSError as cause:
             raise StorageError(f"{folder} cannot be written: {cause.strerror}; choose another place") from cause
-
-
-def _write(path: Path, entities: Iterable[Entity]) -> None:
-    with path.open("wb") as file:
-        for entity in entities:
-            file.write(orjson.dumps(entity_to_json(entity), option=orjson.OPT_APPEND_NEWLINE))
+        export_catalogue((entity for _, entity in storage.store.scan()), path)
 
 
 def _own(settings: Settings) -> dict[str, object]:
