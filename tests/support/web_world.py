@@ -40,7 +40,8 @@ ENTITIES = [
     track("hello-adele", "Hello", "Adele", 2015, popularity=0.95),
     track("hello-richie", "Hello", "Lionel Richie", 1983, "soul", 0.6),
     track("hello-beatles", "Hello, Goodbye", "The Beatles", 1967, "rock", 0.7),
-    track("halo", "Halo", "Beyoncé", 2008, popularity=0.9),
+    track("halo", "Halo", "Beyoncé", 2008, popularity=0.9)
+    | {"url": "https://example.org/halo", "image": "/assets/icon.svg", "duration": 261.7, "fields": {"bpm": 80}},
     track("hoppipolla", "Hoppípolla", "Sigur Rós", 2005, "post-rock", 0.6),
     track("tahoun", ARABIC, "فيروز", 1957, "arabic", 0.5),
     track("evil", EVIL, "<b>Mallory</b>", 2020, "metal", 0.4),

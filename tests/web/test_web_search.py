@@ -44,6 +44,24 @@ def is_preview(request):
     return request.url.endswith("/v1/search") and request.post_data_json["preview"]
 
 
+class TestLinks:
+    def test_the_picture_the_length_and_the_way_to_where_it_is_from(self, open_page):
+        page = open_page("/?q=halo")
+        hit = page.locator('.hit[data-id="halo"]')
+        expect(hit.locator(".facts")).to_contain_text("4:21")
+        assert hit.locator(".tile img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        link = hit.get_by_role("link", name="Open Halo where it is from")
+        expect(link).to_have_attribute("href", "https://example.org/halo")
+        expect(link).to_have_attribute("rel", "noopener noreferrer")
+        page.context.route("https://example.org/**", lambda route: route.fulfill(body="there"))
+        with page.expect_request("**/v1/events") as told, page.expect_popup() as opened:
+            link.click()
+        assert told.value.post_data_json[0]["action_name"] == "click"
+        assert opened.value.url == "https://example.org/halo"
+        other = page.locator('.hit[data-id="hello-adele"]')
+        expect(other.locator(".tile img, .act-link")).to_have_count(0)
+
+
 class TestFinding:
     def test_typing_shows_results_before_anything_is_logged(self, open_page):
         page = open_page("/")

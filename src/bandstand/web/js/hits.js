@@ -13,7 +13,7 @@ export function hue(text) {
   return sum;
 }
 
-/** A coloured tile with the first letter, in place of a cover. */
+/** The picture of an entity; a coloured tile with the first letter where there is none, or until it is there. */
 export function tile(hit) {
   const name = hit.artists[0] ?? hit.title;
   const initial = [...hit.title].find((letter) => /[\p{L}\p{N}]/u.test(letter)) ?? "♪";
@@ -21,16 +21,28 @@ export function tile(hit) {
     "span",
     { class: `tile tile-${hit.kind}`, "aria-hidden": "true", vars: { hue: hue(name) } },
     initial.toUpperCase(),
+    hit.image && h("img", { src: hit.image, alt: "", loading: "lazy", on: { error: ({ target }) => target.remove() } }),
   );
+}
+
+/** Seconds as minutes and seconds, 4:21. */
+const length = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+/** A link to where an entity can be played or read about; following it counts as opening it. */
+function link(hit, visit) {
+  const label = `Open ${hit.title} where it is from`;
+  const where = { href: hit.url, target: "_blank", rel: "noopener noreferrer" };
+  return h("a", { class: "icon act-link", title: "Open", "aria-label": label, ...where, on: { click: visit } }, icon("link"));
 }
 
 /**
  * The row of an entry (a hit, the answer that it is from, the position shown at). `act(action, entry)` is called for
- * open, play, save, skip and why; `saved` says which entities are saved already.
+ * open, visit, play, save, skip and why; `saved` says which entities are saved already.
  */
 export function row(entry, { queryWords, act, saved }) {
   const { hit, team } = entry;
-  const facts = [hit.artists.join(", "), hit.album, hit.year, hit.kind === "track" ? null : kindTitle(hit.kind)];
+  const kind = hit.kind === "track" ? null : kindTitle(hit.kind);
+  const facts = [hit.artists.join(", "), hit.album, hit.year, kind, hit.duration && length(hit.duration)];
   const button = (action, label, extra = {}) =>
     h(
       "button",
@@ -62,6 +74,7 @@ export function row(entry, { queryWords, act, saved }) {
     h(
       "div",
       { class: "acts" },
+      hit.url && link(hit, () => act("visit", entry)),
       button("play", `Play ${hit.title}`),
       button("save", `Save ${hit.title}`, { "aria-pressed": String(saved.has(hit.entity_id)) }),
       button("skip", `Skip ${hit.title}`),

@@ -22,7 +22,8 @@ const BURST_MS = 30; // input events that follow each other faster are one reque
 const SETTLE_MS = 500; // a pause after which what was typed counts as a search, and is logged as one
 const SLOW_MS = 2500;
 
-const DONE = { open: "Remembered: it comes first the next time you ask this", save: "Saved", skip: "Skipped" };
+const OPENED = "Remembered: it comes first the next time you ask this";
+const DONE = { open: OPENED, visit: OPENED, save: "Saved", skip: "Skipped" };
 
 const field = byId("query");
 const latest = new Latest();
@@ -191,7 +192,7 @@ async function act(action, entry) {
   if (action === "skip") view.skip(entry.hit.entity_id);
   if (action === "save" && !view.toggleSaved(entry.hit.entity_id)) return;
   if (action !== "skip") entry.won?.();
-  const taken = report(action === "open" ? "click" : action, entry);
+  const taken = report(action === "open" || action === "visit" ? "click" : action, entry);
   if (action === "open") explain(entry);
   tell(byId("told"), (await taken) ? DONE[action] : "This could not be reported: the server does not answer");
 }
