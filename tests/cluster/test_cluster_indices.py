@@ -23,6 +23,7 @@ from bandstand.opensearch.indices import (
     swap,
     versioned,
 )
+from bandstand.types import Place
 
 SCHEMA = Schema(part="things", format=1, properties={"n": {"type": "integer"}})
 
@@ -139,7 +140,7 @@ class TestBlocks:
 
 def served(cluster, schema):
     found = serving(cluster, schema.part, schema.format)
-    return found.index, found.seq
+    return found.index, found.place.number
 
 
 class TestFollowing:
@@ -150,36 +151,36 @@ class TestFollowing:
     def test_it_remembers_how_far_it_came(self, cluster):
         first = FollowingIndex(cluster, SCHEMA, head=lambda: 2)
         assert first.seq == 0
-        first.write([(versioned(0, 1), {"n": 10}), (versioned(1, 2), {"n": 11})], 2)
+        first.write([(versioned(0, 1), {"n": 10}), (versioned(1, 2), {"n": 11})], Place(2))
         assert FollowingIndex(cluster, SCHEMA, head=lambda: 2).seq == 2
         assert served(cluster, SCHEMA) == (f"{cluster.index('things')}-v0001", 2)
         assert self.documents(cluster) == [10, 11]
 
     def test_an_older_change_never_replaces_a_newer_one(self, cluster):
         index = FollowingIndex(cluster, SCHEMA, head=lambda: 9)
-        index.write([(versioned(0, 5), {"n": 5}), (versioned(1, 6, "delete"), None)], 6)
-        index.write([(versioned(0, 3), {"n": 3}), (versioned(1, 4), {"n": 4})], 6)
+        index.write([(versioned(0, 5), {"n": 5}), (versioned(1, 6, "delete"), None)], Place(6))
+        index.write([(versioned(0, 3), {"n": 3}), (versioned(1, 4), {"n": 4})], Place(6))
         assert self.documents(cluster) == [5]
 
     def test_the_old_version_serves_until_the_new_one_is_complete(self, cluster):
         index = FollowingIndex(cluster, SCHEMA, head=lambda: 2)
-        index.write([(versioned(0, 1), {"n": 10}), (versioned(1, 2), {"n": 11})], 2)
+        index.write([(versioned(0, 1), {"n": 10}), (versioned(1, 2), {"n": 11})], Place(2))
         index.rebuild()
         assert index.seq == 0
-        index.write([(versioned(0, 1), {"n": 20})], 1)
+        index.write([(versioned(0, 1), {"n": 20})], Place(1))
         assert self.documents(cluster) == [10, 11]
-        index.write([(versioned(1, 2), {"n": 21})], 2)
+        index.write([(versioned(1, 2), {"n": 21})], Place(2))
         assert self.documents(cluster) == [20, 21]
         assert served(cluster, SCHEMA) == (f"{cluster.index('things')}-v0002", 2)
 
     def test_an_index_of_another_format_is_built_anew_and_serves_till_then(self, cluster):
-        FollowingIndex(cluster, SCHEMA, head=lambda: 1).write([(versioned(0, 1), {"n": 1})], 1)
+        FollowingIndex(cluster, SCHEMA, head=lambda: 1).write([(versioned(0, 1), {"n": 1})], Place(1))
         newer = replace(SCHEMA, format=2)
         index = FollowingIndex(cluster, newer, head=lambda: 1)
         assert (index.seq, self.documents(cluster)) == (0, [1])
         with pytest.raises(Unavailable, match="bandstand index"):
             served(cluster, newer)
-        index.write([(versioned(0, 1), {"n": 2})], 1)
+        index.write([(versioned(0, 1), {"n": 2})], Place(1))
         assert (served(cluster, newer)[1], self.documents(cluster)) == (1, [2])
 
     def test_without_an_index_it_says_what_to_run(self, cluster):

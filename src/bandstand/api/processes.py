@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
@@ -46,7 +48,7 @@ def when_parent_ends(react: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent-watcher", daemon=True).start()
 
 
-LONGEST_END_S = 9.0
+LONGEST_END_S = 7.0
 """How long the end of a process may take; what is not written by then was not acknowledged."""
 
 _ORPHANED_S = 1.5
@@ -99,6 +101,7 @@ class LearnerProcess:
         self._context = multiprocessing.get_context("spawn")
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._ends_by = math.inf
         self._process = self._start()
         self._watcher = threading.Thread(target=self._watch, name="learner-watcher", daemon=True)
 
@@ -110,12 +113,14 @@ class LearnerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.terminate()
-        self._watcher.join(timeout=LONGEST_END_S + _RESTART_S)
+        self._watcher.join(timeout=max(self._ends_by - time.monotonic(), 0.0))
         self._process.kill()
 
     def terminate(self) -> None:
         """Let it begin to end; it is waited for at the end of the block."""
         with self._lock:
+            if not self._stop.is_set():
+                self._ends_by = time.monotonic() + LONGEST_END_S
             self._stop.set()
             self._process.terminate()
 
