@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -96,8 +97,14 @@ def unpacked(body: bytes) -> Impression:
         ordinals=_fixed(_ordinals(ordinals, n)),
         scores=_fixed(_scores(scores, n)),
         features=_fixed(matrices.unpacked(features, len(ids), len(names), np.float32)),
-        feature_names=tuple(names),
+        feature_names=_shared(tuple(names)),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names for all searches that have them, which would else take more memory than their numbers."""
+    return names
 
 
 def _fixed(array: NDArray[T]) -> NDArray[T]:

@@ -15,8 +15,8 @@ from bandstand.feedback.sessions import MOST_SEARCHES
 from bandstand.learner.gate_labels import log_labels
 from bandstand.types import Decision, Impression, Roster
 
-MOST_CLICKED = 50_000
-"""Searches on which somebody acted that are held, the newest: some 300 MB, and taste changes."""
+MOST_CLICKED = 40_000
+"""Searches on which somebody acted that are held, the newest: some 400 MB, and taste changes."""
 
 MOST_LABELS = 100_000
 """Recorded searches whose want is known that are held, the newest: some 100 MB."""
