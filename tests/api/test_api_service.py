@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from bandstand.api.app import create_app
+from bandstand.api.service import Service
 from bandstand.errors import StorageError, Unavailable
 from tests.support.api_world import click, eventually, problem, search, serving, settings_of
 
@@ -72,6 +73,13 @@ class TestLoading:
                 pass
         with serving(home) as client:
             assert search(client, "hello")["hits"]
+
+
+def test_nobody_is_kept_waiting_once_the_end_has_begun(tmp_path):
+    service = Service(settings_of(tmp_path / "home"), learn=False)
+    service.ending.set()
+    waited = asyncio.wait_for(service.until(lambda: False, seconds=1e9), timeout=60.0)
+    assert asyncio.run(waited) is False
 
 
 class TestOverload:

@@ -48,7 +48,7 @@ def when_parent_ends(react: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent-watcher", daemon=True).start()
 
 
-LONGEST_END_S = 7.0
+LONGEST_END_S = 6.0
 """How long the end of a process may take; what is not written by then was not acknowledged."""
 
 _ORPHANED_S = 1.5
