@@ -95,9 +95,9 @@ def test_damaged_files_say_so(tmp_path):
             read_song(tmp_path / "x.flac")
 
 
-def test_without_mutagen_the_extra_is_named(tmp_path, monkeypatch):
+def test_without_mutagen_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mutagen", None)
-    with pytest.raises(MissingDependency, match=r"bandstand\[library\]"):
+    with pytest.raises(MissingDependency, match="pip install mutagen"):
         read_song(tmp_path / "x.flac")
 
 
@@ -219,6 +219,12 @@ def test_covers_inside_of_files(tmp_path, suffix):
     assert read_cover(path) == (PNG, "image/png")
     with pytest.raises(NotFound):
         read_cover(song(tmp_path / f"y{suffix}"))
+
+
+def test_a_damaged_picture_is_no_cover(tmp_path):
+    path = song(tmp_path / "x.opus", title="x", metadata_block_picture=base64.b64encode(b"half").decode())
+    with pytest.raises(NotFound, match="Ingest the library again"):
+        read_cover(path)
 
 
 def test_a_cover_is_in_the_file_else_beside_it(tmp_path, kept):

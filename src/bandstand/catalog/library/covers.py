@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from bandstand.catalog.library.tags import AUDIO, open_audio
-from bandstand.errors import BadInput, NotFound
+from bandstand.errors import MissingDependency, NotFound
 
 PICTURES = {".jpeg": "image/jpeg", ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 """How the names of picture files that are looked at end, and their media types."""
@@ -39,7 +39,9 @@ def read_cover(path: Path) -> tuple[bytes, str]:
     """
     try:
         content = _inside(path) if path.suffix.lower() in AUDIO else path.read_bytes()[:_MOST_BYTES]
-    except (OSError, BadInput, ValueError) as cause:  # ValueError: what is written as base64 is none
+    except MissingDependency:
+        raise
+    except Exception as cause:  # damaged pictures make mutagen raise whatever there is
         raise NotFound(f"the cover is gone: {cause}. Ingest the library again.") from cause
     for signature, media_type in _SIGNATURES.items():
         if content.startswith(signature):
