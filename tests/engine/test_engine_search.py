@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bandstand.catalog.text import normalize
 from bandstand.engine.request import SearchRequest
 from bandstand.errors import BadInput, NotFound
 from bandstand.retrievers.registry import BUILT_IN
@@ -234,6 +235,31 @@ class TestFacets:
         result = small.search("halo", policy="lexical", facets=("genre", "kind"))
         assert {c.value: (c.count, c.total) for c in result.facets["genre"]} == {"pop": (2, 4), "synthpop": (1, 1)}
         assert {c.value: (c.count, c.total) for c in result.facets["kind"]} == {"track": (3, 15)}
+
+    @pytest.mark.parametrize(
+        ("sort", "value"),
+        [
+            ("year:desc", lambda entity: entity.year and -entity.year),
+            ("released", lambda entity: entity.released),
+            ("popularity:asc", lambda entity: entity.popularity),
+            ("Title", lambda entity: normalize(entity.title)),
+        ],
+    )
+    def test_hits_are_in_the_order_of_a_field_those_without_last(self, small, sort, value):
+        relevant = small.search("halo one beyonce", policy="all", k=50)
+        found = small.search("halo one beyonce", policy="all", sort=sort, k=50)
+        assert set(ids(found)) == set(ids(relevant))
+        values = [value(hit.entity) for hit in found.hits]
+        known = [each for each in values if each is not None]
+        assert values == sorted(known) + [None] * (len(values) - len(known))
+        further = small.home.search(SearchRequest(query="x", query_id=found.impression.query.id, offset=2, k=3))
+        assert ids(further) == ids(found)[2:5]
+
+    @pytest.mark.parametrize("sort", ["yaer", "genre", "year:down", "url"])
+    def test_what_there_is_no_order_by_is_refused(self, small, sort):
+        with pytest.raises(BadInput) as refused:
+            small.search("halo", sort=sort)
+        assert refused.value.field == "sort"
 
     def test_totals_obey_the_filters(self, small):
         jazz = Filters(values=(("genre", ("jazz",)),))

@@ -50,6 +50,10 @@ class SearchBody(BaseModel):
     correct: bool = Field(True, description="False: answer what was typed, whatever it may be a slip for")
     mix: bool | None = Field(None, description="Mix kinds by likelihood; by default as the server is set")
     sections: bool = Field(False, description="Lay the page out by kind, the likeliest kind first")
+    sort: Annotated[str, Field(max_length=200)] | None = Field(
+        None,
+        description="The most relevant hits in the order of a field, e.g. popularity:desc; by default by relevance",
+    )
     related: bool = Field(False, description="Also what goes with the first hit, as a block of its own")
     locale: Annotated[str, Field(max_length=35)] | None = None
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, plain, print_json, progress_shown, tell
+from bandstand.cli.common import (
+    FiltersOption,
+    HomeOption,
+    JsonOption,
+    opened,
+    out,
+    plain,
+    print_json,
+    progress_shown,
+    read_filters,
+    tell,
+)
 from bandstand.errors import BadInput
 
 app = typer.Typer(help="List, show, export and delete entities.", no_args_is_help=True)
 
 KindOption = Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")]
-FiltersOption = Annotated[
-    str | None, typer.Option("--filters", metavar="JSON", help='As those of a search: {"genre": ["jazz"]}.')
-]
 
 
 @app.command("list")
@@ -101,10 +108,4 @@ def _agreed(count: int, *, yes: bool) -> bool:
 
 
 def _within(kind: list[str] | None, filters: str | None) -> dict[str, Any]:
-    try:
-        read = loads(filters or "{}")
-    except JSONDecodeError as cause:
-        raise BadInput(f"--filters is not JSON: {cause}", field="filters") from cause
-    if not isinstance(read, dict):
-        raise BadInput('--filters must be a JSON object such as {"genre": ["jazz"]}', field="filters")
-    return {"kinds": tuple(kind or ()), "filters": read}
+    return {"kinds": tuple(kind or ()), "filters": read_filters(filters)}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds everything (BANDSTAND_HOME).", show_default=False)
 ]
+FiltersOption = Annotated[
+    str | None, typer.Option("--filters", metavar="JSON", help='As those of a search: {"genre": ["jazz"]}.')
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 # Titles may look like markup ("[untitled]", ":smile:") and are to be shown as they are.
@@ -31,6 +34,21 @@ out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 _CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def read_filters(text: str | None) -> dict[str, object]:
+    """What the option says, as JSON has it.
+
+    Raises:
+        BadInput: it is no JSON object.
+    """
+    try:
+        read = json.loads(text or "{}")
+    except json.JSONDecodeError as cause:
+        raise BadInput(f"--filters is not JSON: {cause}", field="filters") from cause
+    if not isinstance(read, dict):
+        raise BadInput('--filters must be a JSON object such as {"genre": ["jazz"]}', field="filters")
+    return read
 
 
 def plain(text: str) -> str:

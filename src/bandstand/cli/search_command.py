@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bandstand.cli.common import HomeOption, JsonOption, opened, out, plain, print_json
+from bandstand.cli.common import FiltersOption, HomeOption, JsonOption, opened, out, plain, print_json, read_filters
 
 if TYPE_CHECKING:
     from bandstand.door.pages import Hit, Page
@@ -23,6 +23,8 @@ def search(
     user: Annotated[str | None, typer.Option(help="Whose search it is.")] = None,
     session: Annotated[str | None, typer.Option(help="Which session it belongs to.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
+    filters: FiltersOption = None,
+    sort: Annotated[str | None, typer.Option(help="Order by a field, FIELD:asc or FIELD:desc.")] = None,
     policy: Annotated[
         str | None, typer.Option(help="bandit (default), selective, all, lexical, dense, memory, hybrid or random.")
     ] = None,
@@ -35,9 +37,10 @@ def search(
 ) -> None:
     """Search the home, and log the search so that a click can follow."""
     from bandstand.engine.answers import SearchAnswer
+    from bandstand.engine.filters import filters_of
     from bandstand.engine.request import SearchRequest, known_kinds
 
-    kinds = known_kinds(kind or [])
+    kinds, asked = known_kinds(kind or []), filters_of(read_filters(filters))
     with opened(home) as music:
         request = SearchRequest(
             query=query,
@@ -47,6 +50,8 @@ def search(
             user_id=user or None,
             session_id=session or None,
             kinds=kinds,
+            filters=asked,
+            sort=sort,
             policy=policy,
             explain=explain,
             correct=not literal,

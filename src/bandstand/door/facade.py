@@ -277,6 +277,7 @@ class Bandstand:
         kinds: Kind | Sequence[Kind] = (),
         filters: FiltersLike = None,
         policy: str | None = None,
+        sort: str | None = None,
         explain: bool = False,
         correct: bool = True,
     ) -> Page:
@@ -291,6 +292,7 @@ class Bandstand:
             filters: only what these fields allow, as over HTTP: ``{"genre": ["jazz"], "year": {"gte": 1960}}``.
             policy: who decides which retrievers play: bandit, selective, all, random, lexical, ...; None: the policy of
                 a running experiment, else the one that the settings name.
+            sort: the hits in the order of a field, "popularity:desc"; None: by relevance.
             explain: work the reasons out now, by the models that made the page; else `Page.explain` does it when asked.
             correct: whether a misspelt query may be answered as it was probably meant.
 
@@ -306,6 +308,7 @@ class Bandstand:
             session_id=session,
             kinds=within.kinds,
             filters=within.filters,
+            sort=sort,
             policy=policy,
             explain=explain,
             correct=correct,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandstand.catalog.columns import Columns
+from bandstand.errors import BadInput, nearest
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.page import Kinds, Ranking, kind_likelihoods, mixed_order
 from bandstand.types import KINDS, Hit, Impression, Kind, Query
@@ -35,6 +36,44 @@ class Section:
     hits: tuple[Hit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """An order by a field in place of relevance; equal hits stay by relevance, those without a value come last."""
+
+    field: str
+    descending: bool
+
+    @classmethod
+    def read(cls, text: str, columns: Columns) -> Sorting:
+        """Of "popularity:desc", "title" or the like.
+
+        Raises:
+            BadInput: there is no such field or direction, or nothing to put in order.
+        """
+        name, _, direction = text.partition(":")
+        known = [TITLE, *(each for each in columns.field_names() if each not in _UNORDERED and columns.field(each))]
+        if name.casefold() not in known:
+            remedy = nearest(name, known) or f"; known are {', '.join(known)}"
+            raise BadInput(f"there is no field {name!r} to sort by{remedy}", field="sort")
+        if direction not in ("", "asc", "desc"):
+            raise BadInput(f"sort is FIELD:asc or FIELD:desc, not {text!r}", field="sort")
+        return cls(name.casefold(), direction == "desc")
+
+    def applied(self, head: Ranking, columns: Columns) -> Ranking:
+        """The ranking in this order; the scores stay those of the ranker."""
+        column = columns.field(self.field)
+        if column is None:
+            places = np.unique(columns.titles[head.ordinals].astype(str), return_inverse=True)[1].astype(np.float64)
+        else:
+            places = column.places(head.ordinals)
+        return head.taken(np.argsort(-places if self.descending else places, kind="stable"))
+
+
+TITLE = "title"
+_UNORDERED = frozenset(("url", "image"))
+"""Fields of which it is known whether there is one, and not which."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """What is done to a ranking before it is shown; by default what operators decided, and nothing else.
@@ -44,13 +83,17 @@ class Layout:
 
     mix: bool = False
     sections: bool = False
+    sorting: Sorting | None = None
 
-    def applied(self, head: Ranking, kinds: Kinds, query: Query, curation: Curation) -> Ranking:
-        """The ranking as it is shown; ``kinds`` int8 (n_ordinals,) are the catalogue's."""
+    def applied(self, head: Ranking, columns: Columns, query: Query, curation: Curation) -> Ranking:
+        """The ranking as it is shown. A sorting goes before pins and the mix; what is blocked stays out."""
+        kinds = columns.kind
         if self.mix:
             head = head.taken(mixed_order(head.scores, kinds[head.ordinals]))
         if curation:
             head = curated(head, curation)
+        if self.sorting is not None:
+            head = self.sorting.applied(head, columns)
         if self.sections:
             head = _sectioned(head, kinds[head.ordinals], slice(query.offset, query.offset + query.k))
         return head

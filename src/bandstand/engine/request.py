@@ -74,7 +74,7 @@ class SearchRequest:
     experiment chose for this visitor, in place of ``policy``.
     Whatever is asked for, nothing is answered that is not ``within`` the caller's boundary.
     ``mix`` says whether kinds are mixed by likelihood (None: as the server is set), ``sections`` whether the page is
-    laid out by kind.
+    laid out by kind; ``sort`` puts the hits in the order of a field ("popularity:desc"), see `Sorting`.
     """
 
     query: str
@@ -93,6 +93,7 @@ class SearchRequest:
     correct: bool = True
     mix: bool | None = None
     sections: bool = False
+    sort: str | None = None
     locale: str | None = None
     within: Boundary = UNBOUNDED
 

@@ -17,7 +17,7 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.conditions import check_filters
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.answers import explain
-from bandstand.engine.layout import AS_RANKED, Layout, grouped
+from bandstand.engine.layout import AS_RANKED, Layout, Sorting, grouped
 from bandstand.engine.request import Reader, SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.engine.runner import Load
@@ -154,7 +154,8 @@ class Engine:
         if request.preview and policy.sequential:  # a fixed policy was asked for because of its retrievers
             policy = Unfinished(policy)
         mix = self._mix_kinds if request.mix is None else request.mix
-        layout = Layout(mix=mix, sections=request.sections)
+        sorting = Sorting.read(request.sort, self._catalog.columns) if request.sort else None
+        layout = Layout(mix=mix, sections=request.sections, sorting=sorting)
         answer = self.answer(self.query(request), policy, started=started, layout=layout)
         if assigned is None:
             return answer
@@ -201,7 +202,7 @@ class Engine:
         candidates = union(retrieved.candidates(), self._features.roster)
         cut = None if whole else self._cut
         head = rank(query, candidates, columns, self._features, serving.scorer, cut=cut)
-        head = layout.applied(head, columns.kind, query, self._curation(query.normalized))
+        head = layout.applied(head, columns, query, self._curation(query.normalized))
         impression = Impression(
             query=query,
             decision=retrieved.decision(policy),
