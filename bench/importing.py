@@ -31,7 +31,7 @@ from bench.figures import Figure
 
 MAP = {"time": "ts", "query": "q", "user": "uid", "clicked": "track", "position": "rank", "dwell": "seconds"}
 STARTED = 1_700_000_000.0
-DAYS, USERS, CLICKED = 60, 20_000, 0.65
+ROWS_A_DAY, USERS, CLICKED = 16_667, 20_000, 0.65  # a million in two months
 SINCE, CUT = 1_259_625_600.0, 1_275_350_400.0  # 2009-12-01, 2010-06-01
 HELD_OUT_DAYS, ASKED = 56, 300
 
@@ -93,7 +93,7 @@ def made(entities: list[Entity], rows: int) -> Iterator[Row]:
     weights = np.array([0.05 + entity.popularity**2 for entity in entities])
     drawn = rng.choice(len(entities), rows, p=weights / weights.sum())
     users = rng.zipf(1.3, rows) % USERS
-    step, count = DAYS * DAY_S / rows, 0
+    step, count = 1.6 * DAY_S / ROWS_A_DAY, 0
     for number in range(rows):
         entity = entities[drawn[number]]
         phrases = [phrase for phrase, _ in predicted_queries(entity)[:6]]
