@@ -36,6 +36,6 @@ ENV PATH=/opt/bandstand/bin:/opt/libraries/bin:$PATH PYTHONPATH=/opt/bandstand \
 USER bandstand
 VOLUME /var/lib/bandstand
 EXPOSE 8080
-HEALTHCHECK --interval=10s --start-period=120s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --start-period=120s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 # It listens on every address: without BANDSTAND_ADMIN_KEY, or a key in its home, it does not start (docs/security.md).
 CMD ["bandstand", "serve"]
