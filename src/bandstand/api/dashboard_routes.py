@@ -42,7 +42,7 @@ class ExplanationsAnswer(Answer):
     charts: list[Explained]
 
 
-@open_router.get("/access", summary="Does this key open the dashboard", responses=answered(AccessAnswer))
+@open_router.get("/access", summary="Does this key open the dashboard", responses=answered(AccessAnswer, 429, 503))
 async def access(request: Request) -> JsonAnswer:
     """Whether the other routes here would answer: the key opens them, or there are no keys."""
     gate: Gate = request.app.state.gate
