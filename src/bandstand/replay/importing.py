@@ -35,7 +35,7 @@ from bandstand.types.times import DAY_S
 
 ANSWERED = 20_000
 """How many of a log's latest searches are answered anew unless more are asked for: as many as replays train rankers on.
-That takes some forty milliseconds each; earlier ones teach by what was chosen, in less than three."""
+That takes some eleven milliseconds each; earlier ones teach by what was chosen, in less than three."""
 
 _AT_ONCE = 400
 """Searches and actions between two commits: a search does not know what others did so shortly before."""
