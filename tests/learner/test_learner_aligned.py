@@ -64,7 +64,7 @@ def log(impression):
             id=f"e{number}", action="click", time=query.time + 5, query_id=query.id, object_id="ab"[number % 2]
         )
         features = impression.features.copy()
-        features[:, FEATURES.names.index("popularity")] += number / 1_000
+        features[:, impression.feature_names.index("popularity")] += number / 1_000
         searched = replace(impression, query=query, features=features)
         return Joined(impression=searched, events=(click,), attribution=Attribution(window=1_800.0))
 
