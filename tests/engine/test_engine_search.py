@@ -102,7 +102,8 @@ class TestPaging:
             first.impression, ordinals=grown, scores=np.append(first.impression.scores, np.float32(0)),
             features=np.vstack([first.impression.features, first.impression.features[-1:]]),
         )  # fmt: skip
-        assert small.home.engine._hits(impression, len(grown) - 1, 1)[0].entity.id == "new"
+        last = SearchRequest(query="halo", offset=len(grown) - 1, k=1)
+        assert small.home.engine._hits(impression, last)[0].entity.id == "new"
 
     def test_an_unknown_search_cannot_be_paged(self, small):
         with pytest.raises(NotFound, match="no search"):
