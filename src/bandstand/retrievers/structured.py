@@ -192,7 +192,7 @@ class StructuredRetriever(Retriever):
         bounded=True,
         inline=True,
         weight=1.0,
-        weights={"score": 2.0},
+        weights={"score": 0.5},
         context=(ContextFeature("top", best_score),),
     )
 
