@@ -104,7 +104,7 @@ class TestUnknown:
             ("PUT", "/v1/events", "POST"),
             ("POST", "/v1/users/x", "DELETE"),
             ("POST", "/readyz", "GET"),
-            ("POST", "/v1/entities/a/b", "GET, PUT, DELETE"),
+            ("POST", "/v1/entities/a/b", "GET, PUT, PATCH, DELETE"),
         ],
     )
     def test_methods_are_problems_that_name_the_right_ones(self, reader, method, path, allowed):

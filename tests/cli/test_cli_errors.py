@@ -145,7 +145,7 @@ class TestFailure:
         assert "--port" in ended.err
 
     def test_an_address_that_is_none_exits_1(self, cli):
-        ended = cli("serve", "--host", "no such host", "--port", 0)
+        ended = cli("serve", "--host", "no such host", "--insecure", "--port", 0)
         assert ended.code == 1
         assert "--host" in ended.err
 

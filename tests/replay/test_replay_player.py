@@ -126,7 +126,7 @@ def test_a_released_song_is_found_from_its_week_on(tmp_path):
 
 def test_what_the_user_has_is_taken_out_before_judging(tmp_path):
     ask = Ask(
-        id="q", time=START, text="amber amber", user="u", answers=(Answer("t0", 1, START + 1),), known=("t10",)
+        id="q", time=START, text="amber amber", user="u", answers=(Answer("t10", 1, START + 1),), known=("t0",)
     )  # fmt: skip
     play(dataset([ask]), quick(policies=("lexical",)), tmp_path / "known")
     play(dataset([replace(ask, known=())]), quick(policies=("lexical",)), tmp_path / "all")

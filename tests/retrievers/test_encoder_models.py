@@ -154,7 +154,7 @@ def test_the_encoder_of_a_home_of_the_last_version_is_found(folder, tmp_path):
     encoder_recipe(str(bert(folder / "old"))).make(tmp_path)
     ((made, manifest),) = made_in(tmp_path)
     written = json.loads((made / MANIFEST_FILE).read_text())
-    for name in ("runtime", "max_tokens", "query_prompt", "document_prompt"):
+    for name in ("runtime", "max_tokens", "query_prompt", "document_prompt", "sum"):
         del written[name]
     (made / MANIFEST_FILE).write_text(json.dumps(written))
     made.replace(tmp_path / "encoder")

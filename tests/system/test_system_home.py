@@ -178,12 +178,15 @@ class TestWorkshop:
         second.close()
         assert small.platform.learning.index() == 0
 
-    def test_a_workshop_that_could_not_be_opened_holds_no_lock(self, tmp_path):
+    def test_a_workshop_that_could_not_be_opened_holds_no_lock(self, tmp_path, monkeypatch):
+        def broken(*_):
+            raise StorageError("input/output error")
+
         storage = Storage(settings(tmp_path))
-        storage.paths.text.write_text("not a folder")
-        with pytest.raises(StorageError):
-            LearningSide(storage)
-        storage.paths.text.unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr(storage.backend, "open_writer", broken)
+            with pytest.raises(StorageError, match="input/output"):
+                LearningSide(storage)
         LearningSide(storage).close()
         storage.close()
 

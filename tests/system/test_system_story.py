@@ -11,6 +11,7 @@ import pytest
 from bandstand.catalog.bundled import load_bundled
 from bandstand.learner.apply import FORGET_USER
 from bandstand.retrievers.registry import BUILT_IN
+from tests.support.api_world import eventually
 from tests.support.small_home import MINUTE, SmallHome, ids
 
 pytestmark = pytest.mark.slow
@@ -126,10 +127,12 @@ def test_the_bandit_learns_once_searches_settle(home):
 
 
 def test_training_on_what_was_clicked_counts_it(home):
-    for text in ("hallelujah", "halo", "hurt"):
-        on = home.search(text, user="ann")
+    pages = [home.search(text, user="ann") for text in ("hallelujah", "halo", "hurt")]
+    for on in pages:
         home.act(ids(on)[1], on=on)
     home.learn()
+    log, searches = home.storage.log, [on.impression.query.id for on in pages]
+    eventually(lambda: all(log.events_of_each(searches, limit=1)))  # a cluster finds what is a second old
     report = home.learning_side.train(home.home)
     assert report.promoted
     assert report.clicked_searches >= 3

@@ -426,7 +426,7 @@ class TestHostileTitles:
         row.locator(".act-why").click()
         expect(page.locator("#sheet-title")).to_have_text(EVIL)
         page.wait_for_load_state("networkidle")
-        assert page.locator("#lists img, #lists script, #sheet img").count() == 0
+        assert page.locator(".hit[data-id=evil] img, #lists script, #sheet img").count() == 0
         assert page.evaluate("window.hacked") is None
 
     def test_a_query_is_inert_text(self, open_page):

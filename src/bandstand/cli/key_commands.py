@@ -17,7 +17,6 @@ from bandstand.access.scopes import SCOPES
 from bandstand.cli.common import HomeOption, JsonOption, err, out, plain, print_json, tell
 from bandstand.errors import BadInput
 from bandstand.settings import load_settings
-from bandstand.types.times import DAY_S, HOUR_S
 
 if TYPE_CHECKING:
     from bandstand.access.keys import Issued, KeyStore
@@ -56,6 +55,7 @@ def create(
     from bandstand.access.keys import Grant, issue
     from bandstand.engine.request import known_kinds
     from bandstand.types import Boundary
+    from bandstand.types.times import DAY_S
 
     now = time.time()
     grant = Grant(
@@ -95,6 +95,7 @@ def rotate(
 ) -> None:
     """Give a key another secret."""
     from bandstand.access.keys import rotate as rotated
+    from bandstand.types.times import HOUR_S
 
     with _store(home) as store:
         _say(rotated(store, name, now=time.time(), keep_s=keep_hours * HOUR_S), json=json)

@@ -394,6 +394,7 @@ PAIR_FEATURES = (
         "title_exact",
         _title_exact,
         title="the title is the query",
+        weight=0.4,
         early=True,
     ),
     RankingFeature(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from bandstand.catalog.readers.tables import Record, nested
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, nearest
 
 Function = Callable[[object], object]
 """Makes a field's value of a column's, which is neither missing nor empty; raises `BadInput` where it cannot."""
@@ -43,9 +42,8 @@ def parse_mapping(
     found: dict[str, Expression] = {}
     for field, text in pairs_of(given):
         if field not in fields:
-            raise BadInput(
-                f"there is no field {field!r}{_nearest(field, fields)}: map {', '.join(fields)}", field="map"
-            )
+            remedy = nearest(field, fields) or f": map {', '.join(fields)}"
+            raise BadInput(f"there is no field {field!r}{remedy}", field="map")
         if field in found:
             raise BadInput(f"{field} is mapped twice", field="map")
         found[field] = expression_of(text, functions)
@@ -56,11 +54,8 @@ def check_columns(mapping: Mapping[str, Expression], columns: Collection[str]) -
     """Refuse a mapping that names a column which a table does not have (`BadInput`); of nested ones the outermost."""
     for field, expression in mapping.items():
         if expression.column not in columns and expression.column.partition(".")[0] not in columns:
-            raise BadInput(
-                f"{field} is mapped to {expression.column!r}, which is no column"
-                f"{_nearest(expression.column, columns)}: there are {', '.join(columns)}",
-                field="map",
-            )
+            remedy = nearest(expression.column, columns) or f": there are {', '.join(columns)}"
+            raise BadInput(f"{field} is mapped to {expression.column!r}, which is no column{remedy}", field="map")
 
 
 def pairs_of(given: Iterable[str] | Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -79,8 +74,3 @@ def expression_of(text: str, functions: Collection[str]) -> Expression:
     """What a text says. Only a known function ends a column's name, which may itself hold colons."""
     column, _, function = text.rpartition(":")
     return Expression(column, function) if column and function in functions else Expression(text)
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    nearest = get_close_matches(name, known, 1)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
