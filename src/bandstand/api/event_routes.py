@@ -117,6 +117,10 @@ async def take_in(
     return JsonAnswer(answer, status_code=202)
 
 
+_CATALOGUE_S = 0.5
+"""Events are stored whether or not the catalogue answers: a cluster's is not waited for."""
+
+
 def _without_effect(service: Service, parsed: ParsedEvents, within: Boundary) -> list[Rejected]:
     """Actions that would teach, on no object or on one that the catalogue lacks; while that is away, only the former.
 
@@ -127,7 +131,7 @@ def _without_effect(service: Service, parsed: ParsedEvents, within: Boundary) ->
     found = [Rejected(index, "it names no object") for index, object_id in acts if object_id is None]
     named = [(index, object_id) for index, object_id in acts if object_id is not None and not within]
     with suppress(BandstandError):
-        ordinals = service.home.store.ordinals([object_id for _, object_id in named])
+        ordinals = service.home.store.ordinals([object_id for _, object_id in named], within_s=_CATALOGUE_S)
         found += [
             Rejected(index, f"the catalogue has no entity {object_id!r}")
             for (index, object_id), ordinal in zip(named, ordinals.tolist(), strict=True)

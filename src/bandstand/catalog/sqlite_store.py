@@ -140,7 +140,7 @@ class SqliteStore(Store):
         found = {ordinal: decode(id_, payload) for ordinal, id_, payload in rows}
         return [found.get(ordinal) for ordinal in wanted]
 
-    def ordinals(self, ids: Sequence[str]) -> Ordinals:
+    def ordinals(self, ids: Sequence[str], *, within_s: float | None = None) -> Ordinals:  # noqa: ARG002 - it is here
         """See `Store`."""
         rows = self._reader.rows(
             "SELECT id, ordinal FROM entities WHERE live AND id IN (SELECT value FROM json_each(?))",

@@ -61,8 +61,11 @@ class Store(Protocol):
         """Return the last known state of ordinals, deleted ones too, aligned; None where never given."""
         ...
 
-    def ordinals(self, ids: Sequence[str]) -> Ordinals:
-        """Return the ordinals of ids, int32 (n,), -1 where unknown or deleted."""
+    def ordinals(self, ids: Sequence[str], *, within_s: float | None = None) -> Ordinals:
+        """Return the ordinals of ids, int32 (n,), -1 where unknown or deleted.
+
+        A store on another machine is waited for no longer than ``within_s`` seconds, if given.
+        """
         ...
 
     def scan(self, batch: int = 5_000) -> Iterator[tuple[int, Entity]]:

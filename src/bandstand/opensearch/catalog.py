@@ -262,10 +262,10 @@ class OpenSearchStore(Store):
         found = {hit["_source"]["ordinal"]: _entity(hit["_source"]) for hit in hits}
         return [found.get(ordinal) for ordinal in wanted]
 
-    def ordinals(self, ids: Sequence[str]) -> Ordinals:
+    def ordinals(self, ids: Sequence[str], *, within_s: float | None = None) -> Ordinals:
         """See `Store`."""
         keys = [key_of(id_) for id_ in ids]
-        found = self._cluster.mget(self._index, list(dict.fromkeys(keys)), ("ordinal", "live"))
+        found = self._cluster.mget(self._index, list(dict.fromkeys(keys)), ("ordinal", "live"), timeout=within_s)
         numbers = {key: doc.source["ordinal"] for key, doc in found.items() if doc.source["live"]}
         return np.fromiter((numbers.get(key, -1) for key in keys), np.int32, len(keys))
 
