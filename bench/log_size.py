@@ -91,13 +91,19 @@ def _without(impressions: Sequence[Impression]) -> Mapping[str, list[Impression]
 
 
 def _file_bytes(impressions: Sequence[Impression]) -> float:
-    """Of a log that holds nothing else, by search."""
+    """What searches add to a log that holds nothing else, by search."""
     with tempfile.TemporaryDirectory(prefix="bandstand-bench-") as folder:
         path = Path(folder) / "log.sqlite"
-        with closing(SqliteLog(path, clock=time.time, settings=CommitSettings(durable=False))) as log:
-            for impression in impressions:
-                log.append_impression(impression)
-        return path.stat().st_size / len(impressions)
+        empty = _written(path, ())
+        return (_written(path, impressions) - empty) / len(impressions)
+
+
+def _written(path: Path, impressions: Sequence[Impression]) -> int:
+    """Bytes of a log's file once impressions were appended and it was closed."""
+    with closing(SqliteLog(path, clock=time.time, settings=CommitSettings(durable=False))) as log:
+        for impression in impressions:
+            log.append_impression(impression)
+    return path.stat().st_size
 
 
 if __name__ == "__main__":
