@@ -337,10 +337,10 @@ def _compared_words(text: str) -> list[str]:
     return text.split()[:_COMPARED_WORDS]
 
 
-BEGUN = 0.9
+_BEGUN = 0.9
 """What a last word counts that a name's word begins with: it may be half typed."""
 
-BEGUN_LETTERS = 2
+_BEGUN_LETTERS = 2
 """The fewest letters of a word that can count as begun."""
 
 
@@ -356,9 +356,9 @@ def _share_held(words: Sequence[str], pairs: Pairs, *, begun: bool) -> Scores:
     held = np.zeros(len(pairs.ordinals), np.float32)
     for word in words:
         held += len(word) * pairs.holding[word]
-    if begun and words and len(words[-1]) >= BEGUN_LETTERS:
+    if begun and words and len(words[-1]) >= _BEGUN_LETTERS:
         last = words[-1]
-        held += np.float32(BEGUN * len(last)) * (pairs.containing(f" {last}") & ~pairs.holding[last])
+        held += np.float32(_BEGUN * len(last)) * (pairs.containing(f" {last}") & ~pairs.holding[last])
     return held / np.float32(max(sum(map(len, words)), 1))
 
 
@@ -371,7 +371,7 @@ def _spelt(pairs: Pairs) -> Scores | float:
     if _stated(pairs.query.slots):
         return 0.0
     typed = _share_held(_compared_words(pairs.said[0]), pairs, begun=False)
-    begins = np.float32(BEGUN) * (pairs.title_prefix >= 1)
+    begins = np.float32(_BEGUN) * (pairs.title_prefix >= 1)
     alike: Scores = np.maximum.reduce([pairs.title_ratio, pairs.name_ratio, begins])
     counted: Scores = (1 - typed.max(initial=0)) * alike**4
     return counted
