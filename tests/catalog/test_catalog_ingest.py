@@ -11,13 +11,13 @@ import pytest
 
 from bandstand.catalog import ingest as module
 from bandstand.catalog.ingest import IngestReport, Journal, ingest
-from bandstand.catalog.readers.base import Rejected
+from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.entity_map import TableReader, entity_map
 from bandstand.catalog.readers.lastfm import LastfmReader
 from bandstand.catalog.readers.ndjson import NdjsonReader
 from bandstand.catalog.readers.spotify import SpotifyReader
 from bandstand.catalog.sqlite_store import SqliteStore
-from bandstand.catalog.sync import SyncPlan, sync
+from bandstand.catalog.sync import SyncPlan, plan_sync, sync
 from bandstand.errors import BadInput, StorageError
 from bandstand.types import Entity
 
@@ -269,6 +269,21 @@ class TestSync:
         with pytest.raises(BadInput, match="nothing was changed"):
             sync(lambda: iter([Rejected(1, "bad", "")]), store, lambda _: True, rejects=tmp_path / "rejects")
         assert store.count() == 1
+
+
+def test_a_catalogue_that_was_made_anew_is_synced(tmp_path):
+    """Its entities have the ordinals of before, which are above any number that it has given to a change."""
+    tracks = [Entity(id=f"t{number}", kind="track", title=f"Song {number}") for number in range(10)]
+    store = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    store.upsert(tracks)
+    store.close()
+    for path in tmp_path.glob("catalog.sqlite*"):
+        path.unlink()
+    store = SqliteStore(tmp_path / "catalog.sqlite", clock=lambda: 0.0)
+    store.upsert(tracks[8:])
+    plan = plan_sync(iter([Row(1, tracks[8])]), store)
+    assert plan == SyncPlan(new=0, known=1, rejected=0, missing=("t9",), titles=("Song 9",))
+    store.close()
 
 
 def test_a_file_that_is_read_another_way_is_not_resumed(tmp_path):

@@ -20,7 +20,7 @@ from pyarrow import parquet as pq
 from bandstand.catalog.readers import cells
 from bandstand.catalog.readers.base import Rejected, Row
 from bandstand.catalog.readers.entity_map import TableReader, entity_map
-from bandstand.catalog.readers.mapping import pairs_of
+from bandstand.catalog.readers.mapping import expression_of, pairs_of
 from bandstand.catalog.readers.registry import reader_for
 from bandstand.catalog.readers.sql import sql_table
 from bandstand.errors import BadInput, MissingDependency
@@ -245,6 +245,10 @@ def test_the_order_of_day_and_month_can_be_said(tmp_path):
     assert one(tmp_path, {"out": "7/8/1959"}, "released=out:dmy").released == "1959-08-07"
     assert one(tmp_path, {"out": "7/8/1959"}, "released=out:mdy").released == "1959-07-08"
     assert "released=COLUMN:dmy" in one(tmp_path, {"out": "7/8/1959"}, "released=out")
+
+
+def test_what_says_nothing_is_no_number_whatever_reads_it():
+    assert expression_of("plays:log", cells.FUNCTIONS).read({"plays": float("nan")}, cells.FUNCTIONS) is None
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def delete_entities(body: DeleteBody, service: ServiceOf) -> JsonAnswer:
     ids = body.ids if body.ids is not None else home.catalog.columns.ids[_within(home, within)].tolist()
     if body.dry_run:
         return JsonAnswer(DeletedEntitiesAnswer(deleted=int(np.count_nonzero(home.store.ordinals(ids) >= 0))))
-    deleted = sum(home.store.delete(ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
+    deleted = home.store.delete(ids)
     home.catalog.refresh()
     return JsonAnswer(DeletedEntitiesAnswer(deleted=deleted))
 

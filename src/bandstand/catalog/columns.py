@@ -324,15 +324,15 @@ class Columns:
 
     def field(self, name: str) -> FieldColumn | None:
         """Who holds what in a field; None where nobody does, and for attributes."""
+        if name not in ("kind", "popularity", "year"):
+            return self.fields.get(name)
         every = np.arange(self.n, dtype=np.int32)
         if name == "kind":
             return FieldColumn(every, np.full(self.n, np.nan, np.float32), self.kind.astype(np.int32), _KIND_NAMES)
         if name == "popularity":
             return FieldColumn(every, self.popularity, np.full(self.n, -1, np.int32), _KIND_NAMES)
-        if name == "year":
-            known = every[~np.isnan(self.year)]
-            return FieldColumn(known, self.year[known], np.full(len(known), -1, np.int32), _KIND_NAMES)
-        return self.fields.get(name)
+        known = every[~np.isnan(self.year)]
+        return FieldColumn(known, self.year[known], np.full(len(known), -1, np.int32), _KIND_NAMES)
 
     def _meeting(self, clause: Clause) -> Mask:
         """Which ordinals meet a clause, bool (n,)."""

@@ -105,8 +105,14 @@ class SqliteStore(Store):
 
     def delete(self, ids: Iterable[str]) -> int:
         """See `Store`."""
+        source, gone = iter(dict.fromkeys(ids)), 0
+        while chunk := list(islice(source, CHUNK)):
+            gone += self._delete_chunk(chunk)
+        return gone
+
+    def _delete_chunk(self, chunk: list[str]) -> int:
         with self._writer.transaction() as connection:
-            known = self._known(connection, list(dict.fromkeys(ids)))
+            known = self._known(connection, chunk)
             seq = connection.execute("SELECT coalesce(max(seq), 0) FROM entities").fetchone()[0]
             gone = [(id_, *row) for id_, row in known.items() if row[1]]
             rows = [

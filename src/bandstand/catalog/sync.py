@@ -47,20 +47,20 @@ def plan_sync(rows: Iterator[Row | Rejected], store: Store) -> SyncPlan:
     Raises:
         BadInput: the source holds nothing that can be used: that is hardly the truth.
     """
-    held = np.zeros(store.head() + 1, np.bool_)
+    held = np.zeros(store.ordinal_history().last, np.bool_)  # who comes meanwhile is neither held nor missing
     new = rejected = read = 0
     while batch := list(islice(rows, CHUNK)):
         ids = list(dict.fromkeys(row.entity.id for row in batch if isinstance(row, Row)))
         rejected += sum(isinstance(row, Rejected) for row in batch)
         ordinals = store.ordinals(ids)
-        held[ordinals[ordinals >= 0]] = True
+        held[ordinals[(ordinals >= 0) & (ordinals < len(held))]] = True
         new += int(np.count_nonzero(ordinals < 0))
         read += len(ids)
     if not read:
         raise BadInput("the source holds no entity that can be used: nothing was changed")
     missing, titles = list[str](), list[str]()
     for ordinal, entity in store.scan():
-        if not held[ordinal]:
+        if ordinal < len(held) and not held[ordinal]:
             missing.append(entity.id)
             titles += [entity.title] if len(titles) < _SHOWN else []
     known = int(np.count_nonzero(held))
@@ -84,6 +84,4 @@ def sync(
     if plan.missing and not agreed(plan):
         raise BadInput(f"{plan}. Nothing was changed: agree with --yes", field="sync")
     report = ingest_rows(read(), store, rejects=rejects, progress=progress)
-    parts = (plan.missing[at : at + CHUNK] for at in range(0, len(plan.missing), CHUNK))
-    removed = sum(map(store.delete, parts))
-    return replace(report, removed=removed)
+    return replace(report, removed=store.delete(plan.missing))

@@ -55,8 +55,7 @@ class Background:
             yield
         finally:
             with self._starting:
-                self._threads = []
-                self._stop.clear()
+                self._threads, self._stop = [], threading.Event()  # one that is still at work must not go on
 
     def _learn(self) -> bool:
         learning = self._platform.learning_if_free()

@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from bandstand.engine.request import SearchRequest, known_kinds
 from bandstand.errors import BadInput
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.settings import Settings
-from bandstand.subsonic.address import Address, is_address, parse_address
+from bandstand.subsonic.address import is_address, parse_address
 from bandstand.types import Entity, Event, Filters, Impression, Kind, Progress, actor_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class Bandstand:
             Unavailable: the server does not answer.
         """
         from bandstand.catalog.ingest import ingest_entities
+        from bandstand.catalog.readers.mapping import pairs_of
         from bandstand.door.ingesting import Asked, Ingesting
 
         storage = self.platform.storage
@@ -148,37 +149,15 @@ class Bandstand:
 
         if not isinstance(source, (str, Path)):
             return ingest_entities(source, storage.store, rejects=storage.paths.rejects, progress=told)
-        if is_address(str(source)):
-            return self._ingest_server(parse_address(str(source)), told)
-        asked = Asked(map=map, kind=kind, unknown=unknown)
+        asked = Asked(map=tuple(pairs_of(map)), kind=kind, unknown=unknown)
         ingesting = Ingesting(storage, asked, sync=sync, progress=told)
+        if is_address(str(source)):
+            return ingesting.server(parse_address(str(source)))
         if query is not None or "://" in str(source):
             return ingesting.database(str(source), query)
         path = Path(source).expanduser()
         reader = ingesting.reader(path, format)
-        return self._ingest_library(path, told) if reader.name == "library" else ingesting.file(reader, path)
-
-    def _ingest_library(self, folder: Path, told: Callable[[IngestReport], None]) -> IngestReport:
-        from bandstand.catalog.ingest import ingest_source
-        from bandstand.catalog.readers.library import LibraryReader
-        from bandstand.catalog.sources import Source
-
-        storage = self.platform.storage
-        with closing(Source(storage.paths.sources, folder.resolve().as_posix())) as source:
-            rows = LibraryReader(source).read(folder)
-            return ingest_source(rows, storage.store, source, rejects=storage.paths.rejects, progress=told)
-
-    def _ingest_server(self, address: Address, told: Callable[[IngestReport], None]) -> IngestReport:
-        from bandstand.catalog.ingest import ingest_source
-        from bandstand.catalog.sources import Source
-        from bandstand.subsonic.client import Client
-        from bandstand.subsonic.reader import SERVER, ServerReader
-
-        storage, settings = self.platform.storage, self.settings
-        login = {"password": settings.subsonic_password, "api_key": settings.subsonic_api_key}
-        with Client(address, **login) as client, closing(Source(storage.paths.sources, SERVER)) as source:
-            rows = ServerReader(client, source).rows()
-            return ingest_source(rows, storage.store, source, rejects=storage.paths.rejects, progress=told)
+        return ingesting.library(path) if reader.name == "library" else ingesting.file(reader, path)
 
     def add(self, *entities: EntityLike) -> int:
         """Store entities, replacing those with the same ids; returns how many are new or other than before.

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bandstand.app.storage import Storage
-from bandstand.catalog.ingest import IngestReport, Progress, ingest, ingest_rows
+from bandstand.catalog.ingest import IngestReport, Progress, ingest, ingest_rows, ingest_source
 from bandstand.catalog.readers.base import Reader
 from bandstand.catalog.readers.entity_map import EntityMap, entity_map
-from bandstand.catalog.readers.mapping import pairs_of
+from bandstand.catalog.readers.library import LibraryReader
 from bandstand.catalog.readers.registry import MAPPED, reader_for
 from bandstand.catalog.readers.sql import sql_table
+from bandstand.catalog.sources import Source
 from bandstand.catalog.sync import Read, SyncPlan, sync
 from bandstand.errors import BadInput
 from bandstand.settings import INGEST, read_table
+from bandstand.subsonic.address import Address
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What an ingest of a table was asked for; see `Bandstand.ingest`."""
+    """What an ingest of a table was asked for; see `Bandstand.ingest`. ``map``: pairs of field and expression."""
 
-    map: Mapping[str, str] | Iterable[str] = ()
+    map: Sequence[tuple[str, str]] = ()
     kind: str | None = None
     unknown: str | None = None
 
@@ -36,10 +40,9 @@ class Asked:
         fields = said.get("map", {})
         if not isinstance(fields, dict):
             raise BadInput('[ingest] map must be a table such as { title = "track_name" }', field="map")
-        pairs = [*pairs_of(self.map)]
         unknown = self.unknown or said.get("unknown", "keep")
-        over = {name: text for name, text in fields.items() if name not in dict(pairs)}
-        return entity_map([*over.items(), *pairs], kind=self.kind or said.get("kind"), unknown=unknown)
+        over = {name: text for name, text in fields.items() if name not in dict(self.map)}
+        return entity_map([*over.items(), *self.map], kind=self.kind or said.get("kind"), unknown=unknown)
 
 
 class Ingesting:
@@ -92,7 +95,25 @@ class Ingesting:
             raise BadInput("the query answers with no rows: nothing was ingested", field="query")
         return report
 
-    @property
+    def library(self, folder: Path) -> IngestReport:
+        """Store what a folder of music holds; raises as `ingest_source`."""
+        storage = self._storage
+        with closing(Source(storage.paths.sources, folder.resolve().as_posix())) as source:
+            rows, rejects = LibraryReader(source).read(folder), storage.paths.rejects
+            return ingest_source(rows, storage.store, source, rejects=rejects, progress=self._progress)
+
+    def server(self, address: Address) -> IngestReport:
+        """Store what a Subsonic server holds; raises as `ingest_source`, and `Unavailable`."""
+        from bandstand.subsonic.client import Client
+        from bandstand.subsonic.reader import SERVER, ServerReader
+
+        storage, settings = self._storage, self._storage.settings
+        login = {"password": settings.subsonic_password, "api_key": settings.subsonic_api_key}
+        with Client(address, **login) as client, closing(Source(storage.paths.sources, SERVER)) as source:
+            rows, rejects = ServerReader(client, source).rows(), storage.paths.rejects
+            return ingest_source(rows, storage.store, source, rejects=rejects, progress=self._progress)
+
+    @cached_property
     def _mapping(self) -> EntityMap:
         return self._asked.mapping(self._storage.settings.home)
 

@@ -51,8 +51,12 @@ class Sorting:
             BadInput: there is no such field or direction, or nothing to put in order.
         """
         name, _, direction = text.partition(":")
-        known = [TITLE, *(each for each in columns.field_names() if each not in _UNORDERED and columns.field(each))]
-        if name.casefold() not in known:
+
+        def sortable(field: str) -> bool:
+            return field not in _UNORDERED and columns.field(field) is not None
+
+        if name.casefold() != TITLE and not sortable(name.casefold()):
+            known = [TITLE, *filter(sortable, columns.field_names())]
             remedy = nearest(name, known) or f"; known are {', '.join(known)}"
             raise BadInput(f"there is no field {name!r} to sort by{remedy}", field="sort")
         if direction not in ("", "asc", "desc"):

@@ -203,13 +203,14 @@ class OpenSearchStore(Store):
 
     def delete(self, ids: Iterable[str]) -> int:
         """See `Store`."""
-        wanted = list(dict.fromkeys(ids))
 
         def edits(known: dict[str, Document]) -> list[_Edit]:
-            documents = [known[key] for key in map(key_of, wanted) if key in known]
-            return [_Edit({**old.source, "live": False}, old) for old in documents if old.source["live"]]
+            return [_Edit({**old.source, "live": False}, old) for old in known.values() if old.source["live"]]
 
-        return self._written(wanted, edits, whole=True)
+        source, gone = iter(dict.fromkeys(ids)), 0
+        while chunk := list(islice(source, CHUNK)):
+            gone += self._written(chunk, edits, whole=True)
+        return gone
 
     def _written(self, ids: list[str], edits_of: _Edits, *, whole: bool = False) -> int:
         """Write what is to be changed until no race is lost; how many documents that were."""

@@ -38,7 +38,7 @@ def read_cover(path: Path) -> tuple[bytes, str]:
         NotFound: the file is gone, holds no picture (any more), or none that browsers show.
     """
     try:
-        content = _inside(path) if path.suffix.lower() in AUDIO else path.read_bytes()[:_MOST_BYTES]
+        content = _inside(path) if path.suffix.lower() in AUDIO else _beginning(path)
     except MissingDependency:
         raise
     except Exception as cause:  # damaged pictures make mutagen raise whatever there is
@@ -47,6 +47,11 @@ def read_cover(path: Path) -> tuple[bytes, str]:
         if content.startswith(signature):
             return content, media_type
     raise NotFound("there is no cover here any more. Ingest the library again.")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES)
 
 
 def _inside(path: Path) -> bytes:

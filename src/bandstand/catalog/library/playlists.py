@@ -38,7 +38,8 @@ def read_playlist(path: Path, folder: Path, known: Collection[str]) -> Playlist:
         MissingDependency: charset-normalizer is not installed.
     """
     try:
-        raw = path.read_bytes()[:_MOST_BYTES]
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES)
     except OSError as cause:
         raise BadInput(f"cannot be read: {cause.strerror}") from cause
     songs = _Songs(known)

@@ -10,6 +10,7 @@ from math import isfinite, isnan, log1p
 
 import orjson
 
+from bandstand.catalog.fields import as_text
 from bandstand.errors import BadInput
 
 SEPARATOR = "|"
@@ -44,12 +45,8 @@ def text(value: object) -> str:
     Raises:
         BadInput: it is a list or an object.
     """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     if isinstance(value, str | int | float):
-        return str(value).strip()
+        return as_text(value).strip()
     if isinstance(value, date):
         return value.isoformat()
     raise BadInput(f"a text is wanted, not {value!r}: map a part of it, as in --map title=song.name")

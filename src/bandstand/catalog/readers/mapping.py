@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from bandstand.catalog.readers.cells import is_there
 from bandstand.catalog.readers.tables import Record, nested
 from bandstand.errors import BadInput, nearest
 
@@ -20,13 +21,13 @@ class Expression:
     function: str = ""
 
     def read(self, record: Record, functions: Mapping[str, Function]) -> object:
-        """The value in a record; None where it is missing or blank.
+        """The value in a record; None where nothing is there.
 
         Raises:
             BadInput: the function cannot use the value.
         """
         value = nested(record, self.column)
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if not is_there(value):
             return None
         return functions[self.function](value) if self.function else value
 
