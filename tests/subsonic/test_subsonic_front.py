@@ -219,6 +219,15 @@ def test_what_is_played_and_starred_is_an_event(ann, port, events):
     ]
 
 
+def test_of_two_names_in_one_call_nobody_is_taken_to_have_acted(ann, port, events):
+    """The server has checked one of them, and which one is its own affair."""
+    song = ann.search3("glosoli")["searchResult3"]["song"][0]
+    query = {"u": USER, "p": PASSWORD, "v": "1.16.1", "c": "x", "f": "json", "id": song["id"]}
+    starred = HTTP.post(f"http://127.0.0.1:{port}/rest/star.view", params=query, data={"u": OTHER})
+    assert starred.json()["subsonic-response"]["status"] == "ok"
+    assert events() == []
+
+
 def test_what_is_played_is_found_again(ann, port):
     (song,) = [each for each in ann.search3("glosoli")["searchResult3"]["song"] if each["title"] == "Glósóli"]
     ann.scrobble(song["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -47,6 +48,7 @@ class Keyring:
     def __init__(self, *, admin_key: str | None, local: bool, clock: Clock) -> None:
         self._local, self._clock = local, clock
         self._admin = _admin(admin_key) if admin_key else None
+        self._following = threading.Lock()
         self._held = self._made((), unread="the keys were not read yet")
 
     def follow(self, read: Callable[[], Keys | None]) -> None:
@@ -55,13 +57,14 @@ class Keyring:
         Raises:
             StorageError, Unavailable: they cannot be read.
         """
-        try:
-            keys = read()
-        except BandstandError as error:
-            if self._held.unread:
-                self._held = self._made((), unread=str(error))
-            raise
-        self._held = self._made(keys)
+        with self._following:  # else what was read before a change could come after it
+            try:
+                keys = read()
+            except BandstandError as error:
+                if self._held.unread:
+                    self._held = self._made((), unread=str(error))
+                raise
+            self._held = self._made(keys)
 
     def key_of(self, secret: str | None, needed: Scope) -> Key:
         """The key whose secret was given; or what holds for who gives none.

@@ -10,10 +10,9 @@ from bandstand.api.access import CallerOf
 from bandstand.api.routing import ServiceOf, problems
 from bandstand.api.schemas import MAX_ID
 from bandstand.backend import Paths
-from bandstand.catalog.bounds import holds
+from bandstand.catalog.bounds import check_inside
 from bandstand.catalog.library.covers import PICTURES, read_cover
 from bandstand.catalog.sources import cover_of
-from bandstand.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], responses=problems(404, 422, 503))
 
@@ -28,7 +27,7 @@ _FOR_A_DAY = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options
 )
 def read_cover_of(entity_id: Annotated[str, Path(max_length=MAX_ID)], service: ServiceOf, caller: CallerOf) -> Response:
     """The picture inside the file, else the one beside it, as `bandstand ingest FOLDER` found it on this machine."""
-    if caller.within and not holds(service.home.catalog, entity_id, caller.within):
-        raise NotFound(f"there is no entity {entity_id!r}")
+    if caller.within:
+        check_inside(service.home.catalog, entity_id, caller.within)
     content, media_type = read_cover(cover_of(Paths(service.settings.home).sources, entity_id))
     return Response(content, media_type=media_type, headers=_FOR_A_DAY)

@@ -11,7 +11,7 @@ from bandstand.api.access import CallerOf
 from bandstand.api.catalogue_routes import indexed
 from bandstand.api.routing import ENTITY, EntityId, JsonAnswer, ServiceOf, answered, problems
 from bandstand.api.schemas import ENTITY_BODY
-from bandstand.catalog.bounds import holds
+from bandstand.catalog.bounds import check_inside
 from bandstand.catalog.codec import EntityAnswer, entity_from_json
 from bandstand.errors import BadInput, NotFound
 
@@ -22,8 +22,7 @@ router = APIRouter(prefix="/v1/entities", tags=["catalogue"], responses=problems
 def read_entity(entity_id: EntityId, service: ServiceOf, caller: CallerOf) -> JsonAnswer:
     """All fields of an entity."""
     home = service.home
-    if not holds(home.catalog, entity_id, caller.within):
-        raise NotFound(f"there is no entity {entity_id!r}")
+    check_inside(home.catalog, entity_id, caller.within)
     return JsonAnswer(EntityAnswer.of(home.store.get(entity_id)))
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.access.callers import Caller
 from bandstand.access.scopes import Scope as Needed
-from bandstand.api.access import Gate
+from bandstand.api.access import CALLER, Gate
 from bandstand.api.event_routes import take_in
 from bandstand.api.metrics import Metrics
 from bandstand.api.problems import refusal
@@ -63,7 +63,7 @@ class HotRoutes:
             return
         message = await receive()
         try:
-            caller = self._gate.admit(scope, route.needs)
+            caller = scope[CALLER] = self._gate.admit(scope, route.needs)
             answering = route.begin(scope, message.get("body", b""), caller)
             response = None if answering is None else await answering
         except BandstandError as error:

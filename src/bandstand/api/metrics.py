@@ -111,8 +111,9 @@ class Metrics:
         for one in threads:
             self._failures.labels(one.name).set(one.failures)
         if home is not None:
-            self._lag.set(_lag(home))
-            self._oldest.set(_oldest(home))
+            waiting, oldest = _behind(home)
+            self._lag.set(waiting)
+            self._oldest.set(oldest)
             self._parked.set(len(parked_entries(home.memory.scan)))
             self._waiting.set(home.log.waiting())
             self._entities.set(int(home.catalog.columns.live.sum()))
@@ -147,20 +148,13 @@ class Metrics:
         return registry
 
 
-def _lag(home: SearchingSide) -> float:
-    """Entries between the log's end and the learner; not a number while the cluster that knows is away."""
+def _behind(home: SearchingSide) -> tuple[float, float]:
+    """Entries that wait to be learned, and seconds that the oldest does; not numbers while the cluster is away."""
     try:
-        return max(home.log.head() - home.memory.position(), 0)
+        state = learned(home.log, home.memory, home.models, home.clock())
     except Unavailable:
-        return math.nan
-
-
-def _oldest(home: SearchingSide) -> float:
-    """Seconds that the oldest entry waits to be learned; not a number while the cluster that knows is away."""
-    try:
-        return learned(home.log, home.memory, home.models, home.clock()).oldest_s
-    except Unavailable:
-        return math.nan
+        return math.nan, math.nan
+    return state.waiting, state.oldest_s
 
 
 _RETRY_S = 1.0

@@ -63,8 +63,3 @@ _SCOPES: Mapping[str, Scope | None] = {
 def scope_of(method: str, path: str) -> Scope | None:
     """What the route of a method and a path's template needs; None where anybody may ask."""
     return _SCOPES.get(f"{method} {path}", "admin")
-
-
-def is_told(method: str, path: str) -> bool:
-    """Whether somebody has thought of what the route needs."""
-    return f"{method} {path}" in _SCOPES

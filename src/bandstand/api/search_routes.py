@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from bandstand.access.callers import Caller
 from bandstand.api.access import CallerOf
+from bandstand.api.metrics import Metrics
 from bandstand.api.routing import RELATED, EntityId, JsonAnswer, MetricsOf, ServiceOf, answered, problems
 from bandstand.api.schemas import FilterText, SearchBody, SuggestQuery, read_filters
 from bandstand.app.searching import SearchingSide
@@ -26,7 +27,7 @@ from bandstand.engine.answers import (
     SuggestAnswer,
 )
 from bandstand.engine.related import MOST
-from bandstand.engine.request import SearchResult
+from bandstand.engine.request import SearchRequest, SearchResult
 from bandstand.errors import NotFound, Unavailable
 from bandstand.types import DEPTHS, KINDS, Boundary, Kind, RetrieverSpec, actor_of
 from bandstand.types.answers import Answer
@@ -156,6 +157,19 @@ def check_answered(result: SearchResult) -> None:
         raise Unavailable(f"nothing was found, while {', '.join(missing)} could not answer; try again", retry_after=2)
 
 
+def searched(home: SearchingSide, request: SearchRequest, metrics: Metrics) -> SearchResult:
+    """Answer a search and, unless it is a preview, count it.
+
+    Raises:
+        Unavailable: see `check_answered`.
+    """
+    result = home.search(request)
+    if not request.preview:
+        metrics.searched(result)
+    check_answered(result)
+    return result
+
+
 @router.post(
     "/search", summary="Search, or page on in an earlier search", responses=answered(SearchAnswer, 400, 404, 413)
 )
@@ -169,10 +183,7 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf, calle
     request = replace(body.to_request(), user_id=caller.speaks_for(body.user_id), within=caller.within)
 
     def work(home: SearchingSide) -> JsonAnswer:
-        result = home.search(request)
-        if not request.preview:
-            metrics.searched(result)
-        check_answered(result)
+        result = searched(home, request, metrics)
         related = beside(home, result, request.within) if body.related else UNSET
         return JsonAnswer(SearchAnswer.of(result, explain=request.explain, related=related))
 

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from bandstand.api.metrics import Metrics
 from bandstand.api.problems import refusal
-from bandstand.api.search_routes import check_answered
+from bandstand.api.search_routes import searched
 from bandstand.api.service import Service
 from bandstand.app.searching import SearchingSide
 from bandstand.engine.request import SearchRequest, SearchResult
@@ -43,11 +43,7 @@ class ServiceHost(Host):
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """See `Host`."""
-        result = await self._service.search(lambda home: home.search(request))
-        if not request.preview:
-            self._metrics.searched(result)
-        check_answered(result)
-        return result
+        return await self._service.search(lambda home: searched(home, request, self._metrics))
 
     async def members(self, entity_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """See `Host`."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from bandstand.catalog.columns import Catalog, Columns
+from bandstand.errors import NotFound
 from bandstand.types import Boundary, Filters, Kind, Mask
 
 
 def bounded(columns: Columns, within: Boundary) -> Mask | None:
     """Which ordinals are live and inside a boundary, bool (n,); None where it shuts nothing out."""
-    return columns.mask(within.kinds, within.filters) if within else None
+    return columns.inside(within) if within else None
 
 
-def holds(catalog: Catalog, entity_id: str, within: Boundary) -> bool:
-    """Whether an entity is inside a boundary; one that searches do not know yet is not."""
+def check_inside(catalog: Catalog, entity_id: str, within: Boundary) -> None:
+    """Let pass what is inside a boundary; what searches do not know yet is not.
+
+    Raises:
+        NotFound: it is outside, which is answered as if there were none.
+    """
     columns = catalog.columns
     mask = bounded(columns, within)
     if mask is None:
-        return True
+        return
     ordinal = int(catalog.store.ordinals([entity_id])[0])
-    return 0 <= ordinal < columns.n and bool(mask[ordinal])
+    if not (0 <= ordinal < columns.n and mask[ordinal]):
+        raise NotFound(f"there is no entity {entity_id!r}")
 
 
 def narrowed(kinds: tuple[Kind, ...], filters: Filters, within: Boundary) -> tuple[tuple[Kind, ...], Filters]:

@@ -18,7 +18,7 @@ from bandstand.catalog.store import Change, Store
 from bandstand.catalog.text import fold_title, normalize, romanize
 from bandstand.catalog.versions import version_words
 from bandstand.errors import NotFound
-from bandstand.types import KINDS, Clause, Entity, Filters, Kind, Mask, Ordinals, Scores
+from bandstand.types import KINDS, Boundary, Clause, Entity, Filters, Kind, Mask, Ordinals, Scores
 from bandstand.types.hashing import digest
 
 AttributeKey = tuple[str, str]
@@ -293,6 +293,7 @@ class Columns:
     members: NDArray[np.object_]
     postings: Mapping[AttributeKey, Posting]
     fields: Mapping[str, FieldColumn]
+    _inside: dict[Boundary, Mask]
 
     def having(self, name: str, value: str) -> tuple[Ordinals, Scores]:
         """Return the live entities with an attribute value: ordinals int32 (m,) ascending, confidences float32 (m,)."""
@@ -312,6 +313,14 @@ class Columns:
         for clause in filters.clauses:
             allowed &= self._meeting(clause)
         return allowed
+
+    def inside(self, boundary: Boundary) -> Mask:
+        """As `mask`, of a boundary, read-only: made once, since every request of a key asks for the same."""
+        found = self._inside.get(boundary)
+        if found is None:
+            found = self._inside[boundary] = self.mask(boundary.kinds, boundary.filters)
+            found.flags.writeable = False
+        return found
 
     def has_field(self, name: str) -> bool:
         """Whether filters can ask about a field: one that every entity may have, a free one, or an attribute."""
@@ -368,7 +377,7 @@ def _snapshot(builder: Builder) -> Columns:
         views[name] = array[: builder.n]
         views[name].flags.writeable = False
     del views["described"], views["fielded"]
-    return Columns(n=builder.n, postings=builder.postings, fields=builder.fields, **views)
+    return Columns(n=builder.n, postings=builder.postings, fields=builder.fields, _inside={}, **views)
 
 
 class Catalog:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandstand.catalog.bounds import holds, narrowed
+from bandstand.catalog.bounds import check_inside, narrowed
 from bandstand.catalog.columns import Catalog, Columns, attribute_key
 from bandstand.catalog.conditions import EVERYTHING, Scope
 from bandstand.catalog.memberships import Memberships
@@ -117,8 +117,7 @@ class Relater:
         """
         if not 1 <= k <= MOST:
             raise BadInput(f"k must be from 1 to {MOST}", field="k")
-        if not holds(self._catalog, entity_id, within.bound):
-            raise NotFound(f"there is no entity {entity_id!r}")
+        check_inside(self._catalog, entity_id, within.bound)
         ordinal, entity = self._entity(entity_id)
         columns = self._catalog.columns
         allowed = within.allowed(columns)
@@ -126,7 +125,7 @@ class Relater:
         mask &= columns.dedupe_key != columns.dedupe_key[ordinal]
         excluded = self._catalog.store.ordinals(list(without))
         mask[excluded[(excluded >= 0) & (excluded < columns.n)]] = False
-        ordinals, said = _joined(self._sources(ordinal, entity, columns, within), mask)
+        ordinals, said = _joined(self._sources(ordinal, entity, columns, within, allowed), mask)
         scores = 1 - np.prod(1 - said * np.array(list(WEIGHTS.values()), np.float32), axis=1)
         by_popularity = scores + np.float32(1e-6) * columns.popularity[ordinals]
         rows = dedupe(ordinals, by_popularity, columns.dedupe_key[ordinals])[:k]
@@ -146,7 +145,9 @@ class Relater:
             raise NotFound(f"{entity_id!r} is new: it can be related to others in a moment")
         return ordinal, entity
 
-    def _sources(self, ordinal: int, entity: Entity, columns: Columns, within: Scope) -> dict[str, Scored]:
+    def _sources(
+        self, ordinal: int, entity: Entity, columns: Columns, within: Scope, allowed: Mask | None
+    ) -> dict[str, Scored]:
         known = self._memory.relations(ordinal, now=self._clock())
         return {
             "together": known.together,
@@ -154,10 +155,10 @@ class Relater:
             "artist": by_artist(columns, ordinal),
             "lists": by_lists(self._memberships, columns, ordinal),
             "attributes": by_attributes(columns, entity),
-            "dense": self._neighbours(entity, columns, within),
+            "dense": self._neighbours(entity, within, allowed),
         }
 
-    def _neighbours(self, entity: Entity, columns: Columns, within: Scope) -> Scored:
+    def _neighbours(self, entity: Entity, within: Scope, allowed: Mask | None) -> Scored:
         """Entities whose sentence means nearly the same; the retriever's own query encoder reads this one's."""
         sentence = entity_sentence(entity)
         kinds, filters = narrowed(within.kinds, within.filters, within.bound)
@@ -168,7 +169,7 @@ class Relater:
             kinds=kinds,
             filters=filters,
             conditions=within.conditions,
-            allowed=within.allowed(columns),
+            allowed=allowed,
         )
         found, _ = self._calls.call("dense", query, _NEIGHBOURS)
         return found.ordinals, np.clip((found.scores - _UNLIKE) / (1 - _UNLIKE), 0, 1)

@@ -198,8 +198,8 @@ class Suggester:
         """Titles, or "artist title", of what the user chose, most chosen first."""
         columns = self._catalog.columns
         ordinals, _ = self._memory.chosen(user, now=self._clock())
-        ordinals = ordinals[inside(ordinals, columns.live if allowed is None else allowed)]
-        ordinals = ordinals[inside(ordinals, columns.live)]
+        for mask in (columns.live,) if allowed is None else (columns.live, allowed):
+            ordinals = ordinals[inside(ordinals, mask)]
         forms = zip(columns.titles[ordinals], columns.names[ordinals], strict=True)
         texts = sorted((text, place, form) for place, both in enumerate(forms) for form, text in enumerate(both))
         begun = ranges([text for text, _, _ in texts], typed)

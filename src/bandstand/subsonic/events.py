@@ -33,6 +33,7 @@ _STARRED: Mapping[str, tuple[Kind, ...]] = {
     "albumId": ("album",),
     "artistId": ("artist",),
 }
+_ALBUM = entity_id("album", "")
 _RATED = {"1": "skip", "2": "skip", "4": "save", "5": "save"}
 
 
@@ -97,24 +98,30 @@ class Acts:
         """
         searches = self._host.trail.lately(user)
         acts = list(acts_of(call)) if searches else []
-        found = [(act, *place) for act in acts if (place := await self._shown(act, searches)) is not None]
+        held = await self._held(searches) if any(act.action == "play" for act in acts) else {}
+        found = [(act, *place) for act in acts if (place := _shown(act, searches, held)) is not None]
         events = [event for each in found if (event := _event(*each, user=user, call=call, now=now)) is not None]
         if events:
             await self._host.log(events)
 
-    async def _shown(self, act: Act, searches: Sequence[Shown]) -> tuple[str, str] | None:
-        """(search, entity): the newest search that showed the thing itself, or an album that holds the played song."""
-        wanted = [entity_id(kind, act.id) for kind in act.kinds]
-        albums = sorted({entity for search in searches for entity in search.entities}) if act.action == "play" else []
-        held = await self._host.members(albums) if albums else {}
-        for search in searches:
-            for entity in (*wanted, search.folders.get(act.id, "")):
-                if entity in search.entities:
-                    return search.query_id, entity
-            for entity in search.entities:
-                if not held.get(entity, frozenset()).isdisjoint(wanted):
-                    return search.query_id, entity
-        return None
+    async def _held(self, searches: Sequence[Shown]) -> Mapping[str, frozenset[str]]:
+        """The songs of each album that was shown."""
+        shown = {entity for search in searches for entity in search.entities}
+        albums = sorted(entity for entity in shown if entity.startswith(_ALBUM))
+        return await self._host.members(albums) if albums else {}
+
+
+def _shown(act: Act, searches: Sequence[Shown], held: Mapping[str, frozenset[str]]) -> tuple[str, str] | None:
+    """(search, entity): the newest search that showed the thing itself, or an album that holds the played song."""
+    wanted = [entity_id(kind, act.id) for kind in act.kinds]
+    for search in searches:
+        for entity in (*wanted, search.folders.get(act.id, "")):
+            if entity in search.entities:
+                return search.query_id, entity
+        for entity in search.entities:
+            if not held.get(entity, frozenset()).isdisjoint(wanted):
+                return search.query_id, entity
+    return None
 
 
 def _event(act: Act, query_id: str, entity: str, *, user: str, call: Call, now: float) -> Event | None:

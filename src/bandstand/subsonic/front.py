@@ -107,9 +107,13 @@ class Front:
             structlog.get_logger("subsonic").warning("event_lost", view=call.view, reason=str(error))
 
     async def _user(self, call: Call, origin: bytes) -> str | None:
-        """Whose call the server has accepted: it has checked the name, but a key has to be asked about."""
+        """Whose call the server has accepted: it has checked the name, but a key has to be asked about.
+
+        Of several names nobody here knows which one it has checked.
+        """
         if "apiKey" not in call.login:
-            return call.first("u")
+            names = set(call.every("u"))
+            return names.pop() if len(names) == 1 else None
         login = await self._logins.of(call, origin)
         return None if login is None else login.user
 
