@@ -75,12 +75,12 @@ class Finding:
 
 
 def refuse_others(history: History, places: Mapping[str, Place]) -> None:
-    """Raise where an index stands at a place of another catalogue, or of what was taken back of this one."""
+    """Raise where an index or the memory stands at a place of another catalogue, or of what was taken back of this."""
     for what, place in places.items():
         if not history.holds(place):
             raise Unavailable(
                 f"the {what} belongs to another catalogue, or this one was set back to a backup: run `bandstand index`"
-                " or start the server, which index it anew"
+                " or start the server, which make it anew"
             )
 
 

@@ -163,15 +163,8 @@ class Database:
         with self._turn, mapped(self.path):
             if self._frozen is not None and mode == "IMMEDIATE" and not self._thaw():
                 raise self._frozen
-            self._connection.execute(f"BEGIN {mode}")
-            try:
+            with _begun(self._connection, mode):
                 yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled back by itself; a second time would fail, and hide what happened.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
 
     def truncate_log(self) -> None:
         """Move everything from the write-ahead log into the database and cut the former to zero bytes.
@@ -244,10 +237,23 @@ class Database:
         return True
 
 
+@contextmanager
+def _begun(connection: sqlite3.Connection, mode: str) -> Iterator[None]:
+    """One transaction of a connection: committed after the block, undone when the block or the commit fails."""
+    connection.execute(f"BEGIN {mode}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk may have rolled back by itself; a second time would fail, and hide what happened.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _prepare(connection: sqlite3.Connection, form: Format) -> None:
     """Create the tables of a new file, or upgrade those of an old one: one process only, wholly or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _begun(connection, "IMMEDIATE"):
         found = _number(connection, "PRAGMA user_version")
         for statement in () if found else form.schema:
             connection.execute(statement)
@@ -256,11 +262,6 @@ def _prepare(connection: sqlite3.Connection, form: Format) -> None:
         if form.signed:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {form.version}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _refuse(connection: sqlite3.Connection, path: Path, form: Format, *, exact: StorageError | None = None) -> None:

@@ -6,7 +6,6 @@ a moment behind catches up. What is quickly made again is left out: the text ind
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -23,6 +22,7 @@ from bandstand.app.platform import Platform
 from bandstand.backend import Paths
 from bandstand.errors import BadInput, BandstandError, StorageError
 from bandstand.files import TEMPORARY, locked, write_file
+from bandstand.retrievers.encoder import sha256
 from bandstand.retrievers.encoder_registry import NO_COPY
 from bandstand.settings import Settings
 from bandstand.types import Clock
@@ -33,7 +33,6 @@ FORMAT = 1
 _MANIFEST = "backup.json"
 _SQLITE = b"SQLite format 3\0"
 _LEFT_OUT = ("-wal", "-shm", "-journal", ".lock", ".tmp")
-_BLOCK = 1 << 20
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +59,7 @@ def back_up(settings: Settings, target: Path, *, clock: Clock) -> Manifest:
     with _appearing(target) as folder:
         for part in _parts(paths):
             _copy(part, folder / part.name)
-        files = {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)}
+        files = {str(path.relative_to(folder)): sha256(path) for path in _files(folder)}
         made = Manifest(made=clock(), bandstand=version("bandstand"), files=files)
         write_file(folder / _MANIFEST, msgspec.json.encode(made))
     return made
@@ -154,11 +153,6 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _checked(source: Path) -> Manifest:
     """The manifest of a backup, all of whose files are as they were written."""
     try:
@@ -168,7 +162,7 @@ def _checked(source: Path) -> Manifest:
     if manifest.format > FORMAT:
         raise StorageError(f"{source} was written by a newer Bandstand ({manifest.bandstand}); upgrade Bandstand")
     for name, digest in manifest.files.items():
-        if not (source / name).is_file() or _sha256(source / name) != digest:
+        if not (source / name).is_file() or sha256(source / name) != digest:
             raise StorageError(f"{source / name} is missing or damaged: restore another backup")
     return manifest
 

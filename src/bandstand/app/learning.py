@@ -158,9 +158,11 @@ class LearningSide:
             ("retention", lambda: retention.prune() > 0, HOUR_S),
         )
         threads: list[Supervised] = []
+        telling = threading.Lock()
 
         def told() -> None:
-            tell_threads(self.paths.threads, [thread.fares for thread in threads])
+            with telling:  # who tells last knows of all
+                tell_threads(self.paths.threads, [thread.fares for thread in threads])
 
         threads += [Supervised(name, work, stop, pause_s=pause, told=told) for name, work, pause in works if pause]
         told()

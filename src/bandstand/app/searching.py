@@ -13,6 +13,7 @@ from bandstand.app.options import Options
 from bandstand.app.retrieval import RetrieverSet, refresh_all
 from bandstand.app.serving import ModelFollower
 from bandstand.app.storage import Storage, synonym_file
+from bandstand.backend import refuse_others
 from bandstand.bandit.experiment import Assignment, Split
 from bandstand.bandit.selective import SelectiveSettings, parse_thresholds, unused_thresholds
 from bandstand.bandit.vw import BanditSettings
@@ -26,7 +27,6 @@ from bandstand.engine.search import Engine, EngineParts
 from bandstand.engine.speculation import Speculation
 from bandstand.engine.suggest import DenyList, Suggester
 from bandstand.learner.experiment import running_experiment
-from bandstand.learner.standing import refuse_others
 from bandstand.ranker.features import FeatureSet
 from bandstand.types import Roster, actor_of
 from bandstand.understanding.spelling import Speller
@@ -68,7 +68,7 @@ class SearchingSide:
 
     def __init__(self, storage: Storage, options: Options = Options(), understood: Understood | None = None) -> None:
         settings = storage.settings
-        refuse_others(storage.memory, storage.store)
+        refuse_others(storage.store.ordinal_history(), {"memory": storage.memory.place})
         understood = understood or Understood(storage)
         catalog = understood.catalog
         features = options.feature_set

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from bandstand.catalog.readers.tables import Record, columns_of, read_table
 from bandstand.catalog.text import normalize
 from bandstand.errors import BadInput
 from bandstand.feedback.attribution import Attribution
+from bandstand.feedback.fields import mapping as object_of
 from bandstand.feedback.fields import number, text, timestamp
 from bandstand.feedback.ubi_events import parse_event
 from bandstand.types import Event
@@ -103,9 +103,7 @@ def _check(mapping: Mapping[str, Expression]) -> None:
 
 def _mapped(record: Record, mapping: Mapping[str, Expression]) -> LogRow:
     values = {field: expression.read(record, FUNCTIONS) for field, expression in mapping.items()}
-    time = timestamp(_plain(values.get("time")), "time")
-    if time is None:
-        raise BadInput("time is empty", field="time")
+    time = _time(_plain(values.get("time")), "time")
 
     def name(field: str) -> str | None:
         return text(values.get(field), field, _ID_LIMIT)
@@ -131,9 +129,7 @@ def _document(record: Record) -> LogRow:
     """A UBI event, or a UBI query."""
     if record.get("action_name") is None:
         return _ubi_query(record)
-    time = timestamp(record.get("timestamp"), "timestamp")
-    if time is None:
-        raise BadInput("timestamp is empty", field="timestamp")
+    time = _time(record.get("timestamp"), "timestamp")
     event = parse_event(record, now=time + DAY_S)
     return LogRow(
         id=event.id,
@@ -150,13 +146,11 @@ def _document(record: Record) -> LogRow:
 
 
 def _ubi_query(record: Record) -> LogRow:
-    time = timestamp(record.get("timestamp"), "timestamp")
-    if time is None:
-        raise BadInput("timestamp is empty", field="timestamp")
+    time = _time(record.get("timestamp"), "timestamp")
     search = text(record.get("query_id"), "query_id", _ID_LIMIT)
     if search is None:
         raise BadInput("it has neither an action_name nor a query_id", field="query_id")
-    attributes: Mapping[str, Any] = record.get("query_attributes") or {}
+    attributes = object_of(record.get("query_attributes"), "query_attributes")
     return LogRow(
         id=f"query {search}",
         time=time,
@@ -167,6 +161,13 @@ def _ubi_query(record: Record) -> LogRow:
         ),
         search=search,
     )
+
+
+def _time(value: object, field: str) -> float:
+    found = timestamp(value, field)
+    if found is None:
+        raise BadInput(f"{field} is empty", field=field)
+    return found
 
 
 def _plain(value: object) -> object:

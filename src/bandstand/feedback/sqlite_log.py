@@ -163,7 +163,8 @@ class SqliteLog(Log):
 
     def read(self, after: int, limit: int, *, kind: EntryKind | None = None) -> list[LogEntry]:
         """See `Log`."""
-        where = "" if kind is None else " AND kind = ?"
+        # The index of kinds finds the few orders; of the others it would sort all that there are for every page ("+").
+        where = "" if kind is None else " AND kind = ?" if kind == "control" else " AND +kind = ?"
         rows = self._reader.rows(
             f"SELECT seq, kind, time, payload FROM log WHERE seq > ?{where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
             (after, limit) if kind is None else (after, kind, limit),

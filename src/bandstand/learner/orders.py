@@ -69,24 +69,25 @@ class Stretch:
     def entries(self, log: Log) -> Iterator[LogEntry]:
         """The searches and events of a log that lie in it, in order; orders stay."""
         for entry in entries(log):
-            if self.since <= entry.time and (self.until is None or entry.time < self.until):
-                record = entry.record
-                search = record if isinstance(record, Impression) else _search_of(log, record)
-                if not isinstance(record, Control) and self._matches(record, search):
-                    yield entry
+            record, within = entry.record, self.since <= entry.time and (self.until is None or entry.time < self.until)
+            if within and not isinstance(record, Control) and self._matches(log, record):
+                yield entry
 
-    def _matches(self, record: Impression | Event, search: Impression | None) -> bool:
+    def _matches(self, log: Log, record: Impression | Event) -> bool:
+        if self.user is None and self.query is None:
+            return True
+        search = record if isinstance(record, Impression) else _search_of(log, record)
         asked = None if search is None else search.query
         user = record.user_id if isinstance(record, Event) and record.user_id else asked and asked.user_id
         text = asked.normalized if asked else normalize((isinstance(record, Event) and record.user_query) or "")
         return (self.user is None or user == self.user) and (self.query is None or text == normalize(self.query))
 
 
-def _search_of(log: Log, record: Event | Control | Impression) -> Impression | None:
+def _search_of(log: Log, event: Event) -> Impression | None:
     """The search that an event names, if the log holds it."""
-    if not isinstance(record, Event) or record.query_id is None:
+    if event.query_id is None:
         return None
     try:
-        return log.impression(record.query_id)
+        return log.impression(event.query_id)
     except NotFound:
         return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import structlog
 
 from bandstand.catalog.store import Store
-from bandstand.errors import Unavailable
 from bandstand.feedback.log import Log
 from bandstand.memory_index.memory import Memory, MemoryBatch
-from bandstand.types import Chapter, Clock, History, Place
+from bandstand.types import Chapter, Clock, History
 
 LEARNED_ANEW = b"ordinals/learned anew"
 """When the memory was begun anew: in searches that were logged before, ordinals mean other entities."""
@@ -36,16 +35,7 @@ def standing(log: Log, memory: Memory) -> int:
 
 def belongs(memory: Memory, store: Store) -> bool:
     """Whether the memory knows entities by this catalogue's ordinals."""
-    return memory.place == Place() or store.ordinal_history().holds(memory.place)
-
-
-def refuse_others(memory: Memory, store: Store) -> None:
-    """Raise `Unavailable` where the memory does not belong to the catalogue."""
-    if not belongs(memory, store):
-        raise Unavailable(
-            "the memory belongs to another catalogue, or this one was set back to a backup without its .ordinals: run"
-            " `bandstand index` or start the server, which learn it anew from the log"
-        )
+    return store.ordinal_history().holds(memory.place)
 
 
 def settle(log: Log, memory: Memory, store: Store, clock: Clock) -> None:

@@ -152,8 +152,8 @@ class Environment(Protocol):
         """Take in what other machines have committed; returns how many commits that were."""
         ...
 
-    def clear(self) -> None:
-        """Empty every database in one transaction; of ``meta`` stay secret, format, and what counts up for ever.
+    def check_alone(self) -> None:
+        """Raise where what is here is not this machine's alone to forget.
 
         Raises:
             Conflict: other machines have a part in it.
@@ -271,14 +271,8 @@ class LmdbEnvironment(Environment):
         """See `Environment`: all processes share the files."""
         return 0
 
-    def clear(self) -> None:
-        """See `Environment`."""
-        with self.writing() as txn:
-            for name, db in self.dbs.items():
-                if name != "meta":
-                    txn.drop(db, delete=False)
-            for counter in (b"position", b"pairs"):
-                txn.delete(counter, db=self.dbs["meta"])
+    def check_alone(self) -> None:
+        """See `Environment`: it is."""
 
     def used(self) -> tuple[int, int]:
         """See `Environment`."""

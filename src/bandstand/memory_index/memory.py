@@ -262,8 +262,9 @@ class Memory:
         Raises:
             Conflict: it is shared with other machines.
         """
-        self._env.clear()
+        self._env.check_alone()
         with self.batch() as batch:
+            batch.forget_everything(keep=())
             for key, value in state.items():
                 batch.put(key, value)
 

@@ -207,7 +207,7 @@ class ReplicatedEnvironment(Environment):
         """See `Environment`: of the copy."""
         return self._copy.used()
 
-    def clear(self) -> None:
+    def check_alone(self) -> None:
         """See `Environment`."""
         raise Conflict(
             "the memory of this cluster belongs to another catalogue: restore the newest snapshot of all its indices,"
