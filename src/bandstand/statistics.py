@@ -186,14 +186,31 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def isotonic(scores: ArrayLike, outcomes: ArrayLike, weights: ArrayLike | None = None) -> Calibration:
-    """The monotone map with the least (weighted) squared error, all of shape (n,), n >= 1.
+    """The monotone map with the least (weighted) squared error, all of shape (n,), n >= 1, weights > 0.
 
-    By pool adjacent violators: Zadrozny & Elkan, KDD 2002.
+    By pool adjacent violators: Zadrozny & Elkan, KDD 2002. Written out here, since importing scikit-learn for it would
+    take every learner two seconds.
     """
-    from sklearn.isotonic import IsotonicRegression
+    points, place = np.unique(np.asarray(scores, np.float64), return_inverse=True)
+    mass = np.ones(len(place)) if weights is None else np.asarray(weights, np.float64)
+    each = np.bincount(place, mass)
+    means = np.bincount(place, mass * np.asarray(outcomes, np.float64)) / each
+    fitted = _pooled(means.tolist(), each.tolist())
+    rises = fitted[1:] != fitted[:-1]
+    kept = np.append(True, rises) | np.append(rises, True)
+    return Calibration(scores=tuple(points[kept].tolist()), frequencies=tuple(fitted[kept].tolist()))
 
-    fitted = IsotonicRegression().fit(scores, np.asarray(outcomes, np.float64), weights)
-    return Calibration(scores=tuple(fitted.X_thresholds_.tolist()), frequencies=tuple(fitted.y_thresholds_.tolist()))
+
+def _pooled(means: Sequence[float], weights: Sequence[float]) -> Floats:
+    """The ascending values (n,) with the least weighted squared distance from the ``means``."""
+    blocks: list[tuple[float, float, int]] = []
+    for each in zip(means, weights, strict=True):
+        mean, weight, size = *each, 1
+        while blocks and blocks[-1][0] >= mean:
+            before, others, more = blocks.pop()
+            mean, weight, size = (before * others + mean * weight) / (others + weight), others + weight, size + more
+        blocks.append((mean, weight, size))
+    return np.repeat([mean for mean, _, _ in blocks], [size for _, _, size in blocks])
 
 
 class ReliabilityBin(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandstand.bandit.context import COUNT, P_USEFUL, Features, answer_names, query_features
+from bandstand.boosting import lightgbm
 from bandstand.errors import ModelError
 from bandstand.models.registry import ModelVersion
 from bandstand.statistics import Calibration
@@ -115,11 +116,9 @@ def at_once(name: str) -> bool:
 
 
 def _load(model: ModelVersion) -> Booster:
-    import lightgbm
-
     try:
-        return lightgbm.Booster(model_str=model.read(TREES).decode())
-    except lightgbm.basic.LightGBMError as cause:
+        return lightgbm().Booster(model_str=model.read(TREES).decode())
+    except lightgbm().basic.LightGBMError as cause:
         raise ModelError(f"abstention {model.version} is no LightGBM model: run `bandstand train`") from cause
 
 

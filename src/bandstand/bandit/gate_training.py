@@ -21,6 +21,7 @@ from bandstand.bandit.gate import (
     free_names,
     rows_of,
 )
+from bandstand.boosting import lightgbm
 from bandstand.errors import BadInput
 from bandstand.feedback.classifier import boosted
 from bandstand.statistics import Calibration, calibration_error, isotonic, reliability
@@ -147,9 +148,7 @@ def _data(labels: Sequence[UsefulLabel], names: Sequence[str], arms: tuple[str, 
 
 
 def _boost(full: _Data, early: _Data, kept: Labels, seed: int) -> Booster:
-    import lightgbm
-
-    data = lightgbm.Dataset(
+    data = lightgbm().Dataset(
         np.concatenate([full.rows[kept], early.rows[kept]]),
         label=np.tile(full.useful[kept], 2).astype(np.float64),
         weight=np.tile(full.weights[kept], 2),

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.boosting import lightgbm
 from bandstand.errors import ModelError
 from bandstand.statistics import Calibration, Floats, isotonic
 from bandstand.types import Matrix
@@ -35,13 +36,10 @@ class Trees:
     """
 
     def __init__(self, text: str) -> None:
-        from lightgbm import Booster
-        from lightgbm.basic import LightGBMError
-
         self.text = text
         try:
-            self._booster: Booster = Booster(model_str=text)
-        except LightGBMError as cause:
+            self._booster: Booster = lightgbm().Booster(model_str=text)
+        except lightgbm().basic.LightGBMError as cause:
             raise ModelError(f"the reward model is damaged ({cause}); run `bandstand train reward`") from cause
 
     def scores(self, features: Matrix) -> Floats:
@@ -91,9 +89,7 @@ def grown(
     Raises:
         ModelError: LightGBM failed.
     """
-    import lightgbm
-
-    data = lightgbm.Dataset(features, label=labels, feature_name=list(names), params={"verbose": -1})
+    data = lightgbm().Dataset(features, label=labels, feature_name=list(names), params={"verbose": -1})
     rising_only = [int(name in rising) for name in names]
     booster = boosted(data, _TREES, seed=seed, learning_rate=_RATE, monotone_constraints=rising_only)
     return Trees(booster.model_to_string())
@@ -105,8 +101,6 @@ def boosted(data: Dataset, trees: int, *, seed: int, **parameters: object) -> Bo
     Raises:
         ModelError: LightGBM failed.
     """
-    import lightgbm
-
     common = {
         "objective": "binary",
         "num_leaves": _LEAVES,
@@ -118,15 +112,13 @@ def boosted(data: Dataset, trees: int, *, seed: int, **parameters: object) -> Bo
         "verbose": -1,
     }
     try:
-        return lightgbm.train({**common, **parameters}, data, trees)
-    except lightgbm.basic.LightGBMError as cause:
+        return lightgbm().train({**common, **parameters}, data, trees)
+    except lightgbm().basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not learn: {cause}") from cause
 
 
 def auc(scores: Floats, labels: NDArray[np.bool_]) -> float:
     """P(a positive scores above a negative), ties by half; nan where one of them is missing."""
-    from sklearn.metrics import roc_auc_score
-
-    if labels.all() or not labels.any():
-        return float("nan")
-    return float(roc_auc_score(labels, scores))
+    negatives = np.sort(scores[~labels])
+    below = np.searchsorted(negatives, scores[labels], "left") + np.searchsorted(negatives, scores[labels], "right")
+    return float(below.mean() / (2 * len(negatives))) if len(negatives) and len(below) else float("nan")

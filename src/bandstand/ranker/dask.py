@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.boosting import lightgbm
 from bandstand.dask_workers import DaskWorkers
 from bandstand.errors import BadInput
 from bandstand.ranker.train import MIN_HELD_OUT, TrainedRanker, TrainSettings, augmented, boost, drawn, trained
@@ -55,8 +56,6 @@ def train_on_dask(
         BadInput: no query of any partition has candidates of different grades.
         ModelError: a worker failed.
     """
-    import lightgbm
-
     placed = list(zip(dask.workers, reads, strict=False))
     parts = {worker: dask.submit(worker, read_part, read, settings, seed) for worker, read in placed}
     seen: list[tuple[TrainingSet, int]] = dask.gather(
@@ -73,7 +72,7 @@ def train_on_dask(
     models: list[str] = dask.gather(
         [dask.submit(worker, train_part, part, plan, network[worker]) for worker, part in parts.items()]
     )
-    return trained(lightgbm.Booster(model_str=models[0]), held_out, settings.start)
+    return trained(lightgbm().Booster(model_str=models[0]), held_out, settings.start)
 
 
 def read_part(read: Read, settings: TrainSettings, seed: int) -> Part:

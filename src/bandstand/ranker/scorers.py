@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.boosting import lightgbm
 from bandstand.errors import BadInput, ModelError
 from bandstand.models.registry import ModelVersion
 from bandstand.ranker.features import FeatureSet, feature_hash
@@ -161,14 +162,12 @@ def _features_of(model: ModelVersion) -> FeatureLayout:
 
 def _load(model: ModelVersion) -> Booster | None:
     """The trees; None for a model that is its start alone."""
-    import lightgbm
-
     text = model.read(MODEL_FILE).decode()
     if not text and START_FILE in model.files:
         return None
     try:
-        booster = lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as cause:
+        booster = lightgbm().Booster(model_str=text)
+    except lightgbm().basic.LightGBMError as cause:
         raise ModelError(f"ranker {model.version} is no LightGBM model: train again with `bandstand train`") from cause
     if tuple(booster.feature_name()) != model.card.feature_names:
         raise ModelError(f"ranker {model.version} was not trained on what its manifest says: run `bandstand train`")

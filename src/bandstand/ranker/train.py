@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandstand.boosting import lightgbm
 from bandstand.errors import BadInput, ModelError
 from bandstand.models.registry import ModelCard
 from bandstand.ranker.features import feature_hash
@@ -182,8 +183,6 @@ def boost(
     Raises:
         ModelError: LightGBM failed.
     """
-    import lightgbm
-
     callbacks: list[Any] = []
     judged: dict[str, dict[str, list[float]]] = {}
     if progress is not None:
@@ -191,20 +190,18 @@ def boost(
     train = _dataset(data, settings.start)
     valid = [_dataset(held_out, settings.start, reference=train)] if len(held_out) else []
     if valid:
-        callbacks.append(lightgbm.record_evaluation(judged))
+        callbacks.append(lightgbm().record_evaluation(judged))
     parameters = {**_parameters(settings, seed), **(network or {})}
     try:
-        booster = lightgbm.train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
-    except lightgbm.basic.LightGBMError as cause:
+        booster = lightgbm().train(parameters, train, settings.trees, valid_sets=valid, callbacks=callbacks)
+    except lightgbm().basic.LightGBMError as cause:
         raise ModelError(f"LightGBM could not train the ranker: {cause}") from cause
     booster.best_iteration = int(np.argmax(next(iter(judged["valid_0"].values())))) + 1 if valid else 0
     return booster
 
 
 def _dataset(data: TrainingSet, start: Start, reference: Dataset | None = None) -> Dataset:
-    import lightgbm
-
-    return lightgbm.Dataset(
+    return lightgbm().Dataset(
         data.features,
         label=data.grades,
         group=data.groups,

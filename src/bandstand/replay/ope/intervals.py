@@ -65,9 +65,9 @@ def student(estimate: Estimate, *, level: float = 0.95) -> Interval:
 
 def student_quantile(probability: float, n: int) -> float:
     """The quantile of Student's t with n - 1 degrees of freedom (at least 1)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(probability, max(n - 1, 1)))
+    return float(stdtrit(max(n - 1, 1), probability))
 
 
 def hoeffding(terms: ArrayLike, *, low: float, high: float, level: float = 0.95) -> Interval:
@@ -131,7 +131,7 @@ def _split(estimates: Mapping[str, Estimate], drawn: Floats) -> Iterator[tuple[s
 
 def _tail(estimate: Estimate, drawing: ClusterBootstrap, level: float, *, expanded: bool) -> float:
     """The share of resamples that an interval leaves out at either end."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     tail = (1.0 - share(level, "level")) / 2.0
     moved = drawing.by_unit(estimate.influence[:, None])[:, 0]
@@ -140,7 +140,7 @@ def _tail(estimate: Estimate, drawing: ClusterBootstrap, level: float, *, expand
         return tail
     kurtosis = float(np.square(squares).mean() / squares.mean() ** 2)
     freedom = max(2.0 * len(moved) / max(kurtosis - 1.0, _LEAST_EXCESS), 1.0)
-    return float(norm.cdf(t.ppf(tail, freedom)))
+    return float(ndtr(stdtrit(freedom, tail)))
 
 
 def _percentiles(name: str, estimate: Estimate, values: Floats, level: float, tail: float) -> Interval:
