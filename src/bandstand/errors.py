@@ -35,6 +35,13 @@ class BadInput(BandstandError):
         self.field = field
 
 
+class Unreadable(BandstandError):
+    """What came is no request."""
+
+    status = 400
+    title = "Not readable"
+
+
 class Unauthorized(BandstandError):
     """A key or a user token is missing, unknown, or has expired."""
 
@@ -54,6 +61,13 @@ class NotFound(BandstandError):
 
     status = 404
     title = "Not found"
+
+
+class TooSlow(BandstandError):
+    """The request did not come in the time that the server waits for it."""
+
+    status = 408
+    title = "Too slow"
 
 
 class Conflict(BandstandError):
@@ -86,6 +100,13 @@ class TooMany(BandstandError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class HeaderTooLarge(BandstandError):
+    """The header of the request is larger than the documented limit."""
+
+    status = 431
+    title = "Header too large"
 
 
 class Unavailable(BandstandError):

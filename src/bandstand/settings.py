@@ -116,6 +116,26 @@ class Settings(BaseSettings):
     max_body_mb: float = Field(
         10.0, gt=0, description="Largest request body in megabytes (of bulk: line); more is answered 413"
     )
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="Connections that one process holds, more are answered 503; by default 4096, or what descriptors"
+        " (`ulimit -n`) leave beside 256 of its own",
+    )
+    max_connections_per_address: int = Field(
+        128,
+        ge=1,
+        description="Of these from one address, more are answered 429; this machine and `BANDSTAND_PROXIES` are exempt",
+    )
+    header_seconds: float = Field(
+        10.0, gt=0, description="Seconds within which the header of a request must come, or its connection is closed"
+    )
+    body_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds that a body may be waited for, which every 500 bytes of it lengthen by one (of bulk: that"
+        " nothing comes), before it is answered 408",
+    )
     subsonic: str | None = Field(
         None,
         description="URL of a Subsonic server, `http://192.168.1.20:4533`: `serve` stands before it, answers its"

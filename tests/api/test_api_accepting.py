@@ -1,17 +1,23 @@
-"""Workers at one socket: who holds fewest accepts, nobody waits for one that does not, and the dead do not count."""
+"""Workers at one socket: who holds fewest accepts, nobody waits for one that does not, and the dead do not count.
+
+And what an acceptor does that cannot accept, or is not to.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 import sys
 from typing import ClassVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from bandstand.api.accepting import Acceptor, Shares
+from bandstand.api.connections import ConnectionLimits, Place, Places
 
 
 @pytest.fixture
@@ -26,9 +32,10 @@ def other(shares):
 
 
 class Held(asyncio.Protocol):
-    """What uvicorn's protocols are to an acceptor: all of them are in one set while they are open."""
+    """What the server's protocols are to an acceptor."""
 
     connections: ClassVar[set[Held]] = set()
+    place: Place
 
     def connection_made(self, transport):
         self.connections.add(self)
@@ -36,6 +43,7 @@ class Held(asyncio.Protocol):
 
     def connection_lost(self, _):
         self.connections.discard(self)
+        self.place.leave()
 
 
 async def greeted(address) -> bool:
@@ -46,13 +54,15 @@ async def greeted(address) -> bool:
     return answer == b"hello"
 
 
-def accepting(shares, meanwhile):
+def accepting(shares, meanwhile, *, most=100, most_of_one=100, refused=lambda _: None):
     """Run ``meanwhile`` with the address of an acceptor, and the acceptor."""
+    limits = ConnectionLimits(most=most, most_of_one=most_of_one, header_s=60.0)
 
     async def run():
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            acceptor = Acceptor(asyncio.get_running_loop(), listener, Held, shares, 16)
+            listener.listen(16)
+            acceptor = Acceptor(asyncio.get_running_loop(), listener, Held, Places(limits, refused), shares)
             try:
                 return await meanwhile(listener.getsockname(), acceptor)
             finally:
@@ -110,3 +120,56 @@ class TestAcceptor:
 
         assert accepting(shares, closed) == 0
         assert list(shares.folder.iterdir()) == []
+
+    @pytest.mark.parametrize(("bounds", "status", "reason"), [
+        ({"most": 2}, b"503", "connections"), ({"most_of_one": 2}, b"429", "address"),
+    ])  # fmt: skip
+    def test_who_is_too_many_is_told_so_until_somebody_leaves(self, bounds, status, reason):
+        refused = []
+
+        async def crowded(address, _):
+            first = [await asyncio.open_connection(*address) for _ in range(2)]
+            for reader, _ in first:
+                await reader.readexactly(5)
+            reader, writer = await asyncio.open_connection(*address)
+            answer = await reader.read()
+            writer.close()
+            first[0][1].close()
+            while len(Held.connections) > 1:
+                await asyncio.sleep(0)
+            return answer, await greeted(address)
+
+        answer, greeted_again = accepting(None, crowded, refused=refused.append, **bounds)
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert b"\r\nretry-after: 2\r\n" in answer
+        assert greeted_again
+        assert refused == [reason]
+
+    def test_a_full_table_of_descriptors_is_told_once_and_outlived(self, monkeypatch):
+        refused = []
+        monkeypatch.setattr("bandstand.api.accepting._AFTER_FAILURE_S", 0.01)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        async def full(address, _):
+            waiting = asyncio.open_connection(*address)
+            reader, writer = await waiting
+            await reader.readexactly(5)
+            with socket.socket() as late:
+                late.setblocking(False)
+                os.close(lowest := os.dup(late.fileno()))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))  # it was the first that is free
+                try:
+                    await asyncio.get_running_loop().sock_connect(late, address)
+                    while len(refused) < 5:
+                        await asyncio.sleep(0.005)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                greeting = await asyncio.get_running_loop().sock_recv(late, 5)
+            writer.close()
+            return greeting
+
+        with capture_logs() as logs:
+            assert accepting(None, full, refused=refused.append) == b"hello"
+        assert {*refused} == {"descriptors"}
+        (said,) = logs
+        assert (said["event"], "ulimit -n" in said["remedy"]) == ("cannot_accept", True)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from bandstand.api.accepting import KEPT_ALIVE_S
 from bandstand.api.metrics import Metrics
-from bandstand.cli.serve import KEPT_ALIVE_S
 from bandstand.retrievers.encoder_registry import NEEDED_TO_MAKE
 from bandstand.settings import Settings
 from deploy.dependencies import BUILD_ONLY, dependencies

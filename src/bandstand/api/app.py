@@ -30,9 +30,10 @@ from bandstand.api import (
     synonym_routes,
 )
 from bandstand.api.access import ADMITTED, Gate
+from bandstand.api.connections import ConnectionLimits, Places
 from bandstand.api.hot_routes import HotRoutes
 from bandstand.api.metrics import Metrics, Recorder
-from bandstand.api.middleware import BodyLimit, Guard
+from bandstand.api.middleware import BodyLimit, Guard, HeaderLimit, Patience
 from bandstand.api.origins import KnownHosts, KnownOrigins
 from bandstand.api.problems import MEDIA_TYPE, install_problems
 from bandstand.api.processes import (
@@ -168,14 +169,18 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
     )
     gate = Gate(service.keys, metrics, token_secret=settings.user_token_secret)
     app.state.service, app.state.metrics, app.state.recorder, app.state.gate = service, metrics, recorder, gate
+    app.state.places = Places(ConnectionLimits.of(settings), metrics.refused_connection)
     install_problems(app)
     install_description(app)
     app.add_middleware(HotRoutes, service=service, metrics=metrics, gate=gate)
-    app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE), streamed=(catalogue_routes.BULK,))
+    streamed = (catalogue_routes.BULK,)
+    app.add_middleware(BodyLimit, limit=int(settings.max_body_mb * MEGABYTE), streamed=streamed)
     app.add_middleware(KnownOrigins, keys=service.keys)
     app.add_middleware(KnownHosts, hosts=settings.known_hosts)
     if upstream is not None:
         app.add_middleware(Front, host=ServiceHost(app, service, metrics), upstream=upstream)
+    app.add_middleware(Patience, seconds=settings.body_seconds, streamed=streamed)
+    app.add_middleware(HeaderLimit)
     app.add_middleware(Guard, metrics=metrics)
     for router in _ROUTERS:
         app.include_router(router)

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from bandstand.api.connections import Refused
 from bandstand.api.service import Service
 from bandstand.app.health import learned
 from bandstand.app.searching import SearchingSide
@@ -47,6 +48,8 @@ class Metrics:
         self._http = self._counted("bandstand_http_requests_total", "Requests", "method", "route", "status")
         refused = "Requests with a key or a user token that is unknown or has expired"
         self._refused = Counter("bandstand_refused_keys_total", refused, registry=self.registry)
+        unserved = "Connections that ended unserved: too many, a header too late, or no descriptor left"
+        self._unserved = self._counted("bandstand_refused_connections_total", unserved, "reason")
         self._lag = self._gauge("bandstand_learner_lag_entries", "Log entries not learned from yet")
         self._parked = self._gauge(
             "bandstand_parked_entries", "Log entries that could not be learned from and were set aside"
@@ -101,6 +104,10 @@ class Metrics:
     def refused(self) -> None:
         """A key or a user token was wrong."""
         self._refused.inc()
+
+    def refused_connection(self, reason: Refused) -> None:
+        """A connection ended unserved."""
+        self._unserved(reason).inc()
 
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered; ``route`` is the template, so that ids do not become labels."""

@@ -1,16 +1,18 @@
-"""The layers around every route: answers counted, unexpected errors caught, bodies limited."""
+"""The layers around every route: answers counted, unexpected errors caught, headers and bodies limited, and waits."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandstand.api.access import HEADERS
+from bandstand.api.connections import MAX_HEADER_BYTES, MAX_HEADERS, header_too_large
 from bandstand.api.metrics import Metrics
-from bandstand.api.problems import METHODS, defect, problem
-from bandstand.errors import TooLarge
+from bandstand.api.problems import METHODS, defect, problem, refusal
+from bandstand.errors import BandstandError, TooLarge, TooSlow
 
 _CLIENT_LEFT = 499
 
@@ -38,6 +40,10 @@ class Guard:
 
         try:
             await self._app(scope, receive, noted)
+        except BandstandError as error:  # of a layer
+            if status != _CLIENT_LEFT:
+                raise
+            await refusal(error, scope["path"])(scope, receive, noted)
         except Exception as error:
             structlog.get_logger("api").error("unexpected_error", path=scope["path"], exc_info=error)
             if status != _CLIENT_LEFT:
@@ -47,6 +53,82 @@ class Guard:
             # Neither paths nor invented methods become labels: anybody could make as many of them as they like.
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
             self._metrics.answered(method, getattr(scope.get("route"), "path", "unknown"), status)
+
+
+class HeaderLimit:
+    """ASGI middleware: answers 431 to headers of more lines or bytes than agreed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and _header_is_large(scope):
+            raise header_too_large()
+        await self._app(scope, receive, send)
+
+
+def _header_is_large(scope: Scope) -> bool:
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS:
+        return True
+    path = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    return path + sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+
+
+BYTES_A_SECOND = 500
+"""The pace of a body, on average: that of the slowest telephone."""
+
+
+class Patience:
+    """ASGI middleware: a body may be waited for ``seconds``, and for a second more with every 500 bytes of it.
+
+    Only waiting counts: a sender is not late while the server takes in what came. Posts to the ``streamed`` paths may
+    come at any pace, as entities are made, but never nothing for so long.
+
+    Raises:
+        TooSlow: to whoever waits for the body.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float, streamed: Collection[str] = ()) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._streamed = streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            streamed = scope["path"] in self._streamed and scope["method"] == "POST"
+            receive = self._waiting(receive, self._seconds * BYTES_A_SECOND if streamed else 0)
+        await self._app(scope, receive, send)
+
+    def _waiting(self, receive: Receive, pieces_count: float) -> Receive:
+        """A channel that loses patience; a piece counts as so many bytes at least."""
+        clock, left, more = asyncio.get_running_loop().time, self._seconds, True
+
+        async def next_message() -> Message:
+            nonlocal left, more
+            if not more:  # only the end of the connection is still to come
+                return await receive()
+            began = clock()
+            try:
+                async with asyncio.timeout(left):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow() from None
+            body = message.get("body", b"")
+            more = bool(message.get("more_body", False))
+            gained = max(len(body), pieces_count) / BYTES_A_SECOND if body else 0.0
+            left = min(left - (clock() - began) + gained, self._seconds)
+            return message
+
+        return next_message
+
+    def _too_slow(self) -> TooSlow:
+        detail = (
+            f"the body did not come: {self._seconds:g} s without it, or slower than {BYTES_A_SECOND} bytes a second"
+        )
+        return TooSlow(f"{detail}, are too long: BANDSTAND_BODY_SECONDS")
 
 
 class BodyLimit:

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
-from bandstand.errors import BadInput, BandstandError, TooMany, Unauthorized, Unavailable
+from bandstand.errors import BadInput, BandstandError, HeaderTooLarge, TooMany, TooSlow, Unauthorized, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -66,7 +66,17 @@ def refusal(error: BandstandError, path: str) -> Response:
 def _headers(error: BandstandError) -> dict[str, str]:
     if isinstance(error, TooMany):
         return {"Retry-After": str(math.ceil(error.retry_after))}
+    if isinstance(error, TooSlow | HeaderTooLarge):  # what may yet come of it is no next request
+        return {"Connection": "close"}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+
+
+def last_words(error: BandstandError) -> bytes:
+    """The whole of an answer to whoever cannot be served at all: the connection is closed after it."""
+    response = refusal(error, "")
+    lines = [b"%s: %s" % header for header in response.raw_headers if header[0] != b"connection"]
+    status = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()
+    return b"\r\n".join((status, *lines, b"connection: close", b"", bytes(response.body)))
 
 
 async def _of_tree(request: Request, error: Exception) -> Response:

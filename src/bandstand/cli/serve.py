@@ -21,14 +21,6 @@ from bandstand.settings import load_settings
 if TYPE_CHECKING:
     from bandstand.settings import Settings
 
-_END_S = 4
-"""How long requests that were accepted may take until the server ends."""
-
-_HUNG_S = 30
-KEPT_ALIVE_S = 75
-"""How long an idle connection is kept: longer than clients and proxies keep theirs (nginx 60 s, httpx 5 s). The side
-that sends the requests must be the one that closes, or a request meets a closing connection and gets no answer."""
-
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (BANDSTAND_HOST).")] = None,
@@ -124,25 +116,19 @@ def _listening(host: str, port: int) -> socket.socket:
 def _serve_alone(settings: Settings, listener: socket.socket, *, learn: bool) -> None:
     import uvicorn
 
+    from bandstand.api.accepting import Accepting
     from bandstand.api.app import create_app
 
     # uvicorn stops gracefully and then raises the signal once more: an orderly end is to be exit code 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    config = uvicorn.Config(
-        create_app(settings, learn=learn),
-        log_level="warning",
-        access_log=False,
-        forwarded_allow_ips=settings.proxies,
-        timeout_keep_alive=KEPT_ALIVE_S,
-        timeout_graceful_shutdown=_END_S,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    app = create_app(settings, learn=learn)
+    uvicorn.Server(Accepting(lambda: app, settings)).run(sockets=[listener])
 
 
 def _serve_together(settings: Settings, listener: socket.socket, workers: int, *, learn: bool) -> None:
     """API workers that share the listening socket, and, with ``learn``, one learner."""
-    from bandstand.api.accepting import Shares, SharingConfig
+    from bandstand.api.accepting import Accepting, Shares
     from bandstand.api.app import create_worker
     from bandstand.api.metrics import SHARED_FOLDER
     from bandstand.api.processes import LearnerProcess
@@ -155,16 +141,6 @@ def _serve_together(settings: Settings, listener: socket.socket, workers: int, *
         )
         learner = running.enter_context(LearnerProcess(settings)) if learn else None
         os.environ.setdefault(SHARED_FOLDER, counters)
-        config = SharingConfig(
-            partial(create_worker, settings, Readiness(Path(loaded), workers)),
-            factory=True,
-            workers=workers,
-            log_level="warning",
-            access_log=False,
-            forwarded_allow_ips=settings.proxies,
-            timeout_keep_alive=KEPT_ALIVE_S,
-            timeout_graceful_shutdown=_END_S,
-            timeout_worker_healthcheck=_HUNG_S,
-        )
-        config.shares = Shares(Path(shares))
+        make = partial(create_worker, settings, Readiness(Path(loaded), workers))
+        config = Accepting(make, settings, workers=workers, shares=Shares(Path(shares)))
         Workers(config, listener, learner).run()
