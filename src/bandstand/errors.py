@@ -9,6 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+
+_SHOWN = Repr()
+_SHOWN.maxlevel = _SHOWN.maxdict = _SHOWN.maxlist = _SHOWN.maxtuple = _SHOWN.maxset = 20
+_SHOWN.maxstring = _SHOWN.maxother = 120
+_SHOWN_CHARS = 60
+
+
+def shown(value: object) -> str:
+    """A value that somebody sent, for a message: its beginning, however long or deep it is."""
+    text = _SHOWN.repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

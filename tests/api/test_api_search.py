@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bandstand.engine.answers import LoggedAnswer, SearchAnswer
+from bandstand.engine.request import MAX_READ_BYTES
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
 from bandstand.types import DEPTHS
@@ -223,7 +224,8 @@ class TestOddQueries:
     @pytest.mark.parametrize("name", ODD_QUERIES)
     def test_are_answered(self, reader, name):
         answer = search(reader, ODD_QUERIES[name])
-        assert answer["query"]["text"] == ODD_QUERIES[name]
+        read, typed = answer["query"]["text"], ODD_QUERIES[name]
+        assert read == typed or (typed.startswith(read) and MAX_READ_BYTES - 4 < len(read.encode()) <= MAX_READ_BYTES)
 
     @pytest.mark.parametrize(
         "body",

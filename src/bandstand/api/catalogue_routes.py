@@ -35,6 +35,9 @@ BULK = "/v1/entities/bulk"
 MAX_IDS = 10_000
 """Ids of one deletion."""
 
+MAX_LEVELS = 20
+"""Objects inside each other in a patch."""
+
 MAX_PAGE = 1_000
 """Entities of one part."""
 
@@ -119,16 +122,22 @@ def change_entity(entity_id: EntityId, body: dict[str, Any], service: ServiceOf)
     return JsonAnswer(EntityAnswer.of(changed))
 
 
-def merged(value: object, patch: object) -> object:
-    """A JSON value after a merge patch (RFC 7396)."""
+def merged(value: object, patch: object, *, levels: int = MAX_LEVELS) -> object:
+    """A JSON value after a merge patch (RFC 7396).
+
+    Raises:
+        BadInput: the patch is nested deeper than so many levels.
+    """
     if not isinstance(patch, dict):
         return patch
+    if not levels:
+        raise BadInput(f"the patch is nested deeper than {MAX_LEVELS} levels, and no entity is", field="body")
     held = dict(value) if isinstance(value, dict) else {}
     for name, each in patch.items():
         if each is None:
             held.pop(name, None)
         else:
-            held[name] = merged(held.get(name), each)
+            held[name] = merged(held.get(name), each, levels=levels - 1)
     return held
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from bandstand.errors import BadInput, StorageError, nearest
+from bandstand.errors import BadInput, StorageError, nearest, shown
 from bandstand.types import KINDS, Attribute, Entity, Field, FieldValue, Kind
 from bandstand.types.answers import Answer
 
@@ -19,6 +19,7 @@ MAX_ID = 256
 MAX_TEXT = 2_000
 MAX_ITEMS = 100_000
 MAX_FIELDS = 100
+MAX_ATTRIBUTES = 1_000
 """Limits of one entity: characters of an id, characters of any other text, entries of any list, free fields."""
 
 _DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?|(\d{4}-\d\d-\d\d)", re.ASCII)
@@ -204,7 +205,7 @@ def _text(value: object, field: str, limit: int = MAX_TEXT) -> str:
     if type(value) is str and value.isascii() and 0 < len(value) <= limit and value.isprintable():
         return value.strip() or _text("", field)  # the common case, quickly
     if not isinstance(value, str):
-        raise BadInput(f"{field} must be text, not {_shown(value)}", field=field)
+        raise BadInput(f"{field} must be text, not {shown(value)}", field=field)
     text = value.strip()
     if not text:
         raise BadInput(f"{field} is empty", field=field)
@@ -223,7 +224,7 @@ def _texts(value: object, field: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
-        raise BadInput(f"{field} must be a list of texts, not {_shown(value)}", field=field)
+        raise BadInput(f"{field} must be a list of texts, not {shown(value)}", field=field)
     if len(value) > MAX_ITEMS:
         raise BadInput(f"{field} has {len(value)} entries; at most {MAX_ITEMS} are kept", field=field)
     return tuple(dict.fromkeys(_text(item, field) for item in value))
@@ -233,13 +234,13 @@ def _kind(value: object) -> Kind:
     for kind in KINDS:
         if value == kind:
             return kind
-    raise BadInput(f"kind must be one of {', '.join(KINDS)}, not {_shown(value)}", field="kind")
+    raise BadInput(f"kind must be one of {', '.join(KINDS)}, not {shown(value)}", field="kind")
 
 
 def _date(value: object, field: str) -> str:
     match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or (match[1] and not _is_day(match[1])):
-        raise BadInput(f"{field} must be YYYY, YYYY-MM or YYYY-MM-DD, not {_shown(value)}", field=field)
+        raise BadInput(f"{field} must be YYYY, YYYY-MM or YYYY-MM-DD, not {shown(value)}", field=field)
     return match[0]
 
 
@@ -261,7 +262,7 @@ def _share(value: object, field: str, *, closed: bool) -> float:
         return value
     interval = "[0, 1]" if closed else "(0, 1]"
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise BadInput(f"{field} must be a number in {interval}, not {_shown(value)}", field=field)
+        raise BadInput(f"{field} must be a number in {interval}, not {shown(value)}", field=field)
     if not 0 <= value <= 1 or (value == 0 and not closed):
         raise BadInput(f"{field} must be in {interval}, not {value}", field=field)
     return float(value)
@@ -271,7 +272,7 @@ def _link(value: object, field: str) -> str:
     text = _text(value, field)
     if not _LINK.fullmatch(text):
         raise BadInput(
-            f"{field} must begin with http:// or https://, or be a path like /a.mp3, not {_shown(text)}", field=field
+            f"{field} must begin with http:// or https://, or be a path like /a.mp3, not {shown(text)}", field=field
         )
     return text
 
@@ -280,7 +281,7 @@ def _duration(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
-        raise BadInput(f"duration must be a number of seconds, not {_shown(value)}", field="duration")
+        raise BadInput(f"duration must be a number of seconds, not {shown(value)}", field="duration")
     return float(value)
 
 
@@ -288,7 +289,7 @@ def _fields(value: object) -> tuple[Field, ...]:
     if value is None:
         return ()
     if not isinstance(value, Mapping):
-        raise BadInput(f'fields must be an object like {{"bpm": 120}}, not {_shown(value)}', field="fields")
+        raise BadInput(f'fields must be an object like {{"bpm": 120}}, not {shown(value)}', field="fields")
     if len(value) > MAX_FIELDS:
         raise BadInput(f"fields has {len(value)} entries; at most {MAX_FIELDS} are kept", field="fields")
     found = [(_text(name, "fields"), each) for name, each in value.items() if each is not None and each != ""]
@@ -305,7 +306,7 @@ def _field_value(value: object, field: str) -> FieldValue:
         return _texts(value, field)
     if not isinstance(value, int | float) or not abs(value) < _HUGE:  # NaN is not less than anything
         raise BadInput(
-            f"{field} must be text, a number, true, false or a list of texts, not {_shown(value)}", field=field
+            f"{field} must be text, a number, true, false or a list of texts, not {shown(value)}", field=field
         )
     return value
 
@@ -319,9 +320,12 @@ def _attributes(value: object) -> tuple[Attribute, ...]:
         return ()
     if not isinstance(value, Mapping):
         raise BadInput(
-            f'attributes must be an object like {{"genre": {{"jazz": 0.9}}}}, not {_shown(value)}', field="attributes"
+            f'attributes must be an object like {{"genre": {{"jazz": 0.9}}}}, not {shown(value)}', field="attributes"
         )
-    return tuple(attribute for name, values in value.items() for attribute in _values(name, values))
+    found = tuple(attribute for name, values in value.items() for attribute in _values(name, values))
+    if len(found) > MAX_ATTRIBUTES:
+        raise BadInput(f"attributes has {len(found)} values; at most {MAX_ATTRIBUTES} are kept", field="attributes")
+    return found
 
 
 def _values(name: object, values: object) -> list[Attribute]:
@@ -332,8 +336,3 @@ def _values(name: object, values: object) -> list[Attribute]:
     if isinstance(values, Mapping):
         return [Attribute(key, _text(v, field), _share(c, field, closed=False)) for v, c in values.items()]
     return [Attribute(key, text) for text in _texts(values, field)]
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bandstand.errors import BadInput
+from bandstand.errors import BadInput, shown
 from bandstand.types import Clause, Filters
 
 MAX_VALUES = 1_000
@@ -13,6 +13,9 @@ MAX_VALUES = 1_000
 
 MAX_NAMES = 100
 """Fields that one search may be filtered by."""
+
+MAX_CHARS = 32_000
+"""Characters of all names and values together."""
 
 _MAX_TEXT = 2_000
 _BOUNDS = ("gte", "gt", "lte", "lt")
@@ -40,15 +43,24 @@ def filters_of(raw: Mapping[str, object]) -> Filters:
     Raises:
         BadInput: something else stands there; ``field`` is the path to it.
     """
-    if len(raw) > MAX_NAMES:
-        raise BadInput(f"filters has {len(raw)} fields; at most {MAX_NAMES} are read", field="filters")
+    excluded = raw.get("not")
+    if (named := len(raw) + (len(excluded) if isinstance(excluded, Mapping) else 0)) > MAX_NAMES:
+        raise BadInput(f"filters has {named} fields; at most {MAX_NAMES} are read", field="filters")
     found = Filters()
     for name in sorted(raw):
         if name == "not":
             found &= Filters(clauses=tuple(_excluded(raw[name])))
         else:
             found &= _asked(name, raw[name])
+    if (chars := _chars(found)) > MAX_CHARS:
+        raise BadInput(f"filters has {chars} characters; at most {MAX_CHARS} are read: ask for less", field="filters")
     return found
+
+
+def _chars(filters: Filters) -> int:
+    listed = [*filters.values, *((each.field, each.values or ()) for each in filters.clauses)]
+    bounds = sum(len(str(bound)) for each in filters.clauses for bound in each.bounds.values())
+    return bounds + sum(len(name) + sum(map(len, values)) for name, values in listed)
 
 
 def _excluded(raw: object) -> Iterator[Clause]:
@@ -131,5 +143,4 @@ def _checked(text: str, field: str) -> str:
 
 
 def _wrong(field: str, wanted: str, got: object) -> BadInput:
-    shown = repr(got)
-    return BadInput(f"{field} must be {wanted}, not {shown if len(shown) < 60 else shown[:57] + '...'}", field=field)
+    return BadInput(f"{field} must be {wanted}, not {shown(got)}", field=field)

@@ -63,6 +63,9 @@ class Reader:
 
 MAX_QUERY_CHARS = 10_000
 
+MAX_READ_BYTES = 750
+"""Of a query so many bytes are read, as UTF-8: whoever pasted a page is answered by its beginning, and it is logged."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
@@ -156,6 +159,12 @@ def _check_unicode(text: str, field: str) -> None:
         raise BadInput(f"{field} is not valid Unicode: {cause.reason}", field=field) from cause
 
 
+def _beginning(text: str) -> str:
+    """The text, or of a longer one the whole characters in as many bytes as are read."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return text if len(encoded) <= MAX_READ_BYTES else encoded[:MAX_READ_BYTES].decode("utf-8", "ignore").rstrip()
+
+
 def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
     """Names as kinds.
 
@@ -170,14 +179,15 @@ def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
 
 def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:
     """Normalise, read, correct, and turn kinds, filters and typed conditions into one mask over ordinals."""
-    syntax = parse(request.query, lambda name: name not in OF_ALL and columns.has_field(name))
-    normalized, conditions = normalize(syntax.words), syntax.conditions
+    text = _beginning(request.query)
+    syntax = parse(text, lambda name: name not in OF_ALL and columns.has_field(name))
+    normalized, conditions = _beginning(normalize(syntax.words)), syntax.conditions
     kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
     sought_kinds, sought_filters = narrowed(kinds, filters, request.within)
     actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact
     query = Query(
         id=query_id,
-        text=request.query,
+        text=text,
         normalized=normalized,
         k=request.k,
         offset=request.offset,
