@@ -212,6 +212,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds that a log entry may wait to be learned before `readyz` and `doctor` fail; 0: for ever",
     )
+    bulk_within_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds that a log entry may wait to be learned before more than 10 events at a time are answered"
+        " 429; 0: for ever",
+    )
     keep_log_days: float | None = Field(
         None,
         ge=1,

@@ -7,8 +7,9 @@ import threading
 import pytest
 import structlog
 
-from bandstand.app.health import Learned, Vigil, learned, standstill, tell_threads, told_threads
+from bandstand.app.health import Backlog, Learned, Vigil, learned, standstill, tell_threads, told_threads
 from bandstand.errors import StorageError
+from bandstand.learner.orders import PAUSE
 from bandstand.supervision import Fares, Stopped, Supervised
 from tests.support.small_home import SmallHome
 
@@ -111,6 +112,37 @@ def test_other_processes_hear_how_threads_fare(tmp_path):
     path.write_bytes(b"\xff")
     assert told_threads(path) == ()
     tell_threads(tmp_path / "no such folder" / "threads.json", told)
+
+
+def test_learning_is_late_by_the_oldest_entry_that_waits(made_once, tmp_path):
+    small = SmallHome.copied(made_once, tmp_path / "home")
+    log, memory, clock = small.storage.log, small.storage.memory, small.clock
+    backlog, patient, never = Backlog(60.0), Backlog(600.0), Backlog(0.0)
+
+    def late():
+        clock.pass_(2.0)  # it is looked up once a second
+        return [each.late_s(log, memory, clock()) for each in (backlog, patient, never)]
+
+    assert late() == [0.0, 0.0, 0.0]
+    small.search("halo", user="ann")
+    log.flush()
+    clock.pass_(58.0)
+    assert late() == [0.0, 0.0, 0.0]  # after 60 seconds
+    clock.pass_(40.0)
+    small.search("hurt", user="ann")  # newer ones make nothing younger
+    log.flush()
+    assert late() == [102.0, 0.0, 0.0]
+    small.learn()
+    assert backlog.late_s(log, memory, clock()) == 102.0
+    assert late() == [0.0, 0.0, 0.0]
+    small.search("one", user="ann")
+    log.append_control(PAUSE, {})
+    small.learn()
+    small.search("hello", user="ann")
+    log.flush()
+    clock.pass_(1_000.0)
+    assert late() == [0.0, 0.0, 0.0]  # it is paused: somebody wants it so
+    small.close()
 
 
 def test_how_far_learning_has_come(made_once, tmp_path):

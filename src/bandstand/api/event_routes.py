@@ -72,7 +72,7 @@ router = APIRouter(prefix="/v1", tags=["events"])
     "/events",
     summary="UBI 1.3 events: one, a list, or NDJSON",
     status_code=202,
-    responses=answered(EventsAnswer, 413, 422, 503, status=202),
+    responses=answered(EventsAnswer, 413, 422, 429, 503, status=202),
     openapi_extra=EVENTS_BODY,
 )
 async def log_events(
@@ -82,7 +82,8 @@ async def log_events(
 
     A repeated event changes nothing: its id is the given `event_id`, else a hash of its content. An event that cannot
     be used is named, and the others are accepted; also while searches are not possible yet. One that names no object,
-    or none of the catalogue, is accepted and named too: it teaches nothing as it stands.
+    or none of the catalogue, is accepted and named too: it teaches nothing as it stands. While learning is far behind,
+    more than ten at a time are answered 429.
     """
     return await take_in(await request.body(), request.headers.get("content-type"), service, metrics, caller, wait=wait)
 
@@ -94,12 +95,14 @@ async def take_in(
 
     Raises:
         TooLarge, BadInput: the body cannot be used as a whole.
+        TooMany: there are many events, and learning is behind.
         StorageError, Unavailable: nothing can be written.
     """
     intake = service.intake
 
     def work() -> tuple[ParsedEvents, Appended, list[Rejected]]:
         parsed = vouched(parse_events(body, content_type, now=intake.clock()), caller)
+        service.check_bulk(len(parsed.events))
         appended = intake.log.append_events([event for _, event in parsed.events])
         return parsed, appended, _without_effect(service, parsed, caller.within)
 

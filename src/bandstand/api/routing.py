@@ -49,7 +49,7 @@ _MEANINGS = {
     409: "Contradicts what is stored",
     413: "Too large",
     422: "A value cannot be used; says which",
-    429: "The key is used too often; `Retry-After` says when",
+    429: "The key is used too often, or learning is behind; `Retry-After` says when",
     503: "Not now; `Retry-After` says when",
 }
 

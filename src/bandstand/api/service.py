@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from bandstand.access.keyring import Keyring
 from bandstand.api.readiness import Readiness
-from bandstand.app.health import Learned, Vigil, learned, told_threads
+from bandstand.app.health import Backlog, Learned, Vigil, learned, told_threads
 from bandstand.app.learning import LearningSide
 from bandstand.app.platform import Platform
 from bandstand.app.searching import SearchingSide
 from bandstand.app.storage import Intake, open_backend
 from bandstand.backend import Paths
-from bandstand.errors import Unavailable
+from bandstand.errors import BandstandError, TooMany, Unavailable
 from bandstand.settings import Settings
 from bandstand.subsonic.trail import Trail
 from bandstand.supervision import Fares, Supervised
@@ -32,6 +32,10 @@ _LONGEST_PAUSE_S = 2.0
 _KEYS_S = 0.5
 """How often keys are looked for: what was revoked opens nothing any more after that."""
 
+FEW = 10
+"""Events of one body that are taken however far learning is behind: what one visitor does meanwhile."""
+
+_CAUGHT_UP_S = 10.0
 _LOADING = "still loading the catalogue and its indexes"
 _END_S = 3.0
 """How long threads may take to end: what they have not written by then is done again."""
@@ -66,6 +70,7 @@ class Service:
         self._stop = threading.Event()
         self._threads: list[Supervised] = []
         self._vigil = Vigil(settings.learn_within_seconds)
+        self._backlog = Backlog(settings.bulk_within_seconds)
         self._searches = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix="search")
         self._waiting = 0
 
@@ -113,6 +118,23 @@ class Service:
         if complaint := self._vigil.complaint(state, self.threads(), now):
             raise Unavailable(complaint, retry_after=5)
         return state
+
+    def check_bulk(self, events: int) -> None:
+        """Let pass a few events, and any number while learning keeps up, or nobody can say whether it does.
+
+        Raises:
+            TooMany: send them later, or a few at a time.
+        """
+        late_s, home = 0.0, self._home
+        if events > FEW and home is not None:
+            with suppress(BandstandError):
+                late_s = self._backlog.late_s(home.log, home.memory, home.clock())
+        if late_s:
+            raise TooMany(
+                f"learning is {late_s:.0f} s behind: send these again later, or up to {FEW} at a time"
+                f" (BANDSTAND_BULK_WITHIN_SECONDS is {self.settings.bulk_within_seconds:g})",
+                retry_after=_CAUGHT_UP_S,
+            )
 
     @property
     def intake(self) -> Intake:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -46,20 +47,47 @@ def learned(log: Log, memory: Memory, models: ModelRegistry, now: float) -> Lear
     return Learned(
         position=position,
         waiting=waiting,
-        oldest_s=max(now - _logged(log, position, now), 0.0) if waiting else 0.0,
+        oldest_s=_waits(log, position, now) if waiting else 0.0,
         published_s=_age(models, "bandit", now),
         trained_s=_age(models, "ranker", now),
         paused=is_paused(memory.state),
     )
 
 
-def _logged(log: Log, position: int, now: float) -> float:
-    """When the entry after a position was logged."""
+def _waits(log: Log, position: int, now: float) -> float:
+    """For how long the entry after a position waits; 0 where there is none."""
     try:
         following = log.read(position, 1)
+        logged = following[0].time if following else now
     except DamagedRecord as damaged:
-        return damaged.time or now
-    return following[0].time if following else now
+        logged = damaged.time or now
+    return max(now - logged, 0.0)
+
+
+_LOOKED_S = 1.0
+
+
+class Backlog:
+    """Whether learning is too far behind for more than a few events at a time, which it is ``limit_s`` late (0: never).
+
+    Looked up once a second at most. Safe for threads.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._looked, self._late_s = -inf, 0.0
+
+    def late_s(self, log: Log, memory: Memory, now: float) -> float:
+        """For how long the oldest entry waits; 0 within the limit, and where somebody paused learning.
+
+        Raises:
+            StorageError, Unavailable: log or memory cannot be read.
+        """
+        if self._limit_s and not 0 <= now - self._looked < _LOOKED_S:
+            late_s = _waits(log, standing(log, memory), now)
+            self._late_s = late_s if late_s > self._limit_s and not is_paused(memory.state) else 0.0
+            self._looked = now
+        return self._late_s
 
 
 def _age(models: ModelRegistry, name: str, now: float) -> float | None:
