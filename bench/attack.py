@@ -1,0 +1,37 @@
+"""Attacks on a real server: `python -m bench.attack connections`. `tests/attack/` has them in a short form."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bandstand.catalog.bundled import load_bundled
+from bandstand.settings import load_settings
+from bench.catalogue import build
+from bench.figures import Figure, table
+from bench.slow_connections import connection_figures
+
+PARTS: dict[str, Callable[[Path], Sequence[Figure]]] = {"connections": connection_figures}
+
+
+def main() -> None:
+    """Attack a server over a home, and print what became of it and of everybody else."""
+    parser = argparse.ArgumentParser(prog="bench.attack", description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--home", type=Path, help="an indexed home; without it, one is made of the bundled catalogue")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = given.home or _built(Path(folder))
+        for part in given.parts:
+            print(f"\n## {part}\n\n{table(PARTS[part](home))}", flush=True)
+
+
+def _built(folder: Path) -> Path:
+    build(load_settings(home=folder / "home", selfplay_queries=200), load_bundled())
+    return folder / "home"
+
+
+if __name__ == "__main__":
+    main()
