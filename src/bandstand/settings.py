@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     agree_users: int = Field(
         2, ge=1, description="Users who must agree before a (query, entity) pair becomes shared memory"
     )
+    title_users: int = Field(
+        50, ge=0, description="Users who must choose something else before an exact title loses its first place to it"
+    )
     half_life_days: float = Field(30.0, gt=0, description="Days after which a remembered click or play counts half")
     max_queries: int = Field(200_000, ge=1, description="Queries that the memory holds; the least valuable go first")
 

@@ -377,6 +377,21 @@ class TestWhosePast:
         answer = client.get("/v1/suggest", params={"q": "hopp", **who}, headers=headers).json()["suggestions"]
         return [each["text"] for each in answer if each["source"] == "chosen"]
 
+    def test_what_visitors_do_is_claimed_by_their_key_and_network(self, keyed, web, key):
+        log = keyed.app.state.service.home.log
+
+        def claimants(headers, event_id):
+            asked = keyed.post("/v1/search", json={"query": "hello", "session_id": event_id}, headers=headers).json()
+            sent = click(asked["query_id"], "hello", event_id=event_id, session_id=event_id)
+            assert keyed.post("/v1/events?wait=true", json=sent, headers=headers).json()["learned"]
+            (event,) = log.events_of(asked["query_id"], limit=1)
+            return log.impression(asked["query_id"]).query.claimant, event.claimant
+
+        mine, same = claimants(web, "claim-1")
+        assert mine == same == claimants({**web, **ANA}, "claim-2")[1] is not None
+        assert claimants(key("search", "events", "import"), "claim-3") == (None, None)
+        assert claimants(key("search", "events"), "claim-4")[0] not in (None, mine)
+
     def test_keys_that_import_name_anybody(self, keyed, key):
         bring = key("search", "events", "import")
         assert keyed.post("/v1/search", json={"query": "hello", "user_id": "bob"}, headers=bring).status_code == 200

@@ -64,7 +64,7 @@ class Gate:
         secret, token = _credentials(connection)
         address = connection["client"][0] if connection.get("client") else ""
         key = self._key_of(secret, needed, address)
-        caller = Caller(key, self._user_of(token, address))
+        caller = Caller(key, self._user_of(token, address), address)
         caller.check(needed, "this")
         _check_origin(key, connection.get(FOREIGN))
         if key.grant.rate is not None:

@@ -180,7 +180,12 @@ async def search(body: SearchBody, service: ServiceOf, metrics: MetricsOf, calle
     the part. Without `policy`, a running experiment chooses it for this visitor.
     """
     _check_parameters(body, caller)
-    request = replace(body.to_request(), user_id=caller.speaks_for(body.user_id), within=caller.within)
+    request = replace(
+        body.to_request(),
+        user_id=caller.speaks_for(body.user_id),
+        within=caller.within,
+        claimant=caller.claimant,
+    )
 
     def work(home: SearchingSide) -> JsonAnswer:
         result = searched(home, request, metrics)

@@ -1,4 +1,4 @@
-"""In whose name events come: the caller's proved user, whomever an import names, or nobody."""
+"""In whose name events come, and who vouches: the caller's proved user, whomever an import names, or nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from bandstand.types import Event
 def vouched(parsed: ParsedEvents, caller: Caller) -> ParsedEvents:
     """The events that the caller may send, each with the user that is proved; the others are rejected.
 
-    Where a user is proved and an event names none, it is that user's.
+    Where a user is proved and an event names none, it is that user's. What comes from a caller that may not import is
+    claimed: it counts as far as the log bears it out.
     """
     if caller.may("import") and caller.user is None:
         return parsed
@@ -31,4 +32,4 @@ def _vouched(event: Event, caller: Caller) -> Event:
     user = caller.speaks_for(event.user_id)
     if event.query_id is None:
         caller.check("import", "an event without query_id")
-    return event if user == event.user_id else replace(event, user_id=user)
+    return replace(event, user_id=user, claimant=caller.claimant)

@@ -19,6 +19,7 @@ from bandstand.bandit.selective import SelectiveSettings, parse_thresholds, unus
 from bandstand.bandit.vw import BanditSettings
 from bandstand.catalog.columns import Catalog
 from bandstand.engine.ablation import Ablator, Records
+from bandstand.engine.layout import TitleGuard
 from bandstand.engine.related import Relater
 from bandstand.engine.request import Reader, SearchRequest, SearchResult
 from bandstand.engine.retrieval import Retrieval
@@ -87,6 +88,7 @@ class SearchingSide:
                 serving=serving,
                 log=storage.log,
                 curation=storage.memory.curation,
+                titles=TitleGuard(features.names, storage.memory.people, settings.title_users),
             )
             engine = Engine(parts, load=load, clock=storage.clock, new_id=options.new_id, mix_kinds=settings.mix_kinds)
             ablator = opened.enter_context(closing(_ablator(storage, engine, load)))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.catalog.columns import Columns
 from bandstand.errors import BadInput, nearest
 from bandstand.memory_index.curation import Curation
 from bandstand.ranker.page import Kinds, Ranking, kind_likelihoods, mixed_order
-from bandstand.types import KINDS, Hit, Impression, Kind, Query
+from bandstand.types import KINDS, Hit, Impression, Kind, Ordinals, Query, Scores
 
 
 def curated(head: Ranking, curation: Curation) -> Ranking:
@@ -25,6 +26,40 @@ def curated(head: Ranking, curation: Curation) -> Ranking:
     order = np.argsort(rank, kind="stable")
     order = order[~np.isin(head.ordinals[order], list(curation.blocked))]
     return head.taken(order)
+
+
+@dataclass(frozen=True, slots=True)
+class TitleGuard:
+    """What is called exactly as it was asked for stands before what few people chose instead.
+
+    Else two who agree could take its name from a song. ``people`` says how many users chose each entity (n,) under a
+    normalised query; from ``needed`` on they are believed. What the asking user chose before, and what stands before
+    it by other reasons than choices, stays there.
+    """
+
+    names: tuple[str, ...]
+    people: Callable[[str, Ordinals], NDArray[np.int64]]
+    needed: int
+
+    def applied(self, head: Ranking, query: Query) -> Ranking:
+        """The ranking with its best exact title before what too few chose."""
+        exact = np.flatnonzero(self._feature(head, "title_exact") == 1)
+        if not len(exact) or not exact[0] or not self.needed:
+            return head
+        before = head.taken(np.arange(exact[0]))
+        chosen = np.nansum([self._feature(before, "memory.clicks"), self._feature(before, "memory.plays")], axis=0)
+        rows = np.flatnonzero((chosen > 0) & (self._feature(before, "memory.own") != 1))
+        rows = rows[self.people(query.normalized, head.ordinals[rows]) < self.needed] if len(rows) else rows
+        if not len(rows):
+            return head
+        others = np.delete(np.arange(len(head)), exact[0])
+        return head.taken(np.insert(others, rows[0], exact[0]))
+
+    def _feature(self, head: Ranking, name: str) -> Scores:
+        """A column of a ranking's features (n,); NaN where there is no such feature."""
+        if name not in self.names:
+            return np.full(len(head), np.nan, np.float32)
+        return head.features[:, self.names.index(name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

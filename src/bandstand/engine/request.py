@@ -75,7 +75,8 @@ class SearchRequest:
     no typo to correct. Unless it is to ``correct``, it is answered by what was typed alone.
     ``facets`` are counted over what was found, on the first page. An ``assignment`` is the policy that an online
     experiment chose for this visitor, in place of ``policy``.
-    Whatever is asked for, nothing is answered that is not ``within`` the caller's boundary.
+    Whatever is asked for, nothing is answered that is not ``within`` the caller's boundary. ``claimant`` is who asks
+    where nobody vouches for them, see `Event`.
     ``mix`` says whether kinds are mixed by likelihood (None: as the server is set), ``sections`` whether the page is
     laid out by kind; ``sort`` puts the hits in the order of a field ("popularity:desc"), see `Sorting`.
     """
@@ -99,6 +100,7 @@ class SearchRequest:
     sort: str | None = None
     locale: str | None = None
     within: Boundary = UNBOUNDED
+    claimant: str | None = None
 
 
 class HitExplanation(Answer):
@@ -201,6 +203,7 @@ def build_query(request: SearchRequest, *, query_id: str, now: float, columns: C
         slots=reader.interpret(normalized).slots(),
         correction=reader.correct(normalized, actor) if correct and not request.preview else None,
         literal=not correct,
+        claimant=request.claimant,
         allowed=allowed(columns, kinds, filters, conditions, request.within),
     )
     sought = query.meant if query.literal else reader.interpret(query.meant).sought()

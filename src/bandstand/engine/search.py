@@ -17,7 +17,7 @@ from bandstand.catalog.columns import Catalog, Columns
 from bandstand.catalog.conditions import check_filters
 from bandstand.catalog.facets import FacetCount, check_facets, facet_counts
 from bandstand.engine.answers import explain
-from bandstand.engine.layout import AS_RANKED, Layout, Sorting, grouped
+from bandstand.engine.layout import AS_RANKED, Layout, Sorting, TitleGuard, grouped
 from bandstand.engine.request import Reader, SearchRequest, SearchResult, build_query, check_request
 from bandstand.engine.retrieval import Retrieval, Retrieved
 from bandstand.engine.runner import Load
@@ -66,7 +66,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineParts:
-    """What one search goes through, in this order; ``curation`` gives what operators decided on a normalised query."""
+    """What one search goes through, in this order; ``curation`` gives what operators decided on a normalised query.
+
+    ``titles`` keeps exact titles before what few people chose.
+    """
 
     catalog: Catalog
     reader: Reader
@@ -75,6 +78,7 @@ class EngineParts:
     serving: Callable[[], ServingModels]
     log: ImpressionLog
     curation: Callable[[str], Curation] = lambda _: Curation()
+    titles: TitleGuard | None = None
 
 
 class Engine:
@@ -85,7 +89,7 @@ class Engine:
     ) -> None:
         self._catalog, self._reader, self._retrieval = parts.catalog, parts.reader, parts.retrieval
         self._features, self._cut = parts.features, FirstCut(parts.features)
-        self._serving, self._log, self._curation = parts.serving, parts.log, parts.curation
+        self._serving, self._log, self._curation, self._titles = parts.serving, parts.log, parts.curation, parts.titles
         self._load, self._clock, self._new_id, self._mix_kinds = load, clock, new_id, mix_kinds
         self.unlogged = 0
 
@@ -202,6 +206,7 @@ class Engine:
         candidates = union(retrieved.candidates(), self._features.roster)
         cut = None if whole else self._cut
         head = rank(query, candidates, columns, self._features, serving.scorer, cut=cut)
+        head = head if self._titles is None else self._titles.applied(head, query)
         head = layout.applied(head, columns, query, self._curation(query.normalized))
         impression = Impression(
             query=query,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from bandstand.feedback.fields import text
-from bandstand.types import Event, Impression
+from bandstand.types import Event, Impression, Query
 
 RELATED_TO = "related_to"
 """Names, in ``event_attributes``, the entity beside which the acted-on one was offered."""
@@ -38,13 +38,29 @@ class Attribution:
 
     def in_window(self, impression: Impression, event: Event) -> bool:
         """Whether the event names this search, is about one of its hits, and came while that could be its cause."""
+        return self.follows(impression, event) and related_to(event) is None
+
+    def follows(self, impression: Impression, event: Event) -> bool:
+        """Whether the event names this search, and came while that could be its cause.
+
+        What is only claimed must also be possible: by who asked, and no longer played than there was time for.
+        """
         delay = event.time - impression.query.time
-        in_time = event.query_id == impression.query.id and -self.skew <= delay <= self.window
-        return in_time and related_to(event) is None
+        if event.query_id != impression.query.id or not -self.skew <= delay <= self.window:
+            return False
+        if event.claimant is None:
+            return True
+        return _one_person(impression.query, event) and (event.play_seconds or 0.0) <= delay + self.skew
 
     def of(self, impression: Impression, events: Iterable[Event]) -> tuple[Event, ...]:
         """Those of ``events`` that belong to this search, in their order."""
         return tuple(event for event in events if self.in_window(impression, event))
+
+
+def _one_person(query: Query, event: Event) -> bool:
+    """Whether nothing says that somebody else asked: a query's id is known to nobody but who was answered."""
+    user, session = {query.user_id, event.user_id} - {None}, {query.session_id, event.session_id} - {None}
+    return len(user) < 2 and len(session) < 2
 
 
 def position_of(impression: Impression, event: Event) -> int | None:

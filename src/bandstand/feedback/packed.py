@@ -166,8 +166,9 @@ def _arms(
 
 
 def _query(query: Query) -> list[Any]:
+    values = _values(query, _QUERY)
     return [
-        _values(query, _QUERY),
+        values if query.claimant else values[:-1],  # the last: nothing is written of what nearly no search has
         _values(query.filters, _FILTERS),
         [_values(condition, _CONDITION) for condition in query.conditions],
         [_values(slot, _SLOT) for slot in query.slots],

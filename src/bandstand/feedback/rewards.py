@@ -96,10 +96,10 @@ class SearchOutcome:
             at = position - 1
             self._best[at], self._worst[at] = max(self._best[at], grade), min(self._worst[at], grade)
             self._touched[at] = True
-        elif event.object_id is not None:
+        elif event.object_id is not None and event.claimant is None:
             best, worst = self._outside.get(event.object_id, (0.0, 0.0))
             self._outside[event.object_id] = (max(best, grade), min(worst, grade))
-        return position is not None or event.object_id is not None
+        return position is not None or (event.object_id is not None and event.claimant is None)
 
     @property
     def grades(self) -> Scores:

@@ -12,9 +12,11 @@ from bandstand.feedback.attribution import related_to
 from bandstand.feedback.behaviour import interaction_of
 from bandstand.feedback.rewards import actor_of, ends_well, grade_of
 from bandstand.learner.apply_settings import ApplySettings, Sources
+from bandstand.learner.claims import network_of
 from bandstand.learner.open_searches import OpenSearch
 from bandstand.learner.relabelling import BELIEVED, Relabelling, Success, hashed
 from bandstand.learner.state import LearnerState
+from bandstand.memory_index.evidence import Claim
 from bandstand.memory_index.memory import MemoryBatch
 from bandstand.types import Event, Impression, Query
 from bandstand.types.actions import ACTIONS
@@ -28,18 +30,19 @@ class Strength:
 
     ``grade`` is what the constants say that it is worth, from ``skip`` to 1, and ``click`` what they say of a click;
     ``budget`` in [0, 1] is what the actor's rate budget left of it; ``goal`` in [0, 1] is P(goal), 1 without a reward
-    model. They are multiplied here and nowhere else.
+    model; ``share`` in [0, 1] is what others hear of it, see `Shares`. They are multiplied here and nowhere else.
     """
 
     grade: float
     click: float
     budget: float
     goal: float = 1.0
+    share: float = 1.0
 
     @property
     def outcome(self) -> float:
         """The grade that it adds to its search, whose reward model comes later."""
-        return self.grade * self.budget
+        return self.grade * self.budget * self.share
 
     @property
     def belief(self) -> float:
@@ -50,6 +53,11 @@ class Strength:
     def clicks(self) -> float:
         """How many clicks it is worth."""
         return self.belief * self.grade / self.click
+
+    @property
+    def told(self) -> float:
+        """How many clicks others hear of."""
+        return self.clicks * self.share
 
     @property
     def one_click(self) -> float:
@@ -75,6 +83,16 @@ class Choice:
         if self.event.user_id or self.impression is None:
             return self.event.actor
         return self.impression.query.actor or self.event.actor
+
+    @property
+    def network(self) -> str | None:
+        """The network that speaks where nobody vouches for who acts, see `network_of`."""
+        return network_of(self.event, self.impression)
+
+    @property
+    def claim(self) -> Claim | None:
+        """What others hear of it; None where it is vouched for, and all of it counts."""
+        return None if self.event.claimant is None else Claim(self.network, self.strength.share)
 
     @property
     def query(self) -> str:
@@ -118,16 +136,29 @@ class Actions:
         if ordinal is None:  # an action that teaches nothing, or an entity that is unknown or deleted
             return
         impression = self._impression(event.query_id)
-        if impression is not None and not self._settings.attribution.in_window(impression, event):
+        if impression is not None and not self._settings.attribution.follows(impression, event):
             impression = None
-        weights, budget = self._settings.weights, self._state.budgets.weight(hashed(_spender(event, impression)), now)
-        strength = Strength(grade=grade_of(event, weights), click=weights.click, budget=budget)
-        choice = Choice(event=event, ordinal=ordinal, strength=strength, impression=impression)
+        if event.claimant is not None and not _borne_out(event, impression, ordinal):
+            return
+        if related_to(event) is not None:
+            impression = None
+        choice = self._weighed(event, ordinal, impression, now)
         if impression is not None:
-            choice = replace(choice, strength=replace(strength, goal=self._grade(choice, impression, now)))
+            choice = replace(choice, strength=replace(choice.strength, goal=self._grade(choice, impression, now)))
         if choice.strength.clicks > 0:
             # A client's clock may run ahead, which would let everything remembered fade at once.
             self._teach(replace(choice, event=replace(event, time=min(event.time, now))))
+
+    def _weighed(self, event: Event, ordinal: int, impression: Impression | None, now: float) -> Choice:
+        """An action as a choice, by what its actor's budget and the share of its voice leave of it."""
+        weights, budget = self._settings.weights, self._state.budgets.weight(hashed(_spender(event, impression)), now)
+        strength = Strength(grade=grade_of(event, weights), click=weights.click, budget=budget)
+        choice = Choice(event=event, ordinal=ordinal, strength=strength, impression=impression)
+        voice = choice.network or choice.actor
+        if event.claimant is None or voice is None:
+            return choice
+        share = self._state.shares.of(voice, f"query {choice.query}", f"entity {event.object_id}", now=now)
+        return replace(choice, strength=replace(strength, share=share))
 
     def _grade(self, choice: Choice, impression: Impression, now: float) -> float:
         """Count an action for the logged hit of its search, also of one whose own entry is yet to come; its P(goal).
@@ -156,18 +187,25 @@ class Actions:
         event, ordinal, strength = choice.event, choice.ordinal, choice.strength
         query, actor, now = choice.query, choice.actor, choice.event.time
         if query and ends_well(event.action, event.play_seconds, self._settings.weights):
-            self._batch.play(query, ordinal, user=actor, now=now, weight=strength.belief)
+            self._batch.play(query, ordinal, user=actor, now=now, weight=strength.belief, claim=choice.claim)
         elif query:
-            self._batch.click(query, ordinal, user=actor, now=now, weight=strength.one_click)
-        if choice.impression is not None:
+            self._batch.click(query, ordinal, user=actor, now=now, weight=strength.one_click, claim=choice.claim)
+        if choice.impression is not None and strength.share > 0 and choice.network is None:
             self._relabel(choice, choice.impression)
             self._credit(choice, choice.impression)
         if actor:
             beside = self._ordinal_of(related_to(event))
             self._batch.choose(
-                actor, ordinal, normalized=query or None, strength=strength.clicks, now=now, beside=beside
+                actor,
+                ordinal,
+                normalized=query or None,
+                strength=strength.clicks,
+                now=now,
+                beside=beside,
+                told=strength.share > 0,
             )
-        self._batch.trend(ordinal, strength.clicks, now=now)
+        if strength.told > 0:
+            self._batch.trend(ordinal, strength.told, now=now)
 
     def _relabel(self, choice: Choice, impression: Impression) -> None:
         """The failed searches just before a success, for the same thing in other words, led here too."""
@@ -202,8 +240,18 @@ def opened(query: Query, now: float, settings: ApplySettings) -> OpenSearch:
     return OpenSearch(query_id=query.id, who=hashed(query.actor), due=closes, closes=closes)
 
 
+def _borne_out(event: Event, impression: Impression | None, ordinal: int) -> bool:
+    """Whether the log bears out what is claimed: an answer was given to who acts, and it held the entity.
+
+    What was offered beside an entity was on a page that no log holds.
+    """
+    return impression is not None and (ordinal in impression.ordinals or related_to(event) is not None)
+
+
 def _spender(event: Event, impression: Impression | None) -> str:
-    """Whose budget an event spends: that of who it names, else of who made the search."""
+    """Whose budget an event spends: that of who it names, else of who made the search; of a claim, its voice's."""
+    if (network := network_of(event, impression)) is not None:
+        return network
     if impression is None or event.user_id or event.session_id or event.client_id:
         return actor_of(event)
     return actor_of(replace(event, user_id=impression.query.user_id, session_id=impression.query.session_id))

@@ -167,10 +167,12 @@ class Applier:
         """What a finalized search teaches the memory and the bandit, and adds to the statistics."""
         query, state = impression.query, self._state
         seen = examined(impression, search.outcomes)
-        seen = seen[seen >= 0]
-        self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
+        seen, heard = seen[seen >= 0], state.shares.hears(query)
+        if heard:
+            self._batch.impression(query.normalized, seen, user=query.actor, now=query.time)
         grades = self._sources.rewards.grades(impression, search)
-        labels = self._bandit.learn(impression, grades, record=state.recorded.take(query.id))
+        record = state.recorded.take(query.id)
+        labels = self._bandit.learn(impression, grades, record=record) if heard else []
         reward = max(grades.values(), default=0.0)
         clicked, satisfied = reward > 0, reward >= SATISFIED
         state.metrics.add(query.time, count_outcome(impression, grades, labels, acted=bool(search.outcomes)))

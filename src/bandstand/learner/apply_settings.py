@@ -10,6 +10,7 @@ from bandstand.feedback.rewards import RateGuard, RewardWeights
 from bandstand.learner.relabelling import Relabelled
 from bandstand.learner.rewards import RewardProvider
 from bandstand.types import Entity, Impression, Ordinals
+from bandstand.types.times import DAY_S, MINUTE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class ApplySettings:
     """Which events count for a search, seconds from its first action to its end, and what actions are worth.
 
     ``weights`` serve until a reward model does; ``relabel`` lets a success answer the failed searches before it.
-    ``agree_users`` is how many must have asked a query before its text is everybody's to read.
+    ``agree_users`` is how many must have asked a query before its text is everybody's to read. ``share`` is how much
+    one voice adds to one query, and to one entity, where nobody vouches for it.
     """
 
     agree_users: int = 2
@@ -25,6 +27,7 @@ class ApplySettings:
     finalize_seconds: float = 60.0
     weights: RewardWeights = RewardWeights()
     guard: RateGuard = RateGuard()
+    share: RateGuard = RateGuard(burst=5.0, per_minute=5.0 / (30 * DAY_S / MINUTE_S))
     relabel: bool = True
 
 

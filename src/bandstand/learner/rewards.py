@@ -101,15 +101,14 @@ _VALUE = struct.Struct(">dd")
 
 
 class RateBudgets:
-    """Budgets by actor (a hash, see `bandstand.learner.relabelling.hashed`)."""
+    """Budgets by actor (a hash, see `bandstand.learner.relabelling.hashed`), under a prefix of the learner's state."""
 
-    def __init__(self, state: KeyValue, guard: RateGuard) -> None:
-        self._state = state
-        self._guard = guard
+    def __init__(self, state: KeyValue, guard: RateGuard, prefix: bytes = _PREFIX) -> None:
+        self._state, self._guard, self._prefix = state, guard, prefix
 
     def weight(self, who: str, now: float) -> float:
         """The weight in [0, 1] of one more event of the actor."""
-        key = _PREFIX + who.encode()
+        key = self._prefix + who.encode()
         raw = self._state.get(key)
         budget = None if raw is None else Budget(*_VALUE.unpack(raw))
         weight, left = self._guard.spend(budget, now)
@@ -117,12 +116,13 @@ class RateBudgets:
         return weight
 
     def forget(self, who: str) -> None:
-        """Drop an actor's budget."""
-        self._state.delete(_PREFIX + who.encode())
+        """Drop an actor's budget, and those whose names begin with theirs."""
+        for key, _ in self._state.scan(self._prefix + who.encode()):
+            self._state.delete(key)
 
     def expire(self, before: float) -> int:
         """Drop budgets last touched before a time: they are full again by now. Returns how many."""
-        old = [key for key, raw in self._state.scan(_PREFIX) if _VALUE.unpack(raw)[1] < before]
+        old = [key for key, raw in self._state.scan(self._prefix) if _VALUE.unpack(raw)[1] < before]
         for key in old:
             self._state.delete(key)
         return len(old)

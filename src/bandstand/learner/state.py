@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bandstand.learner.apply_settings import ApplySettings
+from bandstand.learner.claims import Shares
 from bandstand.learner.experiment import ExperimentKeeper
 from bandstand.learner.gate_labels import Recorded
 from bandstand.learner.open_searches import DueTimes, KeyValue, OpenSearches
@@ -19,7 +20,7 @@ _FORGOTTEN_AFTER_S = DAY_S
 """Sessions and budgets that were not touched for so long have no effect any more."""
 
 _UNSHARED_AFTER_S = 30 * DAY_S
-"""What one person's sessions suggest waits so long for a second one."""
+"""What one person's sessions suggest waits so long for a second one; shares that were spent are full again by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class LearnerState:
     sessions: Sessions
     labels: WeakLabels
     budgets: RateBudgets
+    shares: Shares
     metrics: OutcomeMetrics
     queries: QueryCounts
     experiment: ExperimentKeeper
@@ -46,6 +48,7 @@ class LearnerState:
             sessions=Sessions(state),
             labels=WeakLabels(state),
             budgets=RateBudgets(state, settings.guard),
+            shares=Shares(state, settings.share),
             metrics=OutcomeMetrics(state),
             queries=QueryCounts(state, agree_users=settings.agree_users),
             experiment=ExperimentKeeper(state, window=settings.attribution.window + settings.finalize_seconds),
@@ -61,11 +64,13 @@ class LearnerState:
         for part in (self.sessions, self.labels, self.queries, self.experiment, self.parking):
             part.forget(who)
         self.budgets.forget(hashed(f"user:{user}"))
+        self.shares.forget(who)
 
     def expire(self, now: float) -> None:
         """Bring everything down to its bounds."""
         self.sessions.expire(now - _FORGOTTEN_AFTER_S)
         self.labels.expire(now - _UNSHARED_AFTER_S)
         self.budgets.expire(now - _FORGOTTEN_AFTER_S)
+        self.shares.expire(now - _UNSHARED_AFTER_S)
         self.metrics.housekeep(now)
         self.queries.evict()

@@ -9,7 +9,7 @@ import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.memory_index.environment import DATABASES, items_under
-from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
+from bandstand.memory_index.evidence import Choices, Claim, Evidence, SenseWriting
 from bandstand.memory_index.forgetting import Forgetting
 from bandstand.memory_index.identity import Meta
 from bandstand.memory_index.keys import counter_key, query_key
@@ -54,13 +54,31 @@ class MemoryBatch:
         self._tables.spill()
         self._evidence.impression(normalized, ordinals, None if user is None else self._user_key(user), now)
 
-    def click(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
+    def click(
+        self,
+        normalized: str,
+        ordinal: int,
+        *,
+        user: str | None,
+        now: float,
+        weight: float = 1.0,
+        claim: Claim | None = None,
+    ) -> None:
         """Count a click; ``weight`` below 1 for what is only inferred."""
-        self._chosen("clicks", normalized, ordinal, user, now, weight)
+        self._chosen("clicks", normalized, ordinal, user, now, weight, claim)
 
-    def play(self, normalized: str, ordinal: int, *, user: str | None, now: float, weight: float = 1.0) -> None:
+    def play(
+        self,
+        normalized: str,
+        ordinal: int,
+        *,
+        user: str | None,
+        now: float,
+        weight: float = 1.0,
+        claim: Claim | None = None,
+    ) -> None:
         """Count a play that satisfied."""
-        self._chosen("plays", normalized, ordinal, user, now, weight)
+        self._chosen("plays", normalized, ordinal, user, now, weight, claim)
 
     def predict(self, normalized: str, ordinals: Ordinals, scores: Scores) -> None:
         """Set predicted scores in (0, 1), shape (n,): the prior of each pair until clicks and plays outweigh it."""
@@ -81,13 +99,14 @@ class MemoryBatch:
         strength: float,
         now: float,
         beside: int | None = None,
+        told: bool = True,
     ) -> None:
         """Add to a user's history, who chose the entity and what goes together; ``strength`` > 0, a click being 1.
 
-        ``beside`` is the entity as related to which it was offered.
+        ``beside`` is the entity as related to which it was offered. Unless ``told``, it is added to the history alone.
         """
         self._tables.spill()
-        self._choices.choose(self._user_key(user), ordinal, normalized, strength, now, beside=beside)
+        self._choices.choose(self._user_key(user), ordinal, normalized, strength, now, beside=beside, told=told)
 
     def sense(self, phrase: str, clicks: Mapping[SenseKey, float], *, user: str | None, now: float) -> None:
         """Count clicks, by the sense of a phrase that they support; a click of several senses is shared among them."""
@@ -196,12 +215,27 @@ class MemoryBatch:
         if self._senses.changed:
             self._meta.add(VERSION, 1)
 
-    def _chosen(self, column: str, normalized: str, ordinal: int, user: str | None, now: float, weight: float) -> None:
+    def _chosen(
+        self,
+        column: str,
+        normalized: str,
+        ordinal: int,
+        user: str | None,
+        now: float,
+        weight: float,
+        claim: Claim | None,
+    ) -> None:
         if weight <= 0:
             raise BadInput(f"a choice must have a positive weight, not {weight}", field="weight")
         self._tables.spill()
-        self._evidence.choice(column, normalized, ordinal, weight, now)
-        key = None if user is None else self._user_key(user)
+        told = weight if claim is None else weight * claim.share
+        key, network = map(self._key, (user, claim and claim.network))
+        if told > 0:
+            self._evidence.choice(column, normalized, ordinal, told, now)
         if key is not None:
-            self._evidence.own_choice(column, normalized, ordinal, weight, key, now)
-        self._evidence.support(normalized, ordinal, key)
+            self._evidence.own_choice(column, normalized, ordinal, weight, key, now, person=network is None)
+        if told > 0:
+            self._evidence.support(normalized, ordinal, key, network=network)
+
+    def _key(self, name: str | None) -> bytes | None:
+        return None if name is None else self._user_key(name)

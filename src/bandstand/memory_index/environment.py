@@ -116,6 +116,7 @@ DATABASES = {
     "state": False,  # the learner's own keys
     "senses": False,  # query key of a phrase -> SenseRecord
     "sense_users": True,  # user key -> query keys of phrases where the user alone stands for a sense
+    "people": False,  # query key + ordinal -> how many users' own records hold the pair by their own choice
 }
 """Name of each database and whether a key holds several sorted values."""
 

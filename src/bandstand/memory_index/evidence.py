@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bandstand.errors import BadInput
 from bandstand.memory_index.environment import items_under, values_of
 from bandstand.memory_index.history import CHOICE, CoChosen, History, UsersWhoChose, sketch
-from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, ordinal_key, query_key
+from bandstand.memory_index.keys import (
+    ANONYMOUS,
+    HASH_BYTES,
+    NUMBER,
+    is_network,
+    ordinal_key,
+    query_key,
+    voice_key,
+)
 from bandstand.memory_index.phrase_senses import SenseKey, SenseRecord, hashed
 from bandstand.memory_index.posterior import decay
 from bandstand.memory_index.query_records import PENDING, SEEN, SHARED, QueryRecord, worth
@@ -19,6 +27,20 @@ from bandstand.types import Ordinals, Scores
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import Database, WriteTransaction
+
+
+_NETWORK_COUNTS = 0.5
+
+
+class Claim(NamedTuple):
+    """What of a choice others hear, where nobody vouches for it.
+
+    ``network`` speaks for a visitor who is not proved to be anybody (None: the user speaks). ``share`` in [0, 1] is
+    what the voice may still add to what is everybody's; the choice is its user's all the same.
+    """
+
+    network: str | None
+    share: float
 
 
 class Evidence:
@@ -51,27 +73,30 @@ class Evidence:
         at = record.row(ordinal)  # may replace the rows: not inside the next line
         record.rows[column][at] += weight
 
-    def support(self, normalized: str, ordinal: int, user: bytes | None) -> None:
-        """Remember who chose a pair; with enough different users it is shared and they are forgotten.
+    def support(self, normalized: str, ordinal: int, user: bytes | None, *, network: bytes | None = None) -> None:
+        """Remember who chose a pair; with enough different voices it is shared and they are forgotten.
 
-        Everybody without an id is one and the same supporter.
+        Everybody without an id is one and the same supporter. Where a ``network`` speaks for a visitor whom nobody
+        vouches for, it is its voice that counts, as half of one.
         """
         record = self._tables.query(normalized)
-        at, supporter = record.row(ordinal), ANONYMOUS if user is None else user
+        at, voice = record.row(ordinal), voice_key(network or user or ANONYMOUS, network=network is not None)
         if record.rows["state"][at] == SHARED:
             return
         pair, (txn, db) = query_key(normalized) + ordinal_key(ordinal), self._support
         known = txn.get(pair, db=db) or b""
-        supporters = {known[i : i + HASH_BYTES] for i in range(0, len(known), HASH_BYTES)} | {supporter}
-        if len(supporters) >= self._settings.agree_users:
+        voices = {known[i : i + HASH_BYTES] for i in range(0, len(known), HASH_BYTES)} | {voice}
+        if sum(_NETWORK_COUNTS if is_network(each) else 1.0 for each in voices) >= self._settings.agree_users:
             record.rows["state"][at], record.text = SHARED, normalized
             txn.delete(pair, db=db)
-        elif HASH_BYTES * len(supporters) > len(known):
+        elif HASH_BYTES * len(voices) > len(known):
             record.rows["state"][at] = PENDING
-            txn.put(pair, known + supporter, db=db)
+            txn.put(pair, known + voice, db=db)
 
-    def own_choice(self, column: str, normalized: str, ordinal: int, weight: float, user: bytes, now: float) -> None:
-        """Count a click or play in the user's own record."""
+    def own_choice(
+        self, column: str, normalized: str, ordinal: int, weight: float, user: bytes, now: float, *, person: bool
+    ) -> None:
+        """Count a click or play in the user's own record; a ``person`` counts among those who chose the pair."""
         key = user + query_key(normalized)
         own = self._tables.own.get(key)
         if own is None:
@@ -80,6 +105,9 @@ class Evidence:
         own.advance(now, self._settings.half_life)
         at = own.row(ordinal)
         own.rows[column][at] += weight
+        if person and own.rows["state"][at] != PENDING:
+            own.rows["state"][at] = PENDING
+            self._count_people(query_key(normalized) + ordinal_key(ordinal), 1)
 
     def predict(self, normalized: str, ordinals: Ordinals, scores: Scores) -> None:
         """Set the predicted scores of entities, replacing earlier ones of the same entities."""
@@ -120,10 +148,21 @@ class Evidence:
             record.advance(own.updated, self._settings.half_life)
             own.advance(record.updated, self._settings.half_life)
             self._unsupport(key, own, record, user)
+        for ordinal in own.in_state(PENDING) if own is not None else ():
+            self._count_people(key + ordinal_key(ordinal), -1)
         self._tables.own.delete(user + key)
 
+    def _count_people(self, pair: bytes, step: int) -> None:
+        """Bring how many users' own records hold a pair up or down."""
+        txn, db = self._tables.txn, self._tables.dbs["people"]
+        (known,) = NUMBER.unpack(txn.get(pair, db=db) or bytes(NUMBER.size))
+        if known + step > 0:
+            txn.put(pair, NUMBER.pack(known + step), db=db)
+        else:
+            txn.delete(pair, db=db)
+
     def _unsupport(self, key: bytes, own: QueryRecord, record: QueryRecord, user: bytes) -> None:
-        txn, db = self._support
+        (txn, db), said = self._support, {user, voice_key(user, network=False)}
         for added in own.rows:
             ordinal = int(added["ordinal"])
             there = record.find(ordinal)
@@ -132,7 +171,7 @@ class Evidence:
             row = record.rows[there]  # a view: what is set in it is set in the record
             pair = key + ordinal_key(ordinal)
             known = txn.get(pair, db=db) or b""
-            left = b"".join(s for i in range(0, len(known), HASH_BYTES) if (s := known[i : i + HASH_BYTES]) != user)
+            left = b"".join(s for i in range(0, len(known), HASH_BYTES) if (s := known[i : i + HASH_BYTES]) not in said)
             for name in ("impressions", "clicks", "plays"):
                 row[name] = max(row[name] - added[name], 0)
             if left:
@@ -182,22 +221,25 @@ class Choices:
         now: float,
         *,
         beside: int | None = None,
+        told: bool = True,
     ) -> None:
         """Add a choice to the user's history; an entity new to it is counted as chosen with the latest others.
 
-        ``beside`` is an entity as related to which it was offered: that one counts as chosen just before.
+        ``beside`` is an entity as related to which it was offered: that one counts as chosen just before. Unless it is
+        ``told``, it stays between the user and their history.
         """
         history = self._tables.users.get(user) or self._tables.users.put(user, History(np.empty(0, CHOICE)))
         before = history.rows["ordinal"]
-        if ordinal not in before:
+        if told and ordinal not in before:
             offered = [] if beside in {None, ordinal} else [beside]
             self._choose_together(ordinal, np.append(before, np.array(offered, np.int32)))
         query = ANONYMOUS if normalized is None else query_key(normalized)
         row = np.array([(ordinal, 1.0, strength, now, query, sketch(normalized))], CHOICE)
         history.choose(row, self._settings.history_half_life)
-        entity = ordinal_key(ordinal)
-        users = self._tables.users_who_chose.get(entity) or self._tables.users_who_chose.put(entity, UsersWhoChose([]))
-        users.add(user, self._settings.users_per_entity)
+        if told:
+            entity, known = ordinal_key(ordinal), self._tables.users_who_chose
+            users = known.get(entity) or known.put(entity, UsersWhoChose([]))
+            users.add(user, self._settings.users_per_entity)
         for gone in history.trim(self._settings.history_per_user, self._settings.history_half_life):
             self._leave(user, gone)
 

@@ -7,7 +7,7 @@ from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.history import choices
 from bandstand.memory_index.keys import HASH_BYTES, ordinal_key
 from bandstand.memory_index.posterior import decay
-from bandstand.memory_index.query_records import worth
+from bandstand.memory_index.query_records import shared_rows, worth
 from bandstand.memory_index.tables import Tables
 from bandstand.memory_index.trends import place
 
@@ -49,7 +49,10 @@ class Forgetting:
         return changed
 
     def evict(self) -> int:
-        """Bring queries and users down to their bounds; how many went."""
+        """Bring queries and users down to their bounds; how many went.
+
+        What enough people agree on goes last: what somebody invents evicts nothing that is used.
+        """
         self._tables.flush()
         return self._evict_queries() + self._evict_users() + self._senses.evict()
 
@@ -57,9 +60,11 @@ class Forgetting:
         txn, db, settings = self._tables.txn, self._tables.dbs["queries"], self._tables.settings
         if txn.stat(db)["entries"] <= settings.max_queries:
             return 0
-        held = [(key, *worth(value)) for key, value in txn.cursor(db=db)]
-        newest = max(updated for _, _, updated, _ in held)
-        held.sort(key=lambda query: (query[1] * decay(newest - query[2], settings.half_life), query[3], query[0]))
+        held = [(key, shared_rows(value) > 0, *worth(value)) for key, value in txn.cursor(db=db)]
+        newest = max(updated for _, _, _, updated, _ in held)
+        held.sort(
+            key=lambda query: (query[1], query[2] * decay(newest - query[3], settings.half_life), query[4], query[0])
+        )
         surplus = held[: len(held) - int(_LOW_WATER * settings.max_queries)]
         for key, *_ in surplus:
             self._tables.drop_query(key)

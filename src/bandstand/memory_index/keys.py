@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from struct import Struct
 
 from bandstand.types.hashing import digest
 
 HASH_BYTES = 8
+NUMBER = Struct("<I")
+"""A number that stands by itself under a key."""
+
+_NETWORK = 1
 ANONYMOUS = bytes(HASH_BYTES)
 """The one supporter that stands for everybody without an id."""
 
@@ -29,6 +34,16 @@ def query_key(normalized: str) -> bytes:
 def user_key(user: str | None, secret: bytes) -> bytes:
     """8-byte hash of a user id, keyed by the home's secret, so that ids cannot be guessed from a copied file."""
     return ANONYMOUS if user is None else blake2b(encode(user), digest_size=HASH_BYTES, key=secret).digest()
+
+
+def voice_key(key: bytes, *, network: bool) -> bytes:
+    """A hash as a voice in agreements; its last bit says whether a network speaks, or a person."""
+    return key[:-1] + bytes([key[-1] & ~_NETWORK | (_NETWORK if network else 0)])
+
+
+def is_network(voice: bytes) -> bool:
+    """Whether a voice is a network's."""
+    return bool(voice[-1] & _NETWORK)
 
 
 def ordinal_key(ordinal: int) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandstand.errors import BandstandError
 from bandstand.memory_index.batch import PLACE, MemoryBatch
@@ -17,7 +18,7 @@ from bandstand.memory_index.curation import Curation, edits_of
 from bandstand.memory_index.environment import Environment, LmdbEnvironment, items_from, items_under
 from bandstand.memory_index.history import favourites
 from bandstand.memory_index.identity import Meta, secret_of
-from bandstand.memory_index.keys import counter_key, query_key, user_key
+from bandstand.memory_index.keys import NUMBER, counter_key, ordinal_key, query_key, user_key
 from bandstand.memory_index.lookup import Lookup
 from bandstand.memory_index.personal import PersonalLookup
 from bandstand.memory_index.phrase_senses import SenseCounts
@@ -103,6 +104,13 @@ class Memory:
             if record is not None and shared_rows(record):
                 return True
             return user is not None and txn.get(user_key(user, self._secret) + key, db=dbs["own"]) is not None
+
+    def people(self, normalized: str, ordinals: Ordinals) -> NDArray[np.int64]:
+        """How many users chose each entity (n,) under a normalised query, as far as their own records still hold it."""
+        key, db = query_key(normalized), self._env.dbs["people"]
+        with self._env.reading() as txn:
+            found = (txn.get(key + ordinal_key(ordinal), db=db) for ordinal in ordinals.tolist())
+            return np.array([0 if value is None else NUMBER.unpack(value)[0] for value in found], np.int64)
 
     def successful(self, after: int) -> tuple[int, list[tuple[str, float]]]:
         """As `learned`, with the clicks and plays on each query in place of its vector."""

@@ -80,7 +80,8 @@ class Event:
 
     ``id`` is the caller's event id or a hash of the content. ``time`` is seconds since 1970. ``object_id`` is the
     entity's id, ``position`` its ordinal on the page (from 1), ``play_seconds`` how long it played. ``payload`` is
-    the whole UBI event as JSON text, as it was accepted.
+    the whole UBI event as JSON text, as it was accepted. ``claimant`` is set where nobody vouches for it: it counts as
+    far as the log bears it out. It stands for the key and the network that it came from, see `Caller.claimant`.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Event:
     position: int | None = None
     play_seconds: float | None = None
     payload: str = "{}"
+    claimant: str | None = None
 
     @property
     def actor(self) -> str | None:

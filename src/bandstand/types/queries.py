@@ -150,7 +150,7 @@ class Query:
     (n_ordinals,), that already combines kinds, filters, conditions and liveness: a retriever returns only ordinals
     that are inside the mask and True in it. ``literal``: nothing typed is taken for a typo of the keyboard. ``sought``
     are the words of `meant` that say what is looked for ("play some ... songs from the 80s" left out), "" where none
-    does; None for all of them.
+    does; None for all of them. ``claimant`` is as in `Event`.
     """
 
     id: str
@@ -169,6 +169,7 @@ class Query:
     correction: Correction | None = None
     literal: bool = False
     sought: str | None = field(default=None, compare=False)
+    claimant: str | None = None
     allowed: Mask | None = field(default=None, compare=False, repr=False)
 
     @property
