@@ -10,8 +10,11 @@ import pytest
 
 from bandstand.access.callers import Caller, network_of
 from bandstand.access.keys import Grant, Key
+from bandstand.feedback.attribution import Attribution
 from bandstand.feedback.rewards import DEFAULT_WEIGHTS, SearchOutcome
 from bandstand.learner.apply_settings import ApplySettings
+from bandstand.learner.claimants import claims
+from bandstand.learner.orders import FORGET_STRETCH
 from bandstand.memory_index.evidence import Claim
 from bandstand.memory_index.memory import Memory
 from bandstand.memory_index.settings import MemorySettings
@@ -167,6 +170,39 @@ class TestVoices:
             assert batch.evict() > 0
         assert [row.ordinal for row in memory.query_rows(VAGUE) if row.shared] == [1]
         memory.close()
+
+
+class TestSeen:
+    """An operator sees who pushes, and takes back what they taught."""
+
+    def claims(self, small):
+        return {each.claimant: each for each in claims(small.storage.log, Attribution(), since=NOW)}
+
+    def test_who_pushes_is_flagged(self, small):
+        for visitor in people(small, "ann", "bob"):
+            visitor.choose("hurt-cash")
+        for _ in range(40):
+            page = Visitor(small).search()
+            small.act("hurt-cash", on=page, claimant=MALLORY)
+        small.act("halo-again", on=page, claimant=MALLORY)
+        small.act("halo", query_id="made-up", claimant=MALLORY)
+        small.storage.log.flush()
+        found = self.claims(small)
+        pushed = found[MALLORY]
+        assert (pushed.searches, pushed.events, pushed.refused, pushed.busiest_minute) == (40, 42, 2, 42)
+        assert pushed.flags == ("one entity", "one query", "bursts")
+        assert found[ALICE].users == {"ann", "bob"}
+        assert found[ALICE].flags == ()
+        assert list(found) == [MALLORY, ALICE]
+
+    def test_what_they_taught_is_taken_back(self, small):
+        for claimant in (MALLORY, BOB):
+            for visitor in [Visitor(small, claimant, user=f"{claimant} {number}") for number in range(2)]:
+                visitor.choose("hurt-cash" if claimant == MALLORY else "hurt-nin")
+        assert set(shared(small)) == {small.ordinal("hurt-cash"), small.ordinal("hurt-nin")}
+        small.storage.log.append_control(FORGET_STRETCH, {"since": NOW, "claimant": MALLORY})
+        assert set(shared(small)) == {small.ordinal("hurt-nin")}
+        assert list(self.claims(small)) == [BOB]
 
 
 class TestTitles:

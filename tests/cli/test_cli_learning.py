@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bandstand.cli.common import opened
+from bandstand.types import Event
 
 
 @pytest.fixture
@@ -47,3 +48,16 @@ def test_what_cannot_be_forgotten_exactly_is_refused(cli, monkeypatch):
     refused = cli("learning", "forget", "--since", "2020-01-01")
     assert refused.code == 2
     assert "keep_log_days" in refused.err
+
+
+@pytest.mark.usefixtures("clicked")
+def test_what_nobody_vouches_for_is_listed_by_claimant(cli):
+    assert "nothing was claimed" in cli("learning", "claims").out  # the operator's own clicks are vouched for
+    with opened(None) as music:
+        storage = music.platform.storage
+        storage.log.append_events([Event(id="e", action="click", time=storage.clock(), claimant="c" * 16)])
+    (found,) = cli("learning", "claims", "--json").json()["claims"]
+    assert (found["claimant"], found["events"], found["refused"], found["flags"]) == ("c" * 16, 1, 1, [])
+    assert "c" * 16 in cli("learning", "claims").out
+    forgotten = cli("learning", "forget", "--since", "2020-01-01", "--claimant", "c" * 16, "--yes", "--json").json()
+    assert forgotten == {"forgotten": 1, "done": True}

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from bandstand.cli.common import HomeOption, JsonOption, ago, learned, opened, tell
 from bandstand.errors import BadInput
+from bandstand.types.times import DAY_S, MINUTE_S
 
 if TYPE_CHECKING:
     from bandstand.app.health import Learned
     from bandstand.door.facade import Bandstand
+    from bandstand.learner.claimants import Claims
     from bandstand.learner.orders import Stretch
 
 app = typer.Typer(
@@ -56,6 +59,7 @@ def forget(
     until: Annotated[str | None, typer.Option(help="Up to when, likewise; default: now.")] = None,
     user: Annotated[str | None, typer.Option(help="Only what was this user's.")] = None,
     query: Annotated[str | None, typer.Option(help="Only what was about this query.")] = None,
+    claimant: Annotated[str | None, typer.Option(help="Only what this claimant did, see `claims`.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -67,7 +71,7 @@ def forget(
     from bandstand.learner.orders import FORGET_STRETCH, Stretch
 
     with opened(home) as music:
-        stretch = Stretch(since=_time(since, "since"), until=_until(until), user=user, query=query)
+        stretch = Stretch(since=_time(since, "since"), until=_until(until), user=user, query=query, claimant=claimant)
         count = _counted(music, stretch)
         if count and not yes:
             typer.confirm(f"Delete {count} log entries, and learn the others again?", abort=True)
@@ -82,6 +86,43 @@ def forget(
         f"{count} log entries are forgotten; {says}. Next: bandstand train",
         json=json,
     )
+
+
+@app.command()
+def claims(
+    days: Annotated[float, typer.Option(min=0, help="How far to look back.")] = 7.0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Who did what for which nobody vouches, by key and network: what the log does not bear out, and who pushes.
+
+    `entity` and `minute` are the most events on one entity, and in one minute. `bandstand learning forget --claimant` takes
+    back what one of them taught.
+    """
+    from bandstand.feedback.attribution import Attribution
+    from bandstand.learner.claimants import claims as claims_of
+
+    with opened(home) as music:
+        log, since = music.platform.storage.log, music.platform.storage.clock() - days * DAY_S
+        log.deliver()
+        found = claims_of(log, Attribution(window=music.settings.join_minutes * MINUTE_S), since=since)
+    rows = [_row(each) for each in found]
+    table = Table(box=None, pad_edge=False)
+    for name in _CLAIMED:
+        table.add_column(name, no_wrap=name == "claimant")
+    for row in rows:
+        table.add_row(*(", ".join(value) if isinstance(value, tuple) else str(value) for value in row.values()))
+    tell({"claims": rows}, table if rows else f"nothing was claimed in {days:g} days", json=json)
+
+
+_CLAIMED = ("claimant", "searches", "events", "refused", "users", "entity", "minute", "flags")
+
+
+def _row(found: Claims) -> dict[str, object]:
+    """What is said of a claimant, by `_CLAIMED`."""
+    most = max(found.entities.values(), default=0)
+    said = (found.claimant, found.searches, found.events, found.refused, len(found.users), most, found.busiest_minute)
+    return dict(zip(_CLAIMED, (*said, found.flags), strict=True))
 
 
 def _counted(music: Bandstand, stretch: Stretch) -> int:

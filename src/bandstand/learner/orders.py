@@ -6,7 +6,7 @@ They are control records of the log, so that a running server obeys them, and th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bandstand.catalog.text import normalize
@@ -48,13 +48,15 @@ def resumed(log: Log, after: int) -> bool:
 class Stretch:
     """What is to be forgotten: everything that was logged from ``since`` on and before ``until`` (seconds since 1970).
 
-    With ``user`` or ``query`` only what was that user's, or about that query in any spelling that normalises alike.
+    With ``user``, ``query`` or ``claimant`` only what was that user's, about that query in any spelling that normalises
+    alike, or claimed by them.
     """
 
     since: float
     until: float | None = None
     user: str | None = None
     query: str | None = None
+    claimant: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a stretch that holds nothing."""
@@ -64,7 +66,7 @@ class Stretch:
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Stretch:
         """The stretch that an order names."""
-        return cls(**{name: payload[name] for name in ("since", "until", "user", "query") if name in payload})
+        return cls(**{name: payload[name] for name in _names(cls) if name in payload})
 
     def entries(self, log: Log) -> Iterator[LogEntry]:
         """The searches and events of a log that lie in it, in order; orders stay."""
@@ -74,6 +76,9 @@ class Stretch:
                 yield entry
 
     def _matches(self, log: Log, record: Impression | Event) -> bool:
+        claimant = record.claimant if isinstance(record, Event) else record.query.claimant
+        if self.claimant not in (None, claimant):
+            return False
         if self.user is None and self.query is None:
             return True
         search = record if isinstance(record, Impression) else _search_of(log, record)
@@ -81,6 +86,10 @@ class Stretch:
         user = record.user_id if isinstance(record, Event) and record.user_id else asked and asked.user_id
         text = asked.normalized if asked else normalize((isinstance(record, Event) and record.user_query) or "")
         return (self.user is None or user == self.user) and (self.query is None or text == normalize(self.query))
+
+
+def _names(of: type[Stretch]) -> list[str]:
+    return [each.name for each in fields(of)]
 
 
 def _search_of(log: Log, event: Event) -> Impression | None:
