@@ -96,8 +96,8 @@ def claims(
 ) -> None:
     """Who did what for which nobody vouches, by key and network: what the log does not bear out, and who pushes.
 
-    `entity` and `minute` are the most events on one entity, and in one minute. `bandstand learning forget --claimant` takes
-    back what one of them taught.
+    `entity` and `minute` are the most events on one entity, and in one minute. `bandstand learning forget --claimant`
+    takes back what one of them taught.
     """
     from bandstand.feedback.attribution import Attribution
     from bandstand.learner.claimants import claims as claims_of
