@@ -8,8 +8,8 @@ from typing import get_args
 import msgspec
 import pytest
 
+from bandstand.catalog.text import MAX_READ_BYTES
 from bandstand.engine.answers import LoggedAnswer, SearchAnswer
-from bandstand.engine.request import MAX_READ_BYTES
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
 from bandstand.types import DEPTHS

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandstand.catalog.text import fold_title, index_terms, normalize, romanize, terms, trigrams
+from bandstand.catalog.text import (
+    MAX_READ_BYTES,
+    beginning,
+    fold_title,
+    index_terms,
+    normalize,
+    romanize,
+    terms,
+    trigrams,
+)
 from tests.support.effort import effort
 
 ANY_TEXT = st.text(st.characters(), max_size=40)  # lone surrogates too
@@ -224,3 +233,20 @@ def test_a_title_never_folds_to_nothing(title):
 def test_ten_thousand_characters_are_quick(unit):
     text = unit * (10_000 // len(unit)) + "("
     assert effort(lambda: [analyse(text) for analyse in (normalize, index_terms, trigrams, fold_title)]) < 15
+
+
+@given(st.text(st.characters(), max_size=40), st.integers(0, 60))
+def test_a_beginning_is_as_many_whole_characters_as_are_read(text, times):
+    whole = text * times
+    read = beginning(whole)
+    assert whole.startswith(read)
+    assert len(read.encode("utf-8", "surrogatepass")) <= MAX_READ_BYTES
+    assert read == whole or len(whole.encode("utf-8", "surrogatepass")) > MAX_READ_BYTES
+    assert beginning(read) == read
+
+
+def test_a_beginning_of_known_length():
+    assert beginning("a" * 751) == "a" * 750
+    assert beginning("a" + "é" * 400) == "a" + "é" * 374  # two bytes each, and no half of one
+    assert beginning("🎵" * 300) == "🎵" * 187
+    assert beginning("ab " * 250 + "c") == ("ab " * 250).rstrip()

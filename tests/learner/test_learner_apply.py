@@ -154,6 +154,13 @@ class TestWithoutASearch:
             small.act("hurt-cash", user_id=user, user_query="Sad  TUNE")
         assert remembered(small, "sad tune") == ["hurt-cash"]
 
+    def test_of_a_long_query_the_beginning_counts_wherever_it_comes_from(self, small):
+        page = "a sad TUNE, " * 500
+        small.act("hurt-cash", user_id="ann", user_query=page)
+        small.act("hurt-nin", on=small.search(page, user="ann"))
+        assert {*remembered(small, page, user="ann")} == {"hurt-cash", "hurt-nin"}
+        assert {*remembered(small, page[:900] + " what is not read", user="ann")} == {"hurt-cash", "hurt-nin"}
+
     @pytest.mark.parametrize("query_id", [None, "never-logged", "x" * 1_000])
     def test_a_play_from_elsewhere_teaches_history_and_trend(self, small, query_id):
         small.play("so-what", user_id="ann", query_id=query_id)

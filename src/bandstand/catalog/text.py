@@ -20,6 +20,16 @@ _TO_GREEK = str.maketrans({latin: greek for greek, latin in _GREEK.items()})
 _ANY_LATIN, _ANY_OTHER, _ANY_GREEK = re.compile(_LATIN), re.compile(_OTHER), re.compile("[\u0370-\u03ff]")
 
 
+MAX_READ_BYTES = 750
+"""Of a query so many bytes are read, as UTF-8: whoever pasted a page is answered by its beginning, and it is logged."""
+
+
+def beginning(text: str) -> str:
+    """The text, or of a longer one the whole characters in as many bytes as are read of a query."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return text if len(encoded) <= MAX_READ_BYTES else encoded[:MAX_READ_BYTES].decode("utf-8", "ignore").rstrip()
+
+
 def unmix(folded: str) -> str:
     """Return a case-folded text with every word in one alphabet where look-alikes make that possible.
 

@@ -10,7 +10,7 @@ from bandstand.catalog.bounds import narrowed
 from bandstand.catalog.columns import OF_ALL, Columns
 from bandstand.catalog.conditions import allowed, filtered
 from bandstand.catalog.facets import FacetCount
-from bandstand.catalog.text import normalize
+from bandstand.catalog.text import beginning, normalize
 from bandstand.engine.layout import Section
 from bandstand.errors import BadInput, BandstandError
 from bandstand.types import (
@@ -62,9 +62,6 @@ class Reader:
 
 
 MAX_QUERY_CHARS = 10_000
-
-MAX_READ_BYTES = 750
-"""Of a query so many bytes are read, as UTF-8: whoever pasted a page is answered by its beginning, and it is logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +158,6 @@ def _check_unicode(text: str, field: str) -> None:
         raise BadInput(f"{field} is not valid Unicode: {cause.reason}", field=field) from cause
 
 
-def _beginning(text: str) -> str:
-    """The text, or of a longer one the whole characters in as many bytes as are read."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    return text if len(encoded) <= MAX_READ_BYTES else encoded[:MAX_READ_BYTES].decode("utf-8", "ignore").rstrip()
-
-
 def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
     """Names as kinds.
 
@@ -181,9 +172,9 @@ def known_kinds(names: Collection[str]) -> tuple[Kind, ...]:
 
 def build_query(request: SearchRequest, *, query_id: str, now: float, columns: Columns, reader: Reader) -> Query:
     """Normalise, read, correct, and turn kinds, filters and typed conditions into one mask over ordinals."""
-    text = _beginning(request.query)
+    text = beginning(request.query)
     syntax = parse(text, lambda name: name not in OF_ALL and columns.has_field(name))
-    normalized, conditions = _beginning(normalize(syntax.words)), syntax.conditions
+    normalized, conditions = beginning(normalize(syntax.words)), syntax.conditions
     kinds, filters = request.kinds or syntax.kinds, filtered(request.filters, conditions)
     sought_kinds, sought_filters = narrowed(kinds, filters, request.within)
     actor, correct = actor_of(request.user_id, request.session_id), request.correct and not syntax.exact

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bandstand.catalog.text import normalize
+from bandstand.catalog.text import beginning, normalize
 from bandstand.feedback.attribution import related_to
 from bandstand.feedback.behaviour import interaction_of
 from bandstand.feedback.rewards import actor_of, ends_well, grade_of
@@ -105,7 +105,7 @@ class Choice:
             return ""
         if self.impression:
             return self.impression.query.normalized
-        return normalize(parse(self.event.user_query or "", lambda _: False).words)
+        return beginning(normalize(parse(beginning(self.event.user_query or ""), lambda _: False).words))
 
 
 class Actions:

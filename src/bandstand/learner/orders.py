@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bandstand.catalog.text import normalize
+from bandstand.catalog.text import beginning, normalize
 from bandstand.errors import BadInput, NotFound
 from bandstand.feedback.joined import entries
 from bandstand.feedback.log import Control, Log, LogEntry
@@ -84,8 +84,12 @@ class Stretch:
         search = record if isinstance(record, Impression) else _search_of(log, record)
         asked = None if search is None else search.query
         user = record.user_id if isinstance(record, Event) and record.user_id else asked and asked.user_id
-        text = asked.normalized if asked else normalize((isinstance(record, Event) and record.user_query) or "")
-        return (self.user is None or user == self.user) and (self.query is None or text == normalize(self.query))
+        text = asked.normalized if asked else _read((isinstance(record, Event) and record.user_query) or "")
+        return (self.user is None or user == self.user) and (self.query is None or text == _read(self.query))
+
+
+def _read(query: str) -> str:
+    return beginning(normalize(beginning(query)))
 
 
 def _names(of: type[Stretch]) -> list[str]:
