@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 
 @pytest.fixture
-def searched(cli, home):
+def searched(cli, built, made_once, tmp_path):
     """A home in which every query was asked under the policy that explores most, and some hits were chosen."""
-    for number in range(12):
-        found = cli("search", ("halo", "hurt", "adele hello")[number % 3], "--policy", "random", "--json").json()
-        if number % 2 and found["hits"]:
-            assert cli("click", found["query_id"], 1).code == 0
-    return home
+
+    def search(folder):
+        shutil.copytree(built, folder)
+        for number in range(12):
+            asked = ("halo", "hurt", "adele hello")[number % 3]
+            found = cli("search", asked, "--policy", "random", "--json", "--home", folder).json()
+            if number % 2 and found["hits"]:
+                assert cli("click", found["query_id"], 1, "--home", folder).code == 0
+
+    return shutil.copytree(made_once("cli-searched", search), tmp_path / "home")
 
 
 @pytest.mark.usefixtures("searched")

@@ -15,10 +15,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def evening(tmp_path_factory):
+def evening(made_once):
     """The home whose log is to be learned, and when that log ends."""
-    folder = tmp_path_factory.mktemp("evening") / "home"
-    return folder, write_log(folder)
+
+    def write(folder):
+        ends = write_log(folder / "home")
+        (folder / "ends").write_text(repr(ends))
+
+    folder = made_once("evening", write)
+    return folder / "home", float((folder / "ends").read_text())
 
 
 @pytest.fixture(scope="module")

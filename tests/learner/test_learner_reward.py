@@ -15,8 +15,12 @@ from tests.support.small_home import ids
 
 
 @pytest.fixture(scope="module")
-def files():
-    return {MODEL_FILE: train_reward(listeners(2_000), seed=1).model.to_bytes()}
+def files(made_once):
+    def train(folder):
+        folder.mkdir()
+        (folder / MODEL_FILE).write_bytes(train_reward(listeners(2_000), seed=1).model.to_bytes())
+
+    return {MODEL_FILE: (made_once("reward", train) / MODEL_FILE).read_bytes()}
 
 
 def promoted(models, files):

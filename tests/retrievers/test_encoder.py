@@ -35,9 +35,9 @@ TEXTS = ("", "halo", "!!!", "宇多田ヒカル", "a\ud800b", "sad songs for a r
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The real model, exported once for the module."""
-    return export_encoder(tmp_path_factory.mktemp("home") / "encoder")
+def exported(made_once):
+    """The real model, exported once."""
+    return made_once("minilm", lambda home: export_encoder(home / "encoder")) / "encoder"
 
 
 @pytest.fixture(scope="module", params=["onnx", "hashing", "static"])

@@ -9,7 +9,7 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from bandstand.replay.report.page import render
+from bandstand.replay.evaluate import write_report
 from bandstand.replay.simulate.learning_curves import summary
 
 pytestmark = pytest.mark.slow
@@ -27,8 +27,9 @@ def test_the_result_has_the_fixed_shape(result):
     assert [point["searches"] for point in plain["series"]] == [100, 200]
 
 
-def test_the_page_says_that_it_is_a_closed_loop_and_shows_it(result):
-    page = render(result)
+def test_the_page_says_that_it_is_a_closed_loop_and_shows_it(result, tmp_path):
+    write_report(result, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Closed loop · tiny" in page
     assert "Time-ordered" not in page
     for section in ("Quality against cost", "Over time", "By class of query", "What was learned", "Which retrievers",

@@ -46,7 +46,13 @@ def test_who_strays_wants_something_else(music, tiny):
 @pytest.mark.slow
 def test_relabels_are_judged_by_what_was_wanted(music, tiny, tmp_path):
     experiment = tiny(listeners=Listeners(persistent=0.5, strays=0.5), platform=(("agree_users", 1),))
-    settings = tiny_settings(policies=("bandit", "bandit@relabel=false"), platform=UNTAUGHT, limit=100)
+    settings = tiny_settings(
+        policies=("bandit", "bandit@relabel=false"),
+        platform=UNTAUGHT,
+        limit=100,
+        retrain_every=1_000,
+        audit_every=1_000,
+    )
     played = simulate(music, experiment, settings, tmp_path)
     on, off = (played.tables[name] for name in settings.policies)
     assert (off.column("relabelled") == 0).all()

@@ -69,7 +69,7 @@ def eventually(reached: Callable[[], object], seconds: float = FAR) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+        time.sleep(0.02)  # each question takes as long as what is waited for in the same process
 
 
 @contextmanager

@@ -174,7 +174,7 @@ class TestExperiment:
 
 
 class TestKey:
-    def test_what_people_asked_needs_the_key(self, open_page, guarded_address):
+    def test_what_people_asked_needs_the_key(self, guarded_address, open_page):
         page = open_page(f"{guarded_address}/dashboard#queries")
         page.locator("#queries").get_by_role("button", name="Give it").click()
         page.get_by_label("BANDSTAND_ADMIN_KEY").fill(KEY)
@@ -184,14 +184,14 @@ class TestKey:
 
 
 class TestSearchPage:
-    def test_it_asks_for_a_key_and_searches_with_it(self, open_page, guarded_address):
+    def test_it_asks_for_a_key_and_searches_with_it(self, guarded_address, open_page):
         page = open_page(f"{guarded_address}/?q=hello", expected="Failed to load resource")
         page.get_by_role("button", name="Give a key").click()
         page.get_by_label("BANDSTAND_ADMIN_KEY").fill(KEY)
         page.get_by_role("button", name="Use it").click()
         page.locator("#lists .hit").first.wait_for()
 
-    def test_with_a_key_for_anybody_it_needs_none_and_knows_nobody_by_name(self, open_page, guarded_address):
+    def test_with_a_key_for_anybody_it_needs_none_and_knows_nobody_by_name(self, guarded_address, open_page):
         key = {"name": "anonymous", "scopes": ["search", "suggest", "events"]}
         httpx.post(f"{guarded_address}/v1/keys", json=key, headers={"x-bandstand-key": KEY}).raise_for_status()
         page = open_page(f"{guarded_address}/?q=hello", expected="Failed to load resource")
@@ -206,7 +206,7 @@ class TestSearchPage:
 
 @pytest.fixture
 def guarded_address(browser, new_home):
-    """The address of a server with an admin key."""
+    """The address of a server with an admin key; asked for before `open_page`, so that no page outlives it."""
     with serving(new_home(), admin_key=KEY) as address:
         yield address
 
