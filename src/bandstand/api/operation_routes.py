@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from bandstand.api.routing import JsonAnswer, MetricsOf, ServiceOf, answered
 from bandstand.errors import BandstandError
 from bandstand.learner.parking import parked_entries
+from bandstand.steady_time import STEADY, said_of
 from bandstand.types.answers import Answer
 
 _STYLE = """
@@ -151,7 +152,7 @@ class ThreadAnswer(Answer):
 class ReadyAnswer(Answer):
     """The home is loaded; `parked` is how many log entries could not be learned from.
 
-    That and `threads` are left out where there are none.
+    That and `threads` are left out where there are none, and `clock` where it did not jump.
     """
 
     entities: int
@@ -159,6 +160,7 @@ class ReadyAnswer(Answer):
     status: Literal["ready"] = "ready"
     parked: int | UnsetType = UNSET
     threads: list[ThreadAnswer] | UnsetType = UNSET
+    clock: str | UnsetType = UNSET
 
 
 @router.get("/healthz", summary="Is the process alive", responses=answered(AliveAnswer))
@@ -188,6 +190,7 @@ def ready(service: ServiceOf) -> JsonAnswer:
         ),
         parked=parked or UNSET,
         threads=failed or UNSET,
+        clock=said_of(STEADY.jump_s) if STEADY.jump_s else UNSET,
     )
     return JsonAnswer(answer)
 

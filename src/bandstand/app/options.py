@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from bandstand.retrievers.base import Retriever
 from bandstand.retrievers.encoder import Encoder
 from bandstand.retrievers.registry import BUILT_IN
 from bandstand.settings import Settings
+from bandstand.steady_time import STEADY
 from bandstand.types import Clock, Roster
 
 RunnerOf = Callable[[Mapping[str, Retriever], Settings], Runner]
@@ -40,7 +40,7 @@ class Options:
     Where the log need not be ``durable``, what was logged survives the end of the process, but no power cut.
     """
 
-    clock: Clock = time.time
+    clock: Clock = STEADY
     new_id: Callable[[], str] = new_query_id
     durable: bool = True
     encoder: Encoder | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack, closing
 
 from bandstand.app.encoders import Encoders
@@ -10,6 +9,7 @@ from bandstand.backend import Backend, Paths
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.retrievers.encoder import Encoder
 from bandstand.settings import Settings
+from bandstand.steady_time import STEADY
 from bandstand.types import Clock
 from bandstand.understanding.synonym_file import SynonymFile
 
@@ -30,7 +30,7 @@ def synonym_file(settings: Settings) -> SynonymFile:
     return SynonymFile(settings.synonyms or Paths(settings.home).synonyms)
 
 
-def open_backend(settings: Settings, *, clock: Clock = time.time, durable: bool = True) -> Backend:
+def open_backend(settings: Settings, *, clock: Clock = STEADY, durable: bool = True) -> Backend:
     """The backend that the settings name; nothing is reached yet.
 
     Where it need not be ``durable``, what is learned and logged in a home folder survives the end of the process, but
@@ -52,7 +52,7 @@ class Intake:
         StorageError: the log cannot be opened.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = time.time, durable: bool = True) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock = STEADY, durable: bool = True) -> None:
         self.clock = clock
         Paths(settings.home).create()
         with ExitStack() as opened:
@@ -84,7 +84,7 @@ class Storage:
         self,
         settings: Settings,
         *,
-        clock: Clock = time.time,
+        clock: Clock = STEADY,
         durable: bool = True,
         intake: Intake | None = None,
         encoder: Encoder | None = None,
