@@ -33,18 +33,14 @@ def many_users(count: int = 60) -> list[Ask]:
 
 
 @pytest.fixture(scope="module")
-def result(made_once):
+def result(tmp_path_factory):
     settings = quick(
         policies=("bandit", "memory"),
         baselines=("only:lexical", "popularity"),
         oracle=True,
         platform=(("publish_every", 10),),
     )
-
-    def play(folder):
-        return evaluate(dataset(many_users()), settings, folder=folder)
-
-    return play(made_once("replay-report", play))
+    return evaluate(dataset(many_users()), settings, folder=tmp_path_factory.mktemp("replay"))
 
 
 @pytest.fixture(scope="module")
