@@ -19,12 +19,13 @@ from bandstand.api.httptools_protocol import BoundedHttpTools
 from bandstand.api.protocols import BoundedH11
 from tests.support.attacked_server import asking, attacked, until_closed
 
-LIMIT_S = 0.4
+LIMIT_S = 0.6
 """Of headers and bodies, here."""
 
 LATE_S = 10.0
 """After which somebody who should have been closed was not, also on a loaded machine."""
 
+PLACES = 60
 BULK = "/v1/entities/bulk"
 
 SLOW = {
@@ -56,7 +57,7 @@ MAY_BE = {"lines without a request": 400}
 def server(request, built_home, tmp_path_factory):
     home = shutil.copytree(built_home, tmp_path_factory.mktemp("attacked") / "home")
     with attacked(
-        home, over=request.param, header_seconds=LIMIT_S, body_seconds=LIMIT_S, max_connections=60
+        home, over=request.param, header_seconds=LIMIT_S, body_seconds=LIMIT_S, max_connections=PLACES
     ) as address:
         yield address
 
@@ -182,21 +183,20 @@ def test_what_is_no_http_is_told_so(server):
 
 def test_more_connections_than_there_are_places_are_told_to_come_again(server):
     async def crowd():
-        first = [await asyncio.open_connection(*server) for _ in range(60)]
-        late = await until_closed(server, asking(method="GET", path="/healthz", length=0))
-        for _, writer in first:
-            writer.close()
-        return late
+        return await asyncio.gather(*(until_closed(server, b"GET") for _ in range(2 * PLACES)))
 
-    late = asyncio.run(crowd())
-    assert status_of(late.answer) == 503
-    assert b"retry-after: 2" in late.answer.lower()
-    assert "BANDSTAND_MAX_CONNECTIONS" in problem_of(late.answer)["detail"]
-    httpx_again(server)
-    assert counted(server, "connections") >= 1
+    before = counted(server, "connections")
+    refused = [each.answer for each in asyncio.run(crowd()) if each.answer]
+    assert len(refused) >= PLACES / 2  # those that did not get one of the places before some were given back
+    for answer in refused:
+        assert status_of(answer) == 503
+        assert b"retry-after: 2" in answer.lower()
+        assert "BANDSTAND_MAX_CONNECTIONS" in problem_of(answer)["detail"]
+    served_again(server)
+    assert counted(server, "connections") >= before + len(refused)
 
 
-def httpx_again(address) -> None:
+def served_again(address) -> None:
     """Ask until there is a place again: those that were closed give theirs back."""
     deadline = time.monotonic() + LATE_S
     while time.monotonic() < deadline:
