@@ -36,6 +36,14 @@ class BandstandError(Exception):
     title = "Bandstand failed"
 
 
+def loggable(error: BaseException) -> str:
+    """What a log of the process may say of an error: the message of one of ours, of others the class alone.
+
+    What others say may quote what somebody asked, or who it was.
+    """
+    return str(error) if isinstance(error, BandstandError) else type(error).__name__
+
+
 class BadInput(BandstandError):
     """The caller's value cannot be used; ``field`` names it where there is one."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bandstand.errors import BandstandError
+from bandstand.errors import BandstandError, loggable
 from bandstand.types import Clock
 
 _FIRST_PAUSE_S = 0.5
@@ -92,7 +92,7 @@ class Supervised:
         self.fares = replace(before, failures=before.failures + 1, failing_since=since, reason=reason)
         if not said:  # the same failure again and again is one piece of news
             log = structlog.get_logger("threads")
-            log.error("thread_failed", thread=before.name, reason=str(error), exc_info=None if expected else error)
+            log.error("thread_failed", thread=before.name, reason=loggable(error), exc_info=None if expected else error)
             self._told()
 
     def _well(self) -> None:

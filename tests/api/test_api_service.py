@@ -125,7 +125,7 @@ class TestDefects:
         assert response.headers["retry-after"] == "1"
         assert "secret" not in response.text
         (entry,) = [entry for entry in logs if entry["event"] == "unexpected_error"]
-        assert entry["path"] == "/v1/search"
+        assert entry["route"] == "/v1/search"
         assert isinstance(entry["exc_info"], ZeroDivisionError)
 
     def test_a_failing_disk_is_logged_and_answered_503(self, client, monkeypatch):

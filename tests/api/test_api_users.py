@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.support.api_world import click, ids, problem, search, serving
+import json
+
+from bandstand import user_token
+from tests.support.api_world import click, eventually, ids, problem, search, serving
 
 USER = "ann-with-an-unmistakable-name"
 
@@ -36,7 +39,8 @@ def test_nothing_personal_is_left(client, home):
 
     assert answer == {"user_id": USER, "deleted": {"impressions": 4, "events": 9}}
     assert files_with(home, USER) == []
-    assert ids(search(client, "something blue", user_id="eve", policy="memory")) == ["blue-in-green"]  # two had agreed
+    assert ids(search(client, "something blue", user_id="eve", policy="memory")) == []  # that is bob's alone again
+    assert ids(search(client, "something blue", user_id="bob", policy="memory")) == ["blue-in-green"]
     after = search(client, "anything", user_id="bob", policy="all")
     assert any("personal" in hit["sources"] for hit in after["hits"])
 
@@ -59,6 +63,73 @@ def test_it_stays_gone_after_a_restart(home):
     with serving(home) as client:
         assert ids(search(client, "the sad one", policy="memory")) == []
     assert files_with(home, USER) == []
+
+
+def exported(client, user: str) -> dict[str, list[dict]]:
+    """What a user is told, by kind."""
+    response = client.get(f"/v1/users/{user}/export")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/x-ndjson")
+    found: dict[str, list[dict]] = {}
+    for line in response.text.splitlines():
+        found.setdefault(json.loads(line)["what"], []).append(json.loads(line))
+    return found
+
+
+def test_a_person_is_told_what_is_held_and_nothing_of_others(client):
+    session = "a-session-that-nobody-else-has"
+    asked = search(client, "before the name", session_id=session)["query_id"]
+    client.post("/v1/events?wait=true", json=click(asked, "hello", session_id=session))
+    asked = search(client, "the sad one", user_id=USER, session_id=session)["query_id"]
+    client.post("/v1/events?wait=true", json=click(asked, "hurt-cash", user_id=USER))
+    asked = search(client, "the sad one", user_id="bob")["query_id"]
+    client.post("/v1/events?wait=true", json=click(asked, "hurt-nin", user_id="bob"))
+
+    held = exported(client, USER)
+
+    assert sorted(search["user_query"] for search in held["search"]) == ["before the name", "the sad one"]
+    assert {event["event_attributes"]["object"]["object_id"] for event in held["event"]} == {"hello", "hurt-cash"}
+    named = [(query["actor"], query["text"], query["entity"]["id"], query["clicks"]) for query in held["query"]]
+    assert named == [
+        (USER, "the sad one", "hurt-cash", 1.0), (f"session:{session}", "before the name", "hello", 1.0)
+    ]  # fmt: skip
+    assert [(choice["entity"]["title"], choice["times"]) for choice in held["choice"]] == [
+        ("Hurt", 1.0),
+        ("Hello", 1.0),
+    ]
+    assert {derived["where"] for derived in held["derived"]} == {"open/", "session/", "rate/"}
+    assert "bob" not in json.dumps(held)
+    assert "hurt-nin" not in json.dumps([held["query"], held["choice"], held["derived"]])
+
+    client.delete(f"/v1/users/{USER}")
+    assert exported(client, USER) == {}
+
+
+def test_what_is_held_is_for_whose_it_is(home):
+    secret = "0123456789abcdef0123456789abcdef"
+    with serving(home, admin_key="sesame", user_token_secret=secret) as client:
+        client.headers["X-Bandstand-Key"] = "sesame"
+        made = client.post("/v1/keys", json={"name": "page", "scopes": ["events"]}).json()
+        assert client.get(f"/v1/users/{USER}/export").status_code == 200
+        client.headers["X-Bandstand-Key"] = made["secret"]
+        client.headers["X-Bandstand-User"] = user_token(USER, secret, expires=4_000_000_000)
+        eventually(lambda: client.get(f"/v1/users/{USER}/export").status_code == 200)
+        problem(client.get("/v1/users/bob/export"), 403)
+
+
+def test_what_was_done_in_a_session_before_the_name_was_known_goes_too(client, home):
+    session = "a-session-that-nobody-else-has"
+    asked = search(client, "an unmistakable tune", session_id=session)["query_id"]
+    client.post("/v1/events?wait=true", json=click(asked, "hurt-cash", session_id=session))
+    client.post("/v1/events?wait=true", json=click(asked, "hurt-cash"))  # names nobody, on a search that is theirs
+    search(client, "hello", session_id=session, user_id=USER)
+    search(client, "hello", session_id=session, user_id="bob")  # who sat at the same machine
+    assert ids(search(client, "an unmistakable tune", session_id=session, policy="memory")) == ["hurt-cash"]
+
+    assert client.delete(f"/v1/users/{USER}").json()["deleted"] == {"impressions": 3, "events": 2}
+
+    assert ids(search(client, "an unmistakable tune", session_id=session, policy="memory")) == []
+    client.delete("/v1/users/bob")
+    assert files_with(home, session) == []
 
 
 def test_an_unknown_user_is_forgotten_too(client):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bandstand.access.scopes import SCOPES
 from bandstand.api.scopes import NEEDED, OPEN
+from bandstand.app.personal import PLACES
 from bandstand.settings import Settings
 from tests.support.cli_world import Cli
 
@@ -40,13 +41,25 @@ def test_its_python_gives_what_it_says():
 
 
 def test_its_scopes_are_those_of_the_code():
-    rows = dict(re.findall(r"^\| `([a-z:]+)` \| (.*) \|$", PAGE, re.MULTILINE))
+    keys = PAGE.partition("## Keys")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([a-z:]+)` \| (.*) \|$", keys, re.MULTILINE))
     assert rows.keys() == SCOPES.keys()
     for scope, what in SCOPES.items():
         assert rows[scope].startswith(what)
         assert re.findall(r"`([A-Z]+ [^`]+)`", rows[scope]) == [plain(route) for route in NEEDED.get(scope, ())]
     (named,) = re.findall(r"Anybody may ask for (.*)\.\n", PAGE)
     assert re.findall(r"`([^`]+)`", named) == [plain(route) for route in OPEN]
+
+
+def test_what_is_known_of_people_is_what_the_register_says():
+    section = PAGE.partition("## What is known of people")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (.+) \|$", section, re.MULTILINE)[2:]
+    where = {"table": "table", "database": "memory", "state": "memory, state", "index": "index", "file": "file"}
+    assert rows == [
+        (f"{where[place.kind]} `{place.name}`" if place.kind in where else f"process: {place.name}",
+         place.holds, place.kept, place.goes)
+        for place in PLACES if place.holds
+    ]  # fmt: skip
 
 
 def test_the_hosts_that_it_calls_this_machine_are():

@@ -7,6 +7,7 @@ from bandstand.feedback.joined import joined
 from bandstand.feedback.log import Control, Spared
 from bandstand.feedback.sqlite_log import SqliteLog
 from bandstand.opensearch.log import OpenSearchLog
+from bandstand.types import Impression
 from tests.support.log_entries import followed, names
 
 
@@ -114,6 +115,31 @@ def test_a_user_goes_with_unnamed_events_on_own_searches(log, make):
     assert log.delete_user("u1") == {"impressions": 1, "events": 2}
     assert log.delete_user("u1") == {"impressions": 0, "events": 0}
     assert names(followed(log)) == [("impression", "theirs"), ("event", "c"), ("event", "d")]
+
+
+def test_with_a_user_goes_what_names_nobody_in_their_sessions(log, make):
+    log.append_impression(make.impression("named", user="u1", session="s1"))
+    log.append_impression(make.impression("before", user=None, session="s1"))
+    log.append_impression(make.impression("neighbour", user="u2", session="s1"))
+    log.append_impression(make.impression("elsewhere", user=None, session="s2"))
+    log.append_events(
+        [
+            make.event("a", query_id="before", user=None),
+            make.event("b", query_id="elsewhere", user="u1", session_id="s3"),
+            make.event("c", query_id="elsewhere", user=None, session_id="s3"),
+            make.event("d", query_id="neighbour", user=None),
+        ]
+    )
+    finalize(log)
+    assert log.sessions_of("u1") == ["s1", "s3"]
+    assert log.sessions_of("u9") == []
+    theirs = log.records_of("u1", ["s1", "s3"])
+    assert sorted(one.query.id if isinstance(one, Impression) else one.id for one in theirs) == [
+        "a", "b", "before", "c", "named"
+    ]  # fmt: skip
+    assert log.delete_user("u1", ["s1", "s3"]) == {"impressions": 2, "events": 3}
+    assert list(log.records_of("u1", ["s1", "s3"])) == []
+    assert names(followed(log)) == [("impression", "neighbour"), ("impression", "elsewhere"), ("event", "d")]
 
 
 def test_old_entries_go(log, make):

@@ -97,7 +97,7 @@ class TestAsked:
             if user == "ann":
                 assert read_one_query(small.home.memory.state, "sad tune") is None
         found = read_one_query(small.home.memory.state, "sad tune")
-        assert (found.searches, found.clicked, found.satisfied, found.users) == (3, 3, 3, ())
+        assert (found.searches, found.clicked, found.satisfied) == (3, 3, 3)
         assert sum(day.searches for day in found.days) == 3
         assert [one.text for one in read_query_stats(small.home.memory.scan)] == ["sad tune"]
 

@@ -73,12 +73,63 @@ def test_a_forgotten_user_was_never_there(open_memory, now):
     )
 
 
-def test_what_others_agreed_on_stays(memory, agree, now):
-    agree(memory, "hello", 7, users=("ann", "bob"))
+def test_what_enough_others_agree_on_stays(memory, agree, now):
+    agree(memory, "hello", 7, users=("ann", "bob", "cat"))
     with memory.batch() as batch:
         batch.forget_user("ann")
     rows = memory.lookup("hello", user="ann", now=now)
-    assert (rows.ordinals.tolist(), rows.own.tolist()) == ([7], [0])
+    assert (rows.ordinals.tolist(), rows.own.tolist(), rows.clicks.tolist()) == ([7], [0], [3])
+
+
+def test_what_too_few_others_agree_on_is_theirs_alone_again(memory, agree, now):
+    agree(memory, "my hello", 7, users=("ann", "bob"))
+    agree(memory, "my hello", 8, users=("ann", "bob", "cat"))
+    agree(memory, "their hello", 7, users=("ann", "bob"))
+    with memory.batch() as batch:
+        batch.set_vector("their hello", np.ones(4, np.float32))
+        batch.forget_user("ann")
+    assert memory.lookup("my hello", user=None, now=now).ordinals.tolist() == [8]
+    assert sorted(memory.lookup("my hello", user="bob", now=now).ordinals.tolist()) == [7, 8]
+    assert memory.lookup("their hello", user="cat", now=now).ordinals.tolist() == []
+    assert memory.popular().texts == ["my hello"]
+    assert memory.withdrawn(["their hello", "my hello"]) == ["their hello", "my hello"]  # neither has a vector
+    with memory.batch() as batch:
+        batch.click("their hello", 7, user="cat", now=now)
+    rows = memory.lookup("their hello", user=None, now=now)
+    assert (rows.ordinals.tolist(), rows.clicks.tolist()) == ([7], [2])  # bob's and cat's
+    assert memory.popular().texts == ["my hello", "their hello"]
+
+
+def test_a_person_goes_under_every_name_at_once(memory, agree, now):
+    agree(memory, "hello", 7, users=("ann", "session:of ann"))
+    with memory.batch() as batch:
+        batch.forget_user("ann", "session:of ann")
+    assert names(memory, b"hello") == []
+    assert names(memory, user_key("session:of ann", memory._secret)) == []
+
+
+def test_who_is_evicted_is_not_missed_by_others(open_memory, agree, now):
+    memory = open_memory(max_users=1)
+    agree(memory, "hello", 7, users=("ann", "bob"))
+    with memory.batch() as batch:
+        for user in ("ann", "bob"):
+            batch.choose(user, 7, normalized="hello", strength=1.0, now=now)
+        batch.evict()
+    assert memory.lookup("hello", user=None, now=now).ordinals.tolist() == [7]
+    with memory.batch() as batch:
+        batch.forget_user("ann")  # even so it is known whose it was
+    assert memory.lookup("hello", user=None, now=now).ordinals.tolist() == []
+
+
+def test_what_was_agreed_on_before_it_was_known_who_did_stays(memory, agree, now):
+    agree(memory, "hello", 7, users=("ann", "bob"))
+    with memory._env.writing() as txn:
+        ((pair, _),) = list(txn.cursor(db=memory._env.dbs["support"]))
+        txn.delete(bytes(pair), db=memory._env.dbs["support"])
+    agree(memory, "hello", 7, users=("cat",))
+    with memory.batch() as batch:
+        batch.forget_user("ann", "cat")
+    assert memory.lookup("hello", user=None, now=now).ordinals.tolist() == [7]
 
 
 def test_forgetting_a_stranger_changes_nothing(memory, agree, now):

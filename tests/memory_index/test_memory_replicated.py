@@ -282,3 +282,34 @@ def test_writes_come_out_as_they_went_in():
     assert [write for part in parts for write in unpacked(part)] == list(writes.items())
     assert list(packed({}, size=60)) == []
     assert np.array([len(part) for part in parts]).max() < 100
+
+
+def test_what_one_machine_erases_is_in_no_file_of_any(borrow_cluster, tmp_path):
+    cluster, now = borrow_cluster(), [NOW]
+    journal = MemoryJournal(cluster, clock=lambda: now[0])
+    settings = MemorySettings(agree_users=2)
+    with (
+        closing(Memory(tmp_path / "one", settings=settings, open_env=replicated(journal))) as one,
+        closing(Memory(tmp_path / "other", settings=settings, open_env=replicated(journal))) as other,
+    ):
+        with one.batch() as batch:
+            batch.click("an unmistakable query", 1, user="ann", now=NOW)
+            batch.click("hello", 2, user="bob", now=NOW)
+        other.follow()
+
+        def holding(needle):
+            files = [path for path in tmp_path.rglob("*") if path.is_file()]
+            return {path.parent.name for path in files if needle in path.read_bytes()}
+
+        assert holding(b"an unmistakable query") == {"one", "other"}
+        with one.batch() as batch:
+            batch.forget_user("ann")
+        assert not one.erase()  # the journal has it yet
+        other.follow()
+        assert holding(b"an unmistakable query") == set()
+        now[0] += 31
+        assert one.erase()
+        assert journal.state().commits == () or journal.state().oldest > 2
+        assert holding(b"hello") == {"one", "other"}
+        assert other.follow() >= 0
+        assert other.exact("hello", user="bob", now=NOW).ordinals.tolist() == [2]

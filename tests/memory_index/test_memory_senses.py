@@ -70,10 +70,16 @@ def test_who_is_forgotten_takes_along_what_nobody_else_said(open_memory):
     memory = open_memory()
     click(memory, "ann", phrase="only hers")
     click(memory, "ann", "bob")
+    click(memory, "ann", "bob", "cem", phrase="of three")
+    before = memory.senses.version
     with memory.batch() as batch:
         batch.forget_user("ann")
+    assert memory.senses.version > before
     click(memory, "bob", phrase="only hers")
     assert counts(memory, "only hers") == [0.0, 0.0]  # bob is alone with it now
+    assert counts(memory) == [0.0, 0.0]  # and with this
+    assert counts(memory, "of three") == [0.0, 3.0]
+    click(memory, "cem")
     assert counts(memory) == [0.0, 2.0]
 
 

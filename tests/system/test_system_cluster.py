@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import zlib
+from base64 import b64decode
 from contextlib import suppress
 
 import pytest
 
+from bandstand.app.personal import order_to_forget
 from bandstand.app.searching import SearchingSide
 from bandstand.errors import StorageError, Unavailable
+from bandstand.learner.apply import ERASE
 from bandstand.opensearch.connection import ClusterSettings, new_client
 from bandstand.opensearch.indices import live_index
 from tests.support.small_home import ENTITIES, SmallHome, ids, track
@@ -263,3 +268,44 @@ def test_a_late_event_is_not_learned_under_a_forgotten_user(small):
     small.act("halo", on=found, user_id=None, session_id=None)
     small.learn()
     assert not small.storage.memory.knows("u1")
+
+
+def documents(cluster):
+    """Every document that can be read, with what is encoded in it."""
+    index = f"{cluster.settings.prefix}-*"
+    cluster.refresh(index)
+    for hit in cluster.request("POST", f"/{index}/_search", {"size": 10_000})["hits"]["hits"]:
+        source = hit["_source"]
+        yield hit["_index"], json.dumps([hit["_id"], source], ensure_ascii=False).encode()
+        for name in {"key", "value", "writes", "payload", "data"} & source.keys():
+            raw = b64decode(source[name])
+            yield hit["_index"], zlib.decompress(raw) if name == "writes" else raw
+
+
+def test_who_is_forgotten_is_in_no_document_and_no_file(small):
+    user, session, query = "ann-with-an-unmistakable-name", "a-session-like-no-other", "unmistakable humming thing"
+    cluster, memory = small.storage.backend.cluster, small.storage.memory
+    for name in ("bob", "cat", user):
+        small.play("halo", on=small.search("the one with the halo", user=name))
+    small.act("so-what", on=small.search(query, session=session))
+    small.play("so-what", on=small.search(query, session=session, user=user))
+    small.learn()
+    wanted = (user.encode(), session.encode(), query.encode())
+
+    def held():
+        files = [path for path in small.settings.home.rglob("*") if path.is_file()]
+        contents = [*documents(cluster), *((path.name, path.read_bytes()) for path in files)]
+        return {where for where, content in contents if any(needle in content for needle in wanted)}
+
+    parts = ("ubi_queries", "ubi_events", "memory-journal")
+    assert all(any(f"-{part}" in where for where in held()) for part in parts)
+
+    order_to_forget(small.storage.log, user)
+    small.learn()
+    assert {where.rpartition("-v")[0] for where in held()} == {f"{cluster.settings.prefix}-memory-journal"}
+    small.clock.pass_(31)  # others have had the time to follow
+    small.learn()
+    assert held() == set()
+    assert memory.state(ERASE) is None
+    rows = memory.exact("the one with the halo", user=None, now=small.clock())
+    assert rows.ordinals.tolist() == [small.ordinal("halo")]

@@ -6,29 +6,35 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain, islice
 from typing import Annotated, Any
 
+import msgspec
 from anyio import from_thread
 from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
 from msgspec import UNSET, Meta, UnsetType
 
 from bandstand.access.callers import Caller
 from bandstand.api.access import CallerOf
 from bandstand.api.metrics import Metrics
-from bandstand.api.routing import USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered
+from bandstand.api.routing import USER, JsonAnswer, MetricsOf, ServiceOf, UserId, answered, problems
 from bandstand.api.schemas import EVENTS_BODY
 from bandstand.api.service import Service
 from bandstand.api.vouching import vouched
+from bandstand.app.disclosure import Disclosure
+from bandstand.app.personal import order_to_forget
 from bandstand.app.searching import SearchingSide
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.log import Appended
 from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
-from bandstand.learner.apply import COMMAND, FORGET_USER
+from bandstand.learner.apply import COMMAND
 from bandstand.types import Boundary
 from bandstand.types.actions import ACTIONS
 from bandstand.types.answers import Answer
 
 _WAIT_S = 5.0
+NDJSON = "application/x-ndjson"
 
 
 class EditedAnswer(Answer):
@@ -162,20 +168,38 @@ users_router = APIRouter(prefix="/v1/users", tags=["users"])
 
 @users_router.delete(USER, summary="Forget a user", responses=answered(ForgottenAnswer, 422, 503))
 def forget_user(user_id: UserId, service: ServiceOf, caller: CallerOf) -> JsonAnswer:
-    """Everything personal is gone when this answers: memory, history, logged searches and events.
+    """Everything personal is gone when this answers: memory, history, logged searches and events, sessions too.
 
-    Counts that the user's choices added to what everybody shares stay, without a name. Whose user token proves that
-    they are that user may ask for it, and who has a key with the scope `admin`.
+    Within a minute no file holds a byte of it. What enough others agree on stays, without a name. Whose user token
+    proves that they are that user may ask for it, and who has a key with the scope `admin`.
     """
     if user_id != caller.user:
         caller.check("admin", "to forget somebody else")
     home = service.home
     service.forget_shown(user_id)
-    deleted = home.log.delete_user(user_id)
-    seq = home.log.append_control(FORGET_USER, {"user_id": user_id})
-    if not from_thread.run(service.until, lambda: _carried_out(home, seq)):
+    ordered = order_to_forget(home.log, user_id)
+    if not from_thread.run(service.until, lambda: _carried_out(home, ordered.seq)):
         raise Unavailable("the order is on disk, but the learner has not carried it out yet: ask again", retry_after=5)
-    return JsonAnswer(ForgottenAnswer(user_id=user_id, deleted=DeletedAnswer(**deleted)))
+    return JsonAnswer(ForgottenAnswer(user_id=user_id, deleted=DeletedAnswer(**ordered.deleted)))
+
+
+@users_router.get(
+    f"{USER}/export",
+    summary="What is held of a user",
+    responses={200: {"content": {NDJSON: {}}}, **problems(422, 503)},
+    response_class=Response,
+)
+def export_user(user_id: UserId, service: ServiceOf, caller: CallerOf) -> Response:
+    """Searches, events and what was learned from them, one JSON object a line; `what` says which it is.
+
+    Whose user token proves that they are that user may ask for it, and who has a key with the scope `admin`.
+    """
+    if user_id != caller.user:
+        caller.check("admin", "to read what is held of somebody else")
+    home = service.home
+    held = Disclosure(home.log, home.memory, home.store).of(user_id)
+    first = list(islice(held, 1))  # what cannot be read is told before the answer has begun
+    return StreamingResponse((msgspec.json.encode(each) + b"\n" for each in chain(first, held)), media_type=NDJSON)
 
 
 def _carried_out(home: SearchingSide, seq: int) -> bool:

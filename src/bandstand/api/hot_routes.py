@@ -67,7 +67,7 @@ class HotRoutes:
             answering = route.begin(scope, message.get("body", b""), caller)
             response = None if answering is None else await answering
         except BandstandError as error:
-            response = refusal(error, scope["path"])
+            response = refusal(error, scope)
         if response is None:
             await self._app(scope, _again(message, receive), send)
             return

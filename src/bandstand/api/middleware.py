@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bandstand.api.access import HEADERS
 from bandstand.api.connections import MAX_HEADER_BYTES, MAX_HEADERS, header_too_large
 from bandstand.api.metrics import Metrics
-from bandstand.api.problems import METHODS, defect, problem, refusal
+from bandstand.api.problems import METHODS, defect, problem, refusal, route_of
 from bandstand.errors import BandstandError, TooLarge, TooSlow
 
 _CLIENT_LEFT = 499
@@ -43,9 +43,9 @@ class Guard:
         except BandstandError as error:  # of a layer
             if status != _CLIENT_LEFT:
                 raise
-            await refusal(error, scope["path"])(scope, receive, noted)
+            await refusal(error, scope)(scope, receive, noted)
         except Exception as error:
-            structlog.get_logger("api").error("unexpected_error", path=scope["path"], exc_info=error)
+            structlog.get_logger("api").error("unexpected_error", route=route_of(scope), exc_info=error)
             if status != _CLIENT_LEFT:
                 raise  # half an answer is out: only breaking the connection tells the client
             await defect()(scope, receive, noted)

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from bandstand.errors import BadInput, BandstandError, HeaderTooLarge, TooMany, TooSlow, Unauthorized, Unavailable
 
@@ -52,14 +53,23 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
 
 
-def refusal(error: BandstandError, path: str) -> Response:
-    """The answer to a request for a path that ended with an error raised on purpose."""
+def route_of(scope: Scope) -> str:
+    """The route that a request took, as it is declared: what stands in its path may say who somebody is.
+
+    The first two parts of the path, where it took none (yet).
+    """
+    declared: str | None = getattr(scope.get("route"), "path", None)
+    return declared or "/".join(scope["path"].split("/")[:3])
+
+
+def refusal(error: BandstandError, scope: Scope) -> Response:
+    """The answer to a request that ended with an error raised on purpose."""
     if error.status < 500:
         field = error.field if isinstance(error, BadInput) else None
         return problem(error.status, error.title, str(error), field=field, headers=_headers(error))
     wait = error.retry_after if isinstance(error, Unavailable) else 1.0
     if not isinstance(error, Unavailable):
-        structlog.get_logger("api").error("request_failed", path=path, reason=str(error))
+        structlog.get_logger("api").error("request_failed", route=route_of(scope), reason=str(error))
     return problem(503, error.title, str(error), headers={"Retry-After": str(max(1, round(wait)))})
 
 
@@ -73,7 +83,7 @@ def _headers(error: BandstandError) -> dict[str, str]:
 
 def last_words(error: BandstandError) -> bytes:
     """The whole of an answer to whoever cannot be served at all: the connection is closed after it."""
-    response = refusal(error, "")
+    response = refusal(error, {"path": ""})
     lines = [b"%s: %s" % header for header in response.raw_headers if header[0] != b"connection"]
     status = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()
     return b"\r\n".join((status, *lines, b"connection: close", b"", bytes(response.body)))
@@ -81,7 +91,7 @@ def last_words(error: BandstandError) -> bytes:
 
 async def _of_tree(request: Request, error: Exception) -> Response:
     assert isinstance(error, BandstandError)
-    return refusal(error, request.url.path)
+    return refusal(error, request.scope)
 
 
 async def _of_validation(_: Request, error: Exception) -> Response:

@@ -9,14 +9,37 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Self
 
 import structlog
 
 from bandstand.api.service import Service
+from bandstand.errors import loggable
 from bandstand.settings import Settings
+
+
+def _tell_traceback(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put the traceback of ``exc_info`` into an event: where it happened, and of the error what is `loggable`."""
+    error = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if error is True else error
+    if isinstance(error, BaseException):
+        event["exception"] = "".join(_told(error))
+    return event
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """An error and what it came of, the first first, as Python tells them but for messages that may quote somebody."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _told(before)
+        yield "\nFrom this came:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    name, said = type(error).__qualname__, loggable(error)
+    yield f"{name}: {said}\n" if said != name else f"{name}\n"
 
 
 def configure_logs() -> None:
@@ -29,7 +52,7 @@ def configure_logs() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _tell_traceback,
             last,
         ],
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),

@@ -21,7 +21,7 @@ NEEDED: Mapping[Scope, tuple[str, ...]] = {
         "GET /v1/covers/{entity_id}",
     ),
     "suggest": ("GET /v1/suggest",),
-    "events": ("POST /v1/events", f"DELETE /v1/users{USER}"),
+    "events": ("POST /v1/events", f"DELETE /v1/users{USER}", f"GET /v1/users{USER}/export"),
     "entities:write": (
         f"PUT /v1/entities{ENTITY}",
         f"DELETE /v1/entities{ENTITY}",

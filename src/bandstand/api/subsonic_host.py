@@ -39,7 +39,7 @@ class ServiceHost(Host):
 
     def refusal(self, error: BandstandError, scope: Scope) -> Response:
         """See `Host`."""
-        return refusal(error, scope["path"])
+        return refusal(error, scope)
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """See `Host`."""

@@ -55,6 +55,8 @@ class Understood:
         self._learned, queries = self._memory.successful(self._learned)
         for text, clicks in queries:
             self.speller.learn(text, clicks)
+        for text in self._memory.withdrawn(self.speller.learned):
+            self.speller.unlearn(text)
 
 
 class SearchingSide:

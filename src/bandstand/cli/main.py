@@ -32,6 +32,7 @@ from bandstand.cli import (
     search_command,
     serve,
     synonym_commands,
+    user_commands,
 )
 from bandstand.errors import BadInput, BandstandError
 
@@ -70,6 +71,7 @@ app.add_typer(memory_commands.app, name="memory")
 app.add_typer(learning_commands.app, name="learning")
 app.add_typer(synonym_commands.app, name="synonyms")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(user_commands.app, name="users")
 app.command("demo")(demo.demo)
 
 INTERRUPTED = 130

@@ -15,7 +15,7 @@ from bandstand.bandit.policy import Teacher
 from bandstand.catalog.columns import Columns
 from bandstand.engine.runner import Load
 from bandstand.engine.search import Answer, Engine
-from bandstand.errors import BandstandError, NotFound
+from bandstand.errors import BandstandError, NotFound, loggable
 from bandstand.feedback.ablation import SHOWN, Ablation, Played, ablation_event, choices
 from bandstand.ranker.page import dedupe
 from bandstand.ranker.scorers import Scorer
@@ -201,7 +201,7 @@ class Ablator:
                 pass  # deleted meanwhile, with its user: nothing of it may be written again
             except Exception as error:  # noqa: BLE001 - one that ended the thread would cost all later records
                 unforeseen = None if isinstance(error, BandstandError) else error
-                structlog.get_logger("ablator").error("not_recorded", reason=str(error), exc_info=unforeseen)
+                structlog.get_logger("ablator").error("not_recorded", reason=loggable(error), exc_info=unforeseen)
             finally:
                 self._waiting.task_done()
 

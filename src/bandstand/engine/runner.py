@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from bandstand.errors import RetrievalError
+from bandstand.errors import RetrievalError, loggable
 from bandstand.retrievers.base import Cancellation, Retriever, called_off, under
 from bandstand.types import Candidates, Query, RetrieverOutcome, RetrieverStatus
 
@@ -88,7 +88,7 @@ class RetrieverCalls:
         if name not in self._failing:
             self._failing.add(name)
             log, unforeseen = structlog.get_logger("engine"), None if isinstance(error, RetrievalError) else error
-            log.error("retriever_failed", retriever=name, reason=str(error), exc_info=unforeseen)
+            log.error("retriever_failed", retriever=name, reason=loggable(error), exc_info=unforeseen)
 
 
 def nothing(name: str, status: RetrieverStatus, took_ms: float = 0.0) -> RetrieverAnswer:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
 from importlib.resources import files
@@ -119,6 +119,15 @@ def decode_events(records: Iterable[bytes]) -> list[Event]:
         except DamagedRecord as error:
             structlog.get_logger("log").error("passed_over", reason=str(error))
     return found
+
+
+def decode_records(records: Iterable[tuple[str, bytes]]) -> Iterator[Impression | Event]:
+    """The searches ("impression") and events that were encoded; damaged ones are left out, as by `decode_events`."""
+    for kind, record in records:
+        try:
+            yield decode_impression(record) if kind == "impression" else decode_event(record)
+        except DamagedRecord as error:
+            structlog.get_logger("log").error("passed_over", reason=str(error))
 
 
 def decode_event(data: bytes) -> Event:

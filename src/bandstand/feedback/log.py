@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
@@ -159,8 +159,19 @@ class Log(Protocol):
         """Delete searches and events; returns how many there were."""
         ...
 
-    def delete_user(self, user_id: str) -> dict[str, int]:
-        """Delete the user's searches and events, also unnamed events on those searches; counts by kind."""
+    def sessions_of(self, user_id: str) -> list[str]:
+        """The sessions in which the user was seen, as far as the log still holds them; ascending."""
+        ...
+
+    def records_of(self, user_id: str, sessions: Collection[str] = ()) -> Iterator[Impression | Event]:
+        """What `delete_user` would delete, searches and events; a damaged record is told in the log and left out."""
+        ...
+
+    def delete_user(self, user_id: str, sessions: Collection[str] = ()) -> dict[str, int]:
+        """Delete the user's searches and events, and those of the sessions that name nobody; counts by kind.
+
+        Unnamed events on those searches go too.
+        """
         ...
 
     def prune(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from bandstand.feedback.codec import (
     decode_events,
     decode_impression,
     decode_json,
+    decode_records,
     encode_event,
     encode_impression,
     encode_json,
@@ -24,8 +26,17 @@ from bandstand.sqlite import CHAPTERS, Database, Format, Values, tell_chapters
 from bandstand.types import Clock, Event, History, Impression
 from bandstand.types.times import DAY_S
 
+_BY_SESSION = """CREATE INDEX IF NOT EXISTS log_by_session ON log (session_id)
+WHERE session_id IS NOT NULL AND user_id IS NULL"""
+"""What names a session and nobody: it must go when the one goes who was seen in that session."""
+
+
+def _find_by_session(connection: sqlite3.Connection) -> None:
+    connection.execute(_BY_SESSION)
+
+
 FORMAT = Format(
-    version=2,
+    version=3,
     schema=(
         # AUTOINCREMENT never gives a number twice, so a reader's stored position stays valid when the newest rows are
         # deleted. `query_id` finds the events of a search, `user_id` what must go when a user goes.
@@ -34,9 +45,10 @@ FORMAT = Format(
             user_id TEXT, session_id TEXT, payload BLOB NOT NULL, UNIQUE (kind, id))""",
         "CREATE INDEX log_events_by_query ON log (query_id) WHERE kind = 'event' AND query_id IS NOT NULL",
         "CREATE INDEX log_by_user ON log (user_id) WHERE user_id IS NOT NULL",
+        _BY_SESSION,
         CHAPTERS,
     ),
-    upgrades={1: tell_chapters},
+    upgrades={1: tell_chapters, 2: _find_by_session},
     signed=False,
     erases=True,
     # Every number that was drawn, also for what was a duplicate or is deleted by now.
@@ -102,10 +114,24 @@ _EVERYTHING = """SELECT seq, time, kind, id, query_id, user_id, session_id, payl
 ORDER BY seq LIMIT ?"""
 _AT_ONCE = 1_000
 
-# What a user did without being named, on a search that was theirs, goes too. Control records stay until their
-# reader drops them: one of them may be the order to forget this very user.
-_DELETE_USER = """DELETE FROM log WHERE kind != 'control' AND (user_id = :user OR (kind = 'event' AND user_id IS NULL
-AND query_id IN (SELECT id FROM log WHERE kind = 'impression' AND user_id = :user))) RETURNING kind"""
+_SESSIONS = "SELECT DISTINCT session_id FROM log WHERE user_id = ? AND session_id IS NOT NULL ORDER BY session_id"
+
+# "+" keeps an index out: that of kinds is the worst for these. Control records stay until their reader drops them: one
+# of them may be the order to forget this very user.
+_NAMED = "user_id = :user AND +kind != 'control'"
+_UNNAMED = "user_id IS NULL AND session_id IN (SELECT value FROM json_each(:sessions)) AND +kind != 'control'"
+_THEIR_SEARCHES = f"""SELECT id FROM log WHERE {_NAMED} AND +kind = 'impression'
+UNION ALL SELECT id FROM log WHERE {_UNNAMED} AND +kind = 'impression'"""  # noqa: S608 - constants
+_THEIRS = (
+    # What a user did without being named, on a search that was theirs, goes too.
+    """INDEXED BY log_events_by_query WHERE kind = 'event' AND +user_id IS NULL
+        AND query_id IN (SELECT value FROM json_each(:searches))""",
+    f"WHERE {_UNNAMED}",
+    f"WHERE {_NAMED}",
+)
+_DELETE_USER = tuple(f"DELETE FROM log {which} RETURNING kind" for which in _THEIRS)  # noqa: S608 - constants
+_SEQS_OF_USER = " UNION ".join(f"SELECT seq FROM log {which}" for which in _THEIRS) + " ORDER BY seq"  # noqa: S608
+_BY_SEQ = "SELECT kind, payload FROM log WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 
 
 class SqliteLog(Log):
@@ -258,13 +284,30 @@ class SqliteLog(Log):
         self._truncate()
         return max(deleted, 0)
 
-    def delete_user(self, user_id: str) -> dict[str, int]:
+    def sessions_of(self, user_id: str) -> list[str]:
+        """See `Log`."""
+        self.flush()
+        return [session for (session,) in self._reader.rows(_SESSIONS, (user_id,))]
+
+    def records_of(self, user_id: str, sessions: Collection[str] = ()) -> Iterator[Impression | Event]:
+        """See `Log`: in the order of the log."""
+        self.flush()
+        named = _named(user_id, sessions)
+        searches = json.dumps([id_ for (id_,) in self._reader.rows(_THEIR_SEARCHES, named)])
+        seqs = [seq for (seq,) in self._reader.rows(_SEQS_OF_USER, {**named, "searches": searches})]
+        for start in range(0, len(seqs), _AT_ONCE):
+            rows = self._reader.rows(_BY_SEQ, (json.dumps(seqs[start : start + _AT_ONCE]),))
+            yield from decode_records(rows)
+
+    def delete_user(self, user_id: str, sessions: Collection[str] = ()) -> dict[str, int]:
         """See `Log`: rows are overwritten with zeros and the write-ahead log is cut, so that no byte is left on disk.
 
         Raises:
             StorageError: a reader of another process kept old pages in use; the rows are deleted, call it again.
         """
-        deleted = self._delete(_DELETE_USER, {"user": user_id})
+        named = _named(user_id, sessions)
+        deleted = self._writer.run(lambda connection: _forget(connection, named))
+        self._truncate()
         return {"impressions": deleted.count("impression"), "events": deleted.count("event")}
 
     def prune(
@@ -323,6 +366,17 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> Appended:
     connection.executemany(_INSERT, rows)
     accepted = connection.total_changes - before
     return Appended(accepted, len(rows) - accepted, connection.execute(_HEAD).fetchone()[0])
+
+
+def _named(user_id: str, sessions: Collection[str]) -> dict[str, str]:
+    return {"user": user_id, "sessions": json.dumps(sorted(sessions))}
+
+
+def _forget(connection: sqlite3.Connection, named: Mapping[str, str]) -> list[str]:
+    """Delete what is a user's, and of sessions what nobody is named of; the kinds of what there was."""
+    searches = json.dumps([id_ for (id_,) in connection.execute(_THEIR_SEARCHES, named)])
+    values = {**named, "searches": searches}
+    return [kind for statement in _DELETE_USER for (kind,) in connection.execute(statement, values)]
 
 
 def _many(statement: str, values: Iterable[tuple[object, ...]]) -> Callable[[sqlite3.Connection], object]:

@@ -29,14 +29,17 @@ from bandstand.learner.rewards import REWARD_MODEL
 from bandstand.learner.standing import LEARNED_ANEW
 from bandstand.learner.state import LearnerState
 from bandstand.memory_index.memory import MemoryBatch
-from bandstand.types import Event, Impression, Ordinals
+from bandstand.types import Event, Impression, Ordinals, actor_of
 from bandstand.types.times import HOUR_S
 
 EXAMINED_WITHOUT_ACTION = 3
 """How much of a page counts as seen where nothing was done with any of it, see `examined`."""
 
 FORGET_USER = "forget_user"
-"""Control record: ``{"user_id": ...}``."""
+"""Control record: ``{"user_id": ..., "sessions": [...]}``; the sessions are those in which the user was seen."""
+
+ERASE = b"learner/erase"
+"""Since when what was deleted on somebody's order waits to be overwritten in the files."""
 
 COMMAND = b"learner/order"
 """Number of the last control record whose part outside this transaction, in the log, is not carried out yet."""
@@ -145,9 +148,14 @@ class Applier:
             self._batch.put(COMMAND, str(entry.seq).encode())
         user = payload.get("user_id")
         if kind == FORGET_USER and isinstance(user, str):
-            self._batch.forget_user(user)
-            self._state.forget(user)
+            self._forget(user, payload.get("sessions", ()))
             self._batch.put(COMMAND, str(entry.seq).encode())
+            self._batch.put(ERASE, self._batch.get(ERASE) or repr(entry.time).encode())
+
+    def _forget(self, user: str, sessions: Collection[str]) -> None:
+        """Forget a user, and whom sessions stand for in which that user was seen."""
+        self._batch.forget_user(user, *(str(actor_of(None, session)) for session in sessions))
+        self._state.forget(user, sessions)
 
     def _finalize(self, search: OpenSearch) -> None:
         """A search that is due is finalized, and stays until its window ends; then, or parked, it is forgotten."""

@@ -103,9 +103,14 @@ class ExperimentKeeper:
         self._put(replace(running, by_arm={**running.by_arm, decision.policy: total}))
         self._visitor(running.split, who, impression, reward)
 
-    def forget(self, who: str) -> None:
-        """Drop what is known of a visitor; what was added up stays, without a name."""
-        self._state.delete(_VISITOR + who.encode())
+    def forget(self, *who: str) -> None:
+        """Drop what is known of visitors; what was added up stays, without a name."""
+        names = {each.encode() for each in who}
+        for name in names:
+            self._state.delete(_VISITOR + name)
+        for key, _ in self._state.scan(_DUE):
+            if key.rpartition(b"/")[2] in names:
+                self._state.delete(key)
 
     def _visitor(self, split: Split, who: str, impression: Impression, reward: float) -> None:
         key, time = _VISITOR + who.encode(), impression.query.time

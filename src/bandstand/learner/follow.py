@@ -11,10 +11,10 @@ from itertools import islice
 
 import structlog
 
-from bandstand.errors import DamagedRecord, ModelError
+from bandstand.errors import DamagedRecord, ModelError, NotFound
 from bandstand.feedback.joined import readable
 from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
-from bandstand.learner.apply import COMMAND, FORGET_USER, Applier
+from bandstand.learner.apply import COMMAND, ERASE, FORGET_USER, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import STATE, BanditLearner
 from bandstand.learner.open_searches import DueTimes, OpenSearches
@@ -35,6 +35,8 @@ _START = b"start/"
 """Before the keys of what self-play had taught the bandit."""
 _RELEARNING = b"learner/relearning"
 """While everything is learned again: the number of the order that asked for it."""
+_ERASED_WITHIN_S = 10.0
+"""How long what was deleted waits to be overwritten while there is always something to learn."""
 _EMBEDDED_AT_ONCE = 16
 _TAUGHT_AT_ONCE = 50
 _HALTING = frozenset({FORGET_USER, FORGET_STRETCH, PAUSE})
@@ -117,6 +119,7 @@ class Learner:
                 self._learn_or_park(entries, finalized_by)
             self._embed()
             self._publish_if_due(at_end=not entries)
+            self._erase(at_end=not entries)
             acted = any(not isinstance(entry.record, Impression) for entry in entries)
             self._stepped = -math.inf if acted else self._clock()  # an order may leave something to be carried out
         return len(entries)
@@ -296,11 +299,39 @@ class Learner:
 
     def _obey(self, control: Control) -> None:
         if control.kind == FORGET_USER:
-            self._log.delete_user(control.payload["user_id"])
+            self._log.delete_user(control.payload["user_id"], control.payload.get("sessions", ()))
+            self._unpark()
         else:
             entries = list(Stretch.of(control.payload).entries(self._log))
             self._log.delete(entries)
             self._begin_anew()
+
+    def _unpark(self) -> None:
+        """Drop what is parked and not in the log any more: it was a user's who is forgotten."""
+        gone = [one for one in parked_entries(self._memory.scan) if not self._is_logged(one)]
+        with self._memory.batch() as batch:
+            for one in gone:
+                Parking(batch).remove(one)
+
+    def _is_logged(self, parked: Parked) -> bool:
+        try:
+            if parked.seq:
+                return bool(self._logged(parked.seq))
+            self._log.impression(str(parked.query_id))
+        except NotFound:
+            return False
+        except DamagedRecord:
+            return True
+        return True
+
+    def _erase(self, *, at_end: bool) -> None:
+        """Overwrite what was deleted on somebody's order, in a quiet moment, or when it has waited for long enough."""
+        since = self._memory.state(ERASE)
+        if since is None or self._memory.state(COMMAND) is not None:
+            return
+        if (at_end or self._clock() - float(since) > _ERASED_WITHIN_S) and self._memory.erase():
+            with self._memory.batch() as batch:
+                batch.delete(ERASE)
 
     def _begin_anew(self) -> None:
         """Let everything be learned again from the log's beginning: as a learner that never saw what is gone from it.
@@ -316,6 +347,7 @@ class Learner:
                 batch.put(_START + key, value)
             batch.put(FORGOTTEN, order)
             batch.put(_RELEARNING, order)
+            batch.put(ERASE, repr(self._clock()).encode())
         self._loaded, self._due_times, self._next_due = False, None, 0.0
 
     def _bandit_start(self) -> dict[bytes, bytes]:
@@ -395,7 +427,8 @@ class Learner:
 
 
 def _report(parked: Parked) -> None:
-    structlog.get_logger("learner").error("entry_parked", seq=parked.seq, kind=parked.kind, reason=parked.reason)
+    fault = parked.reason.partition(":")[0]  # the rest may quote the entry; `bandstand doctor` says it
+    structlog.get_logger("learner").error("entry_parked", seq=parked.seq, kind=parked.kind, fault=fault)
 
 
 def _up_to_command(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:

@@ -125,10 +125,10 @@ class OpenSearches:
                 return search
         return None
 
-    def of(self, who: str) -> list[OpenSearch]:
-        """All open searches of one actor."""
+    def of(self, *who: str) -> list[OpenSearch]:
+        """All open searches of some actors."""
         searches = (_decoded(key[len(_OPEN) :].decode(), raw) for key, raw in self._state.scan(_OPEN))
-        return [search for search in searches if search.who == who]
+        return [search for search in searches if search.who in who]
 
 
 class _Due(msgspec.Struct, array_like=True):

@@ -125,10 +125,10 @@ class Parking:
         """Take one out: it is learned from after all, or is not in the log any more."""
         self._state.delete(parked.key)
 
-    def forget(self, who: str) -> None:
-        """Drop what one actor did (a hash): the log does not hold it any more."""
+    def forget(self, *who: str) -> None:
+        """Drop what actors did (hashes): the log does not hold it any more."""
         for parked in parked_entries(self._state.scan):
-            if parked.who == who:
+            if parked.who and parked.who in who:
                 self._state.delete(parked.key)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bandstand.learner.open_searches import KeyValue
-from bandstand.memory_index.keys import query_key
+from bandstand.memory_index.keys import SUPPORTERS, query_key
 from bandstand.types.times import DAY_S
 
 MAX_QUERIES_COUNTED = 20_000
@@ -31,8 +31,8 @@ class Day(NamedTuple):
 class QueryStats(msgspec.Struct, frozen=True, array_like=True):
     """One query: its text, how often it was asked, clicked on and satisfied, when last, and the same by day.
 
-    ``text`` is empty, and ``users`` holds hashes of who asked, until enough users have; then it is the other way round:
-    what only one user ever typed is not to be read by others.
+    ``users`` holds hashes of the first who asked. ``text`` is empty until enough users have: what only one user ever
+    typed is not to be read by others.
     """
 
     text: str = ""
@@ -72,20 +72,21 @@ class QueryCounts:
             return
         key = _PREFIX + query_key(normalized)
         record = _loaded(self._state.get(key)).with_search(clicked=clicked, satisfied=satisfied, time=time)
-        if not record.text:
-            users = tuple(dict.fromkeys((*record.users, who)))
+        if not record.text or record.users:  # of a version that did not remember who asked for what is known
+            users = tuple(dict.fromkeys((*record.users, who)))[: max(SUPPORTERS, self._agree_users)]
             known = len(users) >= self._agree_users
-            record = replace(record, text=normalized if known else "", users=() if known else users)
+            record = replace(record, text=normalized if known else "", users=users)
         self._state.put(key, msgspec.json.encode(record))
 
-    def forget(self, who: str) -> None:
-        """Take a user out of what is not everybody's yet; what only this user asked goes as a whole."""
+    def forget(self, *who: str) -> None:
+        """Take users out: what too few others asked is not everybody's any more, what nobody else did goes whole."""
         for key, raw in self._state.scan(_PREFIX):
             record = _loaded(raw)
-            if who in record.users:
-                left = tuple(user for user in record.users if user != who)
+            left = tuple(user for user in record.users if user not in who)
+            if len(left) < len(record.users):
+                text = record.text if len(left) >= self._agree_users else ""
                 if left:
-                    self._state.put(key, msgspec.json.encode(replace(record, users=left)))
+                    self._state.put(key, msgspec.json.encode(replace(record, text=text, users=left)))
                 else:
                     self._state.delete(key)
 

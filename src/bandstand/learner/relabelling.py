@@ -61,10 +61,10 @@ class Sessions:
         self._put(key, _Session(session.who, tuple(past)))
         return past[: places[0]][::-1]
 
-    def forget(self, who: str) -> None:
-        """Drop every session of one actor (a hash, see `hashed`)."""
+    def forget(self, *who: str) -> None:
+        """Drop every session of some actors (hashes, see `hashed`)."""
         for key, raw in self._state.scan(_PREFIX):
-            if _session(raw).who == who:
+            if _session(raw).who in who:
                 self._state.delete(key)
 
     def expire(self, before: float) -> int:
@@ -127,11 +127,11 @@ class WeakLabels:
             return []
         return [*held, weak_label] if len(held) == 1 else [weak_label]
 
-    def forget(self, who: str) -> None:
-        """Drop one person's evidence."""
+    def forget(self, *who: str) -> None:
+        """Drop the evidence of some people."""
         for key, raw in self._state.scan(_LABELS_PREFIX):
             held = _weak_labels(raw)
-            left = [weak_label for weak_label in held if weak_label.who != who]
+            left = [weak_label for weak_label in held if weak_label.who not in who]
             if len(left) < len(held):
                 self._keep(key, left)
 

@@ -115,10 +115,11 @@ class RateBudgets:
         self._state.put(key, _VALUE.pack(*left))
         return weight
 
-    def forget(self, who: str) -> None:
-        """Drop an actor's budget, and those whose names begin with theirs."""
-        for key, _ in self._state.scan(self._prefix + who.encode()):
-            self._state.delete(key)
+    def forget(self, *who: str) -> None:
+        """Drop the budgets of actors, and those whose names begin with theirs."""
+        for each in who:
+            for key, _ in self._state.scan(self._prefix + each.encode()):
+                self._state.delete(key)
 
     def expire(self, before: float) -> int:
         """Drop budgets last touched before a time: they are full again by now. Returns how many."""

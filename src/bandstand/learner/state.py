@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bandstand.learner.apply_settings import ApplySettings
@@ -14,10 +15,18 @@ from bandstand.learner.parking import Parking
 from bandstand.learner.query_stats import QueryCounts
 from bandstand.learner.relabelling import Sessions, WeakLabels, hashed
 from bandstand.learner.rewards import RateBudgets
+from bandstand.types import actor_of
 from bandstand.types.times import DAY_S
 
 _FORGOTTEN_AFTER_S = DAY_S
 """Sessions and budgets that were not touched for so long have no effect any more."""
+
+
+def hashes_of(user: str, sessions: Collection[str] = ()) -> list[str]:
+    """By which hashes a user (an id) and sessions are known here; the last is that of the user's budget alone."""
+    visitors = [str(actor_of(None, session)) for session in sessions]
+    return [hashed(user), *map(hashed, visitors), hashed(f"user:{user}")]
+
 
 _UNSHARED_AFTER_S = 30 * DAY_S
 """What one person's sessions suggest waits so long for a second one; shares that were spent are full again by then."""
@@ -55,16 +64,16 @@ class LearnerState:
             parking=Parking(state),
         )
 
-    def forget(self, user: str) -> None:
-        """Drop what is personal to a user (an id)."""
-        who = hashed(user)
-        for search in self.open.of(who):
+    def forget(self, user: str, sessions: Collection[str] = ()) -> None:
+        """Drop what is personal to a user (an id), and to whom sessions stand for."""
+        who, spends = hashes_of(user, sessions)[:-1], hashes_of(user, sessions)
+        for search in self.open.of(*who):
             self.open.remove(search)
             self.recorded.take(search.query_id)
         for part in (self.sessions, self.labels, self.queries, self.experiment, self.parking):
-            part.forget(who)
-        self.budgets.forget(hashed(f"user:{user}"))
-        self.shares.forget(who)
+            part.forget(*who)
+        self.budgets.forget(*spends)
+        self.shares.forget(*who)
 
     def expire(self, now: float) -> None:
         """Bring everything down to its bounds."""

@@ -119,9 +119,12 @@ class MemoryBatch:
         page = self._tables.trend.get(key) or self._tables.trend.put(key, TrendPage.empty())
         page.add(at, amount, now, self._tables.settings.trend_half_life)
 
-    def forget_user(self, user: str) -> int:
-        """Remove all that is personal; how many records. What others agreed on stays, without a name on it."""
-        return self._forgetting.user(self._user_key(user))
+    def forget_user(self, user: str, *aliases: str) -> int:
+        """Remove all that is personal to a user, also under other names; how many records.
+
+        What enough others agree on stays; what is not enough without this user is not shared any more.
+        """
+        return self._forgetting.users([self._user_key(name) for name in (user, *aliases)])
 
     def forget_entity(self, ordinal: int) -> int:
         """Remove an entity; how many records changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import lmdb
 
 from bandstand.errors import BadInput, Conflict, DamagedFile, StorageError
 from bandstand.memory_index.checksums import SummedWrites, damage
+from bandstand.memory_index.erasing import erase
 
 Value = TypeVar("Value", bytes, memoryview)
 
@@ -120,6 +122,9 @@ DATABASES = {
 }
 """Name of each database and whether a key holds several sorted values."""
 
+_ERASED = b"erased"
+"""In ``meta``: some bytes that are others whenever what was deleted is overwritten, so that LMDB commits something."""
+
 _PAGE = 4096
 _HEADROOM = 4
 _MAX_READERS = 1024
@@ -161,6 +166,13 @@ class Environment(Protocol):
         """
         ...
 
+    def erase(self) -> bool:
+        """Overwrite what was deleted so far, so that no byte of it is left in any file; whether that is done.
+
+        Not yet where others still read what was there before, or have still to take it in: call it again.
+        """
+        ...
+
     def used(self) -> tuple[int, int]:
         """Bytes in use and size of the map."""
         ...
@@ -188,16 +200,17 @@ class LmdbEnvironment(Environment):
         self.path = path
         self._gate = Gate()
         self._writer = threading.Lock()
+        self._durable = durable
+        self.dbs: dict[str, Database] = {}
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lmdb = self._opened(max(map_size, 64 * _PAGE), durable=durable)
+            self._lmdb = self._opened(max(map_size, 64 * _PAGE))
             self._refuse_cut()
-            self.dbs = self._open_databases()
-            self._several = frozenset(id(db) for name, db in self.dbs.items() if DATABASES[name])
+            self._take_handles()
         except (lmdb.Error, OSError) as cause:
             raise self._mapped(cause) from cause
 
-    def _opened(self, map_size: int, *, durable: bool) -> lmdb.Environment:
+    def _opened(self, map_size: int) -> lmdb.Environment:
         """The files, for reading alone where nothing can be written: then nobody else writes either."""
         unwritable = (self.path / "data.mdb").exists() and not os.access(self.path, os.W_OK)
         return lmdb.open(
@@ -206,10 +219,15 @@ class LmdbEnvironment(Environment):
             max_dbs=len(DATABASES),
             max_readers=_MAX_READERS,
             max_spare_txns=16,
-            sync=durable,
+            sync=self._durable,
             readonly=unwritable,
             lock=not unwritable,
         )
+
+    def _take_handles(self) -> None:
+        """Let ``dbs`` hold the handles of what is open now; whoever has it sees the new ones."""
+        self.dbs.update(self._open_databases())
+        self._several = frozenset(id(db) for name, db in self.dbs.items() if DATABASES[name])
 
     def _open_databases(self) -> Databases:
         """Create the databases where they are missing."""
@@ -275,6 +293,18 @@ class LmdbEnvironment(Environment):
     def check_alone(self) -> None:
         """See `Environment`: it is."""
 
+    def erase(self) -> bool:
+        """See `Environment`.
+
+        Reading goes on meanwhile, but for the moment in which the files are opened anew: LMDB keeps the memory of pages
+        that it wrote, and would write to the file what is left in it.
+        """
+        with self._writer:
+            try:
+                return self._erase()
+            except (lmdb.Error, OSError) as cause:
+                raise self._mapped(cause) from cause
+
     def used(self) -> tuple[int, int]:
         """See `Environment`."""
         try:
@@ -287,6 +317,32 @@ class LmdbEnvironment(Environment):
         """See `Environment`."""
         with self._writer, self._gate.alone():
             self._lmdb.close()
+
+    def _erase(self) -> bool:
+        upto = self._lmdb.info()["last_txnid"]
+        for _ in range(2):  # each writes one of the two pages that say which state is the newest
+            with self._lmdb.begin(write=True) as txn:
+                summed = SummedWrites(txn, self.dbs, self._several)
+                summed.put(_ERASED, os.urandom(8), db=self.dbs["meta"])
+                summed.finish()
+        with self._gate.alone():
+            pass  # who read here before has ended
+        self._lmdb.reader_check()
+        if self._oldest_read() <= upto:
+            return False
+        with self._lmdb.begin(write=True):  # nobody else writes
+            erase(self.path / "data.mdb", upto)
+        with self._gate.alone():
+            size = self._lmdb.info()["map_size"]
+            self._lmdb.close()
+            self._lmdb = self._opened(size)
+            self._take_handles()
+        return True
+
+    def _oldest_read(self) -> float:
+        """The number of the oldest state that somebody reads, in any process; infinity where nobody does."""
+        listed = (line.split() for line in self._lmdb.readers().splitlines()[1:])
+        return min((int(row[2]) for row in listed if len(row) == 3 and row[2].isdigit()), default=math.inf)
 
     def _make_room(self) -> None:
         used, size = self.used()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +14,9 @@ from bandstand.memory_index.keys import (
     ANONYMOUS,
     HASH_BYTES,
     NUMBER,
+    SUPPORTERS,
     is_network,
+    keys_in,
     ordinal_key,
     query_key,
     voice_key,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from bandstand.memory_index.environment import Database, WriteTransaction
 
 
+_COUNTS = ("impressions", "clicks", "plays")
 _NETWORK_COUNTS = 0.5
 
 
@@ -74,24 +77,30 @@ class Evidence:
         record.rows[column][at] += weight
 
     def support(self, normalized: str, ordinal: int, user: bytes | None, *, network: bytes | None = None) -> None:
-        """Remember who chose a pair; with enough different voices it is shared and they are forgotten.
+        """Remember who chose a pair; with enough different voices it is shared.
 
         Everybody without an id is one and the same supporter. Where a ``network`` speaks for a visitor whom nobody
-        vouches for, it is its voice that counts, as half of one.
+        vouches for, it is its voice that counts, as half of one. Of the voices that agree the first few are remembered,
+        so that it can be told what is left when somebody is forgotten.
         """
         record = self._tables.query(normalized)
         at, voice = record.row(ordinal), voice_key(network or user or ANONYMOUS, network=network is not None)
-        if record.rows["state"][at] == SHARED:
-            return
         pair, (txn, db) = query_key(normalized) + ordinal_key(ordinal), self._support
-        known = txn.get(pair, db=db) or b""
-        voices = {known[i : i + HASH_BYTES] for i in range(0, len(known), HASH_BYTES)} | {voice}
-        if sum(_NETWORK_COUNTS if is_network(each) else 1.0 for each in voices) >= self._settings.agree_users:
+        known, shared = txn.get(pair, db=db), record.rows["state"][at] == SHARED
+        if shared and known is None:  # agreed on before voices were remembered
+            return
+        voices = keys_in(known or b"")
+        if voice not in voices and len(voices) < max(SUPPORTERS, self._settings.agree_users / _NETWORK_COUNTS):
+            voices.append(voice)
+            txn.put(pair, b"".join(voices), db=db)
+        if not shared and self._agree(voices):
             record.rows["state"][at], record.text = SHARED, normalized
-            txn.delete(pair, db=db)
-        elif HASH_BYTES * len(voices) > len(known):
+        elif not shared:
             record.rows["state"][at] = PENDING
-            txn.put(pair, known + voice, db=db)
+
+    def _agree(self, voices: Sequence[bytes]) -> bool:
+        """Whether these are enough, a network's counting for half of one."""
+        return sum(_NETWORK_COUNTS if is_network(each) else 1.0 for each in voices) >= self._settings.agree_users
 
     def own_choice(
         self, column: str, normalized: str, ordinal: int, weight: float, user: bytes, now: float, *, person: bool
@@ -141,12 +150,30 @@ class Evidence:
             if not phrases:
                 self._tables.phrases.delete(ordinal_key(ordinal))
 
+    def leave(self, users: Collection[bytes]) -> None:
+        """Take users out of what is shared: of some of it too few voices are left, and nobody else sees it any more.
+
+        What enough others agree on stays as it is, with their counts. What networks said for them stays said.
+        """
+        self._tables.flush()
+        (txn, db), said = self._support, {each for user in users for each in (user, voice_key(user, network=False))}
+        for pair, known in [(bytes(pair), bytes(known)) for pair, known in txn.cursor(db=db)]:
+            if not any(each in known for each in said):
+                continue
+            key, ordinal, left = pair[:HASH_BYTES], int.from_bytes(pair[HASH_BYTES:]), keys_in(known)
+            left = [each for each in left if each not in said]
+            record = self._tables.queries.get(key)
+            at = -1 if record is None else record.find(ordinal)
+            if record is None or at < 0 or record.rows["state"][at] != SHARED:  # else their own records tell
+                continue
+            if not self._agree(left):
+                self._disagree(record, at, supported=bool(left))
+            self._keep_supporters(pair, left)
+
     def withdraw_own(self, user: bytes, key: bytes) -> None:
         """Remove a user's own record of a query, and from pairs that are not shared yet what it had added."""
         own, record = self._tables.own.get(user + key), self._tables.queries.get(key)
         if own is not None and record is not None:
-            record.advance(own.updated, self._settings.half_life)
-            own.advance(record.updated, self._settings.half_life)
             self._unsupport(key, own, record, user)
         for ordinal in own.in_state(PENDING) if own is not None else ():
             self._count_people(key + ordinal_key(ordinal), -1)
@@ -163,24 +190,39 @@ class Evidence:
 
     def _unsupport(self, key: bytes, own: QueryRecord, record: QueryRecord, user: bytes) -> None:
         (txn, db), said = self._support, {user, voice_key(user, network=False)}
-        for added in own.rows:
-            ordinal = int(added["ordinal"])
-            there = record.find(ordinal)
-            if there < 0 or record.rows["state"][there] != PENDING:
+        for ordinal in own.rows["ordinal"].tolist():
+            at = record.find(ordinal)
+            if at < 0 or record.rows["state"][at] != PENDING:
                 continue
-            row = record.rows[there]  # a view: what is set in it is set in the record
             pair = key + ordinal_key(ordinal)
-            known = txn.get(pair, db=db) or b""
-            left = b"".join(s for i in range(0, len(known), HASH_BYTES) if (s := known[i : i + HASH_BYTES]) not in said)
-            for name in ("impressions", "clicks", "plays"):
-                row[name] = max(row[name] - added[name], 0)
-            if left:
-                txn.put(pair, left, db=db)
-                continue
-            txn.delete(pair, db=db)
-            row["state"], row["clicks"], row["plays"] = SEEN, 0, 0
+            left = [each for each in keys_in(txn.get(pair, db=db) or b"") if each not in said]
+            self._take_back(record, at, own, ordinal)
+            self._disagree(record, at, supported=bool(left))
+            self._keep_supporters(pair, left)
+
+    def _take_back(self, record: QueryRecord, at: int, own: QueryRecord, ordinal: int) -> None:
+        """Let what a user has added to a row be gone from it."""
+        record.advance(own.updated, self._settings.half_life)
+        own.advance(record.updated, self._settings.half_life)
+        place = own.find(ordinal)
+        for name in _COUNTS if place >= 0 else ():
+            record.rows[name][at] = max(record.rows[name][at] - own.rows[name][place], 0)
+
+    def _disagree(self, record: QueryRecord, at: int, *, supported: bool) -> None:
+        """Let a row be some users' own again, or nobody's."""
+        row = record.rows[at]  # a view: what is set in it is set in the record
+        row["state"] = PENDING if supported else SEEN
+        if not supported:
+            row["clicks"], row["plays"] = 0, 0
             if np.isnan(row["predicted"]):
-                record.drop(ordinal)
+                record.drop(int(row["ordinal"]))
+
+    def _keep_supporters(self, pair: bytes, left: Sequence[bytes]) -> None:
+        txn, db = self._support
+        if left:
+            txn.put(pair, b"".join(left), db=db)
+        else:
+            txn.delete(pair, db=db)
 
     def _make_room(self, user: bytes) -> None:
         """Bound a user's own queries; when there are too many, the tenth with the least evidence goes."""
@@ -310,17 +352,28 @@ class SenseWriting:
             self._tables.txn.put(user, key, db=self._tables.dbs["sense_users"])
 
     def forget_user(self, user: bytes) -> int:
-        """Drop what a user alone stands for; in how many phrases that was looked for."""
-        txn, db = self._tables.txn, self._tables.dbs["sense_users"]
-        keys = values_of(txn, db, user)
+        """Take a user out of what they stand for; in how many phrases that was looked for."""
+        keys = values_of(self._tables.txn, self._tables.dbs["sense_users"], user)
         for key in keys:
-            txn.delete(user, key, db=db)
+            record = self._tables.senses.get(key)
+            self.changed |= record is not None and record.forget(user, self._settings.agree_users)
+            self._left(user, key, record)
+        return len(keys)
+
+    def evict_user(self, user: bytes) -> None:
+        """Drop what a user alone stands for; what is shared stays so."""
+        for key in values_of(self._tables.txn, self._tables.dbs["sense_users"], user):
             record = self._tables.senses.get(key)
             if record is not None:
-                record.forget(user)
-                if not record.evidence:
-                    self._tables.senses.delete(key)
-        return len(keys)
+                record.drop(user)
+            self._left(user, key, record)
+
+    def _left(self, user: bytes, key: bytes, record: SenseRecord | None) -> None:
+        """Keep in step with a record what is known of a user, and drop a record that says nothing."""
+        if record is None or user not in record.users():
+            self._tables.txn.delete(user, key, db=self._tables.dbs["sense_users"])
+        if record is not None and not record.evidence:
+            self._tables.senses.delete(key)
 
     def evict(self) -> int:
         """Bring the phrases down to their bound, those with the least evidence first; how many went."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bandstand.memory_index.environment import items_under, values_of
 from bandstand.memory_index.evidence import Choices, Evidence, SenseWriting
 from bandstand.memory_index.history import choices
@@ -21,13 +23,13 @@ class Forgetting:
     def __init__(self, tables: Tables, evidence: Evidence, personal: Choices, senses: SenseWriting) -> None:
         self._tables, self._evidence, self._personal, self._senses = tables, evidence, personal, senses
 
-    def user(self, user: bytes) -> int:
-        """Remove everything keyed by a user; how many records and choices. Counts of shared pairs stay."""
-        self._tables.flush()
-        own = [key for key, _ in items_under(self._tables.txn, self._tables.dbs["own"], user)]
-        for key in own:
-            self._evidence.withdraw_own(user, key[HASH_BYTES:])
-        return len(own) + self._personal.forget_user(user) + self._senses.forget_user(user)
+    def users(self, users: Collection[bytes]) -> int:
+        """Remove everything keyed by users, and what too few others agree on; how many records and choices.
+
+        Counts of pairs that stay shared stay.
+        """
+        self._evidence.leave(users)
+        return sum(self._drop(user) + self._senses.forget_user(user) for user in users)
 
     def entity(self, ordinal: int) -> int:
         """Remove an entity from every record that leads to it by an index; how many records changed.
@@ -41,6 +43,7 @@ class Forgetting:
             record = self._tables.queries.get(key)
             if record is not None and record.find(ordinal) >= 0:
                 record.drop(ordinal)
+                self._tables.txn.delete(key + ordinal_key(ordinal), db=self._tables.dbs["support"])
                 changed += 1
         key, at = place(ordinal)
         page = self._tables.trend.get(key)
@@ -77,5 +80,14 @@ class Forgetting:
         held = sorted((float(choices(value)["last"].max(initial=0)), key) for key, value in txn.cursor(db=db))
         surplus = held[: len(held) - int(_LOW_WATER * settings.max_users)]
         for _, user in surplus:
-            self.user(user)
+            self._drop(user)
+            self._senses.evict_user(user)
         return len(surplus)
+
+    def _drop(self, user: bytes) -> int:
+        """Remove a user's own records and history, and what they alone stand for; how much that was."""
+        self._tables.flush()
+        own = [key for key, _ in items_under(self._tables.txn, self._tables.dbs["own"], user)]
+        for key in own:
+            self._evidence.withdraw_own(user, key[HASH_BYTES:])
+        return len(own) + self._personal.forget_user(user)

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from bandstand.memory_index.keys import HASH_BYTES, encode
+from bandstand.memory_index.keys import HASH_BYTES, encode, keys_in
 from bandstand.memory_index.posterior import decay, decays
 from bandstand.types import Ordinals, Scores
 
@@ -120,7 +120,7 @@ class UsersWhoChose:
     @classmethod
     def load(cls, value: bytes) -> UsersWhoChose:
         """Inverse of `dump`."""
-        return cls([value[at : at + HASH_BYTES] for at in range(0, len(value), HASH_BYTES)])
+        return cls(keys_in(value))
 
     def dump(self) -> bytes:
         """Keys end to end."""

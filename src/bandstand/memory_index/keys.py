@@ -16,6 +16,10 @@ ANONYMOUS = bytes(HASH_BYTES)
 """The one supporter that stands for everybody without an id."""
 
 
+SUPPORTERS = 32
+"""Of those who agree on something so many are remembered."""
+
+
 def encode(text: str) -> bytes:
     """UTF-8 that also survives the lone surrogates which JSON may carry."""
     return text.encode("utf-8", "surrogatepass")
@@ -44,6 +48,11 @@ def voice_key(key: bytes, *, network: bool) -> bytes:
 def is_network(voice: bytes) -> bool:
     """Whether a voice is a network's."""
     return bool(voice[-1] & _NETWORK)
+
+
+def keys_in(stored: bytes) -> list[bytes]:
+    """The keys of users, or of queries, that are stored end to end."""
+    return [stored[at : at + HASH_BYTES] for at in range(0, len(stored), HASH_BYTES)]
 
 
 def ordinal_key(ordinal: int) -> bytes:

@@ -20,6 +20,7 @@ from bandstand.memory_index.history import favourites
 from bandstand.memory_index.identity import Meta, secret_of
 from bandstand.memory_index.keys import NUMBER, counter_key, ordinal_key, query_key, user_key
 from bandstand.memory_index.lookup import Lookup
+from bandstand.memory_index.own import OwnChoice, OwnQuery, held_of
 from bandstand.memory_index.personal import PersonalLookup
 from bandstand.memory_index.phrase_senses import SenseCounts
 from bandstand.memory_index.query_records import StoredQuery, shared_rows, worth
@@ -127,6 +128,11 @@ class Memory:
         with self._env.reading() as txn:
             lookup = Lookup(self._env.dbs, txn, self.settings, user=None, now=now)
             return lookup.like_answers(self._like(txn, normalized))
+
+    def held_of(self, user: str) -> tuple[list[OwnQuery], list[OwnChoice]]:
+        """What is held of a user (see `actor_of`), for that user to read: queries by text, choices by time."""
+        with self._env.reading() as txn:
+            return held_of(self._env.dbs, txn, user_key(user, self._secret))
 
     def knows(self, user: str) -> bool:
         """Whether the user has ever chosen anything that is still held."""
@@ -263,6 +269,14 @@ class Memory:
             batch = MemoryBatch(self._env.dbs, txn, self.settings, lambda user: user_key(user, self._secret))
             yield batch
             batch.finish(self._ordinals)
+
+    def erase(self) -> bool:
+        """Overwrite what was deleted so far, so that no byte of it is left in any file; False: not yet, call again.
+
+        Raises:
+            Unavailable: others have to take it in, and cannot be reached.
+        """
+        return self._env.erase()
 
     def begin_anew(self, state: Mapping[bytes, bytes]) -> None:
         """Forget everything but the secret by which users are known; ``state`` is kept for the learner instead.

@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from bandstand.memory_index.identity import Meta
-from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, query_key
+from bandstand.memory_index.keys import ANONYMOUS, HASH_BYTES, SUPPORTERS, query_key
 from bandstand.memory_index.posterior import decay
 from bandstand.types.hashing import digest
 
@@ -38,7 +38,8 @@ def hashed(sense: SenseKey) -> bytes:
 class SenseRecord:
     """The clicks on one phrase, as of ``updated`` (seconds since 1970).
 
-    ``shared`` are counts by sense that readings see; ``pending`` are one user's by (sense, user) until enough agree.
+    ``shared`` are counts by sense that readings see. ``pending`` are one user's by (sense, user): until enough agree,
+    and then, of the first who did, so that it can be told what is left when one of them is forgotten.
     """
 
     updated: float = 0.0
@@ -65,7 +66,8 @@ class SenseRecord:
     @property
     def evidence(self) -> float:
         """All clicks, as of ``updated``."""
-        return fsum((*self.shared.values(), *self.pending.values()))
+        alone = (count for (sense, _), count in self.pending.items() if sense not in self.shared)
+        return fsum((*self.shared.values(), *alone))
 
     def advance(self, now: float, half_life: float) -> None:
         """Decay every count to ``now``; earlier times than ``updated`` change nothing."""
@@ -77,23 +79,40 @@ class SenseRecord:
 
     def add(self, sense: bytes, share: float, user: bytes | None, agree: int) -> bool:
         """Count a share of a click; whether what everybody sees has changed. Who has no id is one and the same."""
+        key, known = (sense, ANONYMOUS if user is None else user), len(self._supporters(sense))
+        # Who agreed before they were remembered is not known: of such a sense nobody is.
+        if key in self.pending or sense not in self.shared or 0 < known < max(SUPPORTERS, agree):
+            self.pending[key] = self.pending.get(key, 0.0) + share
         if sense in self.shared:
             self.shared[sense] += share
             return True
-        key = sense, ANONYMOUS if user is None else user
-        self.pending[key] = self.pending.get(key, 0.0) + share
-        supporters = [found for found in self.pending if found[0] == sense]
+        supporters = self._supporters(sense)
         if len(supporters) < agree:
             return False
-        self.shared[sense] = fsum(self.pending.pop(found) for found in supporters)  # in any order the same
+        self.shared[sense] = fsum(self.pending[found] for found in supporters)  # in any order the same
         return True
 
-    def forget(self, user: bytes) -> None:
-        """Drop what a user alone stands for."""
-        self.pending = {key: count for key, count in self.pending.items() if key[1] != user}
+    def forget(self, user: bytes, agree: int) -> bool:
+        """Take a user out of what they stand for; whether what everybody sees has changed.
+
+        It has where too few others agree: then the sense is theirs alone again.
+        """
+        left = {key: count for key, count in self.pending.items() if key[1] != user}
+        gone, self.pending = {sense for sense, _ in self.pending.keys() - left.keys()}, left
+        fewer = [sense for sense in gone & self.shared.keys() if len(self._supporters(sense)) < agree]
+        for sense in fewer:
+            del self.shared[sense]
+        return bool(fewer)
+
+    def drop(self, user: bytes) -> None:
+        """Drop what a user alone stands for, and do not remember any more that they agreed on anything."""
+        self.pending = {key: count for key, count in self.pending.items() if key[1] != user or key[0] in self.shared}
+
+    def _supporters(self, sense: bytes) -> list[tuple[bytes, bytes]]:
+        return [key for key in self.pending if key[0] == sense]
 
     def users(self) -> set[bytes]:
-        """Who stands for something that is not shared yet."""
+        """Who is remembered to stand for something."""
         return {user for _, user in self.pending}
 
 

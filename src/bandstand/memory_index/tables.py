@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from bandstand.memory_index.history import CoChosen, History, UsersWhoChose
-from bandstand.memory_index.keys import ordinal_key, query_key
+from bandstand.memory_index.keys import keys_in, ordinal_key, query_key
 from bandstand.memory_index.phrase_senses import SenseRecord
-from bandstand.memory_index.query_records import PENDING, QueryRecord
+from bandstand.memory_index.query_records import SEEN, QueryRecord
 from bandstand.memory_index.settings import MemorySettings
 from bandstand.memory_index.shared_queries import publish, withdraw
 from bandstand.memory_index.trends import TrendPage
+from bandstand.types import Ordinals
 
 if TYPE_CHECKING:
     from bandstand.memory_index.environment import Database, Databases, WriteTransaction
@@ -105,17 +106,20 @@ class Tables:
         """Remove a query's shared record with everything that points to it."""
         record = self.queries.get(key)
         if record is not None:
-            for ordinal in record.in_state(PENDING):
-                self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
+            self._unsupport(key, record.rows["ordinal"][record.rows["state"] != SEEN])
             record.clear()
             self._finalize(key, record)
+
+    def _unsupport(self, key: bytes, ordinals: Ordinals) -> None:
+        """Forget who chose pairs of a query."""
+        for ordinal in ordinals:
+            self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
 
     def _finalize(self, key: bytes, record: QueryRecord) -> None:
         """Bound a record, index what became shared, withdraw what no longer is, remove what says nothing."""
         if len(record) > self.settings.max_pairs_per_query:
             surplus = record.surplus(self.settings.max_pairs_per_query)
-            for ordinal in record.rows["ordinal"][surplus & (record.rows["state"] == PENDING)]:
-                self.txn.delete(key + ordinal_key(ordinal), db=self.dbs["support"])
+            self._unsupport(key, record.rows["ordinal"][surplus & (record.rows["state"] != SEEN)])
             record.keep(~surplus)
         if record.holds_nothing:  # shown, at most
             record.clear()
@@ -133,7 +137,7 @@ class Tables:
 
 
 def _load_keys(value: bytes) -> set[bytes]:
-    return {value[at : at + 8] for at in range(0, len(value), 8)}
+    return set(keys_in(value))
 
 
 def _dump_keys(keys: set[bytes]) -> bytes:

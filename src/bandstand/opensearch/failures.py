@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,9 @@ _BY_STATUS: Mapping[int, tuple[type[StorageError | Unavailable], str]] = {
     504: (Unavailable, "the cluster took too long; try again"),
 }
 
+_QUOTED = re.compile(r" in document with id '.*'|\. Preview of field's value: '.*'", re.DOTALL)
+"""What OpenSearch quotes of a document that it refuses: who it was of is not to stand in any log."""
+
 _FLOOD_STAGE = "disk usage exceeded flood-stage watermark"
 
 
@@ -56,6 +60,7 @@ def failure(status: int, kind: str, reason: str, where: str) -> BandstandError:
         return Conflict(f"{where}: somebody else changed it first ({reason})")
     if kind == "cluster_block_exception" or _FLOOD_STAGE in reason:
         return _blocked(status, reason, where)
+    reason = _QUOTED.sub("", reason)
     cls, remedy = _BY_TYPE.get(kind) or _BY_STATUS.get(status) or (StorageError, "see the cluster's log")
     message = f"{where}: {remedy} ({status} {kind}: {reason})"
     if cls is Unavailable:

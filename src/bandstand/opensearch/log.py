@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bandstand.errors import DamagedRecord, NotFound
-from bandstand.feedback.codec import decode_event, decode_events, decode_impression
+from bandstand.feedback.codec import decode_event, decode_events, decode_impression, decode_records
 from bandstand.feedback.commit import CommitSettings
 from bandstand.feedback.log import NOTHING_SPARED, Appended, Control, EntryKind, Log, LogEntry, Spared
 from bandstand.feedback.sqlite_log import SqliteLog
@@ -163,11 +163,24 @@ class OpenSearchLog(Log):
         self._read_lately = _Searches()
         return self._indices.delete(searches, events, now=self._clock())
 
-    def delete_user(self, user_id: str) -> dict[str, int]:
+    def sessions_of(self, user_id: str) -> list[str]:
+        """See `Log`: by what is here and what the cluster holds."""
+        here = self._here.sessions_of(user_id)
+        return sorted({*here, *self._indices.sessions_of(user_id, now=self._clock())})
+
+    def records_of(self, user_id: str, sessions: Collection[str] = ()) -> Iterator[Impression | Event]:
+        """See `Log`: those that the cluster holds, and of this machine's those that wait to be delivered."""
+        told = set()
+        for record in decode_records(self._indices.records_of(user_id, sessions, now=self._clock())):
+            told.add(_id_of(record))
+            yield record
+        yield from (one for one in self._here.records_of(user_id, sessions) if _id_of(one) not in told)
+
+    def delete_user(self, user_id: str, sessions: Collection[str] = ()) -> dict[str, int]:
         """See `Log`: here and in the cluster; other machines follow when they read the order to forget."""
-        here = self._here.delete_user(user_id)
-        searches, events = self._indices.delete_user(user_id, now=self._clock())
-        self._read_lately.forget(lambda user: user == user_id)
+        here = self._here.delete_user(user_id, sessions)
+        searches, events = self._indices.delete_user(user_id, sessions, now=self._clock())
+        self._read_lately.forget(lambda user: user == user_id, lambda session: session in sessions)
         return {
             "impressions": max(here["impressions"], searches),
             "events": max(here["events"], events),
@@ -230,7 +243,7 @@ class OpenSearchLog(Log):
 
     def _control(self, ref: Ref) -> Control | None:
         """The order that an entry is; None once it was carried out. Whom it forgets is forgotten here as well."""
-        self._read_lately.forget(ref.forgets)
+        self._read_lately.forget(ref.forgets, ref.forgets_session)
         content: Mapping[str, Any] = ref.order or {}
         return Control(kind=content["kind"], payload=content["payload"]) if "kind" in content else None
 
@@ -243,29 +256,47 @@ class OpenSearchLog(Log):
         return decoded
 
 
+def _id_of(record: Impression | Event) -> str:
+    return record.query.id if isinstance(record, Impression) else record.id
+
+
+class _Held(NamedTuple):
+    """A search: whose it is, in which session, and its encoded record."""
+
+    user: str | None
+    session: str | None
+    record: bytes
+
+
 class _Searches:
     """The encoded searches that were read last: events on them come soon. Safe for threads."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[str, tuple[str | None, bytes]] = OrderedDict()
+        self._records: OrderedDict[str, _Held] = OrderedDict()
         self._using = threading.Lock()
 
     def get(self, query_id: str) -> bytes | None:
         """The record of a search, None where it is not held."""
         with self._using:
-            return self._records.get(query_id, (None, None))[1]
+            held = self._records.get(query_id)
+            return None if held is None else held.record
 
     def hold(self, impression: Impression, record: bytes) -> None:
         """Keep a search, in place of the oldest where there are too many."""
         with self._using:
-            self._records[impression.query.id] = (impression.query.user_id, record)
+            query = impression.query
+            self._records[query.id] = _Held(query.user_id, query.session_id, record)
             while len(self._records) > _SEARCHES_HELD:
                 self._records.popitem(last=False)
 
-    def forget(self, whose: Callable[[str], bool]) -> None:
-        """Drop the searches of certain users."""
+    def forget(self, whose: Callable[[str], bool], of_session: Callable[[str], bool]) -> None:
+        """Drop the searches of certain users, and those of certain sessions that name nobody."""
         with self._using:
-            gone = [id_ for id_, (user, _) in self._records.items() if user is not None and whose(user)]
+            gone = [
+                id_
+                for id_, (user, session, _) in self._records.items()
+                if (whose(user) if user is not None else session is not None and of_session(session))
+            ]
             for query_id in gone:
                 del self._records[query_id]
 

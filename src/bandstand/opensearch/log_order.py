@@ -34,8 +34,9 @@ LOG = Schema(
 )
 
 _USER, _FORGOTTEN = "user_id", "forgotten"
-"""In an order that was carried out, the user's name gives way to a hash under the second key, by which a machine that
-was away still recognises whom to forget."""
+_SESSIONS, _FORGOTTEN_SESSIONS = "sessions", "forgotten_sessions"
+"""In an order that was carried out, the names of user and sessions give way to hashes under the second keys, by which a
+machine that was away still recognises whom to forget."""
 
 _AT_ONCE = 8
 _REMEMBERED = 256
@@ -55,8 +56,17 @@ class Ref(NamedTuple):
 
     def forgets(self, user: str) -> bool:
         """Whether it is an order to forget a user, carried out or not."""
-        payload = (self.order or {}).get("payload", {})
-        return bool(payload.get(_USER) == user or payload.get(_FORGOTTEN) == _hashed(user))
+        return bool(self._payload.get(_USER) == user or self._payload.get(_FORGOTTEN) == _hashed(user))
+
+    def forgets_session(self, session: str) -> bool:
+        """Whether it is an order to forget somebody who was seen in a session, carried out or not."""
+        named, hashed = self._payload.get(_SESSIONS, ()), self._payload.get(_FORGOTTEN_SESSIONS, ())
+        return session in named or _hashed(session) in hashed
+
+    @property
+    def _payload(self) -> Json:
+        payload: Json = (self.order or {}).get("payload", {})
+        return payload
 
 
 class Tail(NamedTuple):
@@ -156,9 +166,13 @@ class Order:
         for batch in self.following(seq - 1)[:1]:
             place = seq - batch.first
             if 0 <= place < len(batch.entries) and (order := batch.entries[place].order) is not None:
-                user = str(order.get("payload", {}).get(_USER, ""))
+                payload = order.get("payload", {})
+                hashes = {
+                    _FORGOTTEN: _hashed(str(payload.get(_USER, ""))),
+                    _FORGOTTEN_SESSIONS: [_hashed(session) for session in payload.get(_SESSIONS, ())],
+                }
                 if "kind" in order:  # else it was replaced before
-                    self._replace(batch.number, place, {"payload": {_FORGOTTEN: _hashed(user)}})
+                    self._replace(batch.number, place, {"payload": hashes})
 
     def _replace(self, number: int, place: int, content: Json) -> None:
         def edit(source: Json) -> Json:

@@ -30,7 +30,7 @@ _PART_BYTES = 4_000_000
 _FOLD_EVERY = 16
 """Commits after which the journal is folded into the base."""
 
-_KEPT_S = 60.0
+_KEPT_S = 30.0
 """How long a folded commit stays for those who follow; who is further behind begins from the base."""
 
 MEMORY = Schema(
@@ -171,6 +171,8 @@ def _operation(place: Place, number: int, value: bytes | None) -> Operation:
 
 _COMMIT = "commit"
 _JOURNAL = b"journal"
+_ERASE = "erase"
+"""How often it was ordered that what was deleted be overwritten."""
 _AT_ONCE = 50_000
 
 
@@ -193,6 +195,7 @@ class ReplicatedEnvironment(Environment):
         self._copy = copy
         self._journal = journal
         self._turn = threading.RLock()
+        self._erased = self._erasing = 0
         try:
             self.follow()
         except BaseException:
@@ -202,6 +205,23 @@ class ReplicatedEnvironment(Environment):
     def reading(self) -> AbstractContextManager[ReadTransaction]:
         """See `Environment`: of the copy, as far as it has followed."""
         return self._copy.reading()
+
+    def erase(self) -> bool:
+        """See `Environment`: in the copies of all machines, and in the journal.
+
+        Copies follow a commit that says so. It is done once the journal holds nothing from before that commit.
+        """
+        with self._turn:
+            if not self._erasing:
+                with self.writing() as txn:
+                    Meta(txn, self.dbs["meta"]).add(_ERASE, 1)
+                _, self._erasing = self._stands()
+            self._erase_copy()
+            self._journal.fold(self._journal.state())
+            if self._journal.state().oldest < self._erasing or self._erased != self._ordered_erasures():
+                return False
+            self._erasing = 0
+            return True
 
     def used(self) -> tuple[int, int]:
         """See `Environment`: of the copy."""
@@ -231,6 +251,7 @@ class ReplicatedEnvironment(Environment):
             for commit in state.commits:
                 if commit["number"] > mine:
                     self._apply(self._journal.read(commit), state.journal, commit["number"])
+            self._erase_copy()
             return state.head - before
 
     @contextmanager
@@ -245,6 +266,16 @@ class ReplicatedEnvironment(Environment):
                     number = Meta(txn, self.dbs["meta"]).get(_COMMIT) + 1
                     # First there, then here: what is lost between the two is followed like anybody else's commit.
                     self._note(txn, self._journal.publish(number, recorder.writes), number)
+
+    def _ordered_erasures(self) -> int:
+        with self.reading() as txn:
+            return Meta(txn, self.dbs["meta"]).get(_ERASE)
+
+    def _erase_copy(self) -> None:
+        """Overwrite what was deleted from the copy where a commit says so, in each process that may have written it."""
+        ordered = self._ordered_erasures()
+        if self._erased != ordered and self._copy.erase():
+            self._erased = ordered
 
     def _refuse_others(self, journal: str, mine: int, state: State) -> None:
         """Raise where this is no copy of that cluster's memory."""

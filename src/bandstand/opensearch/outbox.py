@@ -17,6 +17,7 @@ _SCHEMA = (
 _SET = "INSERT INTO spool VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _ROWS = "SELECT seq, kind, time, payload FROM log WHERE seq > ? ORDER BY seq LIMIT ?"
 _USERS = "SELECT DISTINCT user_id FROM log WHERE user_id IS NOT NULL"
+_SESSIONS = "SELECT DISTINCT session_id FROM log WHERE session_id IS NOT NULL AND user_id IS NULL"
 _PLACE = "SELECT last FROM delivered WHERE upto >= ? ORDER BY upto LIMIT 1"
 _CLEAR = (
     "DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE seq <= ? AND time < ? ORDER BY seq LIMIT ?) RETURNING seq"
@@ -100,6 +101,10 @@ class Outbox:
     def users(self) -> list[str]:
         """Whose records it holds."""
         return [user for (user,) in self._database.rows(_USERS)]
+
+    def sessions(self) -> list[str]:
+        """Of which sessions it holds records that name nobody."""
+        return [session for (session,) in self._database.rows(_SESSIONS)]
 
     def clear(self, before: float) -> int:
         """Drop delivered rows that were logged before a moment, at most some thousands; how many went."""

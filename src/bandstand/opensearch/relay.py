@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bandstand.errors import BandstandError, Conflict, Unavailable
+from bandstand.errors import BandstandError, Conflict, Unavailable, loggable
 from bandstand.feedback.codec import decode_event, decode_impression, decode_json
 from bandstand.opensearch.log_order import Batch, Order, Ref, Tail
 from bandstand.opensearch.outbox import Outbox, Row
@@ -108,10 +108,13 @@ class Relay:
     def _forget(self, batch: Batch) -> None:
         """Forget a user here too where the batch orders it: what has not been delivered must not be."""
         for ref in batch.entries:
-            for user in self._outbox.users() if ref.order is not None else ():
-                if ref.forgets(user):
-                    self._outbox.log.delete_user(user)
-                    self._indices.delete_user(user, now=ref.time)
+            if ref.order is None:
+                continue
+            sessions = [session for session in self._outbox.sessions() if ref.forgets_session(session)]
+            users = [user for user in self._outbox.users() if ref.forgets(user)]
+            for user in users or ([""] if sessions else []):
+                self._outbox.log.delete_user(user, sessions)
+                self._indices.delete_user(user, sessions, now=ref.time)
 
 
 class RelayThread:
@@ -164,5 +167,5 @@ class RelayThread:
         """Log a failure; the same one twice a second is one piece of news."""
         if str(error) != self._failure:
             unforeseen = None if isinstance(error, BandstandError) else error
-            structlog.get_logger("relay").error("not_delivered", reason=str(error), exc_info=unforeseen)
+            structlog.get_logger("relay").error("not_delivered", reason=loggable(error), exc_info=unforeseen)
         self._failure = str(error)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from bandstand.feedback.ubi_events import event_to_ubi
 from bandstand.feedback.ubi_queries import query_to_ubi
@@ -88,6 +88,7 @@ STANDARD_PREFIX = "bandstand"
 _OLDEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 _OLDER = "older"
 _TERMS = 10_000
+_SESSION_OF_QUERY = "query_attributes.session_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,29 +195,57 @@ class UbiIndices:
         """How many documents are searchable."""
         return int(self._cluster.request("GET", f"/{self.alias(schema, now)}/_count")["count"])
 
-    def delete_user(self, user_id: str, *, now: float) -> tuple[int, int]:
-        """Delete a user's searches and events, also unnamed events on those searches; how many of each."""
-        queries, events = self.alias(QUERIES, now), self.alias(EVENTS, now)
-        for alias in (queries, events):
-            self._cluster.refresh(alias)
-        own = {"term": {"user_id": user_id}}
-        searches = [hit["_id"] for hit in self._cluster.scan(queries, own, sort="query_id", fields=())]
-        deleted = self._delete(events, own)
-        named = {"exists": {"field": "user_id"}}
-        for start in range(0, len(searches), _TERMS):
-            some = searches[start : start + _TERMS]
-            deleted += self._delete(events, {"bool": {"filter": {"terms": {"query_id": some}}, "must_not": named}})
-        return self._delete(queries, own), deleted
+    def sessions_of(self, user_id: str, *, now: float) -> set[str]:
+        """The sessions in which a user was seen, by the documents that are there."""
+        queries, events = self._refreshed(now)
+        found: set[str] = set()
+        for alias, sort, field in ((queries, "query_id", _SESSION_OF_QUERY), (events, "event_id", "session_id")):
+            for hit in self._cluster.scan(alias, _own_of(user_id), sort=sort, fields=(field,)):
+                value: Any = hit["_source"]
+                for name in field.split("."):
+                    value = (value or {}).get(name)
+                found |= {value} if value else set()
+        return found
+
+    def delete_user(self, user_id: str, sessions: Collection[str] = (), *, now: float) -> tuple[int, int]:
+        """Delete a user's searches and events, and those of sessions that name nobody; how many of each.
+
+        Unnamed events on those searches go too.
+        """
+        queries, events = self._refreshed(now)
+        asked, done = self._theirs(user_id, sessions, queries)
+        deleted = sum(self._delete(events, query) for query in done)
+        return sum(self._delete(queries, query) for query in asked), deleted
+
+    def records_of(
+        self, user_id: str, sessions: Collection[str], *, now: float
+    ) -> Iterator[tuple[Literal["impression", "event"], bytes]]:
+        """What `delete_user` would delete: kinds and encoded records, each once, searches first."""
+        queries, events = self._refreshed(now)
+        asked, done = self._theirs(user_id, sessions, queries)
+        for query in asked:
+            for hit in self._cluster.scan(queries, query, sort="query_id", fields=("bandstand.record",)):
+                yield "impression", b64decode(hit["_source"]["bandstand"]["record"])
+        either = {"bool": {"should": done, "minimum_should_match": 1}}
+        for hit in self._cluster.scan(events, either, sort="event_id", fields=("bandstand.record",)):
+            yield "event", b64decode(hit["_source"]["bandstand"]["record"])
+
+    def _theirs(self, user_id: str, sessions: Collection[str], queries: str) -> tuple[list[Json], list[Json]]:
+        """Queries that find a user's searches, and events, with those of sessions that name nobody."""
+        some = list(_portions(sorted(sessions)))
+        asked = [_own_of(user_id), *(_unnamed({"terms": {"client_id": each}}) for each in some)]
+        done = [_own_of(user_id), *(_unnamed({"terms": {"session_id": each}}) for each in some)]
+        searches = [
+            hit["_id"] for query in asked for hit in self._cluster.scan(queries, query, sort="query_id", fields=())
+        ]
+        return asked, done + [_unnamed({"terms": {"query_id": each}}) for each in _portions(searches)]
 
     def delete(self, searches: Sequence[str], events: Sequence[str], *, now: float) -> int:
         """Delete searches and events by their ids; how many there were."""
-        deleted = 0
-        for schema, field, ids in ((QUERIES, "query_id", searches), (EVENTS, "event_id", events)):
-            alias = self.alias(schema, now)
-            self._cluster.refresh(alias)
-            for start in range(0, len(ids), _TERMS):
-                deleted += self._delete(alias, {"terms": {field: list(ids[start : start + _TERMS])}})
-        return deleted
+        aliases = zip(self._refreshed(now), ("query_id", "event_id"), (searches, events), strict=True)
+        return sum(
+            self._delete(alias, {"terms": {field: some}}) for alias, field, ids in aliases for some in _portions(ids)
+        )
 
     def delete_before(
         self, time: float, *, now: float, searches: Collection[str] = (), events: Collection[str] = ()
@@ -227,10 +256,14 @@ class UbiIndices:
         """
         spared = [{"terms": {"query_id": sorted(searches)}}, {"ids": {"values": sorted(events)}}]
         logged = {"bool": {"filter": {"range": {"bandstand.logged": {"lt": time}}}, "must_not": spared}}
-        aliases = [self.alias(schema, now) for schema in (QUERIES, EVENTS)]
+        return sum(self._delete(alias, logged) for alias in self._refreshed(now))
+
+    def _refreshed(self, now: float) -> tuple[str, str]:
+        """The aliases of searches and events, everything in which can be found."""
+        aliases = self.alias(QUERIES, now), self.alias(EVENTS, now)
         for alias in aliases:
             self._cluster.refresh(alias)
-        return sum(self._delete(alias, logged) for alias in aliases)
+        return aliases
 
     def _delete(self, alias: str, query: Json) -> int:
         params = {"conflicts": "proceed", "refresh": "true"}
@@ -255,6 +288,21 @@ class UbiIndices:
             action = {"add": {"index": name, "alias": schema.part}}
             self._cluster.request("POST", "/_aliases", {"actions": [action]})
         self._made.add(name)
+
+
+def _own_of(user_id: str) -> Json:
+    return {"term": {"user_id": user_id}}
+
+
+def _unnamed(query: Json) -> Json:
+    """What a query finds that names no user."""
+    return {"bool": {"filter": query, "must_not": {"exists": {"field": "user_id"}}}}
+
+
+def _portions(values: Sequence[str]) -> Iterator[list[str]]:
+    """As many at once as one request may name."""
+    for start in range(0, len(values), _TERMS):
+        yield list(values[start : start + _TERMS])
 
 
 def _own(record: bytes, origin: Origin) -> Json:

@@ -77,6 +77,7 @@ class Trail:
         """Forget an account's searches."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM searches WHERE user = ?", (digest(user, 16),))
+        self._database.truncate_log()
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

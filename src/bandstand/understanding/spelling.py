@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ class Speller:
     def __init__(self, lexicon: Lexicon, settings: SpellingSettings | None = None) -> None:
         self._lexicon = lexicon
         self._settings = settings or SpellingSettings()
-        self._learned: set[str] = set()
+        self._learned: dict[str, tuple[tuple[str, ...], float]] = {}
 
     def learn(self, normalized: str, clicks: float) -> None:
         """A query led to clicks: it is right as it is, and its words are words. For the thread that refreshes.
@@ -64,12 +64,24 @@ class Speller:
         """
         if normalized in self._learned:
             return
-        self._learned.add(normalized)
-        vocabulary = self._lexicon.vocabulary
+        vocabulary, added = self._lexicon.vocabulary, []
         for word in normalized.split():
             if all(near.weight <= MUCH * (vocabulary.weight(word) + clicks) for near in vocabulary.near(word)):
                 vocabulary.add(word, clicks)
+                added.append(word)
+        self._learned[normalized] = tuple(added), clicks
         vocabulary.index()
+
+    @property
+    def learned(self) -> Collection[str]:
+        """The queries that were learned."""
+        return self._learned.keys()
+
+    def unlearn(self, normalized: str) -> None:
+        """A query that was learned is nobody's concern any more."""
+        words, clicks = self._learned.pop(normalized)
+        for word in words:
+            self._lexicon.vocabulary.take(word, clicks)
 
     def correct(self, normalized: str) -> Correction | None:
         """What may have been meant, None when the query is best left alone."""

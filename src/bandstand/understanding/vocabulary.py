@@ -104,6 +104,8 @@ def _choices(length: int) -> tuple[Hashes, Hashes]:
 
 
 _REINDEX_SHARE, _REINDEX_LEAST = 0.05, 2_000
+_NOTHING = 1e-9
+"""Less than any weight that a word has."""
 
 
 class Near(NamedTuple):
@@ -124,7 +126,7 @@ class _Index(NamedTuple):
 
 
 class Vocabulary:
-    """Words with their weight: the popularity of what holds them, summed; words are added and never taken away.
+    """Words with their weight: the popularity of what holds them, summed; a word of no weight is unknown.
 
     Words that came since the large index of spellings was built are in a small one. One thread adds; others may read.
     """
@@ -149,6 +151,13 @@ class Vocabulary:
             self._numbers[word] = number  # last: readers come by the number
         self._weights[number] += weight
         self.total += weight
+
+    def take(self, word: str, weight: float) -> None:
+        """Take a use of a word back."""
+        number = self._numbers[word]
+        left = self._weights[number] - weight
+        self._weights[number] = left if left > _NOTHING else 0.0
+        self.total -= weight
 
     def weight(self, word: str) -> float:
         """How common a word is, 0 for an unknown one."""
