@@ -127,9 +127,10 @@ def test_what_was_done_in_a_session_before_the_name_was_known_goes_too(client, h
 
     assert client.delete(f"/v1/users/{USER}").json()["deleted"] == {"impressions": 3, "events": 2}
 
+    eventually(lambda: files_with(home, "an unmistakable tune") == [])
     assert ids(search(client, "an unmistakable tune", session_id=session, policy="memory")) == []
     client.delete("/v1/users/bob")
-    assert files_with(home, session) == []
+    assert files_with(home, session) == []  # he was seen in it too
 
 
 def test_an_unknown_user_is_forgotten_too(client):

@@ -307,16 +307,22 @@ class LmdbEnvironment(Environment):
 
     def used(self) -> tuple[int, int]:
         """See `Environment`."""
+        self._gate.enter()
         try:
-            info = self._lmdb.info()
+            return self._used()
         except lmdb.Error as cause:
             raise self._mapped(cause) from cause
-        return (info["last_pgno"] + 1) * _PAGE, info["map_size"]
+        finally:
+            self._gate.leave()
 
     def close(self) -> None:
         """See `Environment`."""
         with self._writer, self._gate.alone():
             self._lmdb.close()
+
+    def _used(self) -> tuple[int, int]:
+        info = self._lmdb.info()
+        return (info["last_pgno"] + 1) * _PAGE, info["map_size"]
 
     def _erase(self) -> bool:
         upto = self._lmdb.info()["last_txnid"]
