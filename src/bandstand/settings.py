@@ -255,6 +255,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Predicted queries that teach gate and bandit before any click, and the ranker beside clicks",
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Less than this is not written to the log of the process"
+    )
+    access_log: bool = Field(False, description="Whether a line is logged for each request: method, route, status, ms")
+    slow_search_ms: float = Field(
+        1_000.0, ge=0, description="A search that takes longer is logged with its decision and stages; 0: none"
+    )
     import_map: dict[str, str] = Field(
         {},
         description="Columns of other systems' logs by field, as `bandstand import --map` has it; in the file a table",

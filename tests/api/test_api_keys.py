@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from unittest.mock import ANY
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -217,7 +218,7 @@ class TestBoundary:
                 assert not inside or {found["entity_id"] for found in answer.json().get("related", ())} <= self.JAZZ
         assert problem(keyed.get("/v1/entities/hello", headers=jazz), 404) == problem(
             keyed.get("/v1/entities/none", headers=jazz), 404
-        ) | {"detail": "there is no entity 'hello'"}
+        ) | {"detail": "there is no entity 'hello'", "request_id": ANY}
 
     def test_suggestions_name_nothing_outside(self, keyed, key):
         for query, entity in (("hello song", "hello"), ("horn thing", "so-what")):

@@ -181,7 +181,7 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
         app.add_middleware(Front, host=ServiceHost(app, service, metrics), upstream=upstream)
     app.add_middleware(Patience, seconds=settings.body_seconds, streamed=streamed)
     app.add_middleware(HeaderLimit)
-    app.add_middleware(Guard, metrics=metrics)
+    app.add_middleware(Guard, metrics=metrics, access_log=settings.access_log)
     for router in _ROUTERS:
         app.include_router(router)
     return app
@@ -189,6 +189,6 @@ def create_app(settings: Settings | None = None, *, learn: bool = True, readines
 
 def create_worker(settings: Settings, readiness: Readiness) -> FastAPI:
     """The application of a stateless API process beside a `LearnerProcess`; it ends with the process that began it."""
-    configure_logs()
+    configure_logs(settings.log_level)
     when_parent_ends(end_orphan)
     return create_app(settings, learn=False, readiness=readiness)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 
 import structlog
@@ -12,24 +13,30 @@ from bandstand.api.access import HEADERS
 from bandstand.api.connections import MAX_HEADER_BYTES, MAX_HEADERS, header_too_large
 from bandstand.api.metrics import Metrics
 from bandstand.api.problems import METHODS, defect, problem, refusal, route_of
+from bandstand.api.tracing import begin_request
 from bandstand.errors import BandstandError, TooLarge, TooSlow
 
 _CLIENT_LEFT = 499
 
 
 class Guard:
-    """ASGI middleware around everything else, so that no request ends without an answer that a program can read."""
+    """ASGI middleware around everything else, so that no request ends without an answer that a program can read.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    It gives each request its name, counts it, and logs it where ``access_log`` says so.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, access_log: bool = False) -> None:
         self._app = app
         self._metrics = metrics
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = _CLIENT_LEFT
+        status, began = _CLIENT_LEFT, time.perf_counter()
+        begin_request(scope)
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -52,7 +59,11 @@ class Guard:
         finally:
             # Neither paths nor invented methods become labels: anybody could make as many of them as they like.
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
-            self._metrics.answered(method, getattr(scope.get("route"), "path", "unknown"), status)
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.answered(method, route, status)
+            if self._access_log:
+                took_ms = round((time.perf_counter() - began) * 1e3, 3)
+                structlog.get_logger("access").info("request", method=method, route=route, status=status, ms=took_ms)
 
 
 class HeaderLimit:

@@ -80,9 +80,9 @@ class KnownOrigins:
         if origin:
             scope[FOREIGN] = origin
         if welcome:
-            scope[HEADERS] = _shared_with(origin)
+            scope.setdefault(HEADERS, []).extend(_shared_with(origin))
         if welcome and b"access-control-request-method" in headers and scope["method"] == "OPTIONS":
-            scope[HEADERS] += _PREFLIGHT
+            scope[HEADERS].extend(_PREFLIGHT)
             await Response(status_code=204)(scope, receive, send)
         elif welcome or scope["method"] in _HARMLESS:
             await self._app(scope, receive, send)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
+from bandstand.api.tracing import request_id
 from bandstand.errors import BadInput, BandstandError, HeaderTooLarge, TooMany, TooSlow, Unauthorized, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +35,7 @@ def problem(
 ) -> Response:
     """A problem document. ``extra`` members (``field``, ``errors``) are added when they are not None."""
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    extra["request_id"] = request_id()
     document.update({name: value for name, value in extra.items() if value is not None})
     # The detail may quote what the caller sent, and that may hold characters that UTF-8 has not (lone surrogates).
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")

@@ -17,6 +17,7 @@ from typing import Self
 import structlog
 
 from bandstand.api.service import Service
+from bandstand.api.tracing import add_request
 from bandstand.errors import loggable
 from bandstand.settings import Settings
 
@@ -42,8 +43,8 @@ def _told(error: BaseException) -> Iterator[str]:
     yield f"{name}: {said}\n" if said != name else f"{name}\n"
 
 
-def configure_logs() -> None:
-    """Set the process-wide configuration; called once, by whoever owns the process."""
+def configure_logs(level: str = "info") -> None:
+    """Set the process-wide configuration; called once, by whoever owns the process. Less than ``level`` is left out."""
     terminal = sys.stderr.isatty()
     last: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=False) if terminal else structlog.processors.JSONRenderer()
@@ -51,10 +52,12 @@ def configure_logs() -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            add_request,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _tell_traceback,
             last,
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
 
@@ -165,7 +168,7 @@ class LearnerProcess:
 
 def learn(settings: Settings) -> None:
     """The process: a service without HTTP. Ends with SIGTERM or SIGINT, or with its parent."""
-    configure_logs()
+    configure_logs(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -27,7 +27,10 @@ class ErrorAnswer(Answer):
 
 
 class Problem(Answer):
-    """An RFC 9457 problem; `field` names the value that cannot be used, `errors` all of them."""
+    """An RFC 9457 problem; `field` names the value that cannot be used, `errors` all of them.
+
+    `request_id` is what the server's log calls this request.
+    """
 
     type: str
     title: str
@@ -35,6 +38,7 @@ class Problem(Answer):
     detail: str
     field: str | UnsetType = UNSET
     errors: list[ErrorAnswer] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
 
 
 _REFERENCE = "#/components/schemas/{name}"

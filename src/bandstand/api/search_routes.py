@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query
 from msgspec import UNSET
 
@@ -166,8 +167,28 @@ def searched(home: SearchingSide, request: SearchRequest, metrics: Metrics) -> S
     result = home.search(request)
     if not request.preview:
         metrics.searched(result)
+    if 0 < home.settings.slow_search_ms < result.took_ms:
+        _tell_slow(result)
     check_answered(result)
     return result
+
+
+def _tell_slow(result: SearchResult) -> None:
+    """Log where the time went. What was asked stays in the log of searches: the id says where."""
+    impression, decision = result.impression, result.impression.decision
+    structlog.get_logger("search").warning(
+        "slow_search",
+        query_id=impression.query.id,
+        ms=round(result.took_ms, 1),
+        retrieval_and_ranking_ms=round(impression.took_ms, 1),
+        policy=decision.policy,
+        depths={arm.arm: arm.depth for arm in decision.arms},
+        retrievers={
+            outcome.retriever: f"{outcome.status} {outcome.took_ms:.1f} ms"
+            for outcome in impression.outcomes
+            if outcome.status != "skipped"
+        },
+    )
 
 
 @router.post(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 from bandstand.access.keyring import Keyring
@@ -197,7 +198,8 @@ class Service:
             raise Unavailable("too many searches at once", retry_after=1)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._searches, work, home)
+            loop, told = asyncio.get_running_loop(), copy_context()  # what is logged there names the request
+            return await loop.run_in_executor(self._searches, told.run, work, home)
         finally:
             self._waiting -= 1
 

@@ -46,9 +46,11 @@ def serve(
     home: HomeOption = None,
 ) -> None:
     """Answer searches over HTTP, and learn beside it."""
+    from bandstand.api.processes import configure_logs
     from bandstand.backend import Paths
 
     settings = load_settings(home=home, host=host, port=port, subsonic=subsonic, insecure=insecure)
+    configure_logs(settings.log_level)
     Paths(settings.home).create()
     said = _who_is_trusted(settings)
     with _listening(settings.host, settings.port) as listener:
