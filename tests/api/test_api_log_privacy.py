@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import pytest
 import structlog
@@ -62,6 +63,21 @@ def test_no_line_says_who_somebody_is_or_what_they_asked(home, logs, capfd, monk
     assert failed.rstrip().endswith("ValueError")
     for needle in (USER, SESSION, QUERY):
         assert needle not in told.err + told.out
+
+
+def test_an_answer_that_breaks_off_does_not_say_whose_it_was(home, logs, capfd, monkeypatch):
+    with serving(home) as client:
+        search(client, QUERY, user_id=USER)
+
+        def broken(_: str) -> None:
+            raise ValueError(USER)
+
+        monkeypatch.setattr(client.app.state.service.home.memory, "held_of", broken)
+        with pytest.raises(ConnectionAbortedError) as ended:  # uvicorn would write it into its own log
+            client.get(f"/v1/users/{USER}/export")
+    told = capfd.readouterr().err
+    assert "unexpected_error" in told
+    assert USER not in told + "".join(traceback.format_exception(ended.value))
 
 
 def test_what_a_cluster_quotes_of_a_document_is_left_out():

@@ -51,10 +51,10 @@ class Guard:
             if status != _CLIENT_LEFT:
                 raise
             await refusal(error, scope)(scope, receive, noted)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and answered
             structlog.get_logger("api").error("unexpected_error", route=route_of(scope), exc_info=error)
-            if status != _CLIENT_LEFT:
-                raise  # half an answer is out: only breaking the connection tells the client
+            if status != _CLIENT_LEFT:  # half an answer is out: only breaking the connection tells the client
+                raise ConnectionAbortedError("an answer was broken off") from None  # uvicorn writes it into its own log
             await defect()(scope, receive, noted)
         finally:
             # Neither paths nor invented methods become labels: anybody could make as many of them as they like.
