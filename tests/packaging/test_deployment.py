@@ -145,6 +145,22 @@ def test_the_dashboard_shows_only_metrics_that_exist_and_all_of_them():
     assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["datasources"][0]["uid"]}
 
 
+def test_alerts_ask_for_metrics_that_exist_are_loaded_and_say_what_to_do():
+    alerts = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    asked = " ".join(rule["expr"] for rule in rules)
+    named = {re.sub("_(bucket|count|sum)$", "", name) for name in re.findall(r"bandstand_\w+", asked)}
+    assert named <= set(
+        re.findall(r"^# TYPE (bandstand_\w+)", generate_latest(Metrics().registry).decode(), re.MULTILINE)
+    )
+    assert asked.count("(") == asked.count(")")
+    assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] in ("page", "ticket") for rule in rules)
+    told = re.findall(r"^\| (Bandstand\w+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert told == [rule["alert"] for rule in rules]
+    (file,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["rule_files"]
+    assert f"./deploy/{file}:/etc/prometheus/{file}:ro" in SERVICES["prometheus"]["volumes"]
+
+
 def test_prometheus_asks_every_process_that_serves():
     config = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
     targets = {
