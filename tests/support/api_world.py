@@ -47,7 +47,7 @@ ENTITIES = [
 def settings_of(home: Path, **values: object) -> Settings:
     quick = {
         "encoder": "hashing",
-        "refresh_ms": 20.0,
+        "refresh_ms": 50.0,
         "deadline_ms": 10_000.0,
         "selfplay_queries": 40,
         "ablation_share": 0.0,
