@@ -11,7 +11,6 @@ from rich.table import Table
 
 from bandstand.cli.common import HomeOption, JsonOption, ago, learned, opened, tell
 from bandstand.errors import BadInput
-from bandstand.types.times import DAY_S, MINUTE_S
 
 if TYPE_CHECKING:
     from bandstand.app.health import Learned
@@ -101,6 +100,7 @@ def claims(
     """
     from bandstand.feedback.attribution import Attribution
     from bandstand.learner.claimants import claims as claims_of
+    from bandstand.types.times import DAY_S, MINUTE_S
 
     with opened(home) as music:
         log, since = music.platform.storage.log, music.platform.storage.clock() - days * DAY_S
