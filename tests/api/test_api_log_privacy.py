@@ -52,12 +52,16 @@ def everything_that_can_be_said(client, monkeypatch) -> None:
 
 
 def test_no_line_says_who_somebody_is_or_what_they_asked(home, logs, capfd, monkeypatch):
-    with serving(home) as client:
+    with serving(home, access_log=True, slow_search_ms=0.001) as client:
         everything_that_can_be_said(client, monkeypatch)
     told = capfd.readouterr()
     lines = [json.loads(line) for line in told.err.splitlines() if line.startswith("{")]
-    assert {"unexpected_error", "request_failed", "key_refused"} <= {line["event"] for line in lines}
-    assert {line["route"] for line in lines if "route" in line} == {"/v1/search", "/v1/users/{user_id:any}"}
+    assert {"unexpected_error", "request_failed", "key_refused", "request", "slow_search"} <= {
+        line["event"] for line in lines
+    }
+    assert {line["route"] for line in lines if line["event"] != "request" and "route" in line} == {
+        "/v1/search", "/v1/users/{user_id:any}"
+    }  # fmt: skip
     failed = next(line["exception"] for line in lines if line["event"] == "unexpected_error")
     assert "KeyError" in failed
     assert failed.rstrip().endswith("ValueError")
