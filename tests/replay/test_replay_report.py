@@ -33,21 +33,31 @@ def many_users(count: int = 60) -> list[Ask]:
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory):
+def kept(made_once):
+    """The folder of a replay's result and page, which are made once: playing and drawing take seconds."""
     settings = quick(
         policies=("bandit", "memory"),
         baselines=("only:lexical", "popularity"),
         oracle=True,
         platform=(("publish_every", 10),),
     )
-    return evaluate(dataset(many_users()), settings, folder=tmp_path_factory.mktemp("replay"))
+
+    def play(folder):
+        found = evaluate(dataset(many_users()), settings, folder=folder)
+        write_json(found, folder / "r.json")
+        write_report(found, folder / "r.html")
+
+    return made_once("replay-report", play)
 
 
 @pytest.fixture(scope="module")
-def page(result, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "r.html"
-    write_report(result, path)
-    return path.read_text(encoding="utf-8")
+def result(kept):
+    return read_result(kept / "r.json")
+
+
+@pytest.fixture(scope="module")
+def page(kept):
+    return (kept / "r.html").read_text(encoding="utf-8")
 
 
 def test_the_fixed_shape_of_the_result(result, tmp_path):
