@@ -6,11 +6,13 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import msgspec
 import pytest
 import typer
+import yaml
 
 from bandstand.api.app import create_app
 from bandstand.api.schemas import SearchBody
@@ -155,3 +157,21 @@ def test_the_image_runs_as_nobody_in_particular():
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users
     assert "root" not in users
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert {"cff-version", "message", "title", "authors", "type"} <= set(cited)
+
+
+def test_every_data_set_lies_where_the_page_says(real_data):
+    rows = re.findall(r"^\| `([^`]+)` \|", TEXT[ROOT / "docs" / "data.md"], re.MULTILINE)
+    assert len(rows) == 8
+    for row in rows:
+        outer = re.fullmatch(r"(\w+)/\{(\w+),(\w+)\}/\{(\w+),(\w+)\}/", row)
+        places = (
+            [row] if outer is None else [f"{outer[1]}/{a}/{b}" for a in outer.group(2, 3) for b in outer.group(4, 5)]
+        )
+        assert all(real_data(place) for place in places)
