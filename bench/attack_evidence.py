@@ -1,14 +1,13 @@
-"""What attackers move whom nobody vouches for, on the bundled music: `python -m bench.attack_evidence`.
+"""What attackers move whom nobody vouches for: how many voices each attack takes.
 
-Each attack gets one voice more until it succeeds for somebody who looks on. A voice says the same ``--events`` times,
-each time after a search of its own. It is a user with a token, or a network whose visitors have none: a new one each
-time.
+Each attack gets one voice more until it succeeds for somebody who looks on. A voice says the same `EVENTS` times, each
+time after a search of its own. It is a user with a token, or a network whose visitors have none: a new one each time.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +15,16 @@ from pathlib import Path
 
 from bandstand.app.options import Options
 from bandstand.app.platform import Platform
-from bandstand.catalog.bundled import load_bundled
 from bandstand.engine.request import SearchRequest, SearchResult
-from bandstand.settings import Settings
+from bandstand.settings import load_settings
 from bandstand.types import Entity, Event
+from bench.figures import Figure
 
 START, STEP_S = 1_750_000_000.0, 120.0
 MOST = 80
 """More voices than these are not tried."""
+
+EVENTS = 20
 
 PEOPLE = 5
 """How many chose something before the attack on it."""
@@ -34,6 +35,8 @@ NAMES = (
     f"first on a vague query for which {PEOPLE} people chose something else",
     "first in place of an exact title",
 )
+AIMS = (2, 2, 2, 50)
+"""Not one actor, however often they say it; and not fewer than fifty users in place of a title."""
 
 
 @dataclass
@@ -94,47 +97,44 @@ class Attack:
     succeeded: Callable[[], bool]
 
 
-def main() -> None:
-    """Print how many voices each attack takes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20, help="how often each voice says the same")
-    given = parser.parse_args()
-    print(f"| attack, each voice saying it {given.events} times | users | networks |\n| --- | ---: | ---: |")
+def evidence_figures(home: Path) -> list[Figure]:
+    """How many users, and how many networks, each attack takes on the music of a home, which is copied."""
     with tempfile.TemporaryDirectory() as folder:
-        music = _opened(Path(folder))
-        users, networks = (
-            [_voices(music, attack, given.events, user=user) for attack in _attacks(music, user=user)]
+        music = _opened(Path(shutil.copytree(home, Path(folder) / "home")))
+        songs = [song for _, song in music.platform.storage.store.scan() if song.kind == "track"]
+        found = [
+            _figure(f"{name}: {'users' if user else 'networks'}", _voices(music, attack, user=user), aim)
             for user in (True, False)
-        )
-        for name, *needed in zip(NAMES, users, networks, strict=True):
-            print(f"| {name} | {' | '.join(needed)} |", flush=True)
+            for name, aim, attack in zip(NAMES, AIMS, _attacks(music, songs, user=user), strict=True)
+        ]
         music.platform.close()
+    return found
 
 
-def _opened(folder: Path) -> Music:
-    settings = Settings(home=folder, encoder="hashing", deadline_ms=60_000.0)
+def _figure(name: str, voices: int, aim: int) -> Figure:
+    return Figure(name, voices, "", aim, at_least=True, note="and more: not tried" if voices > MOST else "")
+
+
+def _opened(home: Path) -> Music:
     music: Music
-    music = Music(Platform(settings, Options(clock=lambda: music.now)))
+    music = Music(Platform(load_settings(home=home), Options(clock=lambda: music.now)))
     music.platform.learning.prepare()
-    music.platform.storage.store.upsert(load_bundled())
-    music.platform.learning.index()
     return music
 
 
-def _voices(music: Music, attack: Attack, events: int, *, user: bool) -> str:
+def _voices(music: Music, attack: Attack, *, user: bool) -> int:
     """How many voices it took."""
     for number in range(1, MOST + 1):
-        Voice(music, number, user=user).choose(attack.text, attack.target, events)
+        Voice(music, number, user=user).choose(attack.text, attack.target, EVENTS)
         music.learn()
         if attack.succeeded():
-            return str(number)
-    return f"more than {MOST}"
+            return number
+    return MOST + 1
 
 
-def _attacks(music: Music, *, user: bool) -> list[Attack]:
+def _attacks(music: Music, songs: list[Entity], *, user: bool) -> list[Attack]:
     """As `NAMES` says; users and networks make theirs on other words."""
-    songs = [song for song in load_bundled() if song.kind == "track" and _found_first(music, song)]
-    title = songs[0 if user else 1].title
+    title = next(song for song in songs[:: 1 if user else -1] if _found_first(music, song)).title
     kind = "users" if user else "networks"
     vague, insult, contested = (f"{what} {kind} rave" for what in ("sleepless", "shameless", "moonlit"))
     wanted, target = _last(music, contested)
@@ -170,7 +170,3 @@ def _last(music: Music, text: str) -> tuple[str, str]:
 def _suggested(music: Music, text: str) -> bool:
     suggestions = music.platform.searching.suggester.suggest(text[:-3], 10)
     return any(each.text == text for each in suggestions)
-
-
-if __name__ == "__main__":
-    main()
