@@ -1,4 +1,4 @@
-"""Attacks: `python -m bench.attack connections evidence kills`. `tests/` have them in a short form."""
+"""Attacks: `python -m bench.attack connections evidence flood kills`. `tests/` have them in a short form."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from bandstand.settings import FILE, load_settings
 from bench.attack_evidence import evidence_figures
 from bench.catalogue import build
 from bench.figures import Figure, table
+from bench.flood import flood_figures
 from bench.kills import kill_figures
 from bench.slow_connections import connection_figures
 
-PARTS = ("connections", "evidence", "kills")
+PARTS = ("connections", "evidence", "flood", "kills")
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     figures: dict[str, Callable[[Path], Sequence[Figure]]] = {
         "connections": connection_figures,
         "evidence": evidence_figures,
+        "flood": flood_figures,
         "kills": partial(kill_figures, rounds=given.rounds),
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -57,9 +57,9 @@ class Held:
 def connection_figures(home: Path) -> Sequence[Figure]:
     """When the last of them was closed, and the searches of others beside those of an idle server."""
     with serving(home) as address:
-        with _searching(address) as idle:
+        with searching(address) as idle:
             time.sleep(IDLE_S)
-        with _searching(address) as meanwhile:
+        with searching(address) as meanwhile:
             held = asyncio.run(_held(address))
     bound = TIMES_IDLE * float(np.median(idle))
     return [
@@ -78,7 +78,7 @@ def _closed(kind: str, held: Sequence[Held]) -> Figure:
 
 
 @contextmanager
-def _searching(address: str) -> Iterator[list[float]]:
+def searching(address: str) -> Iterator[list[float]]:
     """Somebody searches while the block runs; milliseconds of each."""
     took: list[float] = []
     ended = threading.Event()

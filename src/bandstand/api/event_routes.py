@@ -28,7 +28,7 @@ from bandstand.app.searching import SearchingSide
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.log import Appended
 from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
-from bandstand.learner.apply import COMMAND
+from bandstand.learner.apply import COMMAND, FORGET_USER, OBEYED, URGENT
 from bandstand.types import Boundary
 from bandstand.types.actions import ACTIONS
 from bandstand.types.answers import Answer
@@ -52,7 +52,7 @@ def give_command(service: Service, kind: str, payload: Mapping[str, Any]) -> Edi
     """
     home = service.home
     seq = home.log.append_control(kind, payload)
-    waiting = partial(service.until, lambda: home.log.reached(home.memory.position(), seq), seconds=_WAIT_S)
+    waiting = partial(service.until, lambda: _obeyed(home, kind, seq), seconds=_WAIT_S)
     done = from_thread.run(waiting)
     home.refresh()
     return EditedAnswer(id=payload["id"], carried_out=done)
@@ -204,4 +204,10 @@ def export_user(user_id: UserId, service: ServiceOf, caller: CallerOf) -> Respon
 
 def _carried_out(home: SearchingSide, seq: int) -> bool:
     """Whether the learner has read the order, and owes no order any more: it erases the order itself as the last."""
-    return home.log.reached(home.memory.position(), seq) and home.memory.state(COMMAND) is None
+    return _obeyed(home, FORGET_USER, seq) and home.memory.state(COMMAND) is None
+
+
+def _obeyed(home: SearchingSide, kind: str, seq: int) -> bool:
+    """Whether the learner has come to an order, which it may before its place in the log."""
+    first = int(home.memory.state(OBEYED) or b"0") if kind in URGENT else 0
+    return home.log.reached(max(home.memory.position(), first), seq)

@@ -10,7 +10,7 @@ from bandstand.feedback.log import Control, LogEntry
 from bandstand.learner.actions import Actions, opened
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import BanditLearner
-from bandstand.learner.edits import edit_memory
+from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT, edit_memory
 from bandstand.learner.open_searches import DueTimes, OpenSearch
 from bandstand.learner.orders import FORGET_STRETCH, FORGOTTEN, PAUSE, PAUSED
 from bandstand.learner.outcome_metrics import SATISFIED, count_outcome
@@ -43,6 +43,12 @@ ERASE = b"learner/erase"
 
 COMMAND = b"learner/order"
 """Number of the last control record whose part outside this transaction, in the log, is not carried out yet."""
+
+OBEYED = b"learner/obeyed"
+"""Number of the last order that was obeyed before its place in the log was reached, see `URGENT`."""
+
+URGENT = frozenset({FORGET_USER, PAUSE, EDIT_MEMORY, UNDO_EDIT})
+"""Orders that go before what waits to be learned. What they do does not depend on it, and they are obeyed in order."""
 
 _CLEANED = b"learner/cleaned"
 _HOUSEKEEPING_S = HOUR_S
@@ -91,6 +97,20 @@ class Applier:
                 raise
             raise CannotLearn(parked_entry(entry, error)) from error
 
+    def obey(self, entry: LogEntry) -> None:
+        """An `URGENT` order, before its place in the log: there it is passed over.
+
+        Raises:
+            CannotLearn: it cannot be obeyed.
+        """
+        try:
+            self._learn(entry)
+        except Exception as error:
+            if not is_the_entrys_fault(error):
+                raise
+            raise CannotLearn(parked_entry(entry, error)) from error
+        self._batch.put(OBEYED, str(entry.seq).encode())
+
     def finalize(self, now: float) -> None:
         """Let every search that is due teach the memory what was seen, and the bandit what the retrievers earned."""
         while (search := self._state.open.pop_due(now)) is not None:
@@ -136,6 +156,8 @@ class Applier:
 
     def _control(self, control: Control, entry: LogEntry) -> None:
         kind, payload = control.kind, control.payload
+        if kind in URGENT and entry.seq <= int(self._batch.get(OBEYED) or b"0"):
+            return
         edit_memory(self._batch, self._sources.ordinals, kind, payload, entry.time)
         self._state.experiment.handle(kind, payload, entry.time)
         if kind == RETRY_PARKED:

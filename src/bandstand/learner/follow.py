@@ -14,7 +14,7 @@ import structlog
 from bandstand.errors import DamagedRecord, ModelError, NotFound
 from bandstand.feedback.joined import readable
 from bandstand.feedback.log import Control, EntryKind, Log, LogEntry
-from bandstand.learner.apply import COMMAND, ERASE, FORGET_USER, Applier
+from bandstand.learner.apply import COMMAND, ERASE, FORGET_USER, OBEYED, URGENT, Applier
 from bandstand.learner.apply_settings import ApplySettings, Sources
 from bandstand.learner.bandit_learner import STATE, BanditLearner
 from bandstand.learner.open_searches import DueTimes, OpenSearches
@@ -40,7 +40,7 @@ _ERASED_WITHIN_S = 10.0
 _EMBEDDED_AT_ONCE = 16
 _TAUGHT_AT_ONCE = 50
 _HALTING = frozenset({FORGET_USER, FORGET_STRETCH, PAUSE})
-_URGENT: tuple[EntryKind, ...] = ("event", "control")
+_PROMPT: tuple[EntryKind, ...] = ("event", "control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,7 @@ class Learner:
         self._published: int | None = None
         self._pointed: tuple[Stamp | None] | None = None
         self._stepped = -math.inf
+        self._behind = False
 
     def tell_relabelled(self, listener: Callable[[Relabelled], None]) -> None:
         """Let somebody who knows what was wanted hear of every relabelled search."""
@@ -109,11 +110,14 @@ class Learner:
             if patient and not self._worthwhile():
                 return 0
             self._carry_out()
+            if self._obey_first():
+                self._carry_out()
             if self._rests():
                 return 0
             self._retry()
             self._name_reward()
-            entries = _up_to_command(self._read())
+            read = self._read()
+            entries, self._behind = _up_to_command(read), len(read) == self._settings.batch
             finalized_by = self._clock() - self._settings.latecomers_s
             if entries or self._next_due <= finalized_by:
                 self._learn_or_park(entries, finalized_by)
@@ -129,7 +133,7 @@ class Learner:
         if not 0 <= self._clock() - self._stepped < self._settings.gather_s:
             return True
         position = self._memory.position()
-        return any(self._log.count(kind, after=position) for kind in _URGENT)
+        return any(self._log.count(kind, after=position) for kind in _PROMPT)
 
     def catch_up(self, *, progress: Callable[[int], None] | None = None) -> int:
         """Step until the log's end; returns how many entries were learned from."""
@@ -275,10 +279,31 @@ class Learner:
         """Whether learning is paused; it is not any more once an order to go on stands anywhere in the log."""
         if not is_paused(self._memory.state):
             return False
-        if not resumed(self._log, self._memory.position()):
+        if not resumed(self._log, int(self._memory.state(PAUSED) or b"0")):
             return True
         with self._memory.batch() as batch:
             batch.delete(PAUSED)
+        return False
+
+    def _obey_first(self) -> bool:
+        """Obey what operators ordered that stands behind more than is learned at once; whether there was any.
+
+        A flood of events is no reason to show for minutes what was blocked, or to keep who wants to be forgotten.
+        """
+        if not self._behind:
+            return False
+        after = max(self._memory.position(), int(self._memory.state(OBEYED) or b"0"))
+        controls = readable(self._log, after, self._settings.batch, kind="control", damaged=lambda _: None)
+        orders = _up_to_command([each for each in controls if _is_urgent(each)])
+        if not orders:
+            return False
+        with suppress(CannotLearn), self._transaction() as batch:  # what cannot be obeyed waits, and is parked there
+            applier = Applier(batch, self._bandit, self._sources, self._settings.apply, due_times=self._due_times)
+            for order in orders:
+                applier.obey(order)
+            applier.finish()
+            self._next_due, self._due_times = applier.next_due, applier.due_times
+            return True
         return False
 
     def _carry_out(self) -> None:
@@ -424,6 +449,10 @@ class Learner:
         self._models.prune("bandit", self._settings.keep_models)
         self._published = finalized
         return version
+
+
+def _is_urgent(entry: LogEntry) -> bool:
+    return isinstance(entry.record, Control) and entry.record.kind in URGENT
 
 
 def _report(parked: Parked) -> None:
