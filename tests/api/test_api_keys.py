@@ -57,7 +57,7 @@ def key(keyed):
 
 def asked(client, method: str, template: str, headers=None):
     """An answer of a route, asked plainly."""
-    path = template.replace("{entity_id:entity}", "none").replace("{user_id:any}", "nobody")
+    path = template.replace("{entity_id:entity}", "none").replace("{user_id:user}", "nobody")
     for name in ("query_id", "name", "id", "section", "edit_id", "experiment_id"):
         path = path.replace("{" + name + "}", "none")
     body = BODIES.get(f"{method} {template}")

@@ -60,7 +60,7 @@ def test_no_line_says_who_somebody_is_or_what_they_asked(home, logs, capfd, monk
         line["event"] for line in lines
     }
     assert {line["route"] for line in lines if line["event"] != "request" and "route" in line} == {
-        "/v1/search", "/v1/users/{user_id:any}"
+        "/v1/search", "/v1/users/{user_id:user}"
     }  # fmt: skip
     failed = next(line["exception"] for line in lines if line["event"] == "unexpected_error")
     assert "KeyError" in failed

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bandstand.errors import NotFound
-from bandstand.learner.apply import COMMAND, FORGET_USER
 from bandstand.learner.edits import EDIT_MEMORY, UNDO_EDIT, edit_order
 from bandstand.learner.orders import PAUSE, RESUME, is_paused
 from bandstand.types import Event
@@ -66,23 +64,6 @@ def test_what_was_undone_before_its_place_stays_undone(flooded):
     assert not any(seen)
     assert ids(flooded.search("sad tune"))[0] == "so-what"
     assert flooded.storage.memory.position() >= flood_on[1]
-
-
-def test_who_is_forgotten_is_so_at_the_next_step(flooded):
-    assert flooded.storage.memory.knows("ann")
-    on = flooded.search("sad tune", user="ann", session="of-ann")
-    flooded.play("hurt-nin", on=on)
-    order = flooded.storage.log.append_control(FORGET_USER, {"user_id": "ann", "sessions": ["of-ann"]})
-    step(flooded)
-    memory, log = flooded.storage.memory, flooded.storage.log
-    assert memory.position() < order
-    assert not memory.knows("ann")
-    assert memory.state(COMMAND) is None  # it was carried out in the log too
-    with pytest.raises(NotFound):
-        log.impression(on.impression.query.id)
-    flooded.learn()
-    assert not memory.knows("ann")
-    assert log.count("control") == 0
 
 
 def test_a_pause_holds_at_once_and_ends(flooded):

@@ -72,14 +72,14 @@ def copied(source, target):
     return target
 
 
-_BELONGS = (b"log/chapter/", b"ordinals/place", b"memory_index/predicted/seq")
+_BELONGS = (b"log/chapter/", b"ordinals/place", b"memory_index/predicted/seq", b"learner/erase", b"learner/obeyed")
 
 
 def state_of(storage):
     """Everything that was learned: every row of the memory, and the learner's own state with the bandit in it.
 
     Left out is what counts transactions: the version, and the order in which vectors were added; and which log and
-    catalogue it is.
+    catalogue it is; which bytes wait to be overwritten, and which orders came before their turn.
     """
     memory = storage.memory
     with memory._env.reading() as txn:

@@ -154,7 +154,12 @@ def test_a_restart_keeps_everything(home, wanted):
 
 
 def test_who_is_forgotten_leaves_what_others_agreed_on(home, wanted):
+    for text, entity in wanted.items():
+        home.play(entity, on=home.search(text, user="carl"))
     home.storage.log.append_control(FORGET_USER, {"user_id": "ann"})
     home.learn()
     assert not home.storage.memory.knows("ann")
     assert all(is_remembered(home, text, entity) for text, entity in wanted.items())
+    home.storage.log.append_control(FORGET_USER, {"user_id": "bob"})
+    home.learn()
+    assert not any(home.storage.memory.has_learned(text, "newcomer") for text in wanted)  # carl alone is not enough

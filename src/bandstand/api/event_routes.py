@@ -28,7 +28,7 @@ from bandstand.app.searching import SearchingSide
 from bandstand.errors import BandstandError, Unavailable
 from bandstand.feedback.log import Appended
 from bandstand.feedback.ubi_events import ParsedEvents, Rejected, parse_events
-from bandstand.learner.apply import COMMAND, FORGET_USER, OBEYED, URGENT
+from bandstand.learner.apply import COMMAND, OBEYED, URGENT
 from bandstand.types import Boundary
 from bandstand.types.actions import ACTIONS
 from bandstand.types.answers import Answer
@@ -204,7 +204,7 @@ def export_user(user_id: UserId, service: ServiceOf, caller: CallerOf) -> Respon
 
 def _carried_out(home: SearchingSide, seq: int) -> bool:
     """Whether the learner has read the order, and owes no order any more: it erases the order itself as the last."""
-    return _obeyed(home, FORGET_USER, seq) and home.memory.state(COMMAND) is None
+    return home.log.reached(home.memory.position(), seq) and home.memory.state(COMMAND) is None
 
 
 def _obeyed(home: SearchingSide, kind: str, seq: int) -> bool:

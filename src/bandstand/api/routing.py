@@ -124,6 +124,12 @@ class AnyText(Convertor[str]):
         return value
 
 
+class UserText(AnyText):
+    """Any text but what names a part of a user: the path of what is held of them."""
+
+    regex = r"[\s\S]+(?<!/export)"
+
+
 class EntityText(AnyText):
     """Any text but what names a part of an entity: the path of its related ones."""
 
@@ -131,12 +137,12 @@ class EntityText(AnyText):
 
 
 # Starlette knows convertors by name and looks the name up while a route is being declared.
-register_url_convertor("any", AnyText())
+register_url_convertor("user", UserText())
 register_url_convertor("entity", EntityText())
 
 ENTITY = "/{entity_id:entity}"
 RELATED = f"{ENTITY}/related"
-USER = "/{user_id:any}"
+USER = "/{user_id:user}"
 
 EntityId = Annotated[str, Path(max_length=MAX_ENTITY_ID)]
 UserId = Annotated[str, Path(max_length=MAX_ID)]

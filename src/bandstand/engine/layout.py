@@ -117,9 +117,10 @@ _UNORDERED = frozenset(("url", "image"))
 class Layout:
     """What is done to a ranking before it is shown; by default what operators decided, and nothing else.
 
-    The order that results is the one that is logged and learned from.
+    First exact titles are guarded, then kinds mixed. The order that results is the one that is logged and learned from.
     """
 
+    titles: TitleGuard | None = None
     mix: bool = False
     sections: bool = False
     sorting: Sorting | None = None
@@ -127,6 +128,8 @@ class Layout:
     def applied(self, head: Ranking, columns: Columns, query: Query, curation: Curation) -> Ranking:
         """The ranking as it is shown. A sorting goes before pins and the mix; what is blocked stays out."""
         kinds = columns.kind
+        if self.titles is not None:
+            head = self.titles.applied(head, query)
         if self.mix:
             head = head.taken(mixed_order(head.scores, kinds[head.ordinals]))
         if curation:

@@ -159,7 +159,7 @@ class Engine:
             policy = Unfinished(policy)
         mix = self._mix_kinds if request.mix is None else request.mix
         sorting = Sorting.read(request.sort, self._catalog.columns) if request.sort else None
-        layout = Layout(mix=mix, sections=request.sections, sorting=sorting)
+        layout = Layout(titles=self._titles, mix=mix, sections=request.sections, sorting=sorting)
         answer = self.answer(self.query(request), policy, started=started, layout=layout)
         if assigned is None:
             return answer
@@ -206,7 +206,6 @@ class Engine:
         candidates = union(retrieved.candidates(), self._features.roster)
         cut = None if whole else self._cut
         head = rank(query, candidates, columns, self._features, serving.scorer, cut=cut)
-        head = head if self._titles is None else self._titles.applied(head, query)
         head = layout.applied(head, columns, query, self._curation(query.normalized))
         impression = Impression(
             query=query,

@@ -47,8 +47,11 @@ COMMAND = b"learner/order"
 OBEYED = b"learner/obeyed"
 """Number of the last order that was obeyed before its place in the log was reached, see `URGENT`."""
 
-URGENT = frozenset({FORGET_USER, PAUSE, EDIT_MEMORY, UNDO_EDIT})
-"""Orders that go before what waits to be learned. What they do does not depend on it, and they are obeyed in order."""
+URGENT = frozenset({PAUSE, EDIT_MEMORY, UNDO_EDIT})
+"""Orders that go before what waits to be learned: neither depends on the other, and they are obeyed in order.
+
+To forget somebody is none: what others agree on without them depends on what they did before.
+"""
 
 _CLEANED = b"learner/cleaned"
 _HOUSEKEEPING_S = HOUR_S

@@ -110,8 +110,7 @@ class Learner:
             if patient and not self._worthwhile():
                 return 0
             self._carry_out()
-            if self._obey_first():
-                self._carry_out()
+            self._obey_first()
             if self._rests():
                 return 0
             self._retry()
@@ -285,26 +284,24 @@ class Learner:
             batch.delete(PAUSED)
         return False
 
-    def _obey_first(self) -> bool:
-        """Obey what operators ordered that stands behind more than is learned at once; whether there was any.
+    def _obey_first(self) -> None:
+        """Obey what operators ordered that stands behind more than is learned at once.
 
-        A flood of events is no reason to show for minutes what was blocked, or to keep who wants to be forgotten.
+        A flood of events is no reason to show for minutes what was blocked.
         """
         if not self._behind:
-            return False
+            return
         after = max(self._memory.position(), int(self._memory.state(OBEYED) or b"0"))
         controls = readable(self._log, after, self._settings.batch, kind="control", damaged=lambda _: None)
         orders = _up_to_command([each for each in controls if _is_urgent(each)])
         if not orders:
-            return False
+            return
         with suppress(CannotLearn), self._transaction() as batch:  # what cannot be obeyed waits, and is parked there
             applier = Applier(batch, self._bandit, self._sources, self._settings.apply, due_times=self._due_times)
             for order in orders:
                 applier.obey(order)
             applier.finish()
             self._next_due, self._due_times = applier.next_due, applier.due_times
-            return True
-        return False
 
     def _carry_out(self) -> None:
         """Bring to an end what an order asks for outside the transaction that obeyed it; repeating that is harmless.
