@@ -112,7 +112,9 @@ def evidence_figures(home: Path) -> list[Figure]:
 
 
 def _figure(name: str, voices: int, aim: int) -> Figure:
-    return Figure(name, voices, "", aim, at_least=True, note="and more: not tried" if voices > MOST else "")
+    return Figure(
+        name=name, value=voices, unit="", aim=aim, at_least=True, note="and more: not tried" if voices > MOST else ""
+    )
 
 
 def _opened(home: Path) -> Music:

@@ -35,9 +35,26 @@ def flood_figures(home: Path) -> Sequence[Figure]:
             delete_s, deleted = _timed(client, "DELETE", "/v1/users/leaver")
             left = client.get("/readyz").json()["learning"]["waiting"]
     return [
-        Figure("events accepted", EVENTS, "", note=f"in {sent_s:.1f} s; {waiting} waited when the orders came"),
-        Figure("a block is carried out", block_s, "s", _SOON_S, note=f"{edited.status_code}, {edited.json()}"),
-        Figure("a user is forgotten", delete_s, "s", _SOON_S, note=f"{deleted.status_code}; {left} waited still"),
+        Figure(
+            name="events accepted",
+            value=EVENTS,
+            unit="",
+            note=f"in {sent_s:.1f} s; {waiting} waited when the orders came",
+        ),
+        Figure(
+            name="a block is carried out",
+            value=block_s,
+            unit="s",
+            aim=_SOON_S,
+            note=f"{edited.status_code}, {edited.json()}",
+        ),
+        Figure(
+            name="a user is forgotten",
+            value=delete_s,
+            unit="s",
+            aim=_SOON_S,
+            note=f"{deleted.status_code}; {left} waited still",
+        ),
         *percentiles("searches of others, idle", idle),
         *percentiles("searches of others, meanwhile", meanwhile, {50: _TIMES_IDLE * float(np.median(idle))}),
     ]

@@ -88,9 +88,19 @@ def kill_figures(home: Path, rounds: int) -> list[Figure]:
         seconds = time.monotonic() - began
         whole = [_restored(backup, Path(folder) / "restored") for backup in sorted(backups.iterdir())]
         return [
-            Figure("rounds", rounds, "", note=f"{seconds / rounds:.1f} s each, {load.searches} searches in all"),
+            Figure(
+                name="rounds",
+                value=rounds,
+                unit="",
+                note=f"{seconds / rounds:.1f} s each, {load.searches} searches in all",
+            ),
             *_found(copy, load),
-            Figure("backups that were finished", len(whole), "", note=f"{whole.count(False)} of them not whole"),
+            Figure(
+                name="backups that were finished",
+                value=len(whole),
+                unit="",
+                note=f"{whole.count(False)} of them not whole",
+            ),
         ]
 
 
@@ -153,12 +163,21 @@ def _found(home: Path, load: Load) -> Iterator[Figure]:
             query: sum(row.clicks for row in platform.storage.memory.query_rows(query, now=platform.storage.clock()))
             for query in by_query
         }
-    yield Figure("events acknowledged", len(load.acknowledged), "")
-    yield Figure("acknowledged, and not in the log", sum(each not in here for each in load.acknowledged), "", 0)
-    yield Figure("twice in the log", sum(count > 1 for count in here.values()), "", 0)
+    yield Figure(name="events acknowledged", value=len(load.acknowledged), unit="")
+    yield Figure(
+        name="acknowledged, and not in the log",
+        value=sum(each not in here for each in load.acknowledged),
+        unit="",
+        aim=0,
+    )
+    yield Figure(name="twice in the log", value=sum(count > 1 for count in here.values()), unit="", aim=0)
     wrong = [query for query, count in by_query.items() if abs(learned[query] - count) > 0.01 * count]
     yield Figure(
-        "rounds that were learned otherwise than they are logged", len(wrong), "", 0, note=f"of {len(by_query)}"
+        name="rounds that were learned otherwise than they are logged",
+        value=len(wrong),
+        unit="",
+        aim=0,
+        note=f"of {len(by_query)}",
     )
 
 
