@@ -11,7 +11,12 @@ from bandstand.app.platform import Platform
 from bandstand.settings import load_settings
 from tests.support.cli_world import ENTITIES, Cli, ndjson, run
 
-QUICK = {"BANDSTAND_ENCODER": "hashing", "BANDSTAND_SELFPLAY_QUERIES": "40", "BANDSTAND_DEADLINE_MS": "10000"}
+QUICK = {
+    "BANDSTAND_ENCODER": "hashing",
+    "BANDSTAND_SELFPLAY_QUERIES": "40",
+    "BANDSTAND_DEADLINE_MS": "10000",
+    "BANDSTAND_ABLATION_SHARE": "0",  # so that what is logged can be counted
+}
 
 
 @pytest.fixture(autouse=True)
