@@ -120,9 +120,8 @@ _CLAIMED = ("claimant", "searches", "events", "refused", "users", "entity", "min
 
 def _row(found: Claims) -> dict[str, object]:
     """What is said of a claimant, by `_CLAIMED`."""
-    most = max(found.entities.values(), default=0)
-    said = (found.claimant, found.searches, found.events, found.refused, len(found.users), most, found.busiest_minute)
-    return dict(zip(_CLAIMED, (*said, found.flags), strict=True))
+    said = (found.claimant, found.searches, found.events, found.refused, len(found.users), found.most_on_one_entity)
+    return dict(zip(_CLAIMED, (*said, found.busiest_minute, found.flags), strict=True))
 
 
 def _counted(music: Bandstand, stretch: Stretch) -> int:

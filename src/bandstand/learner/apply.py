@@ -93,12 +93,7 @@ class Applier:
         if (parked := self._parked.get(entry_key(entry.seq))) is not None:
             self._state.parking.add(parked)
             return
-        try:
-            self._learn(entry)
-        except Exception as error:
-            if not is_the_entrys_fault(error):
-                raise
-            raise CannotLearn(parked_entry(entry, error)) from error
+        self._attempt(entry)
 
     def obey(self, entry: LogEntry) -> None:
         """An `URGENT` order, before its place in the log: there it is passed over.
@@ -106,12 +101,7 @@ class Applier:
         Raises:
             CannotLearn: it cannot be obeyed.
         """
-        try:
-            self._learn(entry)
-        except Exception as error:
-            if not is_the_entrys_fault(error):
-                raise
-            raise CannotLearn(parked_entry(entry, error)) from error
+        self._attempt(entry)
         self._batch.put(OBEYED, str(entry.seq).encode())
 
     def finalize(self, now: float) -> None:
@@ -139,6 +129,14 @@ class Applier:
     def due_times(self) -> DueTimes:
         """For the next transaction, once this one is committed."""
         return self._state.open.due
+
+    def _attempt(self, entry: LogEntry) -> None:
+        try:
+            self._learn(entry)
+        except Exception as error:
+            if not is_the_entrys_fault(error):
+                raise
+            raise CannotLearn(parked_entry(entry, error)) from error
 
     def _learn(self, entry: LogEntry) -> None:
         record = entry.record

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bandstand.errors import NotFound
 from bandstand.feedback.attribution import Attribution, position_of, related_to
 from bandstand.feedback.joined import entries
 from bandstand.feedback.log import Log
 from bandstand.feedback.rewards import RateGuard
+from bandstand.learner.orders import search_of
 from bandstand.types import Event, Impression
 from bandstand.types.times import MINUTE_S
 
@@ -35,7 +36,12 @@ class Claims:
     @property
     def busiest_minute(self) -> int:
         """The most events in one minute."""
-        return max(self.minutes.values(), default=0)
+        return _most(self.minutes)
+
+    @property
+    def most_on_one_entity(self) -> int:
+        """The most events on one entity."""
+        return _most(self.entities)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -44,7 +50,7 @@ class Claims:
             return ()
         found = {
             "mostly refused": self.refused > _MUCH * self.events,
-            "one entity": _most(self.entities) > _MUCH * self.events,
+            "one entity": self.most_on_one_entity > _MUCH * self.events,
             "one query": _most(self.queries) > _MUCH * self.events,
             "bursts": self.busiest_minute > RateGuard().burst,
         }
@@ -65,7 +71,7 @@ def claims(log: Log, attribution: Attribution, *, since: float) -> list[Claims]:
         if isinstance(record, Impression):
             mine.searches += 1
         else:
-            _count(mine, record, entry.time, _asked(log, record), attribution)
+            _count(mine, record, entry.time, search_of(log, record), attribution)
     return sorted(found.values(), key=lambda each: (-len(each.flags), -each.events, -each.searches, each.claimant))
 
 
@@ -80,12 +86,5 @@ def _count(mine: Claims, event: Event, time: float, asked: Impression | None, at
     mine.refused += not found
 
 
-def _asked(log: Log, event: Event) -> Impression | None:
-    try:
-        return log.impression(event.query_id or "")
-    except NotFound:
-        return None
-
-
-def _most(counted: Counter[str]) -> int:
+def _most(counted: Mapping[str, int] | Mapping[int, int]) -> int:
     return max(counted.values(), default=0)

@@ -66,7 +66,7 @@ class Stretch:
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Stretch:
         """The stretch that an order names."""
-        return cls(**{name: payload[name] for name in _names(cls) if name in payload})
+        return cls(**{each.name: payload[each.name] for each in fields(cls) if each.name in payload})
 
     def entries(self, log: Log) -> Iterator[LogEntry]:
         """The searches and events of a log that lie in it, in order; orders stay."""
@@ -81,7 +81,7 @@ class Stretch:
             return False
         if self.user is None and self.query is None:
             return True
-        search = record if isinstance(record, Impression) else _search_of(log, record)
+        search = record if isinstance(record, Impression) else search_of(log, record)
         asked = None if search is None else search.query
         user = record.user_id if isinstance(record, Event) and record.user_id else asked and asked.user_id
         text = asked.normalized if asked else _read((isinstance(record, Event) and record.user_query) or "")
@@ -92,11 +92,7 @@ def _read(query: str) -> str:
     return beginning(normalize(beginning(query)))
 
 
-def _names(of: type[Stretch]) -> list[str]:
-    return [each.name for each in fields(of)]
-
-
-def _search_of(log: Log, event: Event) -> Impression | None:
+def search_of(log: Log, event: Event) -> Impression | None:
     """The search that an event names, if the log holds it."""
     if event.query_id is None:
         return None
